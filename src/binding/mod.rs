@@ -1,0 +1,155 @@
+//! What JavaScript sees. The only part that imports napi.
+//!
+//! `///` on an exported item becomes the TSDoc of `index.d.ts`; the types that stand there are
+//! written in `types.d.ts`.
+
+mod environment;
+mod options;
+mod settle;
+
+use std::cell::RefCell;
+use std::sync::Arc;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use napi::Env;
+use napi::bindgen_prelude::{PromiseRaw, Unknown, create_custom_tokio_runtime};
+use napi_derive::{module_init, napi};
+
+use self::environment::ProcessEnv;
+use crate::bridge::Bridge;
+use crate::config::{self, Config, Options};
+use crate::error::Error;
+use crate::postgres::Postgres;
+use crate::session::UNAUTHENTICATED_BODY;
+
+type SharedBridge = Arc<Bridge<Postgres>>;
+
+thread_local! {
+    /// The module's own bridge; each worker thread has its own, as it has its own `process.env`.
+    static DEFAULT_BRIDGE: RefCell<Option<SharedBridge>> = const { RefCell::new(None) };
+}
+
+/// The threads that wait for the database. They have little to do: all that costs time is done on
+/// the calling thread.
+const RUNTIME_THREADS: usize = 2;
+
+#[module_init]
+fn init() {
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(RUNTIME_THREADS)
+        .thread_name("authjs-bridge")
+        .enable_all()
+        .build();
+    // Without it napi makes its default one.
+    if let Ok(runtime) = runtime {
+        create_custom_tokio_runtime(runtime);
+    }
+}
+
+/// Reads the session of a request, with the configuration of the environment: `AUTH_SECRET`,
+/// `AUTH_URL`, `DATABASE_URL` and others, read at the first call that needs them.
+///
+/// @param cookieHeader The raw value of the request's `Cookie` header; null or undefined when it has none.
+/// @returns The body of `GET /api/auth/session`: the session, or `{}` when the request is unauthenticated.
+/// @throws {AuthBridgeError} Rejects when the configuration is wrong or the database can't be asked; never for what a client sent.
+#[napi(ts_args_type = "cookieHeader?: string | null", ts_return_type = "Promise<AuthSessionResponse>")]
+pub fn get_session<'env>(
+    env: &'env Env,
+    cookie_header: Unknown<'env>,
+) -> napi::Result<PromiseRaw<'env, Unknown<'env>>> {
+    let header = match options::cookie_header(cookie_header) {
+        Ok(header) => header,
+        Err(error) => return settle::rejected(env, error),
+    };
+    match default_bridge(env, &header) {
+        Ok(Some(bridge)) => answer(env, &bridge, &header),
+        Ok(None) => settle::resolved(env, UNAUTHENTICATED_BODY),
+        Err(error) => settle::rejected(env, error),
+    }
+}
+
+/// Reads sessions with options of its own, and its own connections to the database.
+#[napi]
+pub struct AuthBridge {
+    bridge: SharedBridge,
+}
+
+#[napi]
+impl AuthBridge {
+    /// Connects to nothing yet: the first lookup does.
+    ///
+    /// @param options What is left out comes from the environment.
+    /// @throws {AuthBridgeError} `ERR_AUTH_BRIDGE_CONFIG`, with a message that names the option or the variable.
+    #[napi(constructor, ts_args_type = "options?: AuthBridgeOptions")]
+    pub fn new(env: &Env, options: Unknown) -> Result<Self, napi::Error<&'static str>> {
+        let bridge = options::parse(options)
+            .and_then(|options| new_bridge(options, &ProcessEnv::of(env)))
+            .map_err(settle::coded)?;
+        Ok(Self { bridge })
+    }
+
+    /// Reads the session of a request.
+    ///
+    /// @param cookieHeader The raw value of the request's `Cookie` header; null or undefined when it has none.
+    /// @returns The body of `GET /api/auth/session`: the session, or `{}` when the request is unauthenticated.
+    /// @throws {AuthBridgeError} Rejects when the database can't be asked or this bridge is closed; never for what a client sent.
+    #[napi(ts_args_type = "cookieHeader?: string | null", ts_return_type = "Promise<AuthSessionResponse>")]
+    pub fn get_session<'env>(
+        &self,
+        env: &'env Env,
+        cookie_header: Unknown<'env>,
+    ) -> napi::Result<PromiseRaw<'env, Unknown<'env>>> {
+        match options::cookie_header(cookie_header) {
+            Ok(header) => answer(env, &self.bridge, &header),
+            Err(error) => settle::rejected(env, error),
+        }
+    }
+
+    /// Refuses further calls with `ERR_AUTH_BRIDGE_CLOSED`, waits for the answers of those in
+    /// flight, and ends every connection. A second call does nothing.
+    #[napi(ts_return_type = "Promise<void>")]
+    pub fn close<'env>(&self, env: &'env Env) -> napi::Result<PromiseRaw<'env, ()>> {
+        let bridge = Arc::clone(&self.bridge);
+        env.spawn_future(async move {
+            bridge.close().await;
+            Ok(())
+        })
+    }
+}
+
+/// Only a session that the token vouches for goes on to the database and its threads.
+fn answer<'env>(env: &'env Env, bridge: &SharedBridge, header: &str) -> napi::Result<PromiseRaw<'env, Unknown<'env>>> {
+    match bridge.read(header, unix_time()) {
+        Ok(Ok(session)) => settle::later(env, bridge.confirm(session)),
+        Ok(Err(_unauthenticated)) => settle::resolved(env, UNAUTHENTICATED_BODY),
+        Err(error) => settle::rejected(env, error),
+    }
+}
+
+/// The module's own bridge, made from the environment when it is first needed. `None` when it is
+/// not: without a session cookie the answer is known, whatever else is not configured yet.
+fn default_bridge(env: &Env, header: &str) -> Result<Option<SharedBridge>, Error> {
+    DEFAULT_BRIDGE.with_borrow_mut(|slot| {
+        if slot.is_none() {
+            let environment = ProcessEnv::of(env);
+            let names = config::cookies(&Options::default(), &environment)?;
+            if names.iter().all(|name| name.find(header).is_none()) {
+                return Ok(None);
+            }
+            *slot = Some(new_bridge(Options::default(), &environment)?);
+        }
+        Ok(slot.clone())
+    })
+}
+
+fn new_bridge(options: Options, environment: &ProcessEnv) -> Result<SharedBridge, Error> {
+    let config = Config::new(options, environment)?;
+    let postgres = Postgres::new(&config.database)?;
+    Ok(Arc::new(Bridge::new(config, postgres)?))
+}
+
+/// Whole seconds, as Auth.js compares them. A clock before 1970 lets no token be expired by
+/// mistake of a sign: it reads as 1970, where every `nbf` and `iat` still holds.
+fn unix_time() -> u64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |time| time.as_secs())
+}

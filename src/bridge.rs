@@ -1,0 +1,309 @@
+//! The pipeline: a `Cookie` header comes in, the body of `GET /api/auth/session` goes out.
+#![forbid(unsafe_code)]
+
+use std::future::Future;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+
+use futures_util::FutureExt;
+use tokio_util::task::TaskTracker;
+
+use crate::claims::{Claims, ClaimsError};
+use crate::config::Config;
+use crate::cookie::CookieName;
+use crate::error::Error;
+use crate::key::Keyring;
+use crate::revocation::{Liveness, RevocationSource, RowExpiry};
+use crate::session::{Session, UNAUTHENTICATED_BODY};
+use crate::token::{self, TokenError};
+
+/// Why a request has no session, as far as the cookie tells.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Unauthenticated {
+    #[error("no session cookie")]
+    NoCookie,
+    #[error(transparent)]
+    Token(#[from] TokenError),
+    #[error(transparent)]
+    Claims(#[from] ClaimsError),
+}
+
+/// Reads sessions: opens the cookie, then asks `S` whether the session still lives.
+#[derive(Debug)]
+pub struct Bridge<S> {
+    /// In order of preference: the first name that a request has is the one that counts.
+    cookies: Vec<(CookieName, Keyring)>,
+    row_expiry: RowExpiry,
+    revocation: S,
+    /// The lookups in flight; closed by `close`.
+    lookups: TaskTracker,
+}
+
+impl<S: RevocationSource + 'static> Bridge<S> {
+    pub fn new(config: Config, revocation: S) -> Result<Self, Error> {
+        let with_keys = |name: CookieName| {
+            let keyring = Keyring::new(&config.secrets, &name)?;
+            Ok((name, keyring))
+        };
+        Ok(Self {
+            cookies: config.cookies.into_iter().map(with_keys).collect::<Result<_, _>>()?,
+            row_expiry: config.row_expiry,
+            revocation,
+            lookups: TaskTracker::new(),
+        })
+    }
+
+    /// All that needs no database: cookie, token, claims. `now` is in seconds since 1970.
+    ///
+    /// # Errors
+    /// When the bridge is closed or has a bug; never for what the client sent.
+    pub fn read(&self, cookie_header: &str, now: u64) -> Result<Result<Session, Unauthenticated>, Error> {
+        if self.lookups.is_closed() {
+            return Err(Error::Closed);
+        }
+        catch_unwind(AssertUnwindSafe(|| self.open(cookie_header, now))).map_err(panicked)
+    }
+
+    /// The body for a session that was read: the object if it lives, else `{}`. The lookup counts
+    /// as in flight from this call on, not from its first poll.
+    pub fn confirm(self: &Arc<Self>, session: Session) -> impl Future<Output = Result<String, Error>> + Send + use<S> {
+        let bridge = Arc::clone(self);
+        let lookup = async move {
+            let record = bridge.revocation.find(session.key).await?;
+            match Liveness::of(record.as_ref(), &session.holder, bridge.row_expiry) {
+                Liveness::Live => Ok(session.body),
+                _ => Ok(UNAUTHENTICATED_BODY.to_owned()),
+            }
+        };
+        let caught = AssertUnwindSafe(lookup)
+            .catch_unwind()
+            .map(|outcome| outcome.unwrap_or_else(|payload| Err(panicked(payload))));
+        self.lookups.track_future(caught)
+    }
+
+    /// Refuses new calls, lets those in flight have their answer, then ends every connection.
+    pub async fn close(&self) {
+        self.lookups.close();
+        self.lookups.wait().await;
+        self.revocation.close();
+    }
+
+    fn open(&self, cookie_header: &str, now: u64) -> Result<Session, Unauthenticated> {
+        let (cookie, keyring) = self
+            .cookies
+            .iter()
+            .find_map(|(name, keyring)| Some((name.find(cookie_header)?, keyring)))
+            .ok_or(Unauthenticated::NoCookie)?;
+        let mut refusal = Unauthenticated::NoCookie;
+        for token in cookie.readings() {
+            match read_token(&token, keyring, now) {
+                Ok(session) => return Ok(session),
+                Err(reason) => refusal = reason,
+            }
+        }
+        Err(refusal)
+    }
+}
+
+fn read_token(token: &str, keyring: &Keyring, now: u64) -> Result<Session, Unauthenticated> {
+    let plaintext = token::open(token, keyring)?;
+    let claims = Claims::parse(&plaintext, now)?;
+    Ok(Session::from_claims(&claims)?)
+}
+
+/// The payload of the panic may hold anything, so it is left out.
+fn panicked(_payload: Box<dyn std::any::Any + Send>) -> Error {
+    Error::Internal("a panic; its place is on stderr".to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Mutex;
+    use std::sync::atomic::{AtomicBool, Ordering};
+
+    use tokio::sync::Notify;
+    use uuid::Uuid;
+
+    use super::*;
+    use crate::config::Database;
+    use crate::key::{ContentEncryption, Secret};
+    use crate::revocation::{SessionKey, SessionRecord};
+    use crate::token::forge;
+
+    const NOW: u64 = 1_700_000_000;
+    const PLAIN: &str = "authjs.session-token";
+    const SECURE: &str = "__Secure-authjs.session-token";
+
+    /// Answers each lookup with the same, once `gate` is open.
+    #[derive(Debug)]
+    struct Fake {
+        answer: Result<Option<SessionRecord>, Error>,
+        asked: Mutex<Vec<SessionKey>>,
+        gate: Option<Notify>,
+        closed: AtomicBool,
+    }
+
+    impl RevocationSource for Arc<Fake> {
+        async fn find(&self, key: SessionKey) -> Result<Option<SessionRecord>, Error> {
+            self.asked.lock().expect("no panic").push(key);
+            if let Some(gate) = &self.gate {
+                gate.notified().await;
+            }
+            assert!(!self.closed.load(Ordering::SeqCst), "asked after close");
+            self.answer.clone()
+        }
+
+        fn close(&self) {
+            self.closed.store(true, Ordering::SeqCst);
+        }
+    }
+
+    fn fake(answer: Result<Option<SessionRecord>, Error>) -> Arc<Fake> {
+        Arc::new(Fake { answer, asked: Mutex::default(), gate: None, closed: AtomicBool::new(false) })
+    }
+
+    fn live() -> Result<Option<SessionRecord>, Error> {
+        Ok(Some(SessionRecord {
+            user_id: Some(Uuid::from_u128(1)),
+            revoked: false,
+            expired: false,
+            user_type: Some("internal".to_owned()),
+        }))
+    }
+
+    fn secret() -> Secret {
+        Secret::new("secret".to_owned()).expect("a secret")
+    }
+
+    fn bridge(names: &[&str], source: &Arc<Fake>) -> Arc<Bridge<Arc<Fake>>> {
+        let config = Config {
+            secrets: vec![secret()],
+            cookies: names.iter().map(|name| CookieName::new(*name).expect("a name")).collect(),
+            database: Database::Variables(Box::default()),
+            row_expiry: RowExpiry::Checked,
+        };
+        Arc::new(Bridge::new(config, Arc::clone(source)).expect("a bridge"))
+    }
+
+    /// A token of user 1 in tenant 2 for `session`, made for the cookie `name`.
+    fn token(name: &str, session: u128, exp: u64) -> String {
+        let name = CookieName::new(name).expect("a name");
+        let keyring = Keyring::new(&[secret()], &name).expect("derives");
+        let enc = ContentEncryption::A256CbcHs512;
+        let key = keyring.candidates(enc, None).next().expect("a key");
+        let [user, tenant, session] = [1, 2, session].map(Uuid::from_u128);
+        let claims = format!(
+            r#"{{"exp":{exp},"id":"{user}","tenant":"{tenant}","session_id":"{session}","user_type":"internal"}}"#
+        );
+        forge::seal(key, enc, &claims).to_token()
+    }
+
+    fn session_of(outcome: &Result<Session, Unauthenticated>) -> Result<u128, Unauthenticated> {
+        match outcome {
+            Ok(session) => Ok(session.key.session_id.as_u128()),
+            Err(reason) => Err(*reason),
+        }
+    }
+
+    #[test]
+    fn which_cookie_is_read() {
+        let source = fake(live());
+        let plain = token(PLAIN, 3, NOW + 60);
+        let secure = token(SECURE, 4, NOW + 60);
+        let expired = token(PLAIN, 5, NOW - 60);
+        let (start, end) = plain.split_at(200);
+        let undecryptable = Err(Unauthenticated::Token(TokenError::NoMatchingSecret));
+        let malformed = Err(Unauthenticated::Token(TokenError::Malformed));
+        let expiry = Err(Unauthenticated::Claims(ClaimsError::Expired));
+        let either = &[SECURE, PLAIN] as &[_];
+        for (case, names, header, expected) in [
+            ("none", either, "a=b".to_owned(), Err(Unauthenticated::NoCookie)),
+            ("plain", either, format!("{PLAIN}={plain}"), Ok(3)),
+            ("secure", either, format!("{SECURE}={secure}"), Ok(4)),
+            ("both", either, format!("{PLAIN}={plain}; {SECURE}={secure}"), Ok(4)),
+            ("bad secure beside good plain", either, format!("{PLAIN}={plain}; {SECURE}=x"), malformed),
+            (
+                "empty secure beside good plain",
+                either,
+                format!("{PLAIN}={plain}; {SECURE}="),
+                Err(Unauthenticated::NoCookie),
+            ),
+            ("secure chunk beside good plain", either, format!("{PLAIN}={plain}; {SECURE}.0=x"), malformed),
+            ("plain where only secure counts", &[SECURE], format!("{PLAIN}={plain}"), Err(Unauthenticated::NoCookie)),
+            ("token of the other name", either, format!("{PLAIN}={secure}"), undecryptable),
+            ("chunks", either, format!("{PLAIN}.1={end}; {PLAIN}.0={start}"), Ok(3)),
+            ("whole beside stale chunks", either, format!("{PLAIN}.0=x; {PLAIN}={plain}; {PLAIN}.1=y"), Ok(3)),
+            ("chunks beside a stale whole", either, format!("{PLAIN}.0={start}; {PLAIN}=x; {PLAIN}.1={end}"), Ok(3)),
+            (
+                "chunks beside an expired whole",
+                either,
+                format!("{PLAIN}={expired}; {PLAIN}.0={start}; {PLAIN}.1={end}"),
+                Ok(3),
+            ),
+            ("expired", either, format!("{PLAIN}={expired}"), expiry),
+        ] {
+            let outcome = bridge(names, &source).read(&header, NOW).expect("no error");
+            assert_eq!(session_of(&outcome), expected, "{case}");
+        }
+        assert!(source.asked.lock().expect("no panic").is_empty(), "reading asks no database");
+    }
+
+    fn read(bridge: &Bridge<Arc<Fake>>) -> Session {
+        let header = format!("{PLAIN}={}", token(PLAIN, 3, NOW + 60));
+        let outcome = bridge.read(&header, NOW).expect("no error");
+        outcome.expect("a session")
+    }
+
+    #[tokio::test]
+    async fn only_a_live_session_has_a_body() {
+        let refused = Error::Query("broken".to_owned());
+        for (answer, expected) in [
+            (live(), None),
+            (Ok(None), Some(Ok(UNAUTHENTICATED_BODY.to_owned()))),
+            (Err(refused.clone()), Some(Err(refused))),
+        ] {
+            let source = fake(answer);
+            let bridge = bridge(&[PLAIN], &source);
+            let session = read(&bridge);
+            let expected = expected.unwrap_or_else(|| Ok(session.body.clone()));
+            let key = session.key;
+            assert_eq!(bridge.confirm(session).await, expected);
+            assert_eq!(*source.asked.lock().expect("no panic"), [key]);
+        }
+    }
+
+    #[tokio::test]
+    async fn a_panic_becomes_an_error() {
+        let source = fake(live());
+        let bridge = bridge(&[PLAIN], &source);
+        let session = read(&bridge);
+        source.close(); // without the bridge's knowledge: the fake panics
+        let error = bridge.confirm(session).await.expect_err("panicked");
+        assert_eq!(error.code(), "ERR_AUTH_BRIDGE_INTERNAL");
+    }
+
+    #[tokio::test]
+    async fn close_waits_for_calls_in_flight_and_refuses_new_ones() {
+        let source = Arc::new(Fake {
+            answer: live(),
+            asked: Mutex::default(),
+            gate: Some(Notify::new()),
+            closed: AtomicBool::new(false),
+        });
+        let bridge = bridge(&[PLAIN], &source);
+        let in_flight = bridge.confirm(read(&bridge)); // not polled yet
+        let closing = bridge.close();
+        let (answer, ()) = futures_util::future::join(in_flight, async {
+            futures_util::future::join(closing, async {
+                assert_eq!(bridge.read("", NOW).err(), Some(Error::Closed));
+                assert!(!source.closed.load(Ordering::SeqCst));
+                source.gate.as_ref().expect("a gate").notify_one();
+            })
+            .await;
+        })
+        .await;
+        assert!(answer.expect("an answer").contains("session_id"));
+        assert!(source.closed.load(Ordering::SeqCst));
+        bridge.close().await;
+    }
+}

@@ -1,0 +1,198 @@
+//! Plaintext -> claims that count now, read by name and type.
+#![forbid(unsafe_code)]
+
+use std::collections::HashMap;
+
+use serde::de::DeserializeOwned;
+use serde_json::value::RawValue;
+use uuid::Uuid;
+
+/// How far the clocks of the issuer and of this machine may differ, in seconds
+/// (`@auth/core` `jwt.js`, `clockTolerance`).
+const CLOCK_TOLERANCE: f64 = 15.0;
+
+/// Why the claims of a token don't count.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum ClaimsError {
+    #[error("the plaintext is not a JSON object")]
+    NotAnObject,
+    #[error("{0} is not a number")]
+    NotANumber(&'static str),
+    #[error("there is no exp")]
+    NoExpiry,
+    #[error("the token is expired")]
+    Expired,
+    #[error("the token is not yet valid")]
+    NotYetValid,
+    #[error("{0} is missing or not what it must be")]
+    Missing(&'static str),
+}
+
+/// The claims of a token that is neither expired nor from the future.
+///
+/// Each value stays as it stands in the token until it is asked for: an odd claim that nobody
+/// reads does no harm. Of equal names the last counts, as in `JSON.parse`.
+#[derive(Debug)]
+pub struct Claims<'t>(HashMap<String, &'t RawValue>);
+
+impl<'t> Claims<'t> {
+    /// Checks `exp`, `nbf` and `iat` against `now`, in seconds since 1970 (RFC 7519 section 4.1,
+    /// but `exp` is required).
+    pub fn parse(plaintext: &'t str, now: u64) -> Result<Self, ClaimsError> {
+        let claims = Self(serde_json::from_str(plaintext).map_err(|_| ClaimsError::NotAnObject)?);
+        let now = now as f64;
+        let expires = claims.time("exp")?.ok_or(ClaimsError::NoExpiry)?;
+        if expires <= now - CLOCK_TOLERANCE {
+            return Err(ClaimsError::Expired);
+        }
+        if claims.time("nbf")?.is_some_and(|start| start > now + CLOCK_TOLERANCE) {
+            return Err(ClaimsError::NotYetValid);
+        }
+        claims.time("iat")?;
+        Ok(claims)
+    }
+
+    /// `None` for a claim that is absent, null or no string; so below for each type.
+    pub fn text(&self, name: &str) -> Option<String> {
+        self.typed(name)
+    }
+
+    pub fn flag(&self, name: &str) -> Option<bool> {
+        self.typed(name)
+    }
+
+    pub fn texts(&self, name: &str) -> Option<Vec<String>> {
+        self.typed(name)
+    }
+
+    /// The text of a UUID as it stands in the token: 36 characters with hyphens, any case.
+    pub fn uuid_text(&self, name: &str) -> Option<String> {
+        self.text(name).filter(|text| parse_uuid(text).is_some())
+    }
+
+    fn typed<T: DeserializeOwned>(&self, name: &str) -> Option<T> {
+        serde_json::from_str(self.0.get(name)?.get()).ok()
+    }
+
+    /// A NumericDate (RFC 7519 section 2). Any JSON number will do, but nothing else, not even
+    /// null. `f64::from_str` reads what JSON calls a number as JavaScript does: 1e999 is infinite.
+    fn time(&self, name: &'static str) -> Result<Option<f64>, ClaimsError> {
+        self.0.get(name).map(|raw| raw.get().parse().map_err(|_| ClaimsError::NotANumber(name))).transpose()
+    }
+}
+
+/// Only the form that RFC 9562 section 4 gives; the crate would also take braces and `urn:uuid:`.
+pub fn parse_uuid(text: &str) -> Option<Uuid> {
+    const HYPHENATED_BYTES: usize = uuid::fmt::Hyphenated::LENGTH;
+    (text.len() == HYPHENATED_BYTES).then(|| Uuid::try_parse(text).ok())?
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    const NOW: u64 = 1_700_000_000;
+
+    fn outcome(plaintext: &str) -> Result<(), ClaimsError> {
+        Claims::parse(plaintext, NOW).map(|_| ())
+    }
+
+    #[test]
+    fn when_a_token_counts() {
+        use ClaimsError::{Expired, NoExpiry, NotANumber, NotAnObject, NotYetValid};
+        for (case, plaintext, expected) in [
+            ("in time", r#"{"exp":1700000060,"nbf":1699999000,"iat":1699999000}"#, Ok(())),
+            ("exp alone", r#"{"exp":1700000060}"#, Ok(())),
+            ("no exp", "{}", Err(NoExpiry)),
+            ("expired within the tolerance", r#"{"exp":1699999986}"#, Ok(())),
+            ("expired at the edge", r#"{"exp":1699999985}"#, Err(Expired)),
+            ("exp a float past the edge", r#"{"exp":1699999985.5}"#, Ok(())),
+            ("exp a float before it", r#"{"exp":1699999984.9}"#, Err(Expired)),
+            ("exp negative", r#"{"exp":-1}"#, Err(Expired)),
+            ("exp zero", r#"{"exp":0}"#, Err(Expired)),
+            ("exp huge", r#"{"exp":1e999}"#, Ok(())),
+            ("exp hugely negative", r#"{"exp":-1e999}"#, Err(Expired)),
+            ("exp a string", r#"{"exp":"1700000060"}"#, Err(NotANumber("exp"))),
+            ("exp null", r#"{"exp":null}"#, Err(NotANumber("exp"))),
+            ("exp true", r#"{"exp":true}"#, Err(NotANumber("exp"))),
+            ("exp in an array", r#"{"exp":[1700000060]}"#, Err(NotANumber("exp"))),
+            ("last exp counts", r#"{"exp":1,"exp":1700000060}"#, Ok(())),
+            ("last exp counts, expired", r#"{"exp":1700000060,"exp":1}"#, Err(Expired)),
+            ("nbf at the edge", r#"{"exp":1800000000,"nbf":1700000015}"#, Ok(())),
+            ("nbf past the edge", r#"{"exp":1800000000,"nbf":1700000016}"#, Err(NotYetValid)),
+            ("nbf a float past the edge", r#"{"exp":1800000000,"nbf":1700000015.1}"#, Err(NotYetValid)),
+            ("nbf a string", r#"{"exp":1800000000,"nbf":"0"}"#, Err(NotANumber("nbf"))),
+            ("nbf null", r#"{"exp":1800000000,"nbf":null}"#, Err(NotANumber("nbf"))),
+            ("iat in the future", r#"{"exp":1800000000,"iat":1900000000}"#, Ok(())),
+            ("iat a string", r#"{"exp":1800000000,"iat":"0"}"#, Err(NotANumber("iat"))),
+            ("iat null", r#"{"exp":1800000000,"iat":null}"#, Err(NotANumber("iat"))),
+            ("white space", " {\"exp\" :\t1800000000 }\n", Ok(())),
+            ("an array", r#"[{"exp":1800000000}]"#, Err(NotAnObject)),
+            ("a string", r#""exp""#, Err(NotAnObject)),
+            ("null", "null", Err(NotAnObject)),
+            ("empty", "", Err(NotAnObject)),
+            ("cut", r#"{"exp":1800000000"#, Err(NotAnObject)),
+            ("trailing text", r#"{"exp":1800000000}x"#, Err(NotAnObject)),
+            ("lone surrogate in a claim", r#"{"exp":1800000000,"name":"\ud83d"}"#, Ok(())),
+        ] {
+            assert_eq!(outcome(plaintext), expected, "{case}");
+        }
+    }
+
+    #[test]
+    fn deep_claims_need_no_stack() {
+        let depth = 100_000;
+        let plaintext = format!(r#"{{"exp":1800000000,"x":{}{}}}"#, "[".repeat(depth), "]".repeat(depth));
+        assert_eq!(outcome(&plaintext), Ok(()));
+    }
+
+    #[test]
+    fn claims_are_read_by_type() {
+        let plaintext = r#"{"exp":1800000000,"t":"text","b":true,"n":1,"z":null,"l":["a"],"m":["a",1],
+            "o":{},"s":"\ud83d","u":"5B0B0B7E-3f0e-4c0e-8d66-111111111111"}"#;
+        let claims = Claims::parse(plaintext, NOW).expect("counts");
+        for (name, text, flag, texts) in [
+            ("t", Some("text"), None, None),
+            ("b", None, Some(true), None),
+            ("n", None, None, None),
+            ("z", None, None, None),
+            ("l", None, None, Some(vec!["a".to_owned()])),
+            ("m", None, None, None),
+            ("o", None, None, None),
+            ("s", None, None, None),
+            ("absent", None, None, None),
+        ] {
+            assert_eq!(claims.text(name).as_deref(), text, "{name}");
+            assert_eq!(claims.flag(name), flag, "{name}");
+            assert_eq!(claims.texts(name), texts, "{name}");
+            assert_eq!(claims.uuid_text(name), None, "{name}");
+        }
+        assert_eq!(claims.uuid_text("u").as_deref(), Some("5B0B0B7E-3f0e-4c0e-8d66-111111111111"));
+    }
+
+    #[test]
+    fn only_hyphenated_uuids() {
+        let uuid = "5b0b0b7e-3f0e-4c0e-8d66-111111111111";
+        assert_eq!(parse_uuid(uuid).map(|parsed| parsed.to_string()).as_deref(), Some(uuid));
+        for other in [
+            "",
+            "5b0b0b7e3f0e4c0e8d66111111111111",
+            "{5b0b0b7e-3f0e-4c0e-8d66-111111111111}",
+            "urn:uuid:5b0b0b7e-3f0e-4c0e-8d66-111111111111",
+            "5b0b0b7e-3f0e-4c0e-8d66-11111111111g",
+            " 5b0b0b7e-3f0e-4c0e-8d66-11111111111",
+            "5b0b0b7e-3f0e-4c0e-8d661-11111111111",
+        ] {
+            assert_eq!(parse_uuid(other), None, "{other}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn nothing_panics(plaintext in "\\PC{0,60}|\\{\"(exp|nbf|iat)\":[-0-9.eE+\"ntf\\[{]{1,9}\\}") {
+            let _ = outcome(&plaintext);
+        }
+    }
+}

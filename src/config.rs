@@ -1,0 +1,307 @@
+//! Options and environment -> a checked [`Config`]. Every default is in this file.
+#![forbid(unsafe_code)]
+
+use std::fmt;
+
+use zeroize::Zeroizing;
+
+use crate::cookie::CookieName;
+use crate::error::Error;
+use crate::key::Secret;
+use crate::revocation::RowExpiry;
+
+const COOKIE_NAME: &str = "authjs.session-token";
+const SECURE_COOKIE_NAME: &str = "__Secure-authjs.session-token";
+
+/// Newest first (`@auth/core` `lib/utils/env.js`); NextAuth v4's name last.
+const SECRET_VARIABLES: [&str; 5] =
+    ["AUTH_SECRET_3", "AUTH_SECRET_2", "AUTH_SECRET_1", "AUTH_SECRET", "NEXTAUTH_SECRET"];
+const URL_VARIABLES: [&str; 2] = ["AUTH_URL", "NEXTAUTH_URL"];
+
+/// The options of `new AuthBridge(options)`; what is `None` comes from the environment.
+#[derive(Clone, Default)]
+pub struct Options {
+    pub secret: Option<Vec<String>>,
+    pub cookie_name: Option<String>,
+    pub secure_cookie: Option<bool>,
+    pub database_url: Option<String>,
+    pub ignore_expires_at: Option<bool>,
+}
+
+/// A variable of the environment. An empty one counts as not set.
+pub trait Environment {
+    fn variable(&self, name: &str) -> Option<String>;
+}
+
+/// All that a bridge needs, checked.
+#[derive(Debug)]
+pub struct Config {
+    /// Newest first; at least one.
+    pub secrets: Vec<Secret>,
+    /// In order of preference; at least one.
+    pub cookies: Vec<CookieName>,
+    pub database: Database,
+    pub row_expiry: RowExpiry,
+}
+
+/// Where the database is. Redacted in `Debug`, since it holds the password.
+#[derive(Clone, PartialEq, Eq)]
+pub enum Database {
+    /// A connection URL, and the option or variable that it came from.
+    Url { url: Zeroizing<String>, from: &'static str },
+    /// libpq's variables; no `PGHOST` stands for localhost.
+    Variables(Box<PgVariables>),
+}
+
+/// The values of the `PG*` variables that are set.
+#[derive(Clone, Default, PartialEq, Eq)]
+pub struct PgVariables {
+    pub host: Option<String>,
+    pub port: Option<String>,
+    pub user: Option<String>,
+    pub password: Option<Zeroizing<String>>,
+    pub database: Option<String>,
+    pub ssl_mode: Option<String>,
+    pub ssl_root_cert: Option<String>,
+}
+
+impl Config {
+    pub fn new(options: Options, environment: &impl Environment) -> Result<Self, Error> {
+        Ok(Self {
+            cookies: cookies(&options, environment)?,
+            secrets: secrets(options.secret, environment)?,
+            database: database(options.database_url, environment)?,
+            row_expiry: match options.ignore_expires_at {
+                Some(true) => RowExpiry::Ignored,
+                Some(false) | None => RowExpiry::Checked,
+            },
+        })
+    }
+}
+
+/// The names under which a session cookie counts, in order of preference.
+pub fn cookies(options: &Options, environment: &impl Environment) -> Result<Vec<CookieName>, Error> {
+    let known = |name: &str| CookieName::new(name).expect("the default names are valid");
+    if let Some(name) = &options.cookie_name {
+        if options.secure_cookie.is_some() {
+            return Err(Error::config(
+                "secureCookie",
+                "chooses between the default names, so it can't stand beside cookieName; leave \
+                 one of the two out",
+            ));
+        }
+        let name = CookieName::new(name).ok_or_else(|| {
+            Error::config("cookieName", "is not a cookie's name: 1 to 256 letters, digits and !#$%&'*+-.^_`|~")
+        })?;
+        return Ok(vec![name]);
+    }
+    let secure = match options.secure_cookie {
+        Some(secure) => Some(secure),
+        None => url_is_https(environment)?,
+    };
+    let production = environment.variable("NODE_ENV").as_deref() == Some("production");
+    Ok(match secure {
+        Some(false) => vec![known(COOKIE_NAME)],
+        None if !production => vec![known(SECURE_COOKIE_NAME), known(COOKIE_NAME)],
+        Some(true) | None => vec![known(SECURE_COOKIE_NAME)],
+    })
+}
+
+/// Whether the app's own URL says https; `None` when no variable holds it.
+fn url_is_https(environment: &impl Environment) -> Result<Option<bool>, Error> {
+    let Some((name, url)) = first_set(URL_VARIABLES, environment) else {
+        return Ok(None);
+    };
+    let scheme = url.split_once("://").map(|(scheme, _)| scheme);
+    match scheme.map(str::to_ascii_lowercase).as_deref() {
+        Some("https") => Ok(Some(true)),
+        Some("http") => Ok(Some(false)),
+        _ => Err(Error::config(name, "must begin with https:// or http://")),
+    }
+}
+
+fn secrets(option: Option<Vec<String>>, environment: &impl Environment) -> Result<Vec<Secret>, Error> {
+    let secrets = match option {
+        Some(secrets) => secrets
+            .into_iter()
+            .map(|secret| {
+                Secret::new(secret)
+                    .ok_or_else(|| Error::config("secret", "is an empty string; pass what AUTH_SECRET holds"))
+            })
+            .collect::<Result<Vec<_>, _>>()?,
+        None => SECRET_VARIABLES.into_iter().filter_map(|name| Secret::new(environment.variable(name)?)).collect(),
+    };
+    if secrets.is_empty() {
+        return Err(Error::config(
+            "secret",
+            "there is none; set the environment variable AUTH_SECRET, or pass the option secret",
+        ));
+    }
+    Ok(secrets)
+}
+
+fn database(option: Option<String>, environment: &impl Environment) -> Result<Database, Error> {
+    let url = match option {
+        Some(url) => Some(("databaseUrl", url)),
+        None => first_set(["DATABASE_URL"], environment),
+    };
+    if let Some((from, url)) = url {
+        return Ok(Database::Url { url: url.into(), from });
+    }
+    let variables = PgVariables {
+        host: environment.variable("PGHOST"),
+        port: environment.variable("PGPORT"),
+        user: environment.variable("PGUSER"),
+        password: environment.variable("PGPASSWORD").map(Zeroizing::new),
+        database: environment.variable("PGDATABASE"),
+        ssl_mode: environment.variable("PGSSLMODE"),
+        ssl_root_cert: environment.variable("PGSSLROOTCERT"),
+    };
+    if variables.host.is_none() && variables.user.is_none() && variables.database.is_none() {
+        return Err(Error::config(
+            "databaseUrl",
+            "there is none; set the environment variable DATABASE_URL (or PGHOST, PGUSER, \
+             PGDATABASE, ...), or pass the option databaseUrl",
+        ));
+    }
+    Ok(Database::Variables(Box::new(variables)))
+}
+
+fn first_set<const N: usize>(
+    names: [&'static str; N],
+    environment: &impl Environment,
+) -> Option<(&'static str, String)> {
+    names.into_iter().find_map(|name| Some((name, environment.variable(name)?)))
+}
+
+impl fmt::Debug for Database {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Database(..)")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    struct Variables(&'static [(&'static str, &'static str)]);
+
+    impl Environment for Variables {
+        fn variable(&self, name: &str) -> Option<String> {
+            let value = self.0.iter().find(|(key, _)| *key == name)?.1;
+            (!value.is_empty()).then(|| value.to_owned())
+        }
+    }
+
+    fn named(name: &str) -> Options {
+        Options { cookie_name: Some(name.to_owned()), ..Options::default() }
+    }
+
+    fn secure(secure: bool) -> Options {
+        Options { secure_cookie: Some(secure), ..Options::default() }
+    }
+
+    #[test]
+    fn which_cookie_counts() {
+        const PLAIN: &str = COOKIE_NAME;
+        const SECURE: &str = SECURE_COOKIE_NAME;
+        for (case, options, variables, expected) in [
+            ("nothing set", Options::default(), &[] as &[_], &[SECURE, PLAIN] as &[_]),
+            ("production", Options::default(), &[("NODE_ENV", "production")], &[SECURE]),
+            ("development", Options::default(), &[("NODE_ENV", "development")], &[SECURE, PLAIN]),
+            ("https", Options::default(), &[("AUTH_URL", "https://a.example")], &[SECURE]),
+            ("HTTPS", Options::default(), &[("AUTH_URL", "HTTPS://a.example")], &[SECURE]),
+            ("http", Options::default(), &[("AUTH_URL", "http://localhost:3000")], &[PLAIN]),
+            (
+                "http in production",
+                Options::default(),
+                &[("NODE_ENV", "production"), ("AUTH_URL", "http://localhost")],
+                &[PLAIN],
+            ),
+            ("NEXTAUTH_URL", Options::default(), &[("NEXTAUTH_URL", "https://a.example")], &[SECURE]),
+            (
+                "AUTH_URL before NEXTAUTH_URL",
+                Options::default(),
+                &[("NEXTAUTH_URL", "https://a.example"), ("AUTH_URL", "http://a.example")],
+                &[PLAIN],
+            ),
+            (
+                "an empty AUTH_URL is none",
+                Options::default(),
+                &[("NEXTAUTH_URL", "http://a.example"), ("AUTH_URL", "")],
+                &[PLAIN],
+            ),
+            ("secureCookie: true", secure(true), &[("AUTH_URL", "http://a.example")], &[SECURE]),
+            ("secureCookie: false", secure(false), &[("NODE_ENV", "production")], &[PLAIN]),
+            (
+                "cookieName",
+                named("authjs.session-token.3000"),
+                &[("AUTH_URL", "https://a.example")],
+                &["authjs.session-token.3000"],
+            ),
+        ] {
+            let names = cookies(&options, &Variables(variables)).expect(case);
+            assert_eq!(names.iter().map(CookieName::as_str).collect::<Vec<_>>(), expected, "{case}");
+        }
+    }
+
+    fn secret_texts(option: Option<Vec<&str>>, variables: &'static [(&str, &str)]) -> Vec<String> {
+        let option = option.map(|list| list.into_iter().map(str::to_owned).collect());
+        secrets(option, &Variables(variables))
+            .expect("has secrets")
+            .iter()
+            .map(|secret| secret.reveal().to_owned())
+            .collect()
+    }
+
+    #[test]
+    fn secrets_newest_first() {
+        const ALL: &[(&str, &str)] = &[
+            ("NEXTAUTH_SECRET", "n"),
+            ("AUTH_SECRET", "0"),
+            ("AUTH_SECRET_1", "1"),
+            ("AUTH_SECRET_2", "2"),
+            ("AUTH_SECRET_3", "3"),
+        ];
+        assert_eq!(secret_texts(None, ALL), ["3", "2", "1", "0", "n"]);
+        assert_eq!(secret_texts(Some(vec!["b", "a"]), ALL), ["b", "a"]);
+        assert_eq!(secret_texts(None, &[("AUTH_SECRET", ""), ("NEXTAUTH_SECRET", "n")]), ["n"]);
+    }
+
+    #[test]
+    fn mistakes_name_the_option_or_variable() {
+        let with = |options: Options, variables| match Config::new(options, &Variables(variables))
+            .expect_err("is a mistake")
+        {
+            Error::Config { name, .. } => name,
+            other => panic!("{other}"),
+        };
+        let both = Options { secure_cookie: Some(true), ..named("a") };
+        let secrets = |secrets: &[&str]| Options {
+            secret: Some(secrets.iter().map(|secret| (*secret).to_owned()).collect()),
+            ..Options::default()
+        };
+        for (options, variables, expected) in [
+            (named("a b"), &[] as &[_], "cookieName"),
+            (named(""), &[], "cookieName"),
+            (both, &[], "secureCookie"),
+            (Options::default(), &[("AUTH_URL", "a.example")], "AUTH_URL"),
+            (Options::default(), &[("NEXTAUTH_URL", "ftp://a.example")], "NEXTAUTH_URL"),
+            (Options::default(), &[], "secret"),
+            (Options::default(), &[("AUTH_SECRET", "")], "secret"),
+            (secrets(&[]), &[("AUTH_SECRET", "s")], "secret"),
+            (secrets(&["a", ""]), &[], "secret"),
+            (secrets(&["a"]), &[], "databaseUrl"),
+            (secrets(&["a"]), &[("DATABASE_URL", ""), ("PGPORT", "5432")], "databaseUrl"),
+        ] {
+            assert_eq!(with(options, variables), expected);
+        }
+    }
+
+    #[test]
+    fn debug_shows_neither_secret_nor_password() {
+        let variables = Variables(&[("AUTH_SECRET", "hunter2"), ("DATABASE_URL", "postgres://u:hunter2@h/d")]);
+        let config = Config::new(Options::default(), &variables).expect("is complete");
+        assert!(!format!("{config:?}").contains("hunter2"));
+    }
+}

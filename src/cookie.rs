@@ -1,0 +1,202 @@
+//! `Cookie` header -> the session cookie's value, whole or joined from chunks.
+#![forbid(unsafe_code)]
+
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+
+use percent_encoding::percent_decode_str;
+
+/// A longer header is not looked at.
+pub const MAX_HEADER_BYTES: usize = 64 * 1024;
+/// A longer token is not decoded.
+pub const MAX_TOKEN_BYTES: usize = 32 * 1024;
+/// Keeps the HKDF info, which holds the name, far below its limit of 1024 bytes.
+const MAX_NAME_BYTES: usize = 256;
+
+/// The name of a session cookie, without a chunk suffix: an RFC 6265 token.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CookieName(String);
+
+impl CookieName {
+    /// `None` when `name` can't be a cookie's name.
+    pub fn new(name: impl Into<String>) -> Option<Self> {
+        let name = name.into();
+        let valid = (1..=MAX_NAME_BYTES).contains(&name.len()) && name.bytes().all(is_token_byte);
+        valid.then_some(Self(name))
+    }
+
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// The values that `header` holds under this name; `None` when there are none.
+    pub fn find<'h>(&self, header: &'h str) -> Option<SessionCookie<'h>> {
+        if header.len() > MAX_HEADER_BYTES {
+            return None;
+        }
+        let mut cookie = SessionCookie::default();
+        for (name, value) in pairs(header) {
+            match name.strip_prefix(self.as_str()) {
+                Some("") => {
+                    cookie.whole.get_or_insert(value);
+                }
+                Some(suffix) => {
+                    if let Some(index) = chunk_index(suffix) {
+                        cookie.chunks.entry(index).or_insert(value);
+                    }
+                }
+                None => {}
+            }
+        }
+        (cookie.whole.is_some() || !cookie.chunks.is_empty()).then_some(cookie)
+    }
+}
+
+/// What one header holds under a session cookie's name. Of equal names the first counts.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct SessionCookie<'h> {
+    whole: Option<&'h str>,
+    chunks: BTreeMap<u16, &'h str>,
+}
+
+impl<'h> SessionCookie<'h> {
+    /// The tokens it can stand for, best first: the whole cookie, then the chunks from 0 up to the
+    /// first gap. One of the two may be stale, so the caller tries both.
+    pub fn readings(&self) -> impl Iterator<Item = Cow<'h, str>> {
+        let whole = self.whole.map(percent_decode);
+        let chunked = (!self.chunks.is_empty()).then(|| {
+            (0..)
+                .map_while(|index| self.chunks.get(&index))
+                .map(|chunk| percent_decode(chunk))
+                .collect::<String>()
+                .into()
+        });
+        [whole, chunked].into_iter().flatten().filter(|token: &Cow<str>| (1..=MAX_TOKEN_BYTES).contains(&token.len()))
+    }
+}
+
+/// Splits as the parser of Auth.js does (`@auth/core` `lib/vendored/cookie.js`): a part without
+/// `=` is no cookie, and only spaces and tabs are trimmed.
+fn pairs(header: &str) -> impl Iterator<Item = (&str, &str)> {
+    header.split(';').filter_map(|part| part.split_once('=')).map(|(name, value)| (trim(name), trim(value)))
+}
+
+fn trim(text: &str) -> &str {
+    text.trim_matches([' ', '\t'])
+}
+
+/// `.0`, `.1`, ... as Auth.js writes them: plain decimal without leading zeros.
+fn chunk_index(suffix: &str) -> Option<u16> {
+    let digits = suffix.strip_prefix('.')?;
+    let canonical = digits.bytes().all(|byte| byte.is_ascii_digit()) && (digits == "0" || !digits.starts_with('0'));
+    if canonical { digits.parse().ok() } else { None }
+}
+
+/// Raw where decoding fails. A `%` that stays can't be part of a token, so how much of a
+/// malformed value is decoded makes no difference.
+fn percent_decode(value: &str) -> Cow<'_, str> {
+    percent_decode_str(value).decode_utf8().unwrap_or(Cow::Borrowed(value))
+}
+
+/// RFC 9110 section 5.6.2 `tchar`, of which RFC 6265 makes cookie names.
+fn is_token_byte(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte)
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn readings(header: &str) -> Vec<String> {
+        let name = CookieName::new("sid").expect("a name");
+        name.find(header).map(|cookie| cookie.readings().map(Cow::into_owned).collect()).unwrap_or_default()
+    }
+
+    #[test]
+    fn what_a_header_holds() {
+        for (case, header, expected) in [
+            ("nothing", "", &[] as &[&str]),
+            ("other cookies only", "a=1; b=2", &[]),
+            ("whole", "sid=token", &["token"]),
+            ("among others", "a=1; sid=token; b=2", &["token"]),
+            ("odd spacing", "a=1;sid =\ttoken  ;b", &["token"]),
+            ("an equals sign in the value", "sid=a=b", &["a=b"]),
+            ("part without an equals sign", "sid; sid=token", &["token"]),
+            ("empty value", "sid=", &[]),
+            ("first of equal names", "sid=first; sid=second", &["first"]),
+            ("first of equal names, though empty", "sid=; sid=second", &[]),
+            ("other case", "SID=token", &[]),
+            ("percent-encoded", "sid=a%2Eb", &["a.b"]),
+            ("not UTF-8 when decoded", "sid=a%FFb", &["a%FFb"]),
+            ("quoted", "sid=\"token\"", &["\"token\""]),
+            ("one chunk", "sid.0=a", &["a"]),
+            ("chunks in any order", "sid.2=c; sid.0=a; sid.1=b", &["abc"]),
+            (
+                "eleven chunks, ordered as numbers",
+                "sid.10=k; sid.0=a; sid.1=b; sid.2=c; sid.3=d; sid.4=e; sid.5=f; sid.6=g; sid.7=h; \
+                 sid.8=i; sid.9=j",
+                &["abcdefghijk"],
+            ),
+            ("first of equal chunks", "sid.0=a; sid.0=x; sid.1=b", &["ab"]),
+            ("chunks after a gap", "sid.0=a; sid.2=c", &["a"]),
+            ("no chunk 0", "sid.1=b; sid.2=c", &[]),
+            ("whole, then chunks", "sid=w; sid.0=a; sid.1=b", &["w", "ab"]),
+            ("chunks, then whole", "sid.0=a; sid.1=b; sid=w", &["w", "ab"]),
+            ("look-alike: a port", "sid.0=a; sid.3000=x", &["a"]),
+            ("look-alike: a leading zero", "sid.0=a; sid.01=x", &["a"]),
+            ("look-alike: two zeros", "sid.00=x", &[]),
+            ("look-alike: a sign", "sid.+0=x; sid.-0=x", &[]),
+            ("look-alike: no digits", "sid.=x; sid.a=x; sid-x=x; sidx=x", &[]),
+            ("look-alike: no dot", "sid0=x", &[]),
+            ("look-alike: too large", "sid.65536=x; sid.99999999999=x", &[]),
+            ("look-alike: a chunk of a chunk", "sid.0.0=x", &[]),
+            ("prefixed", "__Secure-sid=x; xsid=x", &[]),
+        ] {
+            assert_eq!(readings(header), expected, "{case}");
+        }
+    }
+
+    #[test]
+    fn limits() {
+        let largest_token = "x".repeat(MAX_TOKEN_BYTES);
+        let whole = format!("sid={largest_token}");
+        assert_eq!(readings(&whole), [largest_token.as_str()]);
+        assert!(readings(&format!("{whole}x")).is_empty());
+        assert!(readings(&format!("sid.0={largest_token}; sid.1=x")).is_empty());
+        assert_eq!(readings(&format!("sid.0=x; {whole}x")), ["x"], "one reading is too long, the other is not");
+
+        let padding = "p".repeat(MAX_HEADER_BYTES - "a=; sid=t".len());
+        assert_eq!(readings(&format!("a={padding}; sid=t")), ["t"]);
+        assert!(readings(&format!("a={padding}p; sid=t")).is_empty());
+    }
+
+    #[test]
+    fn names() {
+        for valid in ["a", "__Secure-authjs.session-token", "authjs.session-token.3000"] {
+            assert!(CookieName::new(valid).is_some(), "{valid}");
+        }
+        for invalid in ["", "a b", "a=b", "a;b", "a\n", "ä", "(a)", &"a".repeat(257)] {
+            assert!(CookieName::new(invalid).is_none(), "{invalid}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn chunks_give_the_value_back(token in "[a-zA-Z0-9._-]{1,400}", size in 1_usize..50, seed: u64) {
+            let chunks = token.as_bytes().chunks(size).enumerate();
+            let mut cookies: Vec<_> = chunks
+                .map(|(index, chunk)| format!("sid.{index}={}", String::from_utf8_lossy(chunk)))
+                .collect();
+            let middle = seed as usize % cookies.len();
+            cookies.rotate_left(middle);
+            prop_assert_eq!(readings(&cookies.join("; ")), [token]);
+        }
+
+        #[test]
+        fn nothing_panics(header in "(sid|[.;= \t%]|[0-9]|\\PC){0,60}") {
+            readings(&header);
+        }
+    }
+}

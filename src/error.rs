@@ -1,0 +1,63 @@
+//! What can go wrong that is not the client's doing, and the stable code of each cause.
+//!
+//! A request that is merely unauthenticated is not an error: see [`crate::bridge::Unauthenticated`].
+#![forbid(unsafe_code)]
+
+use std::fmt;
+use std::time::Duration;
+
+/// A failure that rejects a promise or throws. Holds no secret, cookie, token, claim or password.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Error {
+    /// An option or an environment variable is missing or wrong.
+    Config {
+        /// What the developer wrote: `cookieName`, `AUTH_URL`, ...
+        name: String,
+        /// What is wrong and what to do.
+        problem: String,
+    },
+    /// No connection: refused, host unknown, wrong password, TLS, ...
+    Connect(String),
+    /// The database answered the query with an error: table missing, no right to read, ...
+    Query(String),
+    /// A step took longer than its limit.
+    Timeout { step: &'static str, limit: Duration },
+    /// `close()` was called before.
+    Closed,
+    /// A bug in this package.
+    Internal(String),
+}
+
+impl Error {
+    pub fn config(name: impl Into<String>, problem: impl Into<String>) -> Self {
+        Self::Config { name: name.into(), problem: problem.into() }
+    }
+
+    /// The `code` of the JavaScript error; listed in the README.
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::Config { .. } => "ERR_AUTH_BRIDGE_CONFIG",
+            Self::Connect(_) | Self::Query(_) => "ERR_AUTH_BRIDGE_DATABASE",
+            Self::Timeout { .. } => "ERR_AUTH_BRIDGE_TIMEOUT",
+            Self::Closed => "ERR_AUTH_BRIDGE_CLOSED",
+            Self::Internal(_) => "ERR_AUTH_BRIDGE_INTERNAL",
+        }
+    }
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Config { name, problem } => write!(f, "{name}: {problem}"),
+            Self::Connect(cause) => write!(f, "cannot connect to the database: {cause}"),
+            Self::Query(cause) => write!(f, "the database refused the session query: {cause}"),
+            Self::Timeout { step, limit } => {
+                write!(f, "{step} took longer than {} ms", limit.as_millis())
+            }
+            Self::Closed => f.write_str("this AuthBridge is closed"),
+            Self::Internal(cause) => write!(f, "internal error, please report it: {cause}"),
+        }
+    }
+}
+
+impl std::error::Error for Error {}

@@ -1,0 +1,257 @@
+//! Secret -> the key of a cookie, as Auth.js and NextAuth derive it, and the `kid` that names it.
+#![forbid(unsafe_code)]
+
+use std::fmt;
+
+use base64::Engine;
+use base64::prelude::BASE64_URL_SAFE_NO_PAD;
+use openssl::error::ErrorStack;
+use openssl::hash::{MessageDigest, hash};
+use openssl::md::Md;
+use openssl::pkey::Id;
+use openssl::pkey_ctx::PkeyCtx;
+use zeroize::Zeroizing;
+
+use crate::cookie::CookieName;
+use crate::error::Error;
+
+/// What `AUTH_SECRET` holds. Not empty; redacted in `Debug`; wiped on drop.
+#[derive(Clone)]
+pub struct Secret(Zeroizing<String>);
+
+impl Secret {
+    /// `None` for the empty string.
+    pub fn new(secret: String) -> Option<Self> {
+        (!secret.is_empty()).then(|| Self(Zeroizing::new(secret)))
+    }
+
+    #[cfg(test)]
+    pub(crate) fn reveal(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Debug for Secret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Secret(..)")
+    }
+}
+
+/// The two values of `enc` that are opened (RFC 7518 section 5.1).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ContentEncryption {
+    /// `A256CBC-HS512`: what Auth.js v5 writes.
+    A256CbcHs512,
+    /// `A256GCM`: what NextAuth v4 writes; Auth.js v5 reads it, too.
+    A256Gcm,
+}
+
+impl ContentEncryption {
+    pub fn from_name(enc: &str) -> Option<Self> {
+        match enc {
+            "A256CBC-HS512" => Some(Self::A256CbcHs512),
+            "A256GCM" => Some(Self::A256Gcm),
+            _ => None,
+        }
+    }
+
+    pub const fn key_bytes(self) -> usize {
+        match self {
+            Self::A256CbcHs512 => 64,
+            Self::A256Gcm => 32,
+        }
+    }
+
+    /// The digest that Auth.js makes the thumbprint with: `sha${8 * key.byteLength}`.
+    fn thumbprint_digest(self) -> MessageDigest {
+        match self {
+            Self::A256CbcHs512 => MessageDigest::sha512(),
+            Self::A256Gcm => MessageDigest::sha256(),
+        }
+    }
+}
+
+/// Derived once from a secret, a cookie's name and `enc`. Redacted in `Debug`; wiped on drop.
+#[derive(Clone)]
+pub struct Key {
+    bytes: Zeroizing<Vec<u8>>,
+    kid: String,
+}
+
+impl Key {
+    fn derive(secret: &Secret, derivation: Derivation<'_>, enc: ContentEncryption) -> Result<Self, ErrorStack> {
+        let mut bytes = Zeroizing::new(vec![0; enc.key_bytes()]);
+        let mut hkdf = PkeyCtx::new_id(Id::HKDF)?;
+        hkdf.derive_init()?;
+        hkdf.set_hkdf_md(Md::sha256())?;
+        hkdf.set_hkdf_key(secret.0.as_bytes())?;
+        hkdf.set_hkdf_salt(derivation.salt().as_bytes())?;
+        hkdf.add_hkdf_info(derivation.info().as_bytes())?;
+        hkdf.derive(Some(&mut bytes))?;
+        let kid = thumbprint(&bytes, enc.thumbprint_digest())?;
+        Ok(Self { bytes, kid })
+    }
+
+    pub fn as_bytes(&self) -> &[u8] {
+        &self.bytes
+    }
+
+    /// The base64url JWK thumbprint of this key.
+    pub fn kid(&self) -> &str {
+        &self.kid
+    }
+}
+
+impl fmt::Debug for Key {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Key(..)")
+    }
+}
+
+/// The keys of one cookie name: one for each secret of the rotation list, newest first.
+#[derive(Clone, Debug)]
+pub struct Keyring {
+    cbc: Vec<Key>,
+    gcm: Vec<Key>,
+}
+
+impl Keyring {
+    pub fn new(secrets: &[Secret], cookie: &CookieName) -> Result<Self, Error> {
+        let derivation = Derivation::of(cookie);
+        let derive = |enc| {
+            secrets
+                .iter()
+                .map(|secret| Key::derive(secret, derivation, enc))
+                .collect::<Result<Vec<_>, _>>()
+                .map_err(|cause| Error::Internal(format!("key derivation: {cause}")))
+        };
+        Ok(Self {
+            cbc: match derivation {
+                Derivation::AuthJs(_) => derive(ContentEncryption::A256CbcHs512)?,
+                Derivation::NextAuth4 => Vec::new(),
+            },
+            gcm: derive(ContentEncryption::A256Gcm)?,
+        })
+    }
+
+    /// The keys that may open a token: the one that `kid` names, or all where it names none.
+    pub fn candidates(&self, enc: ContentEncryption, kid: Option<&str>) -> impl Iterator<Item = &Key> {
+        let keys = match enc {
+            ContentEncryption::A256CbcHs512 => &self.cbc,
+            ContentEncryption::A256Gcm => &self.gcm,
+        };
+        keys.iter().filter(move |key| kid.is_none_or(|kid| kid == key.kid()))
+    }
+
+    /// How many candidates a token can have at most.
+    pub fn secrets(&self) -> usize {
+        self.gcm.len()
+    }
+}
+
+/// Salt and info of the HKDF.
+#[derive(Clone, Copy)]
+enum Derivation<'a> {
+    /// `@auth/core` `jwt.js`, `getDerivedEncryptionKey`: the salt is the cookie's name.
+    AuthJs(&'a str),
+    /// `next-auth` 4 `jwt/index.js`: the same for each cookie; `A256GCM` only.
+    NextAuth4,
+}
+
+impl<'a> Derivation<'a> {
+    fn of(cookie: &'a CookieName) -> Self {
+        match cookie.as_str() {
+            "next-auth.session-token" | "__Secure-next-auth.session-token" => Self::NextAuth4,
+            name => Self::AuthJs(name),
+        }
+    }
+
+    fn salt(self) -> &'a str {
+        match self {
+            Self::AuthJs(name) => name,
+            Self::NextAuth4 => "",
+        }
+    }
+
+    fn info(self) -> String {
+        match self {
+            Self::AuthJs(name) => format!("Auth.js Generated Encryption Key ({name})"),
+            Self::NextAuth4 => "NextAuth.js Generated Encryption Key".to_owned(),
+        }
+    }
+}
+
+/// RFC 7638 section 3: the digest of the required members in lexical order, no white space.
+fn thumbprint(key: &[u8], digest: MessageDigest) -> Result<String, ErrorStack> {
+    let k = Zeroizing::new(BASE64_URL_SAFE_NO_PAD.encode(key));
+    let jwk = Zeroizing::new(format!(r#"{{"k":"{}","kty":"oct"}}"#, k.as_str()));
+    Ok(BASE64_URL_SAFE_NO_PAD.encode(hash(digest, jwk.as_bytes())?))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::ContentEncryption::{A256CbcHs512, A256Gcm};
+    use super::*;
+
+    const V5: &str = "authjs.session-token";
+    const V4: &str = "next-auth.session-token";
+
+    fn keyring(cookie: &str, secrets: &[&str]) -> Keyring {
+        let secrets: Vec<_> = secrets.iter().filter_map(|secret| Secret::new((*secret).to_owned())).collect();
+        Keyring::new(&secrets, &CookieName::new(cookie).expect("a name")).expect("derives")
+    }
+
+    fn hex(keyring: &Keyring, enc: ContentEncryption) -> String {
+        let key = keyring.candidates(enc, None).next().expect("a key");
+        key.as_bytes().iter().map(|byte| format!("{byte:02x}")).collect()
+    }
+
+    #[test]
+    fn keys_are_those_of_auth_js() {
+        let v5 = keyring(V5, &["secret"]);
+        assert_eq!(
+            hex(&v5, A256CbcHs512),
+            "b1ef6cdd915c44c0a71232574a6a70546a5e16d12bb38df4638e3b96bdd32025\
+             131e90695ff072a9d148f1511c7a4981a85b63a628311da1fa7ccfc49c47c2bb"
+        );
+        let v4_key = "9ab5058ebf5be88f82f4aee99d22cf8be7a34a4af1836299d0668f4d83020f5a";
+        assert_eq!(hex(&keyring(V4, &["secret"]), A256Gcm), v4_key);
+        let secure_v4 = keyring("__Secure-next-auth.session-token", &["secret"]);
+        assert_eq!(hex(&secure_v4, A256Gcm), v4_key, "not salted with the name");
+        assert_ne!(hex(&v5, A256Gcm), v4_key);
+    }
+
+    #[test]
+    fn kid_is_the_thumbprint_of_the_key() {
+        let keyring = keyring(V5, &["secret"]);
+        let key = keyring.candidates(A256CbcHs512, None).next().expect("a key");
+        assert_eq!(key.kid(), "7x9DUMVaEU6giab0l0OWDt4e4SsRH_cbwMof2EzEyy6onK5o8xSPPB799RVoqm2v6z674kQCv9jom2T8S-a1dQ");
+    }
+
+    #[test]
+    fn kid_chooses_among_the_candidates() {
+        let keyring = keyring(V5, &["new", "old"]);
+        for enc in [A256CbcHs512, A256Gcm] {
+            let all: Vec<_> = keyring.candidates(enc, None).collect();
+            assert_eq!(all.len(), 2);
+            let old = all[1].kid();
+            let chosen: Vec<_> = keyring.candidates(enc, Some(old)).map(Key::kid).collect();
+            assert_eq!(chosen, [old]);
+            assert_eq!(keyring.candidates(enc, Some("other")).count(), 0);
+        }
+    }
+
+    #[test]
+    fn next_auth_4_has_no_cbc_key() {
+        assert_eq!(keyring(V4, &["secret"]).candidates(A256CbcHs512, None).count(), 0);
+    }
+
+    #[test]
+    fn debug_leaks_nothing() {
+        let secret = Secret::new("hunter2".to_owned()).expect("a secret");
+        let keyring = keyring(V5, &["hunter2"]);
+        let key = keyring.candidates(A256Gcm, None).next().expect("a key");
+        assert_eq!(format!("{secret:?} {key:?}"), "Secret(..) Key(..)");
+        assert_eq!(format!("{keyring:?}"), "Keyring { cbc: [Key(..)], gcm: [Key(..)] }");
+    }
+}

@@ -1,0 +1,34 @@
+//! Reads Auth.js sessions: a `Cookie` header comes in, the body of `GET /api/auth/session` goes
+//! out.
+//!
+//! The way of a request, which is also the order of the modules:
+//!
+//! 1. [`cookie`] finds the session cookie and joins its chunks.
+//! 2. [`key`] holds the keys that the secrets give for that cookie's name.
+//! 3. [`token`] opens the JWE with one of them.
+//! 4. [`claims`] checks that the token counts now.
+//! 5. [`session`] makes the documented object of the claims.
+//! 6. [`revocation`] says whether the session lives, from what [`postgres`] finds.
+//!
+//! [`bridge`] is that way as one function, and [`binding`] gives it to JavaScript. [`config`] makes
+//! options and environment into what a bridge needs; [`error`] is all that is not the client's
+//! doing.
+
+pub mod error;
+
+pub mod config;
+
+pub mod cookie;
+pub mod key;
+pub mod token;
+
+pub mod claims;
+pub mod session;
+
+pub mod postgres;
+pub mod revocation;
+
+pub mod bridge;
+
+#[cfg(not(test))]
+mod binding;

@@ -1,0 +1,74 @@
+//! What a lookup can fail with: which faults are worth a second try, and what the caller is told.
+#![forbid(unsafe_code)]
+
+use std::error::Error as _;
+use std::time::Duration;
+
+use deadpool_postgres::{PoolError, TimeoutType};
+use tokio_postgres::error::SqlState;
+
+use crate::error::Error;
+
+#[derive(Debug)]
+pub(super) enum Fault {
+    /// No connection could be had.
+    Pool(PoolError),
+    /// The query on a connection failed.
+    Query(tokio_postgres::Error),
+    /// The query on a connection did not end in time.
+    QueryTimeout,
+}
+
+impl Fault {
+    /// Whether the connection, not the query, was the trouble: ended by the server or the network
+    /// since its last use, or its prepared statement is gone or outdated.
+    pub(super) fn is_stale_connection(&self) -> bool {
+        let Self::Query(error) = self else {
+            return false;
+        };
+        match error.code() {
+            Some(code) => [
+                SqlState::ADMIN_SHUTDOWN,
+                SqlState::CRASH_SHUTDOWN,
+                SqlState::INVALID_SQL_STATEMENT_NAME,
+                SqlState::FEATURE_NOT_SUPPORTED,
+            ]
+            .contains(code),
+            None => error.is_closed() || error.source().is_some_and(|source| source.is::<std::io::Error>()),
+        }
+    }
+
+    /// `address` is where the database should be, `limit` what each step may take.
+    pub(super) fn into_error(self, address: &str, limit: Duration) -> Error {
+        let timeout = |step| Error::Timeout { step, limit };
+        match self {
+            Self::Pool(PoolError::Timeout(TimeoutType::Wait)) => timeout("waiting for a free database connection"),
+            Self::Pool(PoolError::Timeout(TimeoutType::Create | TimeoutType::Recycle)) => {
+                timeout("connecting to the database")
+            }
+            Self::Pool(PoolError::Closed) => Error::Closed,
+            Self::Pool(PoolError::Backend(cause)) => Error::Connect(format!("{address}: {}", describe(&cause))),
+            Self::Pool(cause @ (PoolError::NoRuntimeSpecified | PoolError::PostCreateHook(_))) => {
+                Error::Internal(format!("connection pool: {cause}"))
+            }
+            Self::Query(cause) if cause.code() == Some(&SqlState::QUERY_CANCELED) => timeout("the session query"),
+            Self::Query(cause) => Error::Query(describe(&cause)),
+            Self::QueryTimeout => timeout("the session query"),
+        }
+    }
+}
+
+/// The server's own words and its SQLSTATE, without the detail, which can quote data; else the
+/// chain of causes.
+fn describe(error: &tokio_postgres::Error) -> String {
+    if let Some(answer) = error.as_db_error() {
+        return format!("{} (SQLSTATE {})", answer.message(), answer.code().code());
+    }
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        text = format!("{text}: {error}");
+        cause = error.source();
+    }
+    text
+}

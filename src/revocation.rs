@@ -1,0 +1,149 @@
+//! When a session is live, and where that is asked.
+#![forbid(unsafe_code)]
+
+use std::fmt;
+use std::future::Future;
+
+use uuid::Uuid;
+
+use crate::error::Error;
+
+/// The primary key of `sessions`. The tenant leads, so that a sharded database routes by it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct SessionKey {
+    pub tenant: Uuid,
+    pub session_id: Uuid,
+}
+
+/// Whose session a token says it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Holder {
+    pub user_id: Uuid,
+    pub user_type: UserType,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum UserType {
+    Client,
+    Internal,
+}
+
+impl UserType {
+    pub fn from_name(name: &str) -> Option<Self> {
+        match name {
+            "client" => Some(Self::Client),
+            "internal" => Some(Self::Internal),
+            _ => None,
+        }
+    }
+}
+
+/// What the database holds of a session at the moment of the query.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SessionRecord {
+    /// `sessions.user_id`.
+    pub user_id: Option<Uuid>,
+    /// `sessions.revoked_at` is set.
+    pub revoked: bool,
+    /// `sessions.expires_at` is set and not later than the database's own now.
+    pub expired: bool,
+    /// `users.user_type` of that user in that tenant; `None` without such a user.
+    pub user_type: Option<String>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Liveness {
+    Live,
+    /// No such session in this tenant.
+    Unknown,
+    Revoked,
+    Expired,
+    /// The session is another user's.
+    OtherUser,
+    /// Its user doesn't exist in this tenant.
+    UserGone,
+    /// Its user is now of another type than the token says.
+    UserTypeChanged,
+}
+
+impl Liveness {
+    /// The whole rule. `record` is what the database holds under the token's [`SessionKey`].
+    pub fn of(record: Option<&SessionRecord>, holder: &Holder, expiry: RowExpiry) -> Self {
+        let Some(record) = record else {
+            return Self::Unknown;
+        };
+        if record.revoked {
+            return Self::Revoked;
+        }
+        if record.expired && expiry == RowExpiry::Checked {
+            return Self::Expired;
+        }
+        if record.user_id != Some(holder.user_id) {
+            return Self::OtherUser;
+        }
+        match &record.user_type {
+            None => Self::UserGone,
+            Some(name) if UserType::from_name(name) == Some(holder.user_type) => Self::Live,
+            Some(_) => Self::UserTypeChanged,
+        }
+    }
+}
+
+/// Whether `sessions.expires_at` counts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RowExpiry {
+    Checked,
+    Ignored,
+}
+
+/// Where the records are: PostgreSQL, or a fake in unit tests.
+pub trait RevocationSource: fmt::Debug + Send + Sync {
+    /// What is there now: a revocation that was committed before the call is seen. `None` when
+    /// there is no such session.
+    fn find(&self, key: SessionKey) -> impl Future<Output = Result<Option<SessionRecord>, Error>> + Send;
+
+    /// Ends every connection.
+    fn close(&self);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn when_a_session_is_live() {
+        let user_id = Uuid::from_u128(1);
+        let holder = Holder { user_id, user_type: UserType::Client };
+        let live = SessionRecord {
+            user_id: Some(user_id),
+            revoked: false,
+            expired: false,
+            user_type: Some("client".to_owned()),
+        };
+        let with = |change: &dyn Fn(&mut SessionRecord)| {
+            let mut record = live.clone();
+            change(&mut record);
+            Some(record)
+        };
+        for (case, record, expected) in [
+            ("as the token says", with(&|_| {}), Liveness::Live),
+            ("no row", None, Liveness::Unknown),
+            ("revoked", with(&|row| row.revoked = true), Liveness::Revoked),
+            ("expired", with(&|row| row.expired = true), Liveness::Expired),
+            ("other user", with(&|row| row.user_id = Some(Uuid::from_u128(2))), Liveness::OtherUser),
+            ("no user", with(&|row| row.user_id = None), Liveness::OtherUser),
+            ("user gone", with(&|row| row.user_type = None), Liveness::UserGone),
+            ("other type", with(&|row| row.user_type = Some("internal".to_owned())), Liveness::UserTypeChanged),
+            ("unknown type", with(&|row| row.user_type = Some("Client".to_owned())), Liveness::UserTypeChanged),
+        ] {
+            let liveness = Liveness::of(record.as_ref(), &holder, RowExpiry::Checked);
+            assert_eq!(liveness, expected, "{case}");
+        }
+
+        let ignoring =
+            |change: &dyn Fn(&mut SessionRecord)| Liveness::of(with(change).as_ref(), &holder, RowExpiry::Ignored);
+        assert_eq!(ignoring(&|row| row.expired = true), Liveness::Live);
+        assert_eq!(ignoring(&|row| (row.expired, row.revoked) = (true, true)), Liveness::Revoked);
+    }
+}

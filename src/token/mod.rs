@@ -1,0 +1,137 @@
+//! Compact JWE -> plaintext (RFC 7516 section 7.1). The only part that imports josekit.
+//!
+//! josekit splits and decodes the token. What it leaves to chance is decided here: which headers
+//! count, which key, and (in [`content`]) that the tag is checked before anything is decrypted.
+#![forbid(unsafe_code)]
+
+mod content;
+#[cfg(test)]
+pub(crate) mod forge;
+#[cfg(test)]
+mod tests;
+
+use std::borrow::Cow;
+use std::cell::Cell;
+use std::sync::LazyLock;
+
+use josekit::jwe::alg::direct::DirectJweAlgorithm;
+use josekit::jwe::{JweAlgorithm, JweContentEncryption, JweContext, JweDecrypter, JweHeader, enc, zip};
+use josekit::{JoseError, JoseHeader};
+
+use crate::key::{ContentEncryption, Key, Keyring};
+
+/// Why a token was not opened.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum TokenError {
+    #[error("not a compact JWE")]
+    Malformed,
+    #[error("alg, enc, crit or zip is not what Auth.js writes")]
+    UnsupportedHeader,
+    #[error("kid names none of the secrets")]
+    NoMatchingSecret,
+    /// One reason for everything from the tag on, so that nobody can tell padding from tag.
+    #[error("cannot be decrypted")]
+    Undecryptable,
+}
+
+/// The plaintext of `token`, when one of the keys opens it; read as jose reads it, by a
+/// `TextDecoder`, for which no bytes are an error.
+pub fn open(token: &str, keyring: &Keyring) -> Result<String, TokenError> {
+    for nth in 0..keyring.secrets() {
+        match open_with_candidate(token, keyring, nth) {
+            Err(TokenError::Undecryptable) => {}
+            decided => return decided.map(|bytes| decode_text(&bytes)),
+        }
+    }
+    Err(TokenError::Undecryptable)
+}
+
+/// josekit with our content encryption for the two values of `enc`, and with nothing else: no
+/// other `enc`, no compression, no critical header.
+static CONTEXT: LazyLock<JweContext> = LazyLock::new(|| {
+    let mut context = JweContext::new();
+    for unused in [enc::A128CBC_HS256.name(), enc::A192CBC_HS384.name(), enc::A128GCM.name(), enc::A192GCM.name()] {
+        context.remove_content_encryption(unused);
+    }
+    context.remove_compression(zip::Def.name());
+    context.add_content_encryption(Box::new(content::A256CbcHs512));
+    context.add_content_encryption(Box::new(content::A256Gcm));
+    context
+});
+
+fn open_with_candidate(token: &str, keyring: &Keyring, nth: usize) -> Result<Vec<u8>, TokenError> {
+    let refusal = Cell::new(TokenError::Malformed);
+    CONTEXT
+        .deserialize_compact_with_selector(token, |header| {
+            Ok(match select_key(header, keyring, nth) {
+                Ok(key) => {
+                    refusal.set(TokenError::Undecryptable);
+                    Some(key)
+                }
+                Err(reason) => {
+                    refusal.set(reason);
+                    None
+                }
+            })
+        })
+        .map(|(plaintext, _header)| plaintext)
+        .map_err(|_| refusal.get())
+}
+
+/// The `nth` key that may open a token with this header.
+fn select_key<'k>(header: &JweHeader, keyring: &'k Keyring, nth: usize) -> Result<&'k dyn JweDecrypter, TokenError> {
+    let enc =
+        header.content_encryption().and_then(ContentEncryption::from_name).ok_or(TokenError::UnsupportedHeader)?;
+    let supported = header.algorithm() == Some(DirectJweAlgorithm::Dir.name())
+        && header.claim("crit").is_none()
+        && header.claim("zip").is_none();
+    if !supported {
+        return Err(TokenError::UnsupportedHeader);
+    }
+    match keyring.candidates(enc, header.key_id()).nth(nth) {
+        Some(key) => Ok(key),
+        None if nth == 0 => Err(TokenError::NoMatchingSecret),
+        None => Err(TokenError::Undecryptable),
+    }
+}
+
+/// `alg` is `dir` (RFC 7518 section 4.5): the key is the content encryption key, and the token's
+/// encrypted key is empty.
+impl JweDecrypter for Key {
+    fn algorithm(&self) -> &dyn JweAlgorithm {
+        &DirectJweAlgorithm::Dir
+    }
+
+    /// `None`, else josekit would refuse a token that has no `kid`.
+    fn key_id(&self) -> Option<&str> {
+        None
+    }
+
+    fn decrypt(
+        &self,
+        encrypted_key: Option<&[u8]>,
+        _content_encryption: &dyn JweContentEncryption,
+        _header: &JweHeader,
+    ) -> Result<Cow<'_, [u8]>, JoseError> {
+        match encrypted_key {
+            None => Ok(Cow::Borrowed(self.as_bytes())),
+            Some(_) => Err(refused()),
+        }
+    }
+
+    fn box_clone(&self) -> Box<dyn JweDecrypter> {
+        Box::new(self.clone())
+    }
+}
+
+fn decode_text(bytes: &[u8]) -> String {
+    let bytes = bytes.strip_prefix(BYTE_ORDER_MARK).unwrap_or(bytes);
+    String::from_utf8_lossy(bytes).into_owned()
+}
+
+const BYTE_ORDER_MARK: &[u8] = "\u{feff}".as_bytes();
+
+/// The one josekit error that our code gives, whatever the cause.
+fn refused() -> JoseError {
+    JoseError::InvalidJweFormat(TokenError::Undecryptable.into())
+}

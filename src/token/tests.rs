@@ -1,0 +1,239 @@
+//! Each attack is tried on josekit as it comes, too: that column says what it would do.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+use josekit::jwe::zip::Def;
+use josekit::jwe::{Dir, JweCompression};
+use proptest::prelude::*;
+
+use super::forge::{Parts, pad, seal, seal_cbc, seal_gcm, seal_with_header};
+use super::*;
+use crate::cookie::CookieName;
+use crate::key::ContentEncryption::{A256CbcHs512, A256Gcm};
+use crate::key::Secret;
+
+const PLAINTEXT: &str = r#"{"exp":4102444800}"#;
+
+fn keyring(secrets: &[&str]) -> Keyring {
+    let secrets: Vec<_> = secrets.iter().filter_map(|secret| Secret::new((*secret).to_owned())).collect();
+    let name = CookieName::new("authjs.session-token").expect("a name");
+    Keyring::new(&secrets, &name).expect("derives")
+}
+
+fn key(keyring: &Keyring, enc: ContentEncryption) -> &Key {
+    keyring.candidates(enc, None).next().expect("a key")
+}
+
+/// A good token of either kind; the cases below change it.
+fn good(keyring: &Keyring, enc: ContentEncryption) -> Parts {
+    seal(key(keyring, enc), enc, PLAINTEXT)
+}
+
+#[derive(Debug, PartialEq, Eq)]
+enum Stock {
+    Opens,
+    Refuses,
+    Panics,
+}
+
+fn stock_josekit(token: &str, key: &Key) -> Stock {
+    let decrypter = Dir.decrypter_from_bytes(key.as_bytes()).expect("a decrypter");
+    let open = || JweContext::new().deserialize_compact(token, &decrypter);
+    match catch_unwind(AssertUnwindSafe(open)) {
+        Ok(Ok(_)) => Stock::Opens,
+        Ok(Err(_)) => Stock::Refuses,
+        Err(_) => Stock::Panics,
+    }
+}
+
+#[test]
+fn attacks_are_refused_without_a_panic() {
+    use TokenError::{Malformed, Undecryptable, UnsupportedHeader};
+    let keyring = keyring(&["secret"]);
+    let cbc = good(&keyring, A256CbcHs512);
+    let gcm = good(&keyring, A256Gcm);
+    let cbc_key = key(&keyring, A256CbcHs512);
+    let gcm_key = key(&keyring, A256Gcm);
+    let change = |parts: &Parts, change: &dyn Fn(&mut Parts)| {
+        let mut parts = parts.clone();
+        change(&mut parts);
+        parts.to_token()
+    };
+    let with_header = |header: &str| seal_with_header(cbc_key, A256CbcHs512, PLAINTEXT.as_bytes(), header).to_token();
+    let flip_tag = |parts: &mut Parts| parts.tag[0] ^= 1;
+    let bad_padding = || seal_cbc(cbc_key, &[0x11; 32], &cbc.header, &[7; 16]);
+    let bomb = Def.compress(&vec![b' '; 50_000_000]).expect("deflates");
+
+    let cases = [
+        // name, token, outcome, josekit as it comes
+        ("CBC: bad padding", bad_padding().to_token(), Undecryptable, Stock::Refuses),
+        ("CBC: bad padding and bad tag", change(&bad_padding(), &flip_tag), Undecryptable, Stock::Refuses),
+        ("CBC: bad tag", change(&cbc, &flip_tag), Undecryptable, Stock::Refuses),
+        ("CBC: no whole block", change(&cbc, &|parts| parts.ciphertext.truncate(17)), Undecryptable, Stock::Refuses),
+        ("CBC: no ciphertext", change(&cbc, &|parts| parts.ciphertext.clear()), Undecryptable, Stock::Refuses),
+        ("CBC: no tag", change(&cbc, &|parts| parts.tag.clear()), Undecryptable, Stock::Refuses),
+        ("CBC: tag of 16 bytes", change(&cbc, &|parts| parts.tag.truncate(16)), Undecryptable, Stock::Refuses),
+        ("CBC: tag of 33 bytes", change(&cbc, &|parts| parts.tag.push(0)), Undecryptable, Stock::Refuses),
+        (
+            "CBC: empty IV",
+            seal_cbc(cbc_key, &pad(PLAINTEXT.as_bytes()), &cbc.header, &[]).to_token(),
+            Undecryptable,
+            Stock::Panics,
+        ),
+        (
+            "CBC: IV of 8 bytes",
+            seal_cbc(cbc_key, &pad(PLAINTEXT.as_bytes()), &cbc.header, &[7; 8]).to_token(),
+            Undecryptable,
+            Stock::Panics,
+        ),
+        ("GCM: bad tag", change(&gcm, &flip_tag), Undecryptable, Stock::Refuses),
+        ("GCM: no tag", change(&gcm, &|parts| parts.tag.clear()), Undecryptable, Stock::Refuses),
+        ("GCM: tag of 1 byte", change(&gcm, &|parts| parts.tag.truncate(1)), Undecryptable, Stock::Opens),
+        ("GCM: tag of 4 bytes", change(&gcm, &|parts| parts.tag.truncate(4)), Undecryptable, Stock::Opens),
+        ("GCM: tag of 8 bytes", change(&gcm, &|parts| parts.tag.truncate(8)), Undecryptable, Stock::Opens),
+        ("GCM: tag of 15 bytes", change(&gcm, &|parts| parts.tag.truncate(15)), Undecryptable, Stock::Opens),
+        ("GCM: empty IV", change(&gcm, &|parts| parts.iv.clear()), Undecryptable, Stock::Panics),
+        (
+            "GCM: IV of 8 bytes",
+            seal_gcm(gcm_key, PLAINTEXT.as_bytes(), &gcm.header, &[7; 8]).to_token(),
+            Undecryptable,
+            Stock::Opens,
+        ),
+        (
+            "crit",
+            with_header(r#"{"alg":"dir","enc":"A256CBC-HS512","crit":["exp"],"exp":1}"#),
+            UnsupportedHeader,
+            Stock::Opens,
+        ),
+        ("crit: null", with_header(r#"{"alg":"dir","enc":"A256CBC-HS512","crit":null}"#), Malformed, Stock::Refuses),
+        (
+            "zip: 50 MB",
+            seal_with_header(cbc_key, A256CbcHs512, &bomb, r#"{"alg":"dir","enc":"A256CBC-HS512","zip":"DEF"}"#)
+                .to_token(),
+            UnsupportedHeader,
+            Stock::Opens,
+        ),
+        (
+            "zip: unknown",
+            with_header(r#"{"alg":"dir","enc":"A256CBC-HS512","zip":"GZIP"}"#),
+            UnsupportedHeader,
+            Stock::Refuses,
+        ),
+        ("alg: A256KW", with_header(r#"{"alg":"A256KW","enc":"A256CBC-HS512"}"#), UnsupportedHeader, Stock::Refuses),
+        ("alg: DIR", with_header(r#"{"alg":"DIR","enc":"A256CBC-HS512"}"#), UnsupportedHeader, Stock::Refuses),
+        ("alg: missing", with_header(r#"{"enc":"A256CBC-HS512"}"#), UnsupportedHeader, Stock::Refuses),
+        ("enc: missing", with_header(r#"{"alg":"dir"}"#), UnsupportedHeader, Stock::Refuses),
+        (
+            "enc: A128CBC-HS256",
+            with_header(r#"{"alg":"dir","enc":"A128CBC-HS256"}"#),
+            UnsupportedHeader,
+            Stock::Refuses,
+        ),
+        ("enc: lower case", with_header(r#"{"alg":"dir","enc":"a256cbc-hs512"}"#), UnsupportedHeader, Stock::Refuses),
+        ("kid: a number", with_header(r#"{"alg":"dir","enc":"A256CBC-HS512","kid":1}"#), Malformed, Stock::Refuses),
+        ("encrypted key", change(&cbc, &|parts| parts.encrypted_key = vec![1]), Undecryptable, Stock::Refuses),
+        ("four parts", cbc.to_token().rsplit_once('.').expect("parts").0.to_owned(), Malformed, Stock::Refuses),
+        ("six parts", cbc.to_token() + ".AA", Malformed, Stock::Refuses),
+        ("nothing", String::new(), Malformed, Stock::Refuses),
+        ("five empty parts", "....".to_owned(), Malformed, Stock::Refuses),
+        ("header no JSON", change(&cbc, &|parts| parts.header = "{".to_owned()), Malformed, Stock::Refuses),
+        ("header of depth 10000", with_header(&"[".repeat(10_000)), Malformed, Stock::Refuses),
+        ("padded base64", cbc.to_token() + "=", Malformed, Stock::Refuses),
+        ("base64 with white space", cbc.to_token().replacen('.', ". ", 1), Malformed, Stock::Refuses),
+        ("not ASCII", cbc.to_token() + "é", Malformed, Stock::Refuses),
+    ];
+    for (name, token, expected, stock) in cases {
+        assert_eq!(open(&token, &keyring), Err(expected), "{name}");
+        let key = if name.starts_with("GCM") { gcm_key } else { cbc_key };
+        assert_eq!(stock_josekit(&token, key), stock, "josekit as it comes: {name}");
+    }
+}
+
+#[test]
+fn josekit_as_it_comes_tells_padding_from_tag_and_ours_does_not() {
+    let keyring = keyring(&["secret"]);
+    let key = key(&keyring, A256CbcHs512);
+    let bad_padding = seal_cbc(key, &[0x11; 32], &good(&keyring, A256CbcHs512).header, &[7; 16]);
+    let mut bad_tag = good(&keyring, A256CbcHs512);
+    bad_tag.tag[0] ^= 1;
+
+    let message = |context: &JweContext, parts: &Parts| {
+        let error = context.deserialize_compact_with_selector(parts.to_token(), |_| Ok(Some(key)));
+        error.expect_err("is refused").to_string()
+    };
+    let stock = JweContext::new();
+    assert_ne!(message(&stock, &bad_padding), message(&stock, &bad_tag));
+    assert_eq!(message(&CONTEXT, &bad_padding), message(&CONTEXT, &bad_tag));
+}
+
+#[test]
+fn a_token_opens_with_the_secret_that_made_it() {
+    let old = keyring(&["old"]);
+    let rotated = keyring(&["new", "old"]);
+    let foreign = keyring(&["foreign"]);
+    for enc in [A256CbcHs512, A256Gcm] {
+        let token = good(&old, enc).to_token();
+        assert_eq!(open(&token, &old).as_deref(), Ok(PLAINTEXT), "{enc:?}");
+        assert_eq!(open(&token, &rotated).as_deref(), Ok(PLAINTEXT), "{enc:?} rotated");
+        assert_eq!(open(&token, &foreign), Err(TokenError::NoMatchingSecret), "{enc:?} foreign");
+    }
+}
+
+#[test]
+fn without_kid_every_secret_is_tried() {
+    let header = r#"{"alg":"dir","enc":"A256CBC-HS512"}"#;
+    let third = keyring(&["third"]);
+    let key = key(&third, A256CbcHs512);
+    let token = seal_with_header(key, A256CbcHs512, PLAINTEXT.as_bytes(), header).to_token();
+
+    let all = keyring(&["first", "second", "third"]);
+    assert_eq!(open(&token, &all).as_deref(), Ok(PLAINTEXT));
+    let others = keyring(&["first", "second"]);
+    assert_eq!(open(&token, &others), Err(TokenError::Undecryptable));
+}
+
+#[test]
+fn kid_decides_even_where_another_key_would_open_the_token() {
+    let keyring = keyring(&["first", "second"]);
+    let mut keys = keyring.candidates(A256CbcHs512, None);
+    let (first, second) = (keys.next().expect("a key"), keys.next().expect("a key"));
+    let header = format!(r#"{{"alg":"dir","enc":"A256CBC-HS512","kid":"{}"}}"#, second.kid());
+    let token = seal_with_header(first, A256CbcHs512, PLAINTEXT.as_bytes(), &header).to_token();
+    assert_eq!(open(&token, &keyring), Err(TokenError::Undecryptable));
+}
+
+#[test]
+fn text_is_read_as_a_text_decoder_does() {
+    let keyring = keyring(&["secret"]);
+    let key = key(&keyring, A256Gcm);
+    for (bytes, text) in [(b"\xEF\xBB\xBF{}".as_slice(), "{}"), (b"\"\xFF\"", "\"\u{fffd}\"")] {
+        let header = r#"{"alg":"dir","enc":"A256GCM"}"#;
+        let token = seal_with_header(key, A256Gcm, bytes, header).to_token();
+        assert_eq!(open(&token, &keyring).as_deref(), Ok(text));
+    }
+}
+
+proptest! {
+    #[test]
+    fn any_plaintext_comes_back(plaintext in "\\PC{0,400}", gcm: bool) {
+        let keyring = keyring(&["secret"]);
+        let enc = if gcm { A256Gcm } else { A256CbcHs512 };
+        let token = seal(key(&keyring, enc), enc, &plaintext).to_token();
+        prop_assert_eq!(open(&token, &keyring), Ok(plaintext));
+    }
+
+    #[test]
+    fn a_token_with_one_byte_changed_is_refused(gcm: bool, place: prop::sample::Index, byte in b' '..=b'~') {
+        let keyring = keyring(&["secret"]);
+        let mut token = good(&keyring, if gcm { A256Gcm } else { A256CbcHs512 }).to_token().into_bytes();
+        let place = place.index(token.len());
+        prop_assume!(token[place] != byte);
+        token[place] = byte;
+        prop_assert!(open(std::str::from_utf8(&token).expect("ASCII"), &keyring).is_err());
+    }
+
+    #[test]
+    fn nothing_panics(token in "[a-zA-Z0-9_-]{0,40}(\\.[a-zA-Z0-9_-]{0,40}){0,5}|\\PC{0,80}") {
+        prop_assert!(open(&token, &keyring(&["secret"])).is_err());
+    }
+}
