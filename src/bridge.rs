@@ -81,11 +81,14 @@ impl<S: RevocationSource + 'static> Bridge<S> {
         self.lookups.track_future(caught)
     }
 
-    /// Refuses new calls, lets those in flight have their answer, then ends every connection.
-    pub async fn close(&self) {
+    /// Refuses calls from now on, lets those in flight have their answer, then ends every connection.
+    pub fn close(self: &Arc<Self>) -> impl Future<Output = ()> + Send + use<S> {
         self.lookups.close();
-        self.lookups.wait().await;
-        self.revocation.close();
+        let bridge = Arc::clone(self);
+        async move {
+            bridge.lookups.wait().await;
+            bridge.revocation.close();
+        }
     }
 
     fn open(&self, cookie_header: &str, now: u64) -> Result<Session, Unauthenticated> {
@@ -291,17 +294,15 @@ mod tests {
             closed: AtomicBool::new(false),
         });
         let bridge = bridge(&[PLAIN], &source);
-        let in_flight = bridge.confirm(read(&bridge)); // not polled yet
+        // Neither is polled before both are made.
+        let in_flight = bridge.confirm(read(&bridge));
         let closing = bridge.close();
-        let (answer, ()) = futures_util::future::join(in_flight, async {
-            futures_util::future::join(closing, async {
-                assert_eq!(bridge.read("", NOW).err(), Some(Error::Closed));
-                assert!(!source.closed.load(Ordering::SeqCst));
-                source.gate.as_ref().expect("a gate").notify_one();
-            })
-            .await;
-        })
-        .await;
+        assert_eq!(bridge.read("", NOW).err(), Some(Error::Closed));
+        let open_gate = async {
+            assert!(!source.closed.load(Ordering::SeqCst));
+            source.gate.as_ref().expect("a gate").notify_one();
+        };
+        let (answer, (), ()) = futures_util::future::join3(in_flight, closing, open_gate).await;
         assert!(answer.expect("an answer").contains("session_id"));
         assert!(source.closed.load(Ordering::SeqCst));
         bridge.close().await;

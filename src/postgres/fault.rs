@@ -1,7 +1,7 @@
 //! What a lookup can fail with: which faults are worth a second try, and what the caller is told.
 #![forbid(unsafe_code)]
 
-use std::error::Error as _;
+use std::error::Error as StdError;
 use std::time::Duration;
 
 use deadpool_postgres::{PoolError, TimeoutType};
@@ -64,11 +64,7 @@ fn describe(error: &tokio_postgres::Error) -> String {
     if let Some(answer) = error.as_db_error() {
         return format!("{} (SQLSTATE {})", answer.message(), answer.code().code());
     }
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        text = format!("{text}: {error}");
-        cause = error.source();
-    }
-    text
+    let first: &(dyn StdError + 'static) = error;
+    let causes = std::iter::successors(Some(first), |error| StdError::source(*error));
+    causes.map(ToString::to_string).collect::<Vec<_>>().join(": ")
 }

@@ -1,0 +1,122 @@
+import { describe, expect, test } from 'vitest'
+import { AuthBridge, getSession } from '../index.js'
+
+const COMPLETE = { secret: 'the secret of the test, 32 bytes', databaseUrl: 'postgres://user:hunter2@127.0.0.1:1/app' }
+
+/** The error that `new AuthBridge(options)` throws. */
+function mistake(options: unknown) {
+  try {
+    new AuthBridge(options as typeof COMPLETE)
+  } catch (error) {
+    expect(error).toBeInstanceOf(Error)
+    return error as Error & { code: string }
+  }
+  throw new Error('the options were accepted')
+}
+
+describe('new AuthBridge', () => {
+  test('connects to nothing, and needs no close', () => {
+    expect(new AuthBridge(COMPLETE)).toBeInstanceOf(AuthBridge)
+  })
+
+  test('takes undefined for an option that is left out', () => {
+    expect(new AuthBridge({ ...COMPLETE, cookieName: undefined, ignoreExpiresAt: undefined })).toBeDefined()
+  })
+
+  test.each([
+    [
+      'no secret',
+      { databaseUrl: COMPLETE.databaseUrl },
+      'secret: there is none; set the environment variable AUTH_SECRET',
+    ],
+    ['empty secret', { ...COMPLETE, secret: '' }, 'secret: is an empty string'],
+    ['empty list of secrets', { ...COMPLETE, secret: [] }, 'secret: there is none'],
+    ['empty secret in the list', { ...COMPLETE, secret: ['a', ''] }, 'secret: is an empty string'],
+    ['secret of the wrong type', { ...COMPLETE, secret: 7 }, 'secret: must be a string, not number'],
+    [
+      'secret of the wrong type in the list',
+      { ...COMPLETE, secret: ['a', null] },
+      'secret: must be a string, not null',
+    ],
+    ['no database', { secret: 'a' }, 'databaseUrl: there is none; set the environment variable DATABASE_URL'],
+    ['no database URL', { ...COMPLETE, databaseUrl: 'mysql://localhost' }, 'databaseUrl: must begin with postgres://'],
+    ['empty database URL', { ...COMPLETE, databaseUrl: '' }, 'databaseUrl: must begin with postgres://'],
+    [
+      'database URL of the wrong type',
+      { ...COMPLETE, databaseUrl: new URL('postgres://a') },
+      'databaseUrl: must be a string, not object',
+    ],
+    ['unknown parameter in the URL', { ...COMPLETE, databaseUrl: 'postgres://a/b?colour=blue' }, 'colour'],
+    ['unknown sslmode', { ...COMPLETE, databaseUrl: 'postgres://a/b?sslmode=on' }, 'sslmode must be disable, prefer'],
+    [
+      'unreadable sslrootcert',
+      { ...COMPLETE, databaseUrl: 'postgres://a/b?sslmode=verify-full&sslrootcert=/nowhere.pem' },
+      '/nowhere.pem',
+    ],
+    ['raw @ in the password', { ...COMPLETE, databaseUrl: 'postgres://user:hun@ter2@h/d' }, '%40'],
+    ['bad cookie name', { ...COMPLETE, cookieName: 'a b' }, "cookieName: is not a cookie's name"],
+    ['empty cookie name', { ...COMPLETE, cookieName: '' }, 'cookieName: '],
+    ['cookie name of the wrong type', { ...COMPLETE, cookieName: ['a'] }, 'cookieName: must be a string, not object'],
+    ['cookieName beside secureCookie', { ...COMPLETE, cookieName: 'a', secureCookie: true }, 'secureCookie: '],
+    [
+      'secureCookie of the wrong type',
+      { ...COMPLETE, secureCookie: 'true' },
+      'secureCookie: must be true or false, not string',
+    ],
+    [
+      'ignoreExpiresAt of the wrong type',
+      { ...COMPLETE, ignoreExpiresAt: 1 },
+      'ignoreExpiresAt: must be true or false, not number',
+    ],
+    ['unknown option', { ...COMPLETE, secrets: 'a' }, 'secrets: is not an option; the options are secret, cookieName'],
+    ['null', null, 'options: must be an object, not null'],
+    ['a string', COMPLETE.databaseUrl, 'options: must be an object, not string'],
+  ])('%s', (_, options, message) => {
+    const error = mistake(options)
+    expect(error.code).toBe('ERR_AUTH_BRIDGE_CONFIG')
+    expect(error.message).toContain(message)
+    expect(error.message).not.toMatch(/hunter2|hun@|ter2/)
+  })
+})
+
+describe('getSession', () => {
+  const bridge = new AuthBridge(COMPLETE)
+  test.each([
+    ['a number', 1, 'number'],
+    ['the headers instead of the header', new Headers({ cookie: 'a=b' }), 'object'],
+    ['an array', ['a=b'], 'object'],
+    ['a symbol', Symbol('cookie'), 'symbol'],
+  ])('%s for the cookie header', async (_, header, type) => {
+    const expected = {
+      code: 'ERR_AUTH_BRIDGE_CONFIG',
+      message: expect.stringMatching(`^cookieHeader: .*, not ${type}$`),
+    }
+    await expect(bridge.getSession(header as unknown as string)).rejects.toMatchObject(expected)
+    await expect(getSession(header as unknown as string)).rejects.toMatchObject(expected)
+  })
+})
+
+describe('close', () => {
+  test('then a call: rejects, whatever the call', async () => {
+    const bridge = new AuthBridge(COMPLETE)
+    expect(await bridge.close()).toBeUndefined()
+    for (const header of [undefined, '', 'authjs.session-token=garbage']) {
+      await expect(bridge.getSession(header)).rejects.toMatchObject({
+        code: 'ERR_AUTH_BRIDGE_CLOSED',
+        message: 'this AuthBridge is closed',
+      })
+    }
+  })
+
+  test('twice, also at once', async () => {
+    const bridge = new AuthBridge(COMPLETE)
+    await Promise.all([bridge.close(), bridge.close()])
+    await bridge.close()
+  })
+
+  test('closes that instance only', async () => {
+    const [closed, open] = [new AuthBridge(COMPLETE), new AuthBridge(COMPLETE)]
+    await closed.close()
+    expect(await open.getSession('a=b')).toEqual({})
+  })
+})

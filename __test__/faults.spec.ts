@@ -1,0 +1,156 @@
+import pg from 'pg'
+import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest'
+import { AuthBridge } from '../index.js'
+import { mintCookie } from './support/cookies.mjs'
+import { freePort, startPostgres } from './support/postgres.mjs'
+import { claimsOf, createSession, createTables, createUser } from './support/tenants.mjs'
+
+const SECRET = 'the secret of the test, 32 bytes'
+
+let server: Awaited<ReturnType<typeof startPostgres>>
+let cookie: string
+let sessionId: string
+
+async function asSuperuser<T>(run: (client: pg.Client) => Promise<T>) {
+  const client = new pg.Client(server.url())
+  client.on('error', () => {})
+  await client.connect()
+  try {
+    return await run(client)
+  } finally {
+    await client.end()
+  }
+}
+
+beforeAll(async () => {
+  server = await startPostgres({ max_connections: '30' })
+  await asSuperuser(async (client) => {
+    await createTables(client)
+    await client.query(`CREATE ROLE stranger LOGIN PASSWORD 'stranger'`)
+    const user = await createUser(client)
+    const session = await createSession(client, user)
+    sessionId = session.session_id
+    cookie = await mintCookie(claimsOf(user, session), { secret: SECRET })
+  })
+})
+afterAll(() => server.dispose())
+
+const open: AuthBridge[] = []
+afterEach(() => Promise.all(open.splice(0).map((bridge) => bridge.close())))
+function connect(databaseUrl: string) {
+  const bridge = new AuthBridge({ secret: SECRET, databaseUrl })
+  open.push(bridge)
+  return bridge
+}
+
+describe('the database cannot be asked: rejects, never {}', () => {
+  const DATABASE = 'ERR_AUTH_BRIDGE_DATABASE'
+  const cases: [string, () => string | Promise<string>, RegExp][] = [
+    [
+      'nothing listens',
+      async () => `postgres://u:hunter2@127.0.0.1:${await freePort()}/d`,
+      /127\.0\.0\.1:\d+: .*refused/,
+    ],
+    ['unknown host', () => 'postgres://u:hunter2@host.invalid/d', /host\.invalid:5432: /],
+    ['wrong password', () => server.url({ password: 'hunter2' }), /password authentication failed.*28P01/],
+    ['wrong database', () => server.url({ database: 'nowhere' }), /database "nowhere" does not exist.*3D000/],
+    [
+      'no right to read',
+      () => server.url({ user: 'stranger', password: 'stranger' }),
+      /permission denied for table sessions.*42501/,
+    ],
+    ['tables missing', () => server.url({ database: 'template1' }), /relation "sessions" does not exist.*42P01/],
+    ['TLS required, server without it', () => `${server.url()}?sslmode=require`, /TLS/],
+  ]
+  test.each(cases)('%s', async (_, url, message) => {
+    const bridge = connect(await url())
+    const error = await bridge.getSession(cookie).then(
+      (body) => ({ body }),
+      (error) => error,
+    )
+    expect(error).toBeInstanceOf(Error)
+    expect(error).toMatchObject({ code: DATABASE, message: expect.stringMatching(message) })
+    expect(error.message).not.toContain('hunter2')
+    expect(await bridge.getSession('theme=dark')).toEqual({})
+  })
+
+  test('200 calls at once, each with its error', async () => {
+    const bridge = connect(`postgres://u@127.0.0.1:${await freePort()}/d`)
+    const outcomes = await Promise.allSettled(Array.from({ length: 200 }, () => bridge.getSession(cookie)))
+    const codes = outcomes.map((outcome) => (outcome.status === 'rejected' ? outcome.reason.code : 'resolved'))
+    expect(new Set(codes)).toEqual(new Set([DATABASE]))
+  })
+
+  test('a column missing: the message names it', async () => {
+    await asSuperuser((client) => client.query('ALTER TABLE sessions RENAME revoked_at TO gone'))
+    const bridge = connect(server.url())
+    const refused = bridge.getSession(cookie)
+    await expect(refused).rejects.toMatchObject({ code: DATABASE, message: expect.stringContaining('s.revoked_at') })
+    await asSuperuser((client) => client.query('ALTER TABLE sessions RENAME gone TO revoked_at'))
+    expect((await bridge.getSession(cookie)).session_id).toBe(sessionId)
+  })
+
+  test('a query that takes too long: its own code, and the next call has another connection', async () => {
+    const bridge = connect(server.url())
+    await asSuperuser(async (client) => {
+      await client.query('BEGIN; LOCK TABLE sessions IN ACCESS EXCLUSIVE MODE')
+      await expect(bridge.getSession(cookie)).rejects.toMatchObject({
+        code: 'ERR_AUTH_BRIDGE_TIMEOUT',
+        message: 'the session query took longer than 5000 ms',
+      })
+      await client.query('ROLLBACK')
+    })
+    expect((await bridge.getSession(cookie)).session_id).toBe(sessionId)
+  })
+})
+
+describe('the database is back: so are we', () => {
+  test('after its end and start', async () => {
+    const bridge = connect(server.url())
+    expect((await bridge.getSession(cookie)).session_id).toBe(sessionId)
+    await server.stop()
+    await expect(bridge.getSession(cookie)).rejects.toMatchObject({ code: 'ERR_AUTH_BRIDGE_DATABASE' })
+    await server.start()
+    expect((await bridge.getSession(cookie)).session_id).toBe(sessionId)
+  })
+
+  test('started after the bridge', async () => {
+    await server.stop()
+    const bridge = connect(server.url())
+    await expect(bridge.getSession(cookie)).rejects.toMatchObject({ code: 'ERR_AUTH_BRIDGE_DATABASE' })
+    await server.start()
+    expect((await bridge.getSession(cookie)).session_id).toBe(sessionId)
+  })
+
+  test.each([
+    [
+      'connections ended by the server',
+      'SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = $1',
+    ],
+    ['a column added', `ALTER TABLE sessions ADD COLUMN "$1" text`],
+  ])('%s: no call fails', async (_, statement) => {
+    const bridge = connect(server.url())
+    const several = () => Promise.all(Array.from({ length: 20 }, () => bridge.getSession(cookie)))
+    await several()
+    await asSuperuser((client) => client.query(statement, statement.includes('= $1') ? ['authjs-bridge'] : undefined))
+    expect((await several()).map((body) => body.session_id)).toEqual(Array(20).fill(sessionId))
+  })
+})
+
+test('close lets the calls in flight have their answer, and ends every connection', async () => {
+  const bridge = connect(server.url())
+  const calls = Array.from({ length: 50 }, () => bridge.getSession(cookie))
+  const closed = bridge.close()
+  await expect(bridge.getSession(cookie)).rejects.toMatchObject({ code: 'ERR_AUTH_BRIDGE_CLOSED' })
+  const bodies = await Promise.all(calls)
+  expect(bodies.map((body) => body.session_id)).toEqual(Array(50).fill(sessionId))
+  await closed
+  await expect
+    .poll(() =>
+      asSuperuser(async (client) => {
+        const ours = `SELECT count(*)::int AS connections FROM pg_stat_activity WHERE application_name = 'authjs-bridge'`
+        return (await client.query(ours)).rows[0].connections
+      }),
+    )
+    .toBe(0)
+})

@@ -1,0 +1,163 @@
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { mkdir, mkdtemp, rm, symlink } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { mintCookie, SECURE_COOKIE_NAME } from './support/cookies.mjs'
+import { useDatabase } from './support/database.js'
+import { freePort } from './support/postgres.mjs'
+import { claimsOf, createSession, createUser } from './support/tenants.mjs'
+
+const SECRET = 'the secret of the test, 32 bytes'
+
+const database = useDatabase()
+let folder: string
+let claims: Record<string, unknown>
+
+/** A folder in which both `require('authjs-bridge')` and `import('authjs-bridge')` find this package. */
+beforeAll(async () => {
+  folder = await mkdtemp(join(tmpdir(), 'authjs-bridge-app-'))
+  await mkdir(join(folder, 'node_modules'))
+  const root = fileURLToPath(new URL('..', import.meta.url))
+  await symlink(root, join(folder, 'node_modules', 'authjs-bridge'), 'dir')
+  const user = await createUser(database.client)
+  claims = claimsOf(user, await createSession(database.client, user))
+})
+afterAll(() => rm(folder, { recursive: true }))
+
+/** What a script prints in a new process that has no environment but `env`. It must end by itself. */
+async function run(script: string, env: Record<string, string> = {}) {
+  const node = spawn(process.execPath, ['-e', script], { cwd: folder, env, timeout: 15_000 })
+  let output = ''
+  let errors = ''
+  node.stdout.on('data', (chunk) => (output += chunk))
+  node.stderr.on('data', (chunk) => (errors += chunk))
+  const [code, signal] = await once(node, 'close')
+  expect({ code, signal, errors }).toEqual({ code: 0, signal: null, errors: '' })
+  return output.trimEnd()
+}
+
+/** Prints the body as JSON, or the code and the message. */
+const print = (call: string) =>
+  `${call}.then(body => console.log(JSON.stringify(body)), error => console.log(error.code, error.message))`
+const read = (cookie: string) => print(`require('authjs-bridge').getSession(${JSON.stringify(cookie)})`)
+const mint = (name?: string, secret = SECRET) => mintCookie(claims, { secret, name })
+
+describe('the module', () => {
+  test('is imported without any environment, by require and by import', async () => {
+    const script = `
+      const required = Object.keys(require('authjs-bridge')).sort()
+      import('authjs-bridge').then(({ getSession, AuthBridge }) => {
+        console.log(required.join(), typeof getSession, typeof AuthBridge)
+      })`
+    expect(await run(script)).toBe('AuthBridge,__napiBindingTarget,getSession function function')
+  })
+
+  test('answers {} to a request without a session cookie, with nothing configured', async () => {
+    expect(await run(`require('authjs-bridge').getSession('x=y').then(console.log)`)).toBe('{}')
+  })
+
+  test.each([
+    ['no secret', {}, /^ERR_AUTH_BRIDGE_CONFIG secret: there is none; set the environment variable AUTH_SECRET/],
+    ['no database', { AUTH_SECRET: SECRET }, /^ERR_AUTH_BRIDGE_CONFIG databaseUrl: there is none; set .*DATABASE_URL/],
+    [
+      'no URL of the app',
+      { AUTH_SECRET: SECRET, AUTH_URL: 'app.example' },
+      /^ERR_AUTH_BRIDGE_CONFIG AUTH_URL: must begin/,
+    ],
+  ])('%s: rejects where there is a session cookie', async (_, env, expected) => {
+    expect(await run(read(await mint()), env)).toMatch(expected)
+  })
+
+  test('no database reachable: {} for garbage, an error for a good cookie', async () => {
+    const env = { AUTH_SECRET: SECRET, DATABASE_URL: `postgres://u@127.0.0.1:${await freePort()}/d` }
+    expect(await run(read('authjs.session-token=garbage'), env)).toBe('{}')
+    expect(await run(read(await mint()), env)).toMatch(/^ERR_AUTH_BRIDGE_DATABASE cannot connect to the database/)
+  })
+
+  test('what is missing at the first call may be there at the second', async () => {
+    const cookie = await mint()
+    const script = `
+      const { getSession } = require('authjs-bridge')
+      getSession('${cookie}').catch(async (error) => {
+        Object.assign(process.env, { AUTH_SECRET: '${SECRET}', DATABASE_URL: '${database.url}' })
+        console.log(error.code, (await getSession('${cookie}')).session_id)
+      })`
+    expect(await run(script)).toBe(`ERR_AUTH_BRIDGE_CONFIG ${claims.session_id}`)
+  })
+})
+
+describe('the environment', () => {
+  const URL_PARTS = new URL(database.url)
+  const PG = {
+    PGHOST: URL_PARTS.hostname,
+    PGPORT: URL_PARTS.port,
+    PGUSER: URL_PARTS.username,
+    PGPASSWORD: decodeURIComponent(URL_PARTS.password),
+    PGDATABASE: URL_PARTS.pathname.slice(1),
+  }
+  const base = { AUTH_SECRET: SECRET, DATABASE_URL: database.url }
+
+  test.each<[string, Record<string, string>, () => Promise<string>, boolean]>([
+    ['AUTH_SECRET', base, () => mint(), true],
+    ['AUTH_SECRET_3 of a rotation', { ...base, AUTH_SECRET: 'x', AUTH_SECRET_3: SECRET }, () => mint(), true],
+    ['AUTH_SECRET beside AUTH_SECRET_1', { ...base, AUTH_SECRET_1: 'x' }, () => mint(), true],
+    ['NEXTAUTH_SECRET', { NEXTAUTH_SECRET: SECRET, DATABASE_URL: database.url }, () => mint(), true],
+    ['other AUTH_SECRET', { ...base, AUTH_SECRET: 'x' }, () => mint(), false],
+    ['PG* variables', { AUTH_SECRET: SECRET, ...PG }, () => mint(), true],
+    ['DATABASE_URL before PGHOST', { ...base, PGHOST: 'host.invalid' }, () => mint(), true],
+    ['AUTH_URL https, secure cookie', { ...base, AUTH_URL: 'https://a.example' }, () => mint(SECURE_COOKIE_NAME), true],
+    ['AUTH_URL https, plain cookie', { ...base, AUTH_URL: 'https://a.example' }, () => mint(), false],
+    ['AUTH_URL http, plain cookie', { ...base, AUTH_URL: 'http://a.example' }, () => mint(), true],
+    ['NEXTAUTH_URL https, plain cookie', { ...base, NEXTAUTH_URL: 'https://a.example' }, () => mint(), false],
+    ['no URL, secure cookie', base, () => mint(SECURE_COOKIE_NAME), true],
+    ['production without URL, plain cookie', { ...base, NODE_ENV: 'production' }, () => mint(), false],
+    [
+      'production without URL, secure cookie',
+      { ...base, NODE_ENV: 'production' },
+      () => mint(SECURE_COOKIE_NAME),
+      true,
+    ],
+    ['development without URL, plain cookie', { ...base, NODE_ENV: 'development' }, () => mint(), true],
+  ])('%s', async (_, env, cookie, authenticated) => {
+    const output = await run(read(await cookie()), env)
+    expect(JSON.parse(output).session_id).toBe(authenticated ? claims.session_id : undefined)
+  })
+})
+
+describe('the process', () => {
+  const env = { AUTH_SECRET: SECRET, DATABASE_URL: database.url }
+
+  test('stays alive while a call is pending, and ends by itself with connections open', async () => {
+    const script = `
+      const { AuthBridge } = require('authjs-bridge')
+      const bridge = new AuthBridge()
+      ${print(`bridge.getSession('${await mint()}')`)}`
+    expect(JSON.parse(await run(script, env)).session_id).toBe(claims.session_id)
+  })
+
+  test('has workers with bridges of their own, and outlives one that ends with calls in flight', async () => {
+    const cookie = await mint()
+    const script = `
+      const { Worker } = require('node:worker_threads')
+      const { getSession } = require('authjs-bridge')
+      const source = \`
+        const { parentPort } = require('node:worker_threads')
+        const { getSession } = require('authjs-bridge')
+        const calls = Array.from({ length: 50 }, () => getSession('${cookie}'))
+        parentPort.postMessage('started')
+        Promise.all(calls).then((bodies) => parentPort.postMessage(bodies.filter((body) => body.session_id).length))\`
+      const answers = Array.from({ length: 4 }, (_, index) => new Promise((resolve) => {
+        const worker = new Worker(source, { eval: true })
+        worker.on('message', (message) => {
+          if (message !== 'started') resolve(message)
+          else if (index === 0) worker.terminate().then(() => resolve('terminated'))
+        })
+      }))
+      const own = Array.from({ length: 50 }, () => getSession('${cookie}'))
+      Promise.all([...answers, Promise.all(own).then((bodies) => bodies.length)]).then((all) => console.log(all.join()))`
+    expect(await run(script, env)).toBe('terminated,50,50,50,50')
+  })
+})

@@ -1,0 +1,29 @@
+import { randomUUID } from 'node:crypto'
+import pg from 'pg'
+import { afterAll, beforeAll, inject } from 'vitest'
+import { createTables } from './tenants.mjs'
+
+/** A database with empty tables for one test file, and a connection to it. */
+export function useDatabase() {
+  const name = `test_${randomUUID().replaceAll('-', '')}`
+  const url = new URL(inject('serverUrl'))
+  url.pathname = name
+  const client = new pg.Client(url.href)
+  beforeAll(async () => {
+    await onServer(`CREATE DATABASE ${name}`)
+    await client.connect()
+    await createTables(client)
+  })
+  afterAll(async () => {
+    await client.end()
+    await onServer(`DROP DATABASE ${name} WITH (FORCE)`)
+  })
+  return { client, url: url.href }
+}
+
+async function onServer(statement: string) {
+  const client = new pg.Client(inject('serverUrl'))
+  await client.connect()
+  await client.query(statement)
+  await client.end()
+}

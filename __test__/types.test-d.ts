@@ -1,0 +1,96 @@
+// Checked by `npm run test:types`; nothing here runs.
+
+import { expectTypeOf } from 'vitest'
+import {
+  AuthBridge,
+  type AuthBridgeError,
+  type AuthBridgeOptions,
+  type AuthSession,
+  type AuthSessionResponse,
+  type AuthSessionUser,
+  type ErrorCode,
+  getSession,
+  type UnauthenticatedSession,
+} from '../index.js'
+
+// None of the exported types is `any`, whose tests would all pass.
+expectTypeOf<AuthSessionResponse>().not.toBeAny()
+expectTypeOf<AuthSession>().not.toBeAny()
+expectTypeOf<AuthSessionUser>().not.toBeAny()
+expectTypeOf<AuthBridgeOptions>().not.toBeAny()
+expectTypeOf<AuthBridgeError>().not.toBeAny()
+expectTypeOf<ErrorCode>().not.toBeAny()
+expectTypeOf(getSession).not.toBeAny()
+expectTypeOf(AuthBridge).not.toBeAny()
+
+// The call.
+expectTypeOf(getSession).parameters.toEqualTypeOf<[cookieHeader?: string | null]>()
+expectTypeOf(getSession).returns.toEqualTypeOf<Promise<AuthSessionResponse>>()
+expectTypeOf<AuthBridge['getSession']>().toEqualTypeOf<typeof getSession>()
+expectTypeOf<AuthBridge['close']>().toEqualTypeOf<() => Promise<void>>()
+expectTypeOf(AuthBridge).constructorParameters.toEqualTypeOf<[options?: AuthBridgeOptions]>()
+getSession(new Request('http://localhost').headers.get('cookie'))
+// @ts-expect-error the header, not the headers
+getSession(new Headers())
+// @ts-expect-error no such option
+new AuthBridge({ secrets: 'x' })
+
+// The object, field by field.
+expectTypeOf<AuthSessionResponse>().toEqualTypeOf<AuthSession | UnauthenticatedSession>()
+expectTypeOf<AuthSession>().toEqualTypeOf<{
+  session_id: string
+  login_method?: string
+  user: AuthSessionUser
+}>()
+expectTypeOf<AuthSessionUser>().toEqualTypeOf<{
+  id: string
+  email: string
+  name: string
+  username: string
+  image?: string
+  proToken?: string
+  tenantSlug?: string
+  plan?: string
+  tenant: string
+  user_type: 'client' | 'internal'
+  clientId?: string
+  contactId?: string
+  addons: string[]
+  trial_end: string | null
+  solo_pro_trial_end: string | null
+  premium_trial_end: string | null
+  premium_trial_effective_date: string | null
+  premium_trial_confirmed: boolean
+  subscription_status?: 'active' | 'trialing' | 'past_due' | 'unpaid'
+}>()
+
+// The empty object must be dealt with, and one `if` does.
+const session = await getSession()
+expectTypeOf(session.user).toEqualTypeOf<AuthSessionUser | undefined>()
+// @ts-expect-error may be unauthenticated
+session.user.id
+if (session.user) {
+  expectTypeOf(session).toEqualTypeOf<AuthSession>()
+  expectTypeOf(session.session_id).toEqualTypeOf<string>()
+} else {
+  expectTypeOf(session).toEqualTypeOf<UnauthenticatedSession>()
+}
+expectTypeOf<Record<never, never>>().toExtend<AuthSessionResponse>()
+
+// Options and errors.
+expectTypeOf<AuthBridgeOptions>().toEqualTypeOf<{
+  secret?: string | string[]
+  cookieName?: string
+  secureCookie?: boolean
+  databaseUrl?: string
+  ignoreExpiresAt?: boolean
+}>()
+expectTypeOf<ErrorCode>().toEqualTypeOf<
+  | 'ERR_AUTH_BRIDGE_CONFIG'
+  | 'ERR_AUTH_BRIDGE_DATABASE'
+  | 'ERR_AUTH_BRIDGE_TIMEOUT'
+  | 'ERR_AUTH_BRIDGE_CLOSED'
+  | 'ERR_AUTH_BRIDGE_INTERNAL'
+>()
+expectTypeOf<AuthBridgeError>().toExtend<Error>()
+expectTypeOf<AuthBridgeError['code']>().toEqualTypeOf<ErrorCode>()
