@@ -129,17 +129,17 @@ fn answer<'env>(env: &'env Env, bridge: &SharedBridge, header: &str) -> napi::Re
 /// The module's own bridge, made from the environment when it is first needed. `None` when it is
 /// not: without a session cookie the answer is known, whatever else is not configured yet.
 fn default_bridge(env: &Env, header: &str) -> Result<Option<SharedBridge>, Error> {
-    DEFAULT_BRIDGE.with_borrow_mut(|slot| {
-        if slot.is_none() {
-            let environment = ProcessEnv::of(env);
-            let names = config::cookies(&Options::default(), &environment)?;
-            if names.iter().all(|name| name.find(header).is_none()) {
-                return Ok(None);
-            }
-            *slot = Some(new_bridge(Options::default(), &environment)?);
-        }
-        Ok(slot.clone())
-    })
+    if let Some(bridge) = DEFAULT_BRIDGE.with_borrow(Clone::clone) {
+        return Ok(Some(bridge));
+    }
+    let environment = ProcessEnv::of(env);
+    let names = config::cookies(&Options::default(), &environment)?;
+    if names.iter().all(|name| name.find(header).is_none()) {
+        return Ok(None);
+    }
+    let bridge = new_bridge(Options::default(), &environment)?;
+    DEFAULT_BRIDGE.replace(Some(Arc::clone(&bridge)));
+    Ok(Some(bridge))
 }
 
 fn new_bridge(options: Options, environment: &ProcessEnv) -> Result<SharedBridge, Error> {
@@ -148,8 +148,7 @@ fn new_bridge(options: Options, environment: &ProcessEnv) -> Result<SharedBridge
     Ok(Arc::new(Bridge::new(config, postgres)?))
 }
 
-/// Whole seconds, as Auth.js compares them. A clock before 1970 lets no token be expired by
-/// mistake of a sign: it reads as 1970, where every `nbf` and `iat` still holds.
+/// Whole seconds, as Auth.js compares them. With a clock before 1970 every token is expired.
 fn unix_time() -> u64 {
-    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |time| time.as_secs())
+    SystemTime::now().duration_since(UNIX_EPOCH).map_or(u64::MAX, |time| time.as_secs())
 }
