@@ -56,7 +56,11 @@ describe('new AuthBridge', () => {
     ['raw @ in the password', { ...COMPLETE, databaseUrl: 'postgres://user:hun@ter2@h/d' }, '%40'],
     ['bad cookie name', { ...COMPLETE, cookieName: 'a b' }, "cookieName: is not a cookie's name"],
     ['empty cookie name', { ...COMPLETE, cookieName: '' }, 'cookieName: '],
-    ['cookie name of the wrong type', { ...COMPLETE, cookieName: ['a'] }, 'cookieName: must be a string, not object'],
+    ['cookie name of the wrong type', { ...COMPLETE, cookieName: 1 }, 'cookieName: must be a string, not number'],
+    ['empty list of cookie names', { ...COMPLETE, cookieName: [] }, 'cookieName: is an empty list'],
+    ['cookie without a name', { ...COMPLETE, cookieName: { issuer: 'authjs' } }, "cookieName: is not a cookie's name"],
+    ['unknown issuer', { ...COMPLETE, cookieName: { name: 'a', issuer: 'x' } }, 'cookieName: has an issuer that'],
+    ['unknown key of a cookie', { ...COMPLETE, cookieName: [{ name: 'a', salt: '' }] }, 'cookieName.salt: is neither'],
     ['cookieName beside secureCookie', { ...COMPLETE, cookieName: 'a', secureCookie: true }, 'secureCookie: '],
     [
       'secureCookie of the wrong type',

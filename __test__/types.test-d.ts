@@ -10,6 +10,7 @@ import {
   type AuthSessionUser,
   type ErrorCode,
   getSession,
+  type SessionCookie,
   type UnauthenticatedSession,
 } from '../index.js'
 
@@ -80,11 +81,12 @@ expectTypeOf<Record<never, never>>().toExtend<AuthSessionResponse>()
 // Options and errors.
 expectTypeOf<AuthBridgeOptions>().toEqualTypeOf<{
   secret?: string | string[]
-  cookieName?: string
+  cookieName?: string | SessionCookie | (string | SessionCookie)[]
   secureCookie?: boolean
   databaseUrl?: string
   ignoreExpiresAt?: boolean
 }>()
+expectTypeOf<SessionCookie>().toEqualTypeOf<{ name: string; issuer?: 'authjs' | 'next-auth-v4' }>()
 expectTypeOf<ErrorCode>().toEqualTypeOf<
   | 'ERR_AUTH_BRIDGE_CONFIG'
   | 'ERR_AUTH_BRIDGE_DATABASE'

@@ -9,7 +9,7 @@ use futures_util::FutureExt;
 use tokio_util::task::TaskTracker;
 
 use crate::claims::{Claims, ClaimsError};
-use crate::config::Config;
+use crate::config::{Config, SessionCookie};
 use crate::cookie::CookieName;
 use crate::error::Error;
 use crate::key::Keyring;
@@ -41,8 +41,8 @@ pub struct Bridge<S> {
 
 impl<S: RevocationSource + 'static> Bridge<S> {
     pub fn new(config: Config, revocation: S) -> Result<Self, Error> {
-        let with_keys = |name: CookieName| {
-            let keyring = Keyring::new(&config.secrets, &name)?;
+        let with_keys = |SessionCookie { name, issuer }| {
+            let keyring = Keyring::new(&config.secrets, &name, issuer)?;
             Ok((name, keyring))
         };
         Ok(Self {
@@ -129,7 +129,7 @@ mod tests {
 
     use super::*;
     use crate::config::Database;
-    use crate::key::{ContentEncryption, Secret};
+    use crate::key::{ContentEncryption, Issuer, Secret};
     use crate::revocation::{SessionKey, SessionRecord};
     use crate::token::forge;
 
@@ -181,7 +181,7 @@ mod tests {
     fn bridge(names: &[&str], source: &Arc<Fake>) -> Arc<Bridge<Arc<Fake>>> {
         let config = Config {
             secrets: vec![secret()],
-            cookies: names.iter().map(|name| CookieName::new(*name).expect("a name")).collect(),
+            cookies: names.iter().map(|name| SessionCookie::by_name(name).expect("a name")).collect(),
             database: Database::Variables(Box::default()),
             row_expiry: RowExpiry::Checked,
         };
@@ -191,7 +191,7 @@ mod tests {
     /// A token of user 1 in tenant 2 for `session`, made for the cookie `name`.
     fn token(name: &str, session: u128, exp: u64) -> String {
         let name = CookieName::new(name).expect("a name");
-        let keyring = Keyring::new(&[secret()], &name).expect("derives");
+        let keyring = Keyring::new(&[secret()], &name, Issuer::AuthJs).expect("derives");
         let enc = ContentEncryption::A256CbcHs512;
         let key = keyring.candidates(enc, None).next().expect("a key");
         let [user, tenant, session] = [1, 2, session].map(Uuid::from_u128);

@@ -7,7 +7,7 @@ use zeroize::Zeroizing;
 
 use crate::cookie::CookieName;
 use crate::error::Error;
-use crate::key::Secret;
+use crate::key::{Issuer, Secret};
 use crate::revocation::RowExpiry;
 
 const COOKIE_NAME: &str = "authjs.session-token";
@@ -22,10 +22,18 @@ const URL_VARIABLES: [&str; 2] = ["AUTH_URL", "NEXTAUTH_URL"];
 #[derive(Clone, Default)]
 pub struct Options {
     pub secret: Option<Vec<String>>,
-    pub cookie_name: Option<String>,
+    pub cookie_name: Option<Vec<CookieOption>>,
     pub secure_cookie: Option<bool>,
     pub database_url: Option<String>,
     pub ignore_expires_at: Option<bool>,
+}
+
+/// One name of the option `cookieName`.
+#[derive(Clone)]
+pub struct CookieOption {
+    pub name: String,
+    /// `authjs` or `next-auth-v4`; by the name where it is `None`.
+    pub issuer: Option<String>,
 }
 
 /// A variable of the environment. An empty one counts as not set.
@@ -38,10 +46,26 @@ pub trait Environment {
 pub struct Config {
     /// Newest first; at least one.
     pub secrets: Vec<Secret>,
-    /// In order of preference; at least one.
-    pub cookies: Vec<CookieName>,
+    /// In order of preference, secure ones first; at least one.
+    pub cookies: Vec<SessionCookie>,
     pub database: Database,
     pub row_expiry: RowExpiry,
+}
+
+/// A cookie that can hold a session.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SessionCookie {
+    pub name: CookieName,
+    pub issuer: Issuer,
+}
+
+impl SessionCookie {
+    /// `None` when `name` can't be a cookie's name.
+    pub fn by_name(name: &str) -> Option<Self> {
+        let name = CookieName::new(name)?;
+        let issuer = Issuer::of(&name);
+        Some(Self { name, issuer })
+    }
 }
 
 /// Where the database is. Redacted in `Debug`, since it holds the password.
@@ -79,21 +103,17 @@ impl Config {
     }
 }
 
-/// The names under which a session cookie counts, in order of preference.
-pub fn cookies(options: &Options, environment: &impl Environment) -> Result<Vec<CookieName>, Error> {
-    let known = |name: &str| CookieName::new(name).expect("the default names are valid");
-    if let Some(name) = &options.cookie_name {
+/// The cookies that count, in order of preference.
+pub fn cookies(options: &Options, environment: &impl Environment) -> Result<Vec<SessionCookie>, Error> {
+    let default = |name: &str| SessionCookie::by_name(name).expect("the default names are valid");
+    if let Some(names) = &options.cookie_name {
         if options.secure_cookie.is_some() {
             return Err(Error::config(
                 "secureCookie",
-                "chooses between the default names, so it can't stand beside cookieName; leave \
-                 one of the two out",
+                "chooses between the default names, so it can't stand beside cookieName; leave one of the two out",
             ));
         }
-        let name = CookieName::new(name).ok_or_else(|| {
-            Error::config("cookieName", "is not a cookie's name: 1 to 256 letters, digits and !#$%&'*+-.^_`|~")
-        })?;
-        return Ok(vec![name]);
+        return named_cookies(names);
     }
     let secure = match options.secure_cookie {
         Some(secure) => Some(secure),
@@ -101,10 +121,35 @@ pub fn cookies(options: &Options, environment: &impl Environment) -> Result<Vec<
     };
     let production = environment.variable("NODE_ENV").as_deref() == Some("production");
     Ok(match secure {
-        Some(false) => vec![known(COOKIE_NAME)],
-        None if !production => vec![known(SECURE_COOKIE_NAME), known(COOKIE_NAME)],
-        Some(true) | None => vec![known(SECURE_COOKIE_NAME)],
+        Some(false) => vec![default(COOKIE_NAME)],
+        None if !production => vec![default(SECURE_COOKIE_NAME), default(COOKIE_NAME)],
+        Some(true) | None => vec![default(SECURE_COOKIE_NAME)],
     })
+}
+
+fn named_cookies(names: &[CookieOption]) -> Result<Vec<SessionCookie>, Error> {
+    let problem = |problem: &str| Error::config("cookieName", problem);
+    let mut cookies = names
+        .iter()
+        .map(|CookieOption { name, issuer }| {
+            let by_name = SessionCookie::by_name(name).ok_or_else(|| {
+                problem("is not a cookie's name, which is 1 to 256 letters, digits and !#$%&'*+-.^_`|~")
+            })?;
+            let issuer = match issuer.as_deref() {
+                None => by_name.issuer,
+                Some("authjs") => Issuer::AuthJs,
+                Some("next-auth-v4") => Issuer::NextAuth4,
+                Some(_) => return Err(problem("has an issuer that is neither authjs nor next-auth-v4")),
+            };
+            Ok(SessionCookie { issuer, ..by_name })
+        })
+        .collect::<Result<Vec<_>, _>>()?;
+    if cookies.is_empty() {
+        return Err(problem("is an empty list"));
+    }
+    // A plain cookie can be set by whoever is between browser and server, so it never goes first.
+    cookies.sort_by_key(|cookie| !cookie.name.is_secure());
+    Ok(cookies)
 }
 
 /// Whether the app's own URL says https; `None` when no variable holds it.
@@ -193,8 +238,9 @@ mod tests {
         }
     }
 
-    fn named(name: &str) -> Options {
-        Options { cookie_name: Some(name.to_owned()), ..Options::default() }
+    fn named(names: &[&str]) -> Options {
+        let option = |name: &&str| CookieOption { name: (*name).to_owned(), issuer: None };
+        Options { cookie_name: Some(names.iter().map(option).collect()), ..Options::default() }
     }
 
     fn secure(secure: bool) -> Options {
@@ -235,13 +281,40 @@ mod tests {
             ("secureCookie: false", secure(false), &[("NODE_ENV", "production")], &[PLAIN]),
             (
                 "cookieName",
-                named("authjs.session-token.3000"),
+                named(&["authjs.session-token.3000"]),
                 &[("AUTH_URL", "https://a.example")],
                 &["authjs.session-token.3000"],
             ),
         ] {
             let names = cookies(&options, &Variables(variables)).expect(case);
-            assert_eq!(names.iter().map(CookieName::as_str).collect::<Vec<_>>(), expected, "{case}");
+            assert_eq!(names.iter().map(|cookie| cookie.name.as_str()).collect::<Vec<_>>(), expected, "{case}");
+        }
+    }
+
+    #[test]
+    fn names_of_a_list_keep_their_order_but_secure_ones_go_first() {
+        let list = named(&["a", "__Secure-b", "c", "__Host-d"]);
+        let cookies = cookies(&list, &Variables(&[])).expect("is valid");
+        let names: Vec<_> = cookies.iter().map(|cookie| cookie.name.as_str()).collect();
+        assert_eq!(names, ["__Secure-b", "__Host-d", "a", "c"]);
+    }
+
+    #[test]
+    fn who_issues_a_cookie() {
+        for (name, issuer, expected) in [
+            ("authjs.session-token", None, Some(Issuer::AuthJs)),
+            ("__Secure-authjs.session-token", None, Some(Issuer::AuthJs)),
+            ("next-auth.session-token", None, Some(Issuer::NextAuth4)),
+            ("__Secure-next-auth.session-token", None, Some(Issuer::NextAuth4)),
+            ("__Host-next-auth.session-token", None, Some(Issuer::AuthJs)),
+            ("sid", None, Some(Issuer::AuthJs)),
+            ("sid", Some("next-auth-v4"), Some(Issuer::NextAuth4)),
+            ("next-auth.session-token", Some("authjs"), Some(Issuer::AuthJs)),
+            ("sid", Some("next-auth-v5"), None),
+        ] {
+            let option = CookieOption { name: name.to_owned(), issuer: issuer.map(str::to_owned) };
+            let cookies = named_cookies(&[option]).ok();
+            assert_eq!(cookies.map(|cookies| cookies[0].issuer), expected, "{name} {issuer:?}");
         }
     }
 
@@ -276,14 +349,15 @@ mod tests {
             Error::Config { name, .. } => name,
             other => panic!("{other}"),
         };
-        let both = Options { secure_cookie: Some(true), ..named("a") };
+        let both = Options { secure_cookie: Some(true), ..named(&["a"]) };
         let secrets = |secrets: &[&str]| Options {
             secret: Some(secrets.iter().map(|secret| (*secret).to_owned()).collect()),
             ..Options::default()
         };
         for (options, variables, expected) in [
-            (named("a b"), &[] as &[_], "cookieName"),
-            (named(""), &[], "cookieName"),
+            (named(&["a b"]), &[] as &[_], "cookieName"),
+            (named(&["a", ""]), &[], "cookieName"),
+            (named(&[]), &[], "cookieName"),
             (both, &[], "secureCookie"),
             (Options::default(), &[("AUTH_URL", "a.example")], "AUTH_URL"),
             (Options::default(), &[("NEXTAUTH_URL", "ftp://a.example")], "NEXTAUTH_URL"),

@@ -29,12 +29,17 @@ impl CookieName {
         &self.0
     }
 
+    /// Whether browsers take such a cookie over https only (RFC 6265bis section 4.1.3).
+    pub fn is_secure(&self) -> bool {
+        self.0.starts_with("__Secure-") || self.0.starts_with("__Host-")
+    }
+
     /// The values that `header` holds under this name; `None` when there are none.
-    pub fn find<'h>(&self, header: &'h str) -> Option<SessionCookie<'h>> {
+    pub fn find<'h>(&self, header: &'h str) -> Option<CookieValues<'h>> {
         if header.len() > MAX_HEADER_BYTES {
             return None;
         }
-        let mut cookie = SessionCookie::default();
+        let mut cookie = CookieValues::default();
         for (name, value) in pairs(header) {
             match name.strip_prefix(self.as_str()) {
                 Some("") => {
@@ -54,12 +59,12 @@ impl CookieName {
 
 /// What one header holds under a session cookie's name. Of equal names the first counts.
 #[derive(Debug, Default, PartialEq, Eq)]
-pub struct SessionCookie<'h> {
+pub struct CookieValues<'h> {
     whole: Option<&'h str>,
     chunks: BTreeMap<u16, &'h str>,
 }
 
-impl<'h> SessionCookie<'h> {
+impl<'h> CookieValues<'h> {
     /// The tokens it can stand for, best first: the whole cookie, then the chunks from 0 up to the
     /// first gap. One of the two may be stale, so the caller tries both.
     pub fn readings(&self) -> impl Iterator<Item = Cow<'h, str>> {

@@ -79,14 +79,14 @@ pub struct Key {
 }
 
 impl Key {
-    fn derive(secret: &Secret, derivation: Derivation<'_>, enc: ContentEncryption) -> Result<Self, ErrorStack> {
+    fn derive(secret: &Secret, salt: &str, info: &str, enc: ContentEncryption) -> Result<Self, ErrorStack> {
         let mut bytes = Zeroizing::new(vec![0; enc.key_bytes()]);
         let mut hkdf = PkeyCtx::new_id(Id::HKDF)?;
         hkdf.derive_init()?;
         hkdf.set_hkdf_md(Md::sha256())?;
         hkdf.set_hkdf_key(secret.0.as_bytes())?;
-        hkdf.set_hkdf_salt(derivation.salt().as_bytes())?;
-        hkdf.add_hkdf_info(derivation.info().as_bytes())?;
+        hkdf.set_hkdf_salt(salt.as_bytes())?;
+        hkdf.add_hkdf_info(info.as_bytes())?;
         hkdf.derive(Some(&mut bytes))?;
         let kid = thumbprint(&bytes, enc.thumbprint_digest())?;
         Ok(Self { bytes, kid })
@@ -116,19 +116,19 @@ pub struct Keyring {
 }
 
 impl Keyring {
-    pub fn new(secrets: &[Secret], cookie: &CookieName) -> Result<Self, Error> {
-        let derivation = Derivation::of(cookie);
+    pub fn new(secrets: &[Secret], cookie: &CookieName, issuer: Issuer) -> Result<Self, Error> {
+        let (salt, info) = issuer.salt_and_info(cookie);
         let derive = |enc| {
             secrets
                 .iter()
-                .map(|secret| Key::derive(secret, derivation, enc))
+                .map(|secret| Key::derive(secret, salt, &info, enc))
                 .collect::<Result<Vec<_>, _>>()
                 .map_err(|cause| Error::Internal(format!("key derivation: {cause}")))
         };
         Ok(Self {
-            cbc: match derivation {
-                Derivation::AuthJs(_) => derive(ContentEncryption::A256CbcHs512)?,
-                Derivation::NextAuth4 => Vec::new(),
+            cbc: match issuer {
+                Issuer::AuthJs => derive(ContentEncryption::A256CbcHs512)?,
+                Issuer::NextAuth4 => Vec::new(),
             },
             gcm: derive(ContentEncryption::A256Gcm)?,
         })
@@ -149,34 +149,29 @@ impl Keyring {
     }
 }
 
-/// Salt and info of the HKDF.
-#[derive(Clone, Copy)]
-enum Derivation<'a> {
-    /// `@auth/core` `jwt.js`, `getDerivedEncryptionKey`: the salt is the cookie's name.
-    AuthJs(&'a str),
-    /// `next-auth` 4 `jwt/index.js`: the same for each cookie; `A256GCM` only.
+/// Who encrypts a cookie; that decides how its key is derived.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Issuer {
+    /// Auth.js, which is next-auth 5 and `@auth/core`.
+    AuthJs,
+    /// next-auth 4. It writes and reads `A256GCM` only.
     NextAuth4,
 }
 
-impl<'a> Derivation<'a> {
-    fn of(cookie: &'a CookieName) -> Self {
+impl Issuer {
+    /// Who uses this name by default.
+    pub fn of(cookie: &CookieName) -> Self {
         match cookie.as_str() {
             "next-auth.session-token" | "__Secure-next-auth.session-token" => Self::NextAuth4,
-            name => Self::AuthJs(name),
+            _ => Self::AuthJs,
         }
     }
 
-    fn salt(self) -> &'a str {
+    /// `getDerivedEncryptionKey` in `@auth/core` `jwt.js` and in next-auth 4 `jwt/index.js`.
+    fn salt_and_info(self, cookie: &CookieName) -> (&str, String) {
         match self {
-            Self::AuthJs(name) => name,
-            Self::NextAuth4 => "",
-        }
-    }
-
-    fn info(self) -> String {
-        match self {
-            Self::AuthJs(name) => format!("Auth.js Generated Encryption Key ({name})"),
-            Self::NextAuth4 => "NextAuth.js Generated Encryption Key".to_owned(),
+            Self::AuthJs => (cookie.as_str(), format!("Auth.js Generated Encryption Key ({})", cookie.as_str())),
+            Self::NextAuth4 => ("", "NextAuth.js Generated Encryption Key".to_owned()),
         }
     }
 }
@@ -198,7 +193,8 @@ mod tests {
 
     fn keyring(cookie: &str, secrets: &[&str]) -> Keyring {
         let secrets: Vec<_> = secrets.iter().filter_map(|secret| Secret::new((*secret).to_owned())).collect();
-        Keyring::new(&secrets, &CookieName::new(cookie).expect("a name")).expect("derives")
+        let cookie = CookieName::new(cookie).expect("a name");
+        Keyring::new(&secrets, &cookie, Issuer::of(&cookie)).expect("derives")
     }
 
     fn hex(keyring: &Keyring, enc: ContentEncryption) -> String {

@@ -133,8 +133,8 @@ fn default_bridge(env: &Env, header: &str) -> Result<Option<SharedBridge>, Error
         return Ok(Some(bridge));
     }
     let environment = ProcessEnv::of(env);
-    let names = config::cookies(&Options::default(), &environment)?;
-    if names.iter().all(|name| name.find(header).is_none()) {
+    let cookies = config::cookies(&Options::default(), &environment)?;
+    if cookies.iter().all(|cookie| cookie.name.find(header).is_none()) {
         return Ok(None);
     }
     let bridge = new_bridge(Options::default(), &environment)?;

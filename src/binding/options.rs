@@ -3,7 +3,7 @@
 use napi::ValueType;
 use napi::bindgen_prelude::{FromNapiValue, JsObjectValue, JsValue, Object, Unknown};
 
-use crate::config::Options;
+use crate::config::{CookieOption, Options};
 use crate::error::Error;
 
 /// The options that `new AuthBridge(options)` was called with.
@@ -14,15 +14,10 @@ pub fn parse(value: Unknown) -> Result<Options, Error> {
         ValueType::Object => {}
         other => return Err(wrong_type("options", "an object", other)),
     }
-    let object = convert::<Object>("options", value)?;
-    for name in Object::keys(&object).map_err(|_| unreadable("options"))? {
-        let value: Unknown = object.get_named_property(&name).map_err(|_| unreadable(&name))?;
-        if type_of(&value) == ValueType::Undefined {
-            continue;
-        }
+    for (name, value) in properties("options", value)? {
         match name.as_str() {
-            "secret" => options.secret = Some(strings("secret", value)?),
-            "cookieName" => options.cookie_name = Some(string("cookieName", value)?),
+            "secret" => options.secret = Some(list("secret", value, string)?),
+            "cookieName" => options.cookie_name = Some(list("cookieName", value, cookie)?),
             "secureCookie" => options.secure_cookie = Some(boolean("secureCookie", value)?),
             "databaseUrl" => options.database_url = Some(string("databaseUrl", value)?),
             "ignoreExpiresAt" => {
@@ -49,11 +44,41 @@ pub fn cookie_header(value: Unknown) -> Result<String, Error> {
     }
 }
 
-fn strings(name: &str, value: Unknown) -> Result<Vec<String>, Error> {
+/// One item stands for a list of one.
+fn list<T>(name: &str, value: Unknown, item: fn(&str, Unknown) -> Result<T, Error>) -> Result<Vec<T>, Error> {
     if !value.is_array().unwrap_or(false) {
-        return Ok(vec![string(name, value)?]);
+        return Ok(vec![item(name, value)?]);
     }
-    convert::<Vec<Unknown>>(name, value)?.into_iter().map(|element| string(name, element)).collect()
+    convert::<Vec<Unknown>>(name, value)?.into_iter().map(|value| item(name, value)).collect()
+}
+
+/// A name, or an object of a name and its issuer.
+fn cookie(name: &str, value: Unknown) -> Result<CookieOption, Error> {
+    if type_of(&value) != ValueType::Object {
+        return Ok(CookieOption { name: string(name, value)?, issuer: None });
+    }
+    let mut cookie = CookieOption { name: String::new(), issuer: None };
+    for (key, value) in properties(name, value)? {
+        match key.as_str() {
+            "name" => cookie.name = string("cookieName.name", value)?,
+            "issuer" => cookie.issuer = Some(string("cookieName.issuer", value)?),
+            _ => return Err(Error::config(format!("cookieName.{key}"), "is neither name nor issuer")),
+        }
+    }
+    Ok(cookie)
+}
+
+/// What an object holds, but for `undefined`.
+fn properties<'env>(name: &str, value: Unknown<'env>) -> Result<Vec<(String, Unknown<'env>)>, Error> {
+    let object = convert::<Object>(name, value)?;
+    let mut properties = Vec::new();
+    for key in Object::keys(&object).map_err(|_| unreadable(name))? {
+        let value: Unknown = object.get_named_property(&key).map_err(|_| unreadable(&key))?;
+        if type_of(&value) != ValueType::Undefined {
+            properties.push((key, value));
+        }
+    }
+    Ok(properties)
 }
 
 fn string(name: &str, value: Unknown) -> Result<String, Error> {

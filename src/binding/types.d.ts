@@ -68,10 +68,11 @@ export interface AuthBridgeOptions {
    */
   secret?: string | string[]
   /**
-   * The session cookie's whole name, for an app that doesn't use the default. Chunks (`name.0`, ...) are found by themselves.
+   * The session cookie's whole name, for an app that doesn't use the default; or a list, of which the first that a request has
+   * is the one that counts, `__Secure-` and `__Host-` names before all others. Chunks (`name.0`, ...) are found by themselves.
    * Default: see `secureCookie`.
    */
-  cookieName?: string
+  cookieName?: string | SessionCookie | (string | SessionCookie)[]
   /**
    * Whether the session cookie is `__Secure-authjs.session-token` (true) or `authjs.session-token` (false).
    * Default: whether `AUTH_URL`, else `NEXTAUTH_URL`, is https. With neither set: the `__Secure-` cookie if the request has one,
@@ -88,6 +89,17 @@ export interface AuthBridgeOptions {
    * Default: false.
    */
   ignoreExpiresAt?: boolean
+}
+
+/** A session cookie of an own name. */
+export interface SessionCookie {
+  /** The cookie's whole name. */
+  name: string
+  /**
+   * Who encrypts it: `authjs` is Auth.js, which is next-auth 5; `next-auth-v4` is next-auth 4.
+   * Default: `next-auth-v4` for `next-auth.session-token` and `__Secure-next-auth.session-token`, `authjs` for all others.
+   */
+  issuer?: 'authjs' | 'next-auth-v4'
 }
 
 /** The `code` of every error that this package throws or rejects with. */

@@ -10,14 +10,14 @@ use super::forge::{Parts, pad, seal, seal_cbc, seal_gcm, seal_with_header};
 use super::*;
 use crate::cookie::CookieName;
 use crate::key::ContentEncryption::{A256CbcHs512, A256Gcm};
-use crate::key::Secret;
+use crate::key::{Issuer, Secret};
 
 const PLAINTEXT: &str = r#"{"exp":4102444800}"#;
 
 fn keyring(secrets: &[&str]) -> Keyring {
     let secrets: Vec<_> = secrets.iter().filter_map(|secret| Secret::new((*secret).to_owned())).collect();
     let name = CookieName::new("authjs.session-token").expect("a name");
-    Keyring::new(&secrets, &name).expect("derives")
+    Keyring::new(&secrets, &name, Issuer::AuthJs).expect("derives")
 }
 
 fn key(keyring: &Keyring, enc: ContentEncryption) -> &Key {
