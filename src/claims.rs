@@ -1,9 +1,10 @@
 //! Plaintext -> claims that count now, read by name and type.
 #![forbid(unsafe_code)]
 
+use std::borrow::{Borrow, Cow};
 use std::collections::HashMap;
 
-use serde::de::DeserializeOwned;
+use serde::Deserialize;
 use serde_json::value::RawValue;
 use uuid::Uuid;
 
@@ -33,7 +34,17 @@ pub enum ClaimsError {
 /// Each value stays as it stands in the token until it is asked for: an odd claim that nobody
 /// reads does no harm. Of equal names the last counts, as in `JSON.parse`.
 #[derive(Debug)]
-pub struct Claims<'t>(HashMap<String, &'t RawValue>);
+pub struct Claims<'t>(HashMap<Name<'t>, &'t RawValue>);
+
+/// As bytes, since `JSON.parse` takes names with lone surrogates, which a `str` can't hold.
+#[derive(Debug, PartialEq, Eq, Hash, Deserialize)]
+struct Name<'t>(#[serde(borrow)] Cow<'t, [u8]>);
+
+impl Borrow<[u8]> for Name<'_> {
+    fn borrow(&self) -> &[u8] {
+        &self.0
+    }
+}
 
 impl<'t> Claims<'t> {
     /// Checks `exp`, `nbf` and `iat` against `now`, in seconds since 1970 (RFC 7519 section 4.1,
@@ -52,37 +63,59 @@ impl<'t> Claims<'t> {
         Ok(claims)
     }
 
-    /// `None` for a claim that is absent, null or no string; so below for each type.
-    pub fn text(&self, name: &str) -> Option<String> {
-        self.typed(name)
+    /// A string, as JSON: quoted and escaped as it stands in the token. `None` for a claim that is
+    /// absent, null or of another type; so below for each type.
+    pub fn text(&self, name: &str) -> Option<&'t RawValue> {
+        self.value(name).filter(|raw| is_text(raw))
+    }
+
+    pub fn texts(&self, name: &str) -> Option<Vec<&'t RawValue>> {
+        let list: Vec<&RawValue> = self.typed(name)?;
+        list.iter().all(|raw| is_text(raw)).then_some(list)
     }
 
     pub fn flag(&self, name: &str) -> Option<bool> {
         self.typed(name)
     }
 
-    pub fn texts(&self, name: &str) -> Option<Vec<String>> {
-        self.typed(name)
+    /// A UUID: its text as it stands in the token, and its value.
+    pub fn uuid(&self, name: &str) -> Option<(&'t RawValue, Uuid)> {
+        let text = self.text(name)?;
+        Some((text, parse_uuid(&decode(text)?)?))
     }
 
-    /// The text of a UUID as it stands in the token: 36 characters with hyphens, any case.
-    pub fn uuid_text(&self, name: &str) -> Option<String> {
-        self.text(name).filter(|text| parse_uuid(text).is_some())
+    /// A string that is one of `values`.
+    pub fn one_of<T: Copy>(&self, name: &str, values: &[(&str, T)]) -> Option<T> {
+        let text = decode(self.text(name)?)?;
+        values.iter().find(|(value, _)| *value == text).map(|(_, meaning)| *meaning)
     }
 
-    fn typed<T: DeserializeOwned>(&self, name: &str) -> Option<T> {
-        serde_json::from_str(self.0.get(name)?.get()).ok()
+    fn typed<T: Deserialize<'t>>(&self, name: &str) -> Option<T> {
+        serde_json::from_str(self.value(name)?.get()).ok()
+    }
+
+    fn value(&self, name: &str) -> Option<&'t RawValue> {
+        self.0.get(name.as_bytes()).copied()
     }
 
     /// A NumericDate (RFC 7519 section 2). Any JSON number will do, but nothing else, not even
     /// null. `f64::from_str` reads what JSON calls a number as JavaScript does: 1e999 is infinite.
     fn time(&self, name: &'static str) -> Result<Option<f64>, ClaimsError> {
-        self.0.get(name).map(|raw| raw.get().parse().map_err(|_| ClaimsError::NotANumber(name))).transpose()
+        self.value(name).map(|raw| raw.get().parse().map_err(|_| ClaimsError::NotANumber(name))).transpose()
     }
 }
 
+fn is_text(raw: &RawValue) -> bool {
+    raw.get().starts_with('"')
+}
+
+/// `None` where the text has lone surrogates.
+fn decode(text: &RawValue) -> Option<String> {
+    serde_json::from_str(text.get()).ok()
+}
+
 /// Only the form that RFC 9562 section 4 gives; the crate would also take braces and `urn:uuid:`.
-pub fn parse_uuid(text: &str) -> Option<Uuid> {
+fn parse_uuid(text: &str) -> Option<Uuid> {
     const HYPHENATED_BYTES: usize = uuid::fmt::Hyphenated::LENGTH;
     (text.len() == HYPHENATED_BYTES).then(|| Uuid::try_parse(text).ok())?
 }
@@ -135,6 +168,7 @@ mod tests {
             ("empty", "", Err(NotAnObject)),
             ("cut", r#"{"exp":1800000000"#, Err(NotAnObject)),
             ("trailing text", r#"{"exp":1800000000}x"#, Err(NotAnObject)),
+            ("lone surrogate in a name", r#"{"exp":1800000000,"\ud83d":1}"#, Ok(())),
             ("lone surrogate in a claim", r#"{"exp":1800000000,"name":"\ud83d"}"#, Ok(())),
         ] {
             assert_eq!(outcome(plaintext), expected, "{case}");
@@ -151,25 +185,28 @@ mod tests {
     #[test]
     fn claims_are_read_by_type() {
         let plaintext = r#"{"exp":1800000000,"t":"text","b":true,"n":1,"z":null,"l":["a"],"m":["a",1],
-            "o":{},"s":"\ud83d","u":"5B0B0B7E-3f0e-4c0e-8d66-111111111111"}"#;
+            "o":{},"s":"\ud83d","e":"\u0041","u":"5B0B0B7E-3f0e-4c0e-8d66-111111111111"}"#;
         let claims = Claims::parse(plaintext, NOW).expect("counts");
         for (name, text, flag, texts) in [
-            ("t", Some("text"), None, None),
+            ("t", Some(r#""text""#), None, None),
             ("b", None, Some(true), None),
             ("n", None, None, None),
             ("z", None, None, None),
-            ("l", None, None, Some(vec!["a".to_owned()])),
+            ("l", None, None, Some(vec![r#""a""#])),
             ("m", None, None, None),
             ("o", None, None, None),
-            ("s", None, None, None),
+            ("s", Some(r#""\ud83d""#), None, None),
+            ("e", Some(r#""\u0041""#), None, None),
+            ("u", Some(r#""5B0B0B7E-3f0e-4c0e-8d66-111111111111""#), None, None),
             ("absent", None, None, None),
         ] {
-            assert_eq!(claims.text(name).as_deref(), text, "{name}");
+            assert_eq!(claims.text(name).map(RawValue::get), text, "{name}");
             assert_eq!(claims.flag(name), flag, "{name}");
-            assert_eq!(claims.texts(name), texts, "{name}");
-            assert_eq!(claims.uuid_text(name), None, "{name}");
+            let list = claims.texts(name).map(|list| list.into_iter().map(RawValue::get).collect());
+            assert_eq!(list, texts, "{name}");
+            assert_eq!(claims.one_of(name, &[("text", 1)]), text.and_then(|text| (text == r#""text""#).then_some(1)));
+            assert_eq!(claims.uuid(name).is_some(), name == "u", "{name}");
         }
-        assert_eq!(claims.uuid_text("u").as_deref(), Some("5B0B0B7E-3f0e-4c0e-8d66-111111111111"));
     }
 
     #[test]

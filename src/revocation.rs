@@ -30,12 +30,10 @@ pub enum UserType {
 }
 
 impl UserType {
-    pub fn from_name(name: &str) -> Option<Self> {
-        match name {
-            "client" => Some(Self::Client),
-            "internal" => Some(Self::Internal),
-            _ => None,
-        }
+    pub const BY_NAME: [(&str, Self); 2] = [("client", Self::Client), ("internal", Self::Internal)];
+
+    fn is_named(self, name: &str) -> bool {
+        Self::BY_NAME.contains(&(name, self))
     }
 }
 
@@ -84,7 +82,7 @@ impl Liveness {
         }
         match &record.user_type {
             None => Self::UserGone,
-            Some(name) if UserType::from_name(name) == Some(holder.user_type) => Self::Live,
+            Some(name) if holder.user_type.is_named(name) => Self::Live,
             Some(_) => Self::UserTypeChanged,
         }
     }

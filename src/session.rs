@@ -1,9 +1,12 @@
 //! Claims -> the documented session object, field by field.
 #![forbid(unsafe_code)]
 
-use serde::Serialize;
+use std::sync::LazyLock;
 
-use crate::claims::{Claims, ClaimsError, parse_uuid};
+use serde::Serialize;
+use serde_json::value::RawValue;
+
+use crate::claims::{Claims, ClaimsError};
 use crate::revocation::{Holder, SessionKey, UserType};
 
 /// The body for a request without a live session.
@@ -20,100 +23,88 @@ pub struct Session {
 
 impl Session {
     pub fn from_claims(claims: &Claims) -> Result<Self, ClaimsError> {
-        let object = SessionObject::from_claims(claims)?;
-        let uuid = |name, text| parse_uuid(text).ok_or(ClaimsError::Missing(name));
-        Ok(Self {
-            key: SessionKey {
-                tenant: uuid("tenant", &object.user.tenant)?,
-                session_id: uuid("session_id", &object.session_id)?,
+        let uuid = |name| claims.uuid(name).ok_or(ClaimsError::Missing(name));
+        let (session_text, session_id) = uuid("session_id")?;
+        let (tenant_text, tenant) = uuid("tenant")?;
+        let id = if claims.text("id").is_some() { "id" } else { "sub" };
+        let (id_text, user_id) = claims.uuid(id).ok_or(ClaimsError::Missing("id"))?;
+        let user_type = claims.one_of("user_type", &UserType::BY_NAME).ok_or(ClaimsError::Missing("user_type"))?;
+        let object = SessionObject {
+            session_id: session_text,
+            login_method: claims.text("login_method"),
+            user: User {
+                id: id_text,
+                email: claims.text("email").unwrap_or(*EMPTY_TEXT),
+                name: claims.text("name").unwrap_or(*EMPTY_TEXT),
+                username: claims.text("username").unwrap_or(*EMPTY_TEXT),
+                image: claims.text("image").or_else(|| claims.text("picture")),
+                pro_token: claims.text("proToken"),
+                tenant_slug: claims.text("tenantSlug"),
+                plan: claims.text("plan"),
+                tenant: tenant_text,
+                user_type,
+                client_id: claims.uuid("clientId").map(|(text, _)| text),
+                contact_id: claims.uuid("contactId").map(|(text, _)| text),
+                addons: claims.texts("addons").unwrap_or_default(),
+                trial_end: claims.text("trial_end"),
+                solo_pro_trial_end: claims.text("solo_pro_trial_end"),
+                premium_trial_end: claims.text("premium_trial_end"),
+                premium_trial_effective_date: claims.text("premium_trial_effective_date"),
+                premium_trial_confirmed: claims.flag("premium_trial_confirmed").unwrap_or_default(),
+                subscription_status: claims.one_of("subscription_status", &SUBSCRIPTION_STATUSES),
             },
-            holder: Holder { user_id: uuid("id", &object.user.id)?, user_type: object.user.user_type },
+        };
+        Ok(Self {
+            key: SessionKey { tenant, session_id },
+            holder: Holder { user_id, user_type },
             body: serde_json::to_string(&object).expect("strings and booleans always serialise"),
         })
     }
 }
 
-/// Names and order are those of the JSON object.
+/// Names and order are those of the JSON object. A string is passed on as it stands in the token.
 #[derive(Serialize)]
-struct SessionObject {
-    session_id: String,
+struct SessionObject<'t> {
+    session_id: &'t RawValue,
     #[serde(skip_serializing_if = "Option::is_none")]
-    login_method: Option<String>,
-    user: User,
+    login_method: Option<&'t RawValue>,
+    user: User<'t>,
 }
 
 #[derive(Serialize)]
-struct User {
-    id: String,
-    email: String,
-    name: String,
-    username: String,
+struct User<'t> {
+    id: &'t RawValue,
+    email: &'t RawValue,
+    name: &'t RawValue,
+    username: &'t RawValue,
     #[serde(skip_serializing_if = "Option::is_none")]
-    image: Option<String>,
+    image: Option<&'t RawValue>,
     #[serde(rename = "proToken", skip_serializing_if = "Option::is_none")]
-    pro_token: Option<String>,
+    pro_token: Option<&'t RawValue>,
     #[serde(rename = "tenantSlug", skip_serializing_if = "Option::is_none")]
-    tenant_slug: Option<String>,
+    tenant_slug: Option<&'t RawValue>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    plan: Option<String>,
-    tenant: String,
+    plan: Option<&'t RawValue>,
+    tenant: &'t RawValue,
     user_type: UserType,
     #[serde(rename = "clientId", skip_serializing_if = "Option::is_none")]
-    client_id: Option<String>,
+    client_id: Option<&'t RawValue>,
     #[serde(rename = "contactId", skip_serializing_if = "Option::is_none")]
-    contact_id: Option<String>,
-    addons: Vec<String>,
-    trial_end: Option<String>,
-    solo_pro_trial_end: Option<String>,
-    premium_trial_end: Option<String>,
-    premium_trial_effective_date: Option<String>,
+    contact_id: Option<&'t RawValue>,
+    addons: Vec<&'t RawValue>,
+    trial_end: Option<&'t RawValue>,
+    solo_pro_trial_end: Option<&'t RawValue>,
+    premium_trial_end: Option<&'t RawValue>,
+    premium_trial_effective_date: Option<&'t RawValue>,
     premium_trial_confirmed: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
-    subscription_status: Option<String>,
+    subscription_status: Option<&'static str>,
 }
 
-impl SessionObject {
-    fn from_claims(claims: &Claims) -> Result<Self, ClaimsError> {
-        Ok(Self {
-            session_id: claims.text("session_id").ok_or(ClaimsError::Missing("session_id"))?,
-            login_method: claims.text("login_method"),
-            user: User::from_claims(claims)?,
-        })
-    }
-}
+static EMPTY_TEXT: LazyLock<&RawValue> = LazyLock::new(|| serde_json::from_str("\"\"").expect("is JSON"));
 
-impl User {
-    fn from_claims(claims: &Claims) -> Result<Self, ClaimsError> {
-        Ok(Self {
-            id: claims.text("id").or_else(|| claims.text("sub")).ok_or(ClaimsError::Missing("id"))?,
-            email: claims.text("email").unwrap_or_default(),
-            name: claims.text("name").unwrap_or_default(),
-            username: claims.text("username").unwrap_or_default(),
-            image: claims.text("image").or_else(|| claims.text("picture")),
-            pro_token: claims.text("proToken"),
-            tenant_slug: claims.text("tenantSlug"),
-            plan: claims.text("plan"),
-            tenant: claims.text("tenant").ok_or(ClaimsError::Missing("tenant"))?,
-            user_type: claims
-                .text("user_type")
-                .and_then(|name| UserType::from_name(&name))
-                .ok_or(ClaimsError::Missing("user_type"))?,
-            client_id: claims.uuid_text("clientId"),
-            contact_id: claims.uuid_text("contactId"),
-            addons: claims.texts("addons").unwrap_or_default(),
-            trial_end: claims.text("trial_end"),
-            solo_pro_trial_end: claims.text("solo_pro_trial_end"),
-            premium_trial_end: claims.text("premium_trial_end"),
-            premium_trial_effective_date: claims.text("premium_trial_effective_date"),
-            premium_trial_confirmed: claims.flag("premium_trial_confirmed").unwrap_or_default(),
-            subscription_status: claims
-                .text("subscription_status")
-                .filter(|status| SUBSCRIPTION_STATUSES.contains(&status.as_str())),
-        })
-    }
-}
-
-const SUBSCRIPTION_STATUSES: [&str; 4] = ["active", "trialing", "past_due", "unpaid"];
+const SUBSCRIPTION_STATUSES: [(&str, &str); 4] =
+    [("active", "active"), ("trialing", "trialing"), ("past_due", "past_due"), ("unpaid", "unpaid")];
 
 #[cfg(test)]
 mod tests {
