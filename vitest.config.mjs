@@ -4,6 +4,7 @@ export default defineConfig({
   test: {
     include: ['__test__/**/*.spec.ts'],
     globalSetup: '__test__/support/global-setup.ts',
+    setupFiles: '__test__/support/environment.ts',
     testTimeout: 20_000,
     hookTimeout: 60_000,
   },

@@ -22,6 +22,12 @@ async function asSuperuser<T>(run: (client: pg.Client) => Promise<T>) {
   }
 }
 
+/** How many connections of ours the server has. */
+async function connections(client: pg.Client, condition = '') {
+  const ours = `SELECT count(*)::int FROM pg_stat_activity WHERE application_name = 'authjs-bridge' ${condition}`
+  return (await client.query(ours)).rows[0].count
+}
+
 beforeAll(async () => {
   server = await startPostgres({ max_connections: '30' })
   await asSuperuser(async (client) => {
@@ -98,6 +104,8 @@ describe('the database cannot be asked: rejects, never {}', () => {
         code: 'ERR_AUTH_BRIDGE_TIMEOUT',
         message: 'the session query took longer than 5000 ms',
       })
+      // The server was told to end it, though the lock is still there.
+      await expect.poll(() => connections(client, `AND wait_event_type = 'Lock'`)).toBe(0)
       await client.query('ROLLBACK')
     })
     expect((await bridge.getSession(cookie)).session_id).toBe(sessionId)
@@ -145,12 +153,5 @@ test('close lets the calls in flight have their answer, and ends every connectio
   const bodies = await Promise.all(calls)
   expect(bodies.map((body) => body.session_id)).toEqual(Array(50).fill(sessionId))
   await closed
-  await expect
-    .poll(() =>
-      asSuperuser(async (client) => {
-        const ours = `SELECT count(*)::int AS connections FROM pg_stat_activity WHERE application_name = 'authjs-bridge'`
-        return (await client.query(ours)).rows[0].connections
-      }),
-    )
-    .toBe(0)
+  await expect.poll(() => asSuperuser((client) => connections(client))).toBe(0)
 })

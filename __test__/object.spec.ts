@@ -35,6 +35,7 @@ const NO_STRING: unknown[] = [1, true, {}, [], ['a']]
 const text = (fallback: unknown): Row[] => [
   ['value', 'value'],
   ['', ''],
+  ['cut in the middle of 😀: \ud83d', 'cut in the middle of 😀: \ud83d'],
   ['Grüße, "quoted" \\ \u0000 \u2028 😀', 'Grüße, "quoted" \\ \u0000 \u2028 😀'],
   [undefined, fallback],
   [null, fallback],
@@ -64,6 +65,10 @@ const FIELDS: Record<string, Row[]> = {
   clientId: uuid,
   contactId: uuid,
   addons: [
+    [
+      ['a', '\ud83d'],
+      ['a', '\ud83d'],
+    ],
     [
       ['a', 'b'],
       ['a', 'b'],
@@ -168,7 +173,7 @@ describe('for random claims', () => {
   const named = (names: string[]) =>
     fc.record(Object.fromEntries(names.map((name) => [name, value])), { requiredKeys: [] })
   const documented = named([...Object.keys(FIELDS), 'login_method', 'picture'])
-  const any = fc.dictionary(fc.string({ unit: 'binary' }), value, { noNullPrototype: true })
+  const any = fc.dictionary(fc.oneof(fc.string({ unit: 'binary' }), utf16), value, { noNullPrototype: true })
 
   test('a session validates, and holds nothing that the schema does not name', async () => {
     await fc.assert(

@@ -1,6 +1,6 @@
-import { spawn } from 'node:child_process'
+import { execFileSync, spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { mkdir, mkdtemp, rm, symlink } from 'node:fs/promises'
+import { mkdir, mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
@@ -16,12 +16,14 @@ const database = useDatabase()
 let folder: string
 let claims: Record<string, unknown>
 
-/** A folder in which both `require('authjs-bridge')` and `import('authjs-bridge')` find this package. */
+/** An app's folder with this package in it, as `npm pack` makes it. */
 beforeAll(async () => {
   folder = await mkdtemp(join(tmpdir(), 'authjs-bridge-app-'))
-  await mkdir(join(folder, 'node_modules'))
   const root = fileURLToPath(new URL('..', import.meta.url))
-  await symlink(root, join(folder, 'node_modules', 'authjs-bridge'), 'dir')
+  execFileSync('npm', ['pack', '--pack-destination', folder], { cwd: root, stdio: 'pipe' })
+  const installed = join(folder, 'node_modules', 'authjs-bridge')
+  await mkdir(installed, { recursive: true })
+  execFileSync('tar', ['-xzf', 'authjs-bridge-0.1.0.tgz', '-C', installed, '--strip-components=1'], { cwd: folder })
   const user = await createUser(database.client)
   claims = claimsOf(user, await createSession(database.client, user))
 })

@@ -114,6 +114,35 @@ describe('by what the database holds', () => {
   })
 })
 
+test('under load, no call that starts after a revocation has committed returns the session', async () => {
+  const cookies: string[] = []
+  const sessions: (typeof session)[] = []
+  for (let index = 0; index < 100; index++) {
+    const live = await createSession(database.client, user)
+    sessions.push(live)
+    cookies.push(await mint(claimsOf(user, live)))
+  }
+  let revoked = 0
+  let calls = 0
+  let stale = 0
+  const readers = Array.from({ length: 32 }, async () => {
+    while (revoked < sessions.length) {
+      const index = calls++ % cookies.length
+      const wasRevoked = index < revoked
+      const found = await bridge.getSession(cookies[index])
+      if (wasRevoked && found.session_id) stale++
+    }
+  })
+  for (const { session_id } of sessions) {
+    await database.client.query('UPDATE sessions SET revoked_at = now() WHERE session_id = $1', [session_id])
+    revoked++
+    expect(await bridge.getSession(cookies[revoked - 1])).toEqual(UNAUTHENTICATED)
+  }
+  await Promise.all(readers)
+  expect(stale).toBe(0)
+  expect(calls).toBeGreaterThan(500)
+})
+
 describe('by what the token claims', () => {
   const cases: [string, () => unknown | Promise<unknown>][] = [
     [

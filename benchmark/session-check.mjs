@@ -33,7 +33,7 @@ const LIVE = {
 
 const server = await startPostgres()
 const pool = new pg.Pool({ connectionString: server.url(), max: POOL_SIZE })
-const bridge = new AuthBridge({ secret: SECRET, databaseUrl: server.url() })
+const bridge = new AuthBridge({ secret: SECRET, databaseUrl: server.url(), secureCookie: false })
 try {
   const { cookies, revoked } = await seed()
   const contestants = {

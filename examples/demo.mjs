@@ -16,7 +16,7 @@ const UNAUTHENTICATED = {}
 for (const signal of ['SIGINT', 'SIGTERM']) process.once(signal, () => process.exit(1))
 const server = await startPostgres()
 const database = new pg.Client(server.url())
-const bridge = new AuthBridge({ secret: [SECRET, OLD_SECRET], databaseUrl: server.url() })
+const bridge = new AuthBridge({ secret: [SECRET, OLD_SECRET], databaseUrl: server.url(), secureCookie: false })
 try {
   await database.connect()
   await createTables(database)

@@ -61,7 +61,7 @@ impl<S: RevocationSource + 'static> Bridge<S> {
         if self.lookups.is_closed() {
             return Err(Error::Closed);
         }
-        catch_unwind(AssertUnwindSafe(|| self.open(cookie_header, now))).map_err(panicked)
+        catch_unwind(AssertUnwindSafe(|| self.open(cookie_header, now))).map_err(Error::panicked)
     }
 
     /// The body for a session that was read: the object if it lives, else `{}`. The lookup counts
@@ -77,7 +77,7 @@ impl<S: RevocationSource + 'static> Bridge<S> {
         };
         let caught = AssertUnwindSafe(lookup)
             .catch_unwind()
-            .map(|outcome| outcome.unwrap_or_else(|payload| Err(panicked(payload))));
+            .map(|outcome| outcome.unwrap_or_else(|payload| Err(Error::panicked(payload))));
         self.lookups.track_future(caught)
     }
 
@@ -112,11 +112,6 @@ fn read_token(token: &str, keyring: &Keyring, now: u64) -> Result<Session, Unaut
     let plaintext = token::open(token, keyring)?;
     let claims = Claims::parse(&plaintext, now)?;
     Ok(Session::from_claims(&claims)?)
-}
-
-/// The payload of the panic may hold anything, so it is left out.
-fn panicked(_payload: Box<dyn std::any::Any + Send>) -> Error {
-    Error::Internal("a panic; its place is on stderr".to_owned())
 }
 
 #[cfg(test)]
@@ -232,6 +227,8 @@ mod tests {
                 Err(Unauthenticated::NoCookie),
             ),
             ("secure chunk beside good plain", either, format!("{PLAIN}={plain}; {SECURE}.0=x"), malformed),
+            ("look-alike of secure beside good plain", either, format!("{PLAIN}={plain}; {SECURE}.3000=x"), Ok(3)),
+            ("later chunk of secure beside good plain", either, format!("{PLAIN}={plain}; {SECURE}.1=x"), Ok(3)),
             ("plain where only secure counts", &[SECURE], format!("{PLAIN}={plain}"), Err(Unauthenticated::NoCookie)),
             ("token of the other name", either, format!("{PLAIN}={secure}"), undecryptable),
             ("chunks", either, format!("{PLAIN}.1={end}; {PLAIN}.0={start}"), Ok(3)),
@@ -255,6 +252,20 @@ mod tests {
         let header = format!("{PLAIN}={}", token(PLAIN, 3, NOW + 60));
         let outcome = bridge.read(&header, NOW).expect("no error");
         outcome.expect("a session")
+    }
+
+    #[tokio::test]
+    async fn debug_shows_nothing_of_a_session_or_a_secret() {
+        let source = fake(live());
+        let bridge = bridge(&[PLAIN], &source);
+        let session = read(&bridge);
+        let record = source.find(session.key).await;
+        let shown = format!("{session:?} {:?} {:?} {record:?} {bridge:?}", session.key, session.holder);
+        assert!(
+            shown.starts_with("Session(..) SessionKey(..) Holder(..) Ok(Some(SessionRecord(..))) Bridge"),
+            "{shown}"
+        );
+        assert!(!shown.contains("0000-"), "{shown}");
     }
 
     #[tokio::test]

@@ -8,6 +8,8 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 use uuid::Uuid;
 
+use crate::redacted::redacted;
+
 /// How far the clocks of the issuer and of this machine may differ, in seconds
 /// (`@auth/core` `jwt.js`, `clockTolerance`).
 const CLOCK_TOLERANCE: f64 = 15.0;
@@ -33,11 +35,10 @@ pub enum ClaimsError {
 ///
 /// Each value stays as it stands in the token until it is asked for: an odd claim that nobody
 /// reads does no harm. Of equal names the last counts, as in `JSON.parse`.
-#[derive(Debug)]
 pub struct Claims<'t>(HashMap<Name<'t>, &'t RawValue>);
 
 /// As bytes, since `JSON.parse` takes names with lone surrogates, which a `str` can't hold.
-#[derive(Debug, PartialEq, Eq, Hash, Deserialize)]
+#[derive(PartialEq, Eq, Hash, Deserialize)]
 struct Name<'t>(#[serde(borrow)] Cow<'t, [u8]>);
 
 impl Borrow<[u8]> for Name<'_> {
@@ -45,6 +46,8 @@ impl Borrow<[u8]> for Name<'_> {
         &self.0
     }
 }
+
+redacted!(Claims<'t>);
 
 impl<'t> Claims<'t> {
     /// Checks `exp`, `nbf` and `iat` against `now`, in seconds since 1970 (RFC 7519 section 4.1,

@@ -1,17 +1,23 @@
-//! Options and environment -> a checked [`Config`]. Every default is in this file.
+//! Options and environment -> a checked [`Config`]; the defaults and limits.
 #![forbid(unsafe_code)]
 
-use std::fmt;
+use std::time::Duration;
 
 use zeroize::Zeroizing;
 
 use crate::cookie::CookieName;
 use crate::error::Error;
 use crate::key::{Issuer, Secret};
+use crate::redacted::redacted;
 use crate::revocation::RowExpiry;
 
 const COOKIE_NAME: &str = "authjs.session-token";
 const SECURE_COOKIE_NAME: &str = "__Secure-authjs.session-token";
+
+/// Of each bridge.
+pub const MAX_CONNECTIONS: usize = 10;
+/// For each: waiting for a free connection, making a new one, and the query on it.
+pub const STEP_LIMIT: Duration = Duration::from_secs(5);
 
 /// Newest first (`@auth/core` `lib/utils/env.js`); NextAuth v4's name last.
 const SECRET_VARIABLES: [&str; 5] =
@@ -69,7 +75,7 @@ impl SessionCookie {
 }
 
 /// Where the database is. Redacted in `Debug`, since it holds the password.
-#[derive(Clone, PartialEq, Eq)]
+#[derive(Clone)]
 pub enum Database {
     /// A connection URL, and the option or variable that it came from.
     Url { url: Zeroizing<String>, from: &'static str },
@@ -78,7 +84,7 @@ pub enum Database {
 }
 
 /// The values of the `PG*` variables that are set.
-#[derive(Clone, Default, PartialEq, Eq)]
+#[derive(Clone, Default)]
 pub struct PgVariables {
     pub host: Option<String>,
     pub port: Option<String>,
@@ -219,11 +225,7 @@ fn first_set<const N: usize>(
     names.into_iter().find_map(|name| Some((name, environment.variable(name)?)))
 }
 
-impl fmt::Debug for Database {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Database(..)")
-    }
-}
+redacted!(Database);
 
 #[cfg(test)]
 mod tests {

@@ -6,6 +6,8 @@ use std::collections::BTreeMap;
 
 use percent_encoding::percent_decode_str;
 
+use crate::redacted::redacted;
+
 /// A longer header is not looked at.
 pub const MAX_HEADER_BYTES: usize = 64 * 1024;
 /// A longer token is not decoded.
@@ -34,7 +36,8 @@ impl CookieName {
         self.0.starts_with("__Secure-") || self.0.starts_with("__Host-")
     }
 
-    /// The values that `header` holds under this name; `None` when there are none.
+    /// The values that `header` holds under this name; `None` when there is neither a whole cookie
+    /// nor a first chunk.
     pub fn find<'h>(&self, header: &'h str) -> Option<CookieValues<'h>> {
         if header.len() > MAX_HEADER_BYTES {
             return None;
@@ -53,12 +56,12 @@ impl CookieName {
                 None => {}
             }
         }
-        (cookie.whole.is_some() || !cookie.chunks.is_empty()).then_some(cookie)
+        (cookie.whole.is_some() || cookie.chunks.contains_key(&0)).then_some(cookie)
     }
 }
 
 /// What one header holds under a session cookie's name. Of equal names the first counts.
-#[derive(Debug, Default, PartialEq, Eq)]
+#[derive(Default)]
 pub struct CookieValues<'h> {
     whole: Option<&'h str>,
     chunks: BTreeMap<u16, &'h str>,
@@ -69,7 +72,7 @@ impl<'h> CookieValues<'h> {
     /// first gap. One of the two may be stale, so the caller tries both.
     pub fn readings(&self) -> impl Iterator<Item = Cow<'h, str>> {
         let whole = self.whole.map(percent_decode);
-        let chunked = (!self.chunks.is_empty()).then(|| {
+        let chunked = self.chunks.contains_key(&0).then(|| {
             (0..)
                 .map_while(|index| self.chunks.get(&index))
                 .map(|chunk| percent_decode(chunk))
@@ -79,6 +82,8 @@ impl<'h> CookieValues<'h> {
         [whole, chunked].into_iter().flatten().filter(|token: &Cow<str>| (1..=MAX_TOKEN_BYTES).contains(&token.len()))
     }
 }
+
+redacted!(CookieValues<'h>);
 
 /// Splits as the parser of Auth.js does (`@auth/core` `lib/vendored/cookie.js`): a part without
 /// `=` is no cookie, and only spaces and tabs are trimmed.

@@ -3,6 +3,7 @@
 //! A request that is merely unauthenticated is not an error: see [`crate::bridge::Unauthenticated`].
 #![forbid(unsafe_code)]
 
+use std::any::Any;
 use std::fmt;
 use std::time::Duration;
 
@@ -22,6 +23,8 @@ pub enum Error {
     Query(String),
     /// A step took longer than its limit.
     Timeout { step: &'static str, limit: Duration },
+    /// The server ended the query, by its own time limit or at somebody's request.
+    Cancelled(String),
     /// `close()` was called before.
     Closed,
     /// A bug in this package.
@@ -33,12 +36,17 @@ impl Error {
         Self::Config { name: name.into(), problem: problem.into() }
     }
 
+    /// For a panic that was caught. What it said may hold anything, so it stays on stderr.
+    pub fn panicked(_payload: Box<dyn Any + Send>) -> Self {
+        Self::Internal("a panic, reported on stderr".to_owned())
+    }
+
     /// The `code` of the JavaScript error; listed in the README.
     pub fn code(&self) -> &'static str {
         match self {
             Self::Config { .. } => "ERR_AUTH_BRIDGE_CONFIG",
             Self::Connect(_) | Self::Query(_) => "ERR_AUTH_BRIDGE_DATABASE",
-            Self::Timeout { .. } => "ERR_AUTH_BRIDGE_TIMEOUT",
+            Self::Timeout { .. } | Self::Cancelled(_) => "ERR_AUTH_BRIDGE_TIMEOUT",
             Self::Closed => "ERR_AUTH_BRIDGE_CLOSED",
             Self::Internal(_) => "ERR_AUTH_BRIDGE_INTERNAL",
         }
@@ -54,6 +62,7 @@ impl fmt::Display for Error {
             Self::Timeout { step, limit } => {
                 write!(f, "{step} took longer than {} ms", limit.as_millis())
             }
+            Self::Cancelled(cause) => write!(f, "the database cancelled the session query: {cause}"),
             Self::Closed => f.write_str("this AuthBridge is closed"),
             Self::Internal(cause) => write!(f, "internal error, please report it: {cause}"),
         }
@@ -84,6 +93,11 @@ mod tests {
                 Error::Timeout { step: "connecting", limit: Duration::from_secs(5) },
                 "ERR_AUTH_BRIDGE_TIMEOUT",
                 "connecting took longer than 5000 ms",
+            ),
+            (
+                Error::Cancelled("statement timeout".to_owned()),
+                "ERR_AUTH_BRIDGE_TIMEOUT",
+                "the database cancelled the session query: statement timeout",
             ),
             (Error::Closed, "ERR_AUTH_BRIDGE_CLOSED", "this AuthBridge is closed"),
             (Error::Internal("bug".to_owned()), "ERR_AUTH_BRIDGE_INTERNAL", "internal error, please report it: bug"),

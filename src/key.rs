@@ -1,8 +1,6 @@
 //! Secret -> the key of a cookie, as Auth.js and NextAuth derive it, and the `kid` that names it.
 #![forbid(unsafe_code)]
 
-use std::fmt;
-
 use base64::Engine;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use openssl::error::ErrorStack;
@@ -14,6 +12,7 @@ use zeroize::Zeroizing;
 
 use crate::cookie::CookieName;
 use crate::error::Error;
+use crate::redacted::redacted;
 
 /// What `AUTH_SECRET` holds. Not empty; redacted in `Debug`; wiped on drop.
 #[derive(Clone)]
@@ -28,12 +27,6 @@ impl Secret {
     #[cfg(test)]
     pub(crate) fn reveal(&self) -> &str {
         &self.0
-    }
-}
-
-impl fmt::Debug for Secret {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Secret(..)")
     }
 }
 
@@ -102,11 +95,7 @@ impl Key {
     }
 }
 
-impl fmt::Debug for Key {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Key(..)")
-    }
-}
+redacted!(Secret, Key);
 
 /// The keys of one cookie name: one for each secret of the rotation list, newest first.
 #[derive(Clone, Debug)]
@@ -141,11 +130,6 @@ impl Keyring {
             ContentEncryption::A256Gcm => &self.gcm,
         };
         keys.iter().filter(move |key| kid.is_none_or(|kid| kid == key.kid()))
-    }
-
-    /// How many candidates a token can have at most.
-    pub fn secrets(&self) -> usize {
-        self.gcm.len()
     }
 }
 

@@ -15,6 +15,7 @@
 //! doing.
 
 pub mod error;
+mod redacted;
 
 pub mod config;
 

@@ -7,16 +7,17 @@ use std::future::Future;
 use uuid::Uuid;
 
 use crate::error::Error;
+use crate::redacted::redacted;
 
 /// The primary key of `sessions`. The tenant leads, so that a sharded database routes by it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub struct SessionKey {
     pub tenant: Uuid,
     pub session_id: Uuid,
 }
 
 /// Whose session a token says it is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, PartialEq, Eq)]
 pub struct Holder {
     pub user_id: Uuid,
     pub user_type: UserType,
@@ -38,7 +39,7 @@ impl UserType {
 }
 
 /// What the database holds of a session at the moment of the query.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct SessionRecord {
     /// `sessions.user_id`.
     pub user_id: Option<Uuid>,
@@ -49,6 +50,8 @@ pub struct SessionRecord {
     /// `users.user_type` of that user in that tenant; `None` without such a user.
     pub user_type: Option<String>,
 }
+
+redacted!(SessionKey, Holder, SessionRecord);
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Liveness {

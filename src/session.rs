@@ -7,19 +7,21 @@ use serde::Serialize;
 use serde_json::value::RawValue;
 
 use crate::claims::{Claims, ClaimsError};
+use crate::redacted::redacted;
 use crate::revocation::{Holder, SessionKey, UserType};
 
 /// The body for a request without a live session.
 pub const UNAUTHENTICATED_BODY: &str = "{}";
 
 /// A session as the token tells it, before the database was asked.
-#[derive(Debug)]
 pub struct Session {
     pub key: SessionKey,
     pub holder: Holder,
     /// The object, as JSON.
     pub body: String,
 }
+
+redacted!(Session);
 
 impl Session {
     pub fn from_claims(claims: &Claims) -> Result<Self, ClaimsError> {

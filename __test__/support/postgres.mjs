@@ -23,6 +23,16 @@ const PASSWORD = 'p@ss?word'
  */
 export async function startPostgres(settings = {}) {
   const directory = await mkdtemp(join(tmpdir(), 'authjs-bridge-postgres-'))
+  /** @type {import('node:child_process').ChildProcess | undefined} */
+  let server
+
+  /** For a process that ends without waiting for anything. */
+  function abandon() {
+    server?.kill('SIGKILL')
+    rmSync(directory, { recursive: true, force: true, maxRetries: 3 })
+  }
+  process.on('exit', abandon)
+
   const data = join(directory, 'data')
   const { initdb, postgres, owner } = await binaries(directory)
   const passwordFile = join(directory, 'password')
@@ -36,21 +46,18 @@ export async function startPostgres(settings = {}) {
   const port = await freePort()
   const fixed = { listen_addresses: '127.0.0.1', port: String(port), unix_socket_directories: '', fsync: 'off' }
   const flags = Object.entries({ ...fixed, ...settings }).flatMap(([name, value]) => ['-c', `${name}=${value}`])
-  /** @type {import('node:child_process').ChildProcess | undefined} */
-  let server
 
   async function start() {
     const child = spawn(postgres, ['-D', data, ...flags], { ...owner, stdio: ['ignore', 'ignore', 'pipe'] })
     server = child
     await ready(child)
-    child.stderr?.resume()
   }
 
   /** Ends the server as `pg_ctl stop --mode=fast` does; its data stay. */
   async function stop() {
     const child = server
     server = undefined
-    if (child && child.exitCode === null) {
+    if (child && child.exitCode === null && child.signalCode === null) {
       child.kill('SIGINT')
       await once(child, 'exit')
     }
@@ -63,13 +70,6 @@ export async function startPostgres(settings = {}) {
     await rm(directory, { recursive: true, force: true })
   }
 
-  /** The same for a process that ends without waiting for anything. */
-  function abandon() {
-    server?.kill('SIGKILL')
-    rmSync(directory, { recursive: true, force: true, maxRetries: 3 })
-  }
-
-  process.on('exit', abandon)
   await start()
   return {
     port,
@@ -115,11 +115,14 @@ async function own(path, { uid, gid }) {
 }
 
 /** @param {import('node:child_process').ChildProcess} server */
-async function ready(server) {
+function ready(server) {
   let log = ''
-  for await (const chunk of server.stderr ?? []) {
-    log += chunk
-    if (log.includes('ready to accept connections')) return
-  }
-  throw new Error(`PostgreSQL did not start:\n${log}`)
+  return new Promise((resolve, reject) => {
+    // Read to the end, so that the server never waits for a full pipe.
+    server.stderr?.on('data', (chunk) => {
+      log += chunk
+      if (log.includes('ready to accept connections')) resolve(undefined)
+    })
+    server.once('exit', () => reject(new Error(`PostgreSQL did not start:\n${log}`)))
+  })
 }

@@ -20,7 +20,6 @@ use crate::bridge::Bridge;
 use crate::config::{self, Config, Options};
 use crate::error::Error;
 use crate::postgres::Postgres;
-use crate::session::UNAUTHENTICATED_BODY;
 
 type SharedBridge = Arc<Bridge<Postgres>>;
 
@@ -57,15 +56,13 @@ pub fn get_session<'env>(
     env: &'env Env,
     cookie_header: Unknown<'env>,
 ) -> napi::Result<PromiseRaw<'env, Unknown<'env>>> {
-    let header = match options::cookie_header(cookie_header) {
-        Ok(header) => header,
-        Err(error) => return settle::rejected(env, error),
-    };
-    match default_bridge(env, &header) {
-        Ok(Some(bridge)) => answer(env, &bridge, &header),
-        Ok(None) => settle::resolved(env, UNAUTHENTICATED_BODY),
-        Err(error) => settle::rejected(env, error),
-    }
+    settle::promise(env, || {
+        let header = options::cookie_header(cookie_header)?;
+        match default_bridge(env, &header)? {
+            Some(bridge) => lookup(&bridge, &header),
+            None => Ok(None),
+        }
+    })
 }
 
 /// Reads sessions with options of its own, and its own connections to the database.
@@ -82,10 +79,8 @@ impl AuthBridge {
     /// @throws {AuthBridgeError} `ERR_AUTH_BRIDGE_CONFIG`, with a message that names the option or the variable.
     #[napi(constructor, ts_args_type = "options?: AuthBridgeOptions")]
     pub fn new(env: &Env, options: Unknown) -> Result<Self, napi::Error<&'static str>> {
-        let bridge = options::parse(options)
-            .and_then(|options| new_bridge(options, &ProcessEnv::of(env)))
-            .map_err(settle::coded)?;
-        Ok(Self { bridge })
+        let bridge = settle::guarded(|| new_bridge(options::parse(options)?, &ProcessEnv::of(env)));
+        Ok(Self { bridge: bridge.map_err(settle::coded)? })
     }
 
     /// Reads the session of a request.
@@ -99,10 +94,7 @@ impl AuthBridge {
         env: &'env Env,
         cookie_header: Unknown<'env>,
     ) -> napi::Result<PromiseRaw<'env, Unknown<'env>>> {
-        match options::cookie_header(cookie_header) {
-            Ok(header) => answer(env, &self.bridge, &header),
-            Err(error) => settle::rejected(env, error),
-        }
+        settle::promise(env, || lookup(&self.bridge, &options::cookie_header(cookie_header)?))
     }
 
     /// Refuses further calls with `ERR_AUTH_BRIDGE_CLOSED`, waits for the answers of those in
@@ -117,12 +109,14 @@ impl AuthBridge {
     }
 }
 
-/// Only a session that the token vouches for goes on to the database and its threads.
-fn answer<'env>(env: &'env Env, bridge: &SharedBridge, header: &str) -> napi::Result<PromiseRaw<'env, Unknown<'env>>> {
-    match bridge.read(header, unix_time()) {
-        Ok(Ok(session)) => settle::later(env, bridge.confirm(session)),
-        Ok(Err(_unauthenticated)) => settle::resolved(env, UNAUTHENTICATED_BODY),
-        Err(error) => settle::rejected(env, error),
+/// What is left to ask the database; `None` when the request is known to be unauthenticated.
+fn lookup(
+    bridge: &SharedBridge,
+    header: &str,
+) -> Result<Option<impl Future<Output = Result<String, Error>> + Send + use<>>, Error> {
+    match bridge.read(header, unix_time())? {
+        Ok(session) => Ok(Some(bridge.confirm(session))),
+        Err(_unauthenticated) => Ok(None),
     }
 }
 

@@ -51,7 +51,7 @@ impl Fault {
             Self::Pool(cause @ (PoolError::NoRuntimeSpecified | PoolError::PostCreateHook(_))) => {
                 Error::Internal(format!("connection pool: {cause}"))
             }
-            Self::Query(cause) if cause.code() == Some(&SqlState::QUERY_CANCELED) => timeout("the session query"),
+            Self::Query(cause) if cause.code() == Some(&SqlState::QUERY_CANCELED) => Error::Cancelled(describe(&cause)),
             Self::Query(cause) => Error::Query(describe(&cause)),
             Self::QueryTimeout => timeout("the session query"),
         }

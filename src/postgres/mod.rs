@@ -6,16 +6,15 @@ mod fault;
 mod target;
 mod tls;
 
-use std::fmt;
-use std::time::Duration;
-
 use deadpool_postgres::{Manager, ManagerConfig, Object, Pool, RecyclingMethod, Runtime};
+use postgres_openssl::MakeTlsConnector;
 use tokio_postgres::types::Type;
 
 use self::fault::Fault;
 use self::target::Target;
-use crate::config::Database;
+use crate::config::{Database, MAX_CONNECTIONS, STEP_LIMIT};
 use crate::error::Error;
+use crate::redacted::redacted;
 use crate::revocation::{RevocationSource, SessionKey, SessionRecord};
 
 /// Facts only; [`crate::revocation::Liveness`] judges them. `now()` is the database's own clock.
@@ -29,12 +28,9 @@ FROM sessions s
 LEFT JOIN users u ON u.tenant = s.tenant AND u.user_id = s.user_id
 WHERE s.tenant = $1 AND s.session_id = $2";
 
-const MAX_CONNECTIONS: usize = 10;
-/// For each: waiting for a free connection, making a new one, and the query on it.
-const STEP_LIMIT: Duration = Duration::from_secs(5);
-
 pub struct Postgres {
     pool: Pool,
+    tls: MakeTlsConnector,
     /// Host and port, for messages.
     address: String,
 }
@@ -46,7 +42,7 @@ impl Postgres {
         let address = target.address();
         let manager = Manager::from_config(
             target.config,
-            target.tls.connector()?,
+            target.tls.clone(),
             ManagerConfig { recycling_method: RecyclingMethod::Fast },
         );
         let pool = Pool::builder(manager)
@@ -57,7 +53,7 @@ impl Postgres {
             .recycle_timeout(Some(STEP_LIMIT))
             .build()
             .map_err(|cause| Error::Internal(format!("connection pool: {cause}")))?;
-        Ok(Self { pool, address })
+        Ok(Self { pool, tls: target.tls, address })
     }
 
     async fn find_once(&self, key: SessionKey) -> Result<Option<SessionRecord>, Fault> {
@@ -65,13 +61,28 @@ impl Postgres {
         match tokio::time::timeout(STEP_LIMIT, find(&connection, key)).await {
             Ok(found) => found.map_err(Fault::Query),
             Err(_elapsed) => {
-                // The query still runs there: nobody may get this connection.
-                drop(Object::take(connection));
+                self.give_up(connection);
                 Err(Fault::QueryTimeout)
             }
         }
     }
+
+    /// The query still runs on this connection: the server is told to end it, and nobody gets the
+    /// connection again. Nor the idle ones, since the network may have swallowed them all.
+    fn give_up(&self, connection: Object) {
+        self.pool.retain(|_, _| false);
+        let cancel_token = connection.cancel_token();
+        let tls = self.tls.clone();
+        let connection = Object::take(connection);
+        tokio::spawn(async move {
+            // Whether it worked or not: the connection is closed next.
+            let _ = tokio::time::timeout(STEP_LIMIT, cancel_token.cancel_query(tls)).await;
+            drop(connection);
+        });
+    }
 }
+
+redacted!(Postgres);
 
 impl RevocationSource for Postgres {
     async fn find(&self, key: SessionKey) -> Result<Option<SessionRecord>, Error> {
@@ -103,10 +114,4 @@ async fn find(connection: &Object, key: SessionKey) -> Result<Option<SessionReco
         })
     })
     .transpose()
-}
-
-impl fmt::Debug for Postgres {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Postgres(..)")
-    }
 }

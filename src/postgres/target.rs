@@ -2,32 +2,36 @@
 #![forbid(unsafe_code)]
 
 use percent_encoding::percent_decode_str;
-use tokio_postgres::config::Host;
+use postgres_openssl::MakeTlsConnector;
+use tokio_postgres::config::{Host, SslMode};
 
-use super::tls::Tls;
-use crate::config::{Database, PgVariables};
+use super::tls::{self, Mistake};
+use crate::config::{Database, PgVariables, STEP_LIMIT};
 use crate::error::Error;
 
 pub(super) struct Target {
     pub(super) config: tokio_postgres::Config,
-    pub(super) tls: Tls,
+    pub(super) tls: MakeTlsConnector,
 }
 
 impl Target {
     pub(super) fn new(database: &Database) -> Result<Self, Error> {
-        let mut target = match database {
-            Database::Url { url, from } => Self::from_url(url, from)?,
-            Database::Variables(variables) => Self::from_variables(variables)?,
+        let (mut config, (ssl_mode, tls)) = match database {
+            Database::Url { url, from } => from_url(url, from)?,
+            Database::Variables(variables) => from_variables(variables)?,
         };
-        let config = &mut target.config;
-        config.ssl_mode(target.tls.mode());
+        config.ssl_mode(ssl_mode);
+        if config.get_tcp_user_timeout().is_none() {
+            // A peer that vanished is noticed before the kernel's default of a quarter of an hour.
+            config.tcp_user_timeout(STEP_LIMIT);
+        }
         if config.get_application_name().is_none() {
             config.application_name("authjs-bridge");
         }
         if config.get_hosts().is_empty() && config.get_hostaddrs().is_empty() {
             config.host("localhost");
         }
-        Ok(target)
+        Ok(Self { config, tls })
     }
 
     /// The hosts and their ports.
@@ -42,62 +46,66 @@ impl Target {
         let hosts: Vec<_> = names.enumerate().map(|(index, name)| format!("{name}:{}", port(index))).collect();
         hosts.join(", ")
     }
+}
 
-    fn from_url(url: &str, from: &str) -> Result<Self, Error> {
-        let problem = |problem: &str| Error::config(from, problem);
-        if !url.starts_with("postgres://") && !url.starts_with("postgresql://") {
-            return Err(problem("must begin with postgres:// or postgresql://"));
-        }
-        let (base, query) = url.split_once('?').unwrap_or((url, ""));
-        // With a raw @ or ? in the password, a part of it would be taken for the host or for a
-        // parameter, and end in a message.
-        if base.matches('@').count() > 1 || query.contains('@') {
-            return Err(problem(
-                "holds an @ or ? that is not percent-encoded; write %40 for an @ and %3F for a ? \
-                 in user, password and parameters",
-            ));
-        }
-        let (tls_parameters, rest): (Vec<_>, Vec<_>) = query
-            .split('&')
-            .filter(|parameter| !parameter.is_empty())
-            .partition(|parameter| Tls::PARAMETERS.contains(&name_and_value(parameter).0));
-        let config = format!("{base}?{}", rest.join("&"))
-            .parse()
-            .map_err(|cause: tokio_postgres::Error| problem(&describe(&cause)))?;
-        let tls_parameter = |name| {
-            tls_parameters
-                .iter()
-                .map(|parameter| name_and_value(parameter))
-                .rfind(|(key, _)| *key == name)
-                .map(|(_, value)| percent_decode_str(value).decode_utf8_lossy().into_owned())
-        };
-        let [mode, root_cert] = Tls::PARAMETERS.map(tls_parameter);
-        let tls = Tls::new(mode.as_deref(), root_cert)
-            .map_err(|(parameter, cause)| problem(&format!("{parameter} {cause}")))?;
-        Ok(Self { config, tls })
+fn from_url(url: &str, from: &str) -> Result<(tokio_postgres::Config, (SslMode, MakeTlsConnector)), Error> {
+    let problem = |problem: &str| Error::config(from, problem);
+    if !url.starts_with("postgres://") && !url.starts_with("postgresql://") {
+        return Err(problem("must begin with postgres:// or postgresql://"));
     }
+    let (base, query) = url.split_once('?').unwrap_or((url, ""));
+    // With a raw @ or ? in the password, a part of it would be taken for the host or for a
+    // parameter, and end in a message.
+    if base.matches('@').count() > 1 || query.contains('@') {
+        return Err(problem(
+            "holds an @ or ? that is not percent-encoded; write %40 for an @ and %3F for a ? \
+             in user, password and parameters",
+        ));
+    }
+    let (tls_parameters, rest): (Vec<_>, Vec<_>) = query
+        .split('&')
+        .filter(|parameter| !parameter.is_empty())
+        .partition(|parameter| tls::PARAMETERS.contains(&name_and_value(parameter).0));
+    let config = format!("{base}?{}", rest.join("&"))
+        .parse()
+        .map_err(|cause: tokio_postgres::Error| problem(&describe(&cause)))?;
+    let tls_parameter = |name| {
+        tls_parameters
+            .iter()
+            .map(|parameter| name_and_value(parameter))
+            .rfind(|(key, _)| *key == name)
+            .map(|(_, value)| percent_decode_str(value).decode_utf8_lossy().into_owned())
+    };
+    let [mode, root_cert] = tls::PARAMETERS.map(tls_parameter);
+    let tls = tls::connector(mode.as_deref(), root_cert)
+        .map_err(|Mistake { parameter, problem: cause }| problem(&format!("{parameter} {cause}")))?;
+    Ok((config, tls))
+}
 
-    fn from_variables(variables: &PgVariables) -> Result<Self, Error> {
-        let mut config = tokio_postgres::Config::new();
-        for host in variables.host.iter().flat_map(|hosts| hosts.split(',')) {
-            config.host(host);
-        }
-        for port in variables.port.iter().flat_map(|ports| ports.split(',')) {
-            config.port(port.parse().map_err(|_| Error::config("PGPORT", "is not a port number"))?);
-        }
-        if let Some(user) = &variables.user {
-            config.user(user);
-        }
-        if let Some(password) = &variables.password {
-            config.password(password.as_bytes());
-        }
-        if let Some(database) = &variables.database {
-            config.dbname(database);
-        }
-        let tls = Tls::new(variables.ssl_mode.as_deref(), variables.ssl_root_cert.clone())
-            .map_err(|(parameter, cause)| Error::config(format!("PG{}", parameter.to_uppercase()), cause))?;
-        Ok(Self { config, tls })
+fn from_variables(variables: &PgVariables) -> Result<(tokio_postgres::Config, (SslMode, MakeTlsConnector)), Error> {
+    let mut config = tokio_postgres::Config::new();
+    for host in variables.host.iter().flat_map(|hosts| hosts.split(',')) {
+        config.host(host);
     }
+    for port in variables.port.iter().flat_map(|ports| ports.split(',')) {
+        config.port(port.parse().map_err(|_| Error::config("PGPORT", "is not a port number"))?);
+    }
+    if let Some(user) = &variables.user {
+        config.user(user);
+    }
+    if let Some(password) = &variables.password {
+        config.password(password.as_bytes());
+    }
+    if let Some(database) = &variables.database {
+        config.dbname(database);
+    }
+    let ports = config.get_ports().len();
+    if ports > 1 && ports != config.get_hosts().len() {
+        return Err(Error::config("PGPORT", "must hold one port, or one for each host of PGHOST"));
+    }
+    let tls = tls::connector(variables.ssl_mode.as_deref(), variables.ssl_root_cert.clone())
+        .map_err(|Mistake { parameter, problem }| Error::config(format!("PG{}", parameter.to_uppercase()), problem))?;
+    Ok((config, tls))
 }
 
 fn name_and_value(parameter: &str) -> (&str, &str) {
@@ -115,8 +123,6 @@ fn describe(error: &tokio_postgres::Error) -> String {
 
 #[cfg(test)]
 mod tests {
-    use tokio_postgres::config::SslMode;
-
     use super::*;
 
     fn from_url(url: &str) -> Result<Target, Error> {
@@ -155,6 +161,7 @@ mod tests {
             ("postgres://u:hunter2@h:port/d", "port"),
             ("postgres://u:hunter2@h/d?sslmode=on", "sslmode"),
             ("postgres://u:hunter2@h/d?sslmode=require&sslrootcert=system", "sslmode"),
+            ("postgres://u:hunter2@h/d?sslmode=verify-full&sslrootcert=/nowhere", "sslrootcert"),
             ("postgres://u:hunter2@h/d?colour=blue", "colour"),
         ] {
             let error = from_url(url).err().unwrap_or_else(|| panic!("{url} is taken"));
@@ -190,7 +197,9 @@ mod tests {
 
         for (variables, name) in [
             (PgVariables { port: Some("x".to_owned()), ..all.clone() }, "PGPORT"),
-            (PgVariables { ssl_mode: Some("on".to_owned()), ..all }, "PGSSLMODE"),
+            (PgVariables { port: Some("1,2".to_owned()), ..all.clone() }, "PGPORT"),
+            (PgVariables { ssl_mode: Some("on".to_owned()), ..all.clone() }, "PGSSLMODE"),
+            (PgVariables { ssl_root_cert: Some("/nowhere".to_owned()), ..all }, "PGSSLROOTCERT"),
         ] {
             let error = target(variables).err().expect("is a mistake");
             assert!(error.to_string().starts_with(&format!("{name}: ")), "{error}");

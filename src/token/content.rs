@@ -52,8 +52,7 @@ impl JweContentEncryption for A256CbcHs512 {
         let (mac_key, encryption_key) = key.split_at_checked(Self::MAC_KEY_BYTES).ok_or_else(refused)?;
         let iv = exactly::<{ Self::IV_BYTES }>(iv)?;
         let tag = exactly::<{ Self::TAG_BYTES }>(tag)?;
-        let ciphertext = Authentic::check(mac_key, iv, ciphertext, aad, tag)?;
-        symm::decrypt(Cipher::aes_256_cbc(), encryption_key, Some(iv), ciphertext.0).map_err(|_| refused())
+        Authentic::check(mac_key, iv, ciphertext, aad, tag)?.decrypt_cbc(encryption_key, iv)
     }
 
     fn box_clone(&self) -> Box<dyn JweContentEncryption> {
@@ -108,8 +107,8 @@ impl JweContentEncryption for A256Gcm {
 /// Ciphertext and tag; the addon only reads, so it is never made.
 type Encrypted = Result<(Vec<u8>, Option<Vec<u8>>), JoseError>;
 
-/// Ciphertext whose tag was found right. Made by [`Authentic::check`] alone, so that CBC can't be
-/// decrypted before.
+/// Ciphertext whose tag was found right. Made by [`Authentic::check`] alone, and CBC is
+/// decrypted nowhere else.
 struct Authentic<'a>(&'a [u8]);
 
 impl<'a> Authentic<'a> {
@@ -127,6 +126,18 @@ impl<'a> Authentic<'a> {
             _ => Err(refused()),
         }
     }
+
+    fn decrypt_cbc(self, key: &[u8], iv: &[u8]) -> Result<Vec<u8>, JoseError> {
+        #[cfg(test)]
+        CBC_DECRYPTIONS.set(CBC_DECRYPTIONS.get() + 1);
+        symm::decrypt(Cipher::aes_256_cbc(), key, Some(iv), self.0).map_err(|_| refused())
+    }
+}
+
+#[cfg(test)]
+thread_local! {
+    /// How often this thread has decrypted CBC.
+    pub(super) static CBC_DECRYPTIONS: std::cell::Cell<usize> = const { std::cell::Cell::new(0) };
 }
 
 fn hmac_sha512(key: &[u8], parts: [&[u8]; 4]) -> Result<Vec<u8>, ErrorStack> {

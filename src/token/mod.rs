@@ -37,13 +37,21 @@ pub enum TokenError {
 /// The plaintext of `token`, when one of the keys opens it; read as jose reads it, by a
 /// `TextDecoder`, for which no bytes are an error.
 pub fn open(token: &str, keyring: &Keyring) -> Result<String, TokenError> {
-    for nth in 0..keyring.secrets() {
-        match open_with_candidate(token, keyring, nth) {
-            Err(TokenError::Undecryptable) => {}
-            decided => return decided.map(|bytes| decode_text(&bytes)),
+    let mut candidate = 0;
+    loop {
+        match open_with_candidate(token, keyring, candidate) {
+            Ok(plaintext) => return Ok(decode_text(&plaintext)),
+            Err(Refusal { is_last: false, .. }) => candidate += 1,
+            Err(Refusal { reason, .. }) => return Err(reason),
         }
     }
-    Err(TokenError::Undecryptable)
+}
+
+#[derive(Clone, Copy)]
+struct Refusal {
+    reason: TokenError,
+    /// Whether no other key may open the token.
+    is_last: bool,
 }
 
 /// josekit with our content encryption for the two values of `enc`, and with nothing else: no
@@ -59,39 +67,33 @@ static CONTEXT: LazyLock<JweContext> = LazyLock::new(|| {
     context
 });
 
-fn open_with_candidate(token: &str, keyring: &Keyring, nth: usize) -> Result<Vec<u8>, TokenError> {
-    let refusal = Cell::new(TokenError::Malformed);
-    CONTEXT
-        .deserialize_compact_with_selector(token, |header| {
-            Ok(match select_key(header, keyring, nth) {
-                Ok(key) => {
-                    refusal.set(TokenError::Undecryptable);
-                    Some(key)
-                }
-                Err(reason) => {
-                    refusal.set(reason);
-                    None
-                }
-            })
-        })
-        .map(|(plaintext, _header)| plaintext)
-        .map_err(|_| refusal.get())
+fn open_with_candidate(token: &str, keyring: &Keyring, nth: usize) -> Result<Vec<u8>, Refusal> {
+    let refusal = Cell::new(Refusal { reason: TokenError::Malformed, is_last: true });
+    let opened = CONTEXT.deserialize_compact_with_selector(token, |header| {
+        let mut candidates = match candidates(header, keyring) {
+            Ok(candidates) => candidates.skip(nth),
+            Err(reason) => {
+                refusal.set(Refusal { reason, is_last: true });
+                return Ok(None);
+            }
+        };
+        let key = candidates.next();
+        let reason = if key.is_some() { TokenError::Undecryptable } else { TokenError::NoMatchingSecret };
+        refusal.set(Refusal { reason, is_last: candidates.next().is_none() });
+        Ok(key.map(|key| key as &dyn JweDecrypter))
+    });
+    opened.map(|(plaintext, _header)| plaintext).map_err(|_| refusal.get())
 }
 
-/// The `nth` key that may open a token with this header.
-fn select_key<'k>(header: &JweHeader, keyring: &'k Keyring, nth: usize) -> Result<&'k dyn JweDecrypter, TokenError> {
-    let enc =
-        header.content_encryption().and_then(ContentEncryption::from_name).ok_or(TokenError::UnsupportedHeader)?;
+/// The keys that may open a token with this header.
+fn candidates<'k>(header: &JweHeader, keyring: &'k Keyring) -> Result<impl Iterator<Item = &'k Key>, TokenError> {
+    let enc = header.content_encryption().and_then(ContentEncryption::from_name);
     let supported = header.algorithm() == Some(DirectJweAlgorithm::Dir.name())
         && header.claim("crit").is_none()
         && header.claim("zip").is_none();
-    if !supported {
-        return Err(TokenError::UnsupportedHeader);
-    }
-    match keyring.candidates(enc, header.key_id()).nth(nth) {
-        Some(key) => Ok(key),
-        None if nth == 0 => Err(TokenError::NoMatchingSecret),
-        None => Err(TokenError::Undecryptable),
+    match enc {
+        Some(enc) if supported => Ok(keyring.candidates(enc, header.key_id())),
+        _ => Err(TokenError::UnsupportedHeader),
     }
 }
 

@@ -167,6 +167,26 @@ fn josekit_as_it_comes_tells_padding_from_tag_and_ours_does_not() {
 }
 
 #[test]
+fn nothing_is_decrypted_before_its_tag_is_right() {
+    let keyring = keyring(&["secret"]);
+    let decryptions = |token: &str| {
+        let before = content::CBC_DECRYPTIONS.get();
+        let _ = open(token, &keyring);
+        content::CBC_DECRYPTIONS.get() - before
+    };
+    let good = good(&keyring, A256CbcHs512);
+    let mut bad_tag = good.clone();
+    bad_tag.tag[0] ^= 1;
+    let mut bad_ciphertext = good.clone();
+    bad_ciphertext.ciphertext[0] ^= 1;
+    let bad_padding = seal_cbc(key(&keyring, A256CbcHs512), &[0x11; 32], &good.header, &[7; 16]);
+    assert_eq!(decryptions(&good.to_token()), 1);
+    assert_eq!(decryptions(&bad_padding.to_token()), 1);
+    assert_eq!(decryptions(&bad_tag.to_token()), 0);
+    assert_eq!(decryptions(&bad_ciphertext.to_token()), 0);
+}
+
+#[test]
 fn a_token_opens_with_the_secret_that_made_it() {
     let old = keyring(&["old"]);
     let rotated = keyring(&["new", "old"]);

@@ -1,0 +1,14 @@
+//! `Debug` for what must never be seen in a log: the name of the type, and nothing of its value.
+#![forbid(unsafe_code)]
+
+macro_rules! redacted {
+    ($($type:ident $(<$lifetime:lifetime>)?),+ $(,)?) => {$(
+        impl $(<$lifetime>)? std::fmt::Debug for $type $(<$lifetime>)? {
+            fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                f.write_str(concat!(stringify!($type), "(..)"))
+            }
+        }
+    )+};
+}
+
+pub(crate) use redacted;
