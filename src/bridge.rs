@@ -119,6 +119,7 @@ mod tests {
     use std::sync::Mutex;
     use std::sync::atomic::{AtomicBool, Ordering};
 
+    use serde_json::{Value, json};
     use tokio::sync::Notify;
     use uuid::Uuid;
 
@@ -252,6 +253,44 @@ mod tests {
         let header = format!("{PLAIN}={}", token(PLAIN, 3, NOW + 60));
         let outcome = bridge.read(&header, NOW).expect("no error");
         outcome.expect("a session")
+    }
+
+    /// The files that vitest compares with Auth.js itself.
+    #[test]
+    fn vectors() {
+        let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/__test__/vectors");
+        let files = std::fs::read_dir(folder).expect("the folder of vectors");
+        let paths = files.map(|file| file.expect("a file").path());
+        let mut read = 0;
+        for path in paths.filter(|path| path.extension().is_some_and(|extension| extension == "json")) {
+            let text = std::fs::read_to_string(&path).expect("a file of vectors");
+            let file: Value = serde_json::from_str(&text).expect("JSON");
+            for vector in file["vectors"].as_array().expect("a list") {
+                let source = fake(live());
+                let bridge = bridge_of(vector, &source);
+                let header = vector["header"].as_str().expect("a header");
+                let outcome = match bridge.read(header, vector["now"].as_u64().expect("a time")) {
+                    Ok(Ok(session)) => json!({"body": serde_json::from_str::<Value>(&session.body).expect("JSON")}),
+                    Ok(Err(reason)) => json!({"refused": reason.to_string()}),
+                    Err(error) => panic!("{error}"),
+                };
+                assert_eq!(outcome, vector["outcome"], "{}: {}", path.display(), vector["case"]);
+                read += 1;
+            }
+        }
+        assert!(read > 20, "only {read} vectors");
+    }
+
+    fn bridge_of(vector: &Value, source: &Arc<Fake>) -> Arc<Bridge<Arc<Fake>>> {
+        let secrets = vector["secrets"].as_array().expect("a list");
+        let secret = |text: &Value| Secret::new(text.as_str().expect("a text").to_owned()).expect("a secret");
+        let config = Config {
+            secrets: secrets.iter().map(secret).collect(),
+            cookies: vec![SessionCookie::by_name(vector["name"].as_str().expect("a name")).expect("a name")],
+            database: Database::Variables(Box::default()),
+            row_expiry: RowExpiry::Checked,
+        };
+        Arc::new(Bridge::new(config, Arc::clone(source)).expect("a bridge"))
     }
 
     #[tokio::test]

@@ -52,8 +52,9 @@ redacted!(Claims<'t>);
 impl<'t> Claims<'t> {
     /// Checks `exp`, `nbf` and `iat` against `now`, in seconds since 1970 (RFC 7519 section 4.1,
     /// but `exp` is required).
-    pub fn parse(plaintext: &'t str, now: u64) -> Result<Self, ClaimsError> {
-        let claims = Self(serde_json::from_str(plaintext).map_err(|_| ClaimsError::NotAnObject)?);
+    pub fn parse(plaintext: &'t [u8], now: u64) -> Result<Self, ClaimsError> {
+        let text = decode_text(plaintext).ok_or(ClaimsError::NotAnObject)?;
+        let claims = Self(serde_json::from_str(text).map_err(|_| ClaimsError::NotAnObject)?);
         let now = now as f64;
         let expires = claims.time("exp")?.ok_or(ClaimsError::NoExpiry)?;
         if expires <= now - CLOCK_TOLERANCE {
@@ -108,6 +109,12 @@ impl<'t> Claims<'t> {
     }
 }
 
+/// As jose does, by a `TextDecoder` that is `fatal`: a byte order mark is skipped.
+fn decode_text(bytes: &[u8]) -> Option<&str> {
+    let bytes = bytes.strip_prefix("\u{feff}".as_bytes()).unwrap_or(bytes);
+    std::str::from_utf8(bytes).ok()
+}
+
 fn is_text(raw: &RawValue) -> bool {
     raw.get().starts_with('"')
 }
@@ -132,7 +139,7 @@ mod tests {
     const NOW: u64 = 1_700_000_000;
 
     fn outcome(plaintext: &str) -> Result<(), ClaimsError> {
-        Claims::parse(plaintext, NOW).map(|_| ())
+        Claims::parse(plaintext.as_bytes(), NOW).map(|_| ())
     }
 
     #[test]
@@ -165,6 +172,8 @@ mod tests {
             ("iat a string", r#"{"exp":1800000000,"iat":"0"}"#, Err(NotANumber("iat"))),
             ("iat null", r#"{"exp":1800000000,"iat":null}"#, Err(NotANumber("iat"))),
             ("white space", " {\"exp\" :\t1800000000 }\n", Ok(())),
+            ("a byte order mark", "\u{feff}{\"exp\":1800000000}", Ok(())),
+            ("two byte order marks", "\u{feff}\u{feff}{\"exp\":1800000000}", Err(NotAnObject)),
             ("an array", r#"[{"exp":1800000000}]"#, Err(NotAnObject)),
             ("a string", r#""exp""#, Err(NotAnObject)),
             ("null", "null", Err(NotAnObject)),
@@ -179,6 +188,12 @@ mod tests {
     }
 
     #[test]
+    fn text_must_be_utf_8() {
+        let plaintext = b"{\"exp\":1800000000,\"name\":\"\xff\"}";
+        assert_eq!(Claims::parse(plaintext, NOW).err(), Some(ClaimsError::NotAnObject));
+    }
+
+    #[test]
     fn deep_claims_need_no_stack() {
         let depth = 100_000;
         let plaintext = format!(r#"{{"exp":1800000000,"x":{}{}}}"#, "[".repeat(depth), "]".repeat(depth));
@@ -189,7 +204,7 @@ mod tests {
     fn claims_are_read_by_type() {
         let plaintext = r#"{"exp":1800000000,"t":"text","b":true,"n":1,"z":null,"l":["a"],"m":["a",1],
             "o":{},"s":"\ud83d","e":"\u0041","u":"5B0B0B7E-3f0e-4c0e-8d66-111111111111"}"#;
-        let claims = Claims::parse(plaintext, NOW).expect("counts");
+        let claims = Claims::parse(plaintext.as_bytes(), NOW).expect("counts");
         for (name, text, flag, texts) in [
             ("t", Some(r#""text""#), None, None),
             ("b", None, Some(true), None),

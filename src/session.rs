@@ -120,7 +120,7 @@ mod tests {
 
     fn read(claims: &Value) -> Result<Session, ClaimsError> {
         let plaintext = claims.to_string();
-        Session::from_claims(&Claims::parse(&plaintext, 0).expect("counts"))
+        Session::from_claims(&Claims::parse(plaintext.as_bytes(), 0).expect("counts"))
     }
 
     fn least() -> Value {

@@ -15,10 +15,13 @@ export type Enc = keyof typeof BYTES
 
 export const EMPTY = new Uint8Array()
 
-/** The key that Auth.js derives for the plain v5 cookie. */
-export function deriveKey(secret: string, enc: Enc) {
-  const info = `Auth.js Generated Encryption Key (${COOKIE_NAME})`
-  return new Uint8Array(hkdfSync('sha256', secret, COOKIE_NAME, info, BYTES[enc]))
+/** The key that Auth.js derives for its plain cookie, or next-auth 4 for any. */
+export function deriveKey(secret: string, enc: Enc, issuer: 'authjs' | 'next-auth-v4' = 'authjs') {
+  const [salt, info] =
+    issuer === 'authjs'
+      ? [COOKIE_NAME, `Auth.js Generated Encryption Key (${COOKIE_NAME})`]
+      : ['', 'NextAuth.js Generated Encryption Key']
+  return new Uint8Array(hkdfSync('sha256', secret, salt, info, BYTES[enc]))
 }
 
 export function thumbprint(key: Uint8Array) {

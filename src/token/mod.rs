@@ -34,13 +34,12 @@ pub enum TokenError {
     Undecryptable,
 }
 
-/// The plaintext of `token`, when one of the keys opens it; read as jose reads it, by a
-/// `TextDecoder`, for which no bytes are an error.
-pub fn open(token: &str, keyring: &Keyring) -> Result<String, TokenError> {
+/// The plaintext of `token`, when one of the keys opens it.
+pub fn open(token: &str, keyring: &Keyring) -> Result<Vec<u8>, TokenError> {
     let mut candidate = 0;
     loop {
         match open_with_candidate(token, keyring, candidate) {
-            Ok(plaintext) => return Ok(decode_text(&plaintext)),
+            Ok(plaintext) => return Ok(plaintext),
             Err(Refusal { is_last: false, .. }) => candidate += 1,
             Err(Refusal { reason, .. }) => return Err(reason),
         }
@@ -125,13 +124,6 @@ impl JweDecrypter for Key {
         Box::new(self.clone())
     }
 }
-
-fn decode_text(bytes: &[u8]) -> String {
-    let bytes = bytes.strip_prefix(BYTE_ORDER_MARK).unwrap_or(bytes);
-    String::from_utf8_lossy(bytes).into_owned()
-}
-
-const BYTE_ORDER_MARK: &[u8] = "\u{feff}".as_bytes();
 
 /// The one josekit error that our code gives, whatever the cause.
 fn refused() -> JoseError {

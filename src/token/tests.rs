@@ -193,8 +193,8 @@ fn a_token_opens_with_the_secret_that_made_it() {
     let foreign = keyring(&["foreign"]);
     for enc in [A256CbcHs512, A256Gcm] {
         let token = good(&old, enc).to_token();
-        assert_eq!(open(&token, &old).as_deref(), Ok(PLAINTEXT), "{enc:?}");
-        assert_eq!(open(&token, &rotated).as_deref(), Ok(PLAINTEXT), "{enc:?} rotated");
+        assert_eq!(open(&token, &old).as_deref(), Ok(PLAINTEXT.as_bytes()), "{enc:?}");
+        assert_eq!(open(&token, &rotated).as_deref(), Ok(PLAINTEXT.as_bytes()), "{enc:?} rotated");
         assert_eq!(open(&token, &foreign), Err(TokenError::NoMatchingSecret), "{enc:?} foreign");
     }
 }
@@ -207,7 +207,7 @@ fn without_kid_every_secret_is_tried() {
     let token = seal_with_header(key, A256CbcHs512, PLAINTEXT.as_bytes(), header).to_token();
 
     let all = keyring(&["first", "second", "third"]);
-    assert_eq!(open(&token, &all).as_deref(), Ok(PLAINTEXT));
+    assert_eq!(open(&token, &all).as_deref(), Ok(PLAINTEXT.as_bytes()));
     let others = keyring(&["first", "second"]);
     assert_eq!(open(&token, &others), Err(TokenError::Undecryptable));
 }
@@ -222,24 +222,13 @@ fn kid_decides_even_where_another_key_would_open_the_token() {
     assert_eq!(open(&token, &keyring), Err(TokenError::Undecryptable));
 }
 
-#[test]
-fn text_is_read_as_a_text_decoder_does() {
-    let keyring = keyring(&["secret"]);
-    let key = key(&keyring, A256Gcm);
-    for (bytes, text) in [(b"\xEF\xBB\xBF{}".as_slice(), "{}"), (b"\"\xFF\"", "\"\u{fffd}\"")] {
-        let header = r#"{"alg":"dir","enc":"A256GCM"}"#;
-        let token = seal_with_header(key, A256Gcm, bytes, header).to_token();
-        assert_eq!(open(&token, &keyring).as_deref(), Ok(text));
-    }
-}
-
 proptest! {
     #[test]
     fn any_plaintext_comes_back(plaintext in "\\PC{0,400}", gcm: bool) {
         let keyring = keyring(&["secret"]);
         let enc = if gcm { A256Gcm } else { A256CbcHs512 };
         let token = seal(key(&keyring, enc), enc, &plaintext).to_token();
-        prop_assert_eq!(open(&token, &keyring), Ok(plaintext));
+        prop_assert_eq!(open(&token, &keyring), Ok(plaintext.into_bytes()));
     }
 
     #[test]
