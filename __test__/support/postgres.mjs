@@ -20,8 +20,9 @@ const PASSWORD = 'p@ss?word'
  * Makes a new database cluster and starts its server, which accepts connections when this resolves.
  *
  * @param {Record<string, string>} [settings] server settings, as in `postgresql.conf`
+ * @param {{ certificate: string, key: string }} [tls] as PEM; without them the server has no TLS
  */
-export async function startPostgres(settings = {}) {
+export async function startPostgres(settings = {}, tls) {
   const directory = await mkdtemp(join(tmpdir(), 'authjs-bridge-postgres-'))
   /** @type {import('node:child_process').ChildProcess | undefined} */
   let server
@@ -42,6 +43,14 @@ export async function startPostgres(settings = {}) {
   const authentication = ['--auth=scram-sha-256', `--username=${USER}`, `--pwfile=${passwordFile}`]
   const layout = [`--pgdata=${data}`, '--encoding=UTF8', '--no-locale', '--no-sync']
   execFileSync(initdb, [...authentication, ...layout], { ...owner, stdio: ['ignore', 'ignore', 'pipe'] })
+
+  if (tls) {
+    const [certificate, key] = [join(directory, 'server.crt'), join(directory, 'server.key')]
+    await writeFile(certificate, tls.certificate)
+    await writeFile(key, tls.key, { mode: 0o600 })
+    await own(key, owner)
+    settings = { ssl: 'on', ssl_cert_file: certificate, ssl_key_file: key, ...settings }
+  }
 
   const port = await freePort()
   const fixed = { listen_addresses: '127.0.0.1', port: String(port), unix_socket_directories: '', fsync: 'off' }
