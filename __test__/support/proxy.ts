@@ -1,0 +1,63 @@
+import { once } from 'node:events'
+import { type AddressInfo, connect, createServer, type Socket } from 'node:net'
+
+/** A TCP proxy before a PostgreSQL server, for what networks and other clients of a connection can do to it. */
+export async function startProxy(serverPort: number) {
+  const links = new Set<{ client: Socket; server: Socket; swallows: boolean }>()
+  const proxy = createServer((client) => {
+    const link = { client, server: connect(serverPort, '127.0.0.1'), swallows: false }
+    links.add(link)
+    client.on('data', (bytes) => link.swallows || link.server.write(bytes))
+    link.server.on('data', (bytes) => link.swallows || client.write(bytes))
+    for (const [one, other] of [
+      [client, link.server],
+      [link.server, client],
+    ] as const) {
+      one.on('error', () => {})
+      one.on('close', () => {
+        other.destroy()
+        links.delete(link)
+      })
+    }
+  })
+  proxy.listen(0, '127.0.0.1')
+  await once(proxy, 'listening')
+  return {
+    port: (proxy.address() as AddressInfo).port,
+    /** How many connections there are now. */
+    connections: () => links.size,
+    /** From now on the present connections stay open, but nothing comes through them. New ones work. */
+    swallow() {
+      for (const link of links) link.swallows = true
+    },
+    /** Runs a statement on each connection, which must be idle, without its client's knowledge. */
+    async inject(statement: string) {
+      await Promise.all(
+        [...links].map(async (link) => {
+          link.swallows = true
+          link.server.write(simpleQuery(statement))
+          for (let answer = Buffer.alloc(0); !answer.subarray(-6).equals(READY_FOR_QUERY); ) {
+            const [bytes] = await once(link.server, 'data')
+            answer = Buffer.concat([answer, bytes])
+          }
+          link.swallows = false
+        }),
+      )
+    },
+    close() {
+      for (const { client } of links) client.destroy()
+      proxy.close()
+    },
+  }
+}
+
+/** Message `Q` of the PostgreSQL protocol. */
+function simpleQuery(statement: string) {
+  const text = Buffer.from(`${statement}\0`)
+  const length = Buffer.alloc(4)
+  length.writeInt32BE(text.length + 4)
+  return Buffer.concat([Buffer.from('Q'), length, text])
+}
+
+/** Message `Z`, idle. */
+const READY_FOR_QUERY = Buffer.from('5a0000000549', 'hex')
