@@ -11,6 +11,7 @@ import { freePort } from './support/postgres.mjs'
 import { claimsOf, createSession, createUser } from './support/tenants.mjs'
 
 const SECRET = 'the secret of the test, 32 bytes'
+const OTHER_SECRET = 'another secret, of 32 bytes, too'
 
 const database = useDatabase()
 let folder: string
@@ -29,16 +30,22 @@ beforeAll(async () => {
 })
 afterAll(() => rm(folder, { recursive: true }))
 
-/** What a script prints in a new process that has no environment but `env`. It must end by itself. */
+/** What a script prints in a new process that has no environment but `env`. It must end by itself, and warn of nothing. */
 async function run(script: string, env: Record<string, string> = {}) {
+  const { output, errors } = await runWithWarnings(script, env)
+  expect(errors).toBe('')
+  return output
+}
+
+async function runWithWarnings(script: string, env: Record<string, string>) {
   const node = spawn(process.execPath, ['-e', script], { cwd: folder, env, timeout: 15_000 })
   let output = ''
   let errors = ''
   node.stdout.on('data', (chunk) => (output += chunk))
   node.stderr.on('data', (chunk) => (errors += chunk))
   const [code, signal] = await once(node, 'close')
-  expect({ code, signal, errors }).toEqual({ code: 0, signal: null, errors: '' })
-  return output.trimEnd()
+  expect({ code, signal, errors }).toEqual({ code: 0, signal: null, errors })
+  return { output: output.trimEnd(), errors }
 }
 
 /** Prints the body as JSON, or the code and the message. */
@@ -104,10 +111,10 @@ describe('the environment', () => {
 
   test.each<[string, Record<string, string>, () => Promise<string>, boolean]>([
     ['AUTH_SECRET', base, () => mint(), true],
-    ['AUTH_SECRET_3 of a rotation', { ...base, AUTH_SECRET: 'x', AUTH_SECRET_3: SECRET }, () => mint(), true],
-    ['AUTH_SECRET beside AUTH_SECRET_1', { ...base, AUTH_SECRET_1: 'x' }, () => mint(), true],
+    ['AUTH_SECRET_3 of a rotation', { ...base, AUTH_SECRET: OTHER_SECRET, AUTH_SECRET_3: SECRET }, () => mint(), true],
+    ['AUTH_SECRET beside AUTH_SECRET_1', { ...base, AUTH_SECRET_1: OTHER_SECRET }, () => mint(), true],
     ['NEXTAUTH_SECRET', { NEXTAUTH_SECRET: SECRET, DATABASE_URL: database.url }, () => mint(), true],
-    ['other AUTH_SECRET', { ...base, AUTH_SECRET: 'x' }, () => mint(), false],
+    ['other AUTH_SECRET', { ...base, AUTH_SECRET: OTHER_SECRET }, () => mint(), false],
     ['PG* variables', { AUTH_SECRET: SECRET, ...PG }, () => mint(), true],
     ['DATABASE_URL before PGHOST', { ...base, PGHOST: 'host.invalid' }, () => mint(), true],
     ['AUTH_URL https, secure cookie', { ...base, AUTH_URL: 'https://a.example' }, () => mint(SECURE_COOKIE_NAME), true],
@@ -126,6 +133,30 @@ describe('the environment', () => {
   ])('%s', async (_, env, cookie, authenticated) => {
     const output = await run(read(await cookie()), env)
     expect(JSON.parse(output).session_id).toBe(authenticated ? claims.session_id : undefined)
+  })
+})
+
+describe('warnings', () => {
+  const twice = `
+    const { AuthBridge } = require('authjs-bridge')
+    new AuthBridge().getSession('a=b')
+    new AuthBridge().getSession('a=b')`
+  const database = 'postgres://localhost/d'
+
+  test.each<[string, Record<string, string>]>([
+    ['AUTH_BRIDGE_SHORT_SECRET', { AUTH_SECRET: 'hunter2' }],
+    ['AUTH_BRIDGE_EMPTY_SECRET', { AUTH_SECRET: '', NEXTAUTH_SECRET: SECRET }],
+  ])('%s is given once', async (code, env) => {
+    const { errors } = await runWithWarnings(twice, { ...env, DATABASE_URL: database })
+    expect(errors.match(/AuthBridgeWarning: /g)).toHaveLength(1)
+    expect(errors).toContain(`[${code}] AuthBridgeWarning: `)
+    expect(errors).not.toContain('hunter2')
+  })
+
+  test('AUTH_BRIDGE_PLAIN_COOKIE', async () => {
+    const script = `new (require('authjs-bridge').AuthBridge)({ secureCookie: false })`
+    const env = { AUTH_SECRET: SECRET, DATABASE_URL: database, NODE_ENV: 'production', AUTH_URL: 'https://a.example' }
+    expect((await runWithWarnings(script, env)).errors).toContain('[AUTH_BRIDGE_PLAIN_COOKIE] AuthBridgeWarning: ')
   })
 })
 

@@ -180,6 +180,7 @@ mod tests {
             cookies: names.iter().map(|name| SessionCookie::by_name(name).expect("a name")).collect(),
             database: Database::Variables(Box::default()),
             row_expiry: RowExpiry::Checked,
+            warnings: Vec::new(),
         };
         Arc::new(Bridge::new(config, Arc::clone(source)).expect("a bridge"))
     }
@@ -289,6 +290,7 @@ mod tests {
             cookies: vec![SessionCookie::by_name(vector["name"].as_str().expect("a name")).expect("a name")],
             database: Database::Variables(Box::default()),
             row_expiry: RowExpiry::Checked,
+            warnings: Vec::new(),
         };
         Arc::new(Bridge::new(config, Arc::clone(source)).expect("a bridge"))
     }

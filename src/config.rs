@@ -1,6 +1,7 @@
 //! Options and environment -> a checked [`Config`]; the defaults and limits.
 #![forbid(unsafe_code)]
 
+use std::fmt;
 use std::time::Duration;
 
 use zeroize::Zeroizing;
@@ -13,6 +14,9 @@ use crate::revocation::RowExpiry;
 
 const COOKIE_NAME: &str = "authjs.session-token";
 const SECURE_COOKIE_NAME: &str = "__Secure-authjs.session-token";
+
+/// A shorter secret is warned of.
+const SECRET_BYTES: usize = 32;
 
 /// Of each bridge.
 pub const MAX_CONNECTIONS: usize = 10;
@@ -42,9 +46,14 @@ pub struct CookieOption {
     pub issuer: Option<String>,
 }
 
-/// A variable of the environment. An empty one counts as not set.
 pub trait Environment {
-    fn variable(&self, name: &str) -> Option<String>;
+    /// The value of a variable, which may be empty; `None` where it is not set.
+    fn value(&self, name: &str) -> Option<String>;
+
+    /// The same, but an empty variable counts as not set.
+    fn variable(&self, name: &str) -> Option<String> {
+        self.value(name).filter(|value| !value.is_empty())
+    }
 }
 
 /// All that a bridge needs, checked.
@@ -56,6 +65,49 @@ pub struct Config {
     pub cookies: Vec<SessionCookie>,
     pub database: Database,
     pub row_expiry: RowExpiry,
+    /// What works, but hardly as it was meant.
+    pub warnings: Vec<Warning>,
+}
+
+/// A mistake to tell the developer of once.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Warning {
+    /// Its place in the list of secrets, from 0, and its length in bytes.
+    ShortSecret { index: usize, bytes: usize },
+    /// `AUTH_SECRET` is set to nothing, and `NEXTAUTH_SECRET` to something.
+    EmptySecret,
+    /// In production, over https, without the prefix that keeps a cookie from plain http.
+    PlainCookie,
+}
+
+impl Warning {
+    /// The `code` of the warning that Node emits; listed in the README.
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::ShortSecret { .. } => "AUTH_BRIDGE_SHORT_SECRET",
+            Self::EmptySecret => "AUTH_BRIDGE_EMPTY_SECRET",
+            Self::PlainCookie => "AUTH_BRIDGE_PLAIN_COOKIE",
+        }
+    }
+}
+
+impl fmt::Display for Warning {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::ShortSecret { index, bytes } => write!(
+                f,
+                "the secret at place {index} (newest first) has {bytes} bytes; take at least {SECRET_BYTES}, for \
+                 example from `npx auth secret`"
+            ),
+            Self::EmptySecret => f.write_str(
+                "AUTH_SECRET is set but empty, so NEXTAUTH_SECRET counts; give AUTH_SECRET its value or remove it",
+            ),
+            Self::PlainCookie => f.write_str(
+                "the session cookie has no __Secure- prefix though the app runs in production over https; leave \
+                 secureCookie and cookieName out, or name a cookie with the prefix",
+            ),
+        }
+    }
 }
 
 /// A cookie that can hold a session.
@@ -97,9 +149,28 @@ pub struct PgVariables {
 
 impl Config {
     pub fn new(options: Options, environment: &impl Environment) -> Result<Self, Error> {
+        let cookies = cookies(&options, environment)?;
+        let from_environment = options.secret.is_none();
+        let secrets = secrets(options.secret, environment)?;
+        let mut warnings: Vec<_> = secrets
+            .iter()
+            .map(Secret::bytes)
+            .enumerate()
+            .filter(|(_, bytes)| *bytes < SECRET_BYTES)
+            .map(|(index, bytes)| Warning::ShortSecret { index, bytes })
+            .collect();
+        let set_but_empty = environment.value("AUTH_SECRET").is_some_and(|value| value.is_empty());
+        if from_environment && set_but_empty && environment.variable("NEXTAUTH_SECRET").is_some() {
+            warnings.push(Warning::EmptySecret);
+        }
+        let plain = cookies.iter().all(|cookie| !cookie.name.is_secure());
+        if plain && is_production(environment) && url_is_https(environment)? == Some(true) {
+            warnings.push(Warning::PlainCookie);
+        }
         Ok(Self {
-            cookies: cookies(&options, environment)?,
-            secrets: secrets(options.secret, environment)?,
+            cookies,
+            secrets,
+            warnings,
             database: database(options.database_url, environment)?,
             row_expiry: match options.ignore_expires_at {
                 Some(true) => RowExpiry::Ignored,
@@ -125,7 +196,7 @@ pub fn cookies(options: &Options, environment: &impl Environment) -> Result<Vec<
         Some(secure) => Some(secure),
         None => url_is_https(environment)?,
     };
-    let production = environment.variable("NODE_ENV").as_deref() == Some("production");
+    let production = is_production(environment);
     Ok(match secure {
         Some(false) => vec![default(COOKIE_NAME)],
         None if !production => vec![default(SECURE_COOKIE_NAME), default(COOKIE_NAME)],
@@ -156,6 +227,10 @@ fn named_cookies(names: &[CookieOption]) -> Result<Vec<SessionCookie>, Error> {
     // A plain cookie can be set by whoever is between browser and server, so it never goes first.
     cookies.sort_by_key(|cookie| !cookie.name.is_secure());
     Ok(cookies)
+}
+
+fn is_production(environment: &impl Environment) -> bool {
+    environment.variable("NODE_ENV").as_deref() == Some("production")
 }
 
 /// Whether the app's own URL says https; `None` when no variable holds it.
@@ -234,9 +309,8 @@ mod tests {
     struct Variables(&'static [(&'static str, &'static str)]);
 
     impl Environment for Variables {
-        fn variable(&self, name: &str) -> Option<String> {
-            let value = self.0.iter().find(|(key, _)| *key == name)?.1;
-            (!value.is_empty()).then(|| value.to_owned())
+        fn value(&self, name: &str) -> Option<String> {
+            Some(self.0.iter().find(|(key, _)| *key == name)?.1.to_owned())
         }
     }
 
@@ -371,6 +445,34 @@ mod tests {
             (secrets(&["a"]), &[("DATABASE_URL", ""), ("PGPORT", "5432")], "databaseUrl"),
         ] {
             assert_eq!(with(options, variables), expected);
+        }
+    }
+
+    #[test]
+    fn mistakes_that_are_warned_of() {
+        const LONG: &str = "a secret that has thirty-two bytes";
+        const URL: (&str, &str) = ("DATABASE_URL", "postgres://h/d");
+        const PRODUCTION: (&str, &str) = ("NODE_ENV", "production");
+        const HTTPS: (&str, &str) = ("AUTH_URL", "https://a.example");
+        let option = || Options { secret: Some(vec![LONG.to_owned()]), ..Options::default() };
+        let none: Vec<Warning> = Vec::new();
+        for (options, variables, expected) in [
+            (option(), &[URL] as &[_], none.clone()),
+            (
+                Options { secret: Some(vec![LONG.to_owned(), "short".to_owned()]), ..Options::default() },
+                &[URL],
+                vec![Warning::ShortSecret { index: 1, bytes: 5 }],
+            ),
+            (Options::default(), &[URL, ("AUTH_SECRET", ""), ("NEXTAUTH_SECRET", LONG)], vec![Warning::EmptySecret]),
+            (option(), &[URL, ("AUTH_SECRET", ""), ("NEXTAUTH_SECRET", LONG)], none.clone()),
+            (Options { secure_cookie: Some(false), ..option() }, &[URL, PRODUCTION, HTTPS], vec![Warning::PlainCookie]),
+            (named(&["sid"]), &[URL, PRODUCTION, HTTPS, ("AUTH_SECRET", LONG)], vec![Warning::PlainCookie]),
+            (Options { secure_cookie: Some(false), ..option() }, &[URL, HTTPS], none.clone()),
+            (Options { secure_cookie: Some(false), ..option() }, &[URL, PRODUCTION], none.clone()),
+            (option(), &[URL, PRODUCTION, HTTPS], none),
+        ] {
+            let config = Config::new(options, &Variables(variables)).expect("is complete");
+            assert_eq!(config.warnings, expected);
         }
     }
 

@@ -24,6 +24,11 @@ impl Secret {
         (!secret.is_empty()).then(|| Self(Zeroizing::new(secret)))
     }
 
+    /// How many it has.
+    pub fn bytes(&self) -> usize {
+        self.0.len()
+    }
+
     #[cfg(test)]
     pub(crate) fn reveal(&self) -> &str {
         &self.0

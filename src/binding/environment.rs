@@ -17,9 +17,7 @@ impl ProcessEnv<'_> {
 }
 
 impl Environment for ProcessEnv<'_> {
-    fn variable(&self, name: &str) -> Option<String> {
-        let value = self.0.as_ref()?.get_named_property::<JsString>(name).ok()?;
-        let text = value.into_utf8().ok()?.into_owned().ok()?;
-        (!text.is_empty()).then_some(text)
+    fn value(&self, name: &str) -> Option<String> {
+        self.0.as_ref()?.get_named_property::<JsString>(name).ok()?.into_utf8().ok()?.into_owned().ok()
     }
 }

@@ -6,6 +6,7 @@
 mod environment;
 mod options;
 mod settle;
+mod warn;
 
 use std::cell::RefCell;
 use std::sync::Arc;
@@ -79,7 +80,7 @@ impl AuthBridge {
     /// @throws {AuthBridgeError} `ERR_AUTH_BRIDGE_CONFIG`, with a message that names the option or the variable.
     #[napi(constructor, ts_args_type = "options?: AuthBridgeOptions")]
     pub fn new(env: &Env, options: Unknown) -> Result<Self, napi::Error<&'static str>> {
-        let bridge = settle::guarded(|| new_bridge(options::parse(options)?, &ProcessEnv::of(env)));
+        let bridge = settle::guarded(|| new_bridge(env, options::parse(options)?, &ProcessEnv::of(env)));
         Ok(Self { bridge: bridge.map_err(settle::coded)? })
     }
 
@@ -131,14 +132,15 @@ fn default_bridge(env: &Env, header: &str) -> Result<Option<SharedBridge>, Error
     if cookies.iter().all(|cookie| cookie.name.find(header).is_none()) {
         return Ok(None);
     }
-    let bridge = new_bridge(Options::default(), &environment)?;
+    let bridge = new_bridge(env, Options::default(), &environment)?;
     DEFAULT_BRIDGE.replace(Some(Arc::clone(&bridge)));
     Ok(Some(bridge))
 }
 
-fn new_bridge(options: Options, environment: &ProcessEnv) -> Result<SharedBridge, Error> {
+fn new_bridge(env: &Env, options: Options, environment: &ProcessEnv) -> Result<SharedBridge, Error> {
     let config = Config::new(options, environment)?;
     let postgres = Postgres::new(&config.database)?;
+    warn::warn_once(env, &config.warnings);
     Ok(Arc::new(Bridge::new(config, postgres)?))
 }
 
