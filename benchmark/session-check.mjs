@@ -33,6 +33,8 @@ const LIVE = {
 
 const server = await startPostgres()
 const pool = new pg.Pool({ connectionString: server.url(), max: POOL_SIZE })
+// Its `end` does not wait until the server has let go: that one's farewell may still come.
+pool.on('error', () => {})
 const bridge = new AuthBridge({ secret: SECRET, databaseUrl: server.url(), secureCookie: false })
 try {
   const { cookies, revoked } = await seed()
