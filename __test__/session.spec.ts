@@ -140,7 +140,7 @@ test('under load, no call that starts after a revocation has committed returns t
   }
   await Promise.all(readers)
   expect(stale).toBe(0)
-  expect(calls).toBeGreaterThan(500)
+  expect(calls).toBeGreaterThan(cookies.length)
 })
 
 describe('by what the token claims', () => {

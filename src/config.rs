@@ -1,7 +1,6 @@
 //! Options and environment -> a checked [`Config`]; the defaults and limits.
 #![forbid(unsafe_code)]
 
-use std::fmt;
 use std::time::Duration;
 
 use zeroize::Zeroizing;
@@ -11,12 +10,10 @@ use crate::error::Error;
 use crate::key::{Issuer, Secret};
 use crate::redacted::redacted;
 use crate::revocation::RowExpiry;
+use crate::warning::{SECRET_BYTES, Warning};
 
 const COOKIE_NAME: &str = "authjs.session-token";
 const SECURE_COOKIE_NAME: &str = "__Secure-authjs.session-token";
-
-/// A shorter secret is warned of.
-const SECRET_BYTES: usize = 32;
 
 /// Of each bridge.
 pub const MAX_CONNECTIONS: usize = 10;
@@ -67,47 +64,6 @@ pub struct Config {
     pub row_expiry: RowExpiry,
     /// What works, but hardly as it was meant.
     pub warnings: Vec<Warning>,
-}
-
-/// A mistake to tell the developer of once.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Warning {
-    /// Its place in the list of secrets, from 0, and its length in bytes.
-    ShortSecret { index: usize, bytes: usize },
-    /// `AUTH_SECRET` is set to nothing, and `NEXTAUTH_SECRET` to something.
-    EmptySecret,
-    /// In production, over https, without the prefix that keeps a cookie from plain http.
-    PlainCookie,
-}
-
-impl Warning {
-    /// The `code` of the warning that Node emits; listed in the README.
-    pub fn code(&self) -> &'static str {
-        match self {
-            Self::ShortSecret { .. } => "AUTH_BRIDGE_SHORT_SECRET",
-            Self::EmptySecret => "AUTH_BRIDGE_EMPTY_SECRET",
-            Self::PlainCookie => "AUTH_BRIDGE_PLAIN_COOKIE",
-        }
-    }
-}
-
-impl fmt::Display for Warning {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::ShortSecret { index, bytes } => write!(
-                f,
-                "the secret at place {index} (newest first) has {bytes} bytes; take at least {SECRET_BYTES}, for \
-                 example from `npx auth secret`"
-            ),
-            Self::EmptySecret => f.write_str(
-                "AUTH_SECRET is set but empty, so NEXTAUTH_SECRET counts; give AUTH_SECRET its value or remove it",
-            ),
-            Self::PlainCookie => f.write_str(
-                "the session cookie has no __Secure- prefix though the app runs in production over https; leave \
-                 secureCookie and cookieName out, or name a cookie with the prefix",
-            ),
-        }
-    }
 }
 
 /// A cookie that can hold a session.

@@ -11,13 +11,14 @@
 //! 6. [`revocation`] says whether the session lives, from what [`postgres`] finds.
 //!
 //! [`bridge`] is that way as one function, and [`binding`] gives it to JavaScript. [`config`] makes
-//! options and environment into what a bridge needs; [`error`] is all that is not the client's
-//! doing.
+//! options and environment into what a bridge needs, and finds what deserves a [`warning`];
+//! [`error`] is all that is not the client's doing.
 
 pub mod error;
 mod redacted;
 
 pub mod config;
+pub mod warning;
 
 pub mod cookie;
 pub mod key;

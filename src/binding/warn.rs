@@ -6,7 +6,7 @@ use std::sync::{LazyLock, Mutex};
 use napi::Env;
 use napi::bindgen_prelude::{FnArgs, Function, JsObjectValue, Object};
 
-use crate::config::Warning;
+use crate::warning::Warning;
 
 static GIVEN: LazyLock<Mutex<HashSet<&str>>> = LazyLock::new(Mutex::default);
 
