@@ -21,10 +21,11 @@ let claims: Record<string, unknown>
 beforeAll(async () => {
   folder = await mkdtemp(join(tmpdir(), 'authjs-bridge-app-'))
   const root = fileURLToPath(new URL('..', import.meta.url))
-  execFileSync('npm', ['pack', '--pack-destination', folder], { cwd: root, stdio: 'pipe' })
+  const pack = ['pack', '--silent', '--pack-destination', folder]
+  const tarball = execFileSync('npm', pack, { cwd: root, encoding: 'utf8' }).trim()
   const installed = join(folder, 'node_modules', 'authjs-bridge')
   await mkdir(installed, { recursive: true })
-  execFileSync('tar', ['-xzf', 'authjs-bridge-0.1.0.tgz', '-C', installed, '--strip-components=1'], { cwd: folder })
+  execFileSync('tar', ['-xzf', tarball, '-C', installed, '--strip-components=1'], { cwd: folder })
   const user = await createUser(database.client)
   claims = claimsOf(user, await createSession(database.client, user))
 })

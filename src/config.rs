@@ -108,19 +108,11 @@ impl Config {
         let cookies = cookies(&options, environment)?;
         let from_environment = options.secret.is_none();
         let secrets = secrets(options.secret, environment)?;
-        let mut warnings: Vec<_> = secrets
-            .iter()
-            .map(Secret::bytes)
-            .enumerate()
-            .filter(|(_, bytes)| *bytes < SECRET_BYTES)
-            .map(|(index, bytes)| Warning::ShortSecret { index, bytes })
-            .collect();
-        let set_but_empty = environment.value("AUTH_SECRET").is_some_and(|value| value.is_empty());
-        if from_environment && set_but_empty && environment.variable("NEXTAUTH_SECRET").is_some() {
+        let mut warnings: Vec<_> = secrets.iter().enumerate().filter_map(short_secret).collect();
+        if from_environment && empty_secret(environment) {
             warnings.push(Warning::EmptySecret);
         }
-        let plain = cookies.iter().all(|cookie| !cookie.name.is_secure());
-        if plain && is_production(environment) && url_is_https(environment)? == Some(true) {
+        if plain_cookie(&cookies, environment) {
             warnings.push(Warning::PlainCookie);
         }
         Ok(Self {
@@ -183,6 +175,23 @@ fn named_cookies(names: &[CookieOption]) -> Result<Vec<SessionCookie>, Error> {
     // A plain cookie can be set by whoever is between browser and server, so it never goes first.
     cookies.sort_by_key(|cookie| !cookie.name.is_secure());
     Ok(cookies)
+}
+
+fn short_secret((index, secret): (usize, &Secret)) -> Option<Warning> {
+    let bytes = secret.bytes();
+    (bytes < SECRET_BYTES).then_some(Warning::ShortSecret { index, bytes })
+}
+
+fn empty_secret(environment: &impl Environment) -> bool {
+    environment.value("AUTH_SECRET").is_some_and(|value| value.is_empty())
+        && environment.variable("NEXTAUTH_SECRET").is_some()
+}
+
+/// An `AUTH_URL` that can't be read is a mistake only where the cookie's name comes from it.
+fn plain_cookie(cookies: &[SessionCookie], environment: &impl Environment) -> bool {
+    is_production(environment)
+        && cookies.iter().all(|cookie| !cookie.name.is_secure())
+        && matches!(url_is_https(environment), Ok(Some(true)))
 }
 
 fn is_production(environment: &impl Environment) -> bool {
@@ -425,6 +434,7 @@ mod tests {
             (named(&["sid"]), &[URL, PRODUCTION, HTTPS, ("AUTH_SECRET", LONG)], vec![Warning::PlainCookie]),
             (Options { secure_cookie: Some(false), ..option() }, &[URL, HTTPS], none.clone()),
             (Options { secure_cookie: Some(false), ..option() }, &[URL, PRODUCTION], none.clone()),
+            (named(&["sid"]), &[URL, PRODUCTION, ("AUTH_URL", "?"), ("AUTH_SECRET", LONG)], none.clone()),
             (option(), &[URL, PRODUCTION, HTTPS], none),
         ] {
             let config = Config::new(options, &Variables(variables)).expect("is complete");

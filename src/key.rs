@@ -24,7 +24,7 @@ impl Secret {
         (!secret.is_empty()).then(|| Self(Zeroizing::new(secret)))
     }
 
-    /// How many it has.
+    /// Its length in bytes.
     pub fn bytes(&self) -> usize {
         self.0.len()
     }
