@@ -127,6 +127,20 @@ describe('login_method', () => {
   })
 })
 
+describe('without what the query needs there is no session', () => {
+  const useless = [undefined, null, '', 'x', 1, true, {}, [], [UUID], UUID.replaceAll('-', ''), `{${UUID}}`, 'Client']
+  const rows = ['session_id', 'tenant', 'user_type'].flatMap((name) => useless.map((claim) => [name, claim] as const))
+  test.each(rows)('%s: claim %j', async (name, claim) => {
+    expect(await read({ [name]: claim })).toEqual({})
+  })
+})
+
+test.each(['client', 'internal'] as const)('user.user_type: %s', async (user_type) => {
+  const user = await createUser(database.client, { user_type })
+  const { user: found } = await read(claimsOf(user, await createSession(database.client, user)))
+  expect(found?.user_type).toBe(user_type)
+})
+
 describe('fallbacks', () => {
   test.each([
     ['image before picture', { image: 'i', picture: 'p' }, 'i'],
