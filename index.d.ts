@@ -102,6 +102,114 @@ export interface SessionCookie {
   issuer?: 'authjs' | 'next-auth-v4'
 }
 
+/**
+ * What `explainSession` says: the verdict of `getSession`, which is `authenticated` where it gives a session, `unauthenticated`
+ * where it gives `{}` and `unavailable` where it rejects, with the reason and its details. Tell them apart by `reason`; the README
+ * says what to do for each. Times are ISO 8601 in UTC, null where no such time exists.
+ */
+export type SessionExplanation =
+  | LiveSession
+  | RefusedRequest
+  | RefusedCookie
+  | RefusedSession
+  /** The database can't be asked; `getSession` rejects with the same code. */
+  | {
+      status: 'unavailable'
+      reason: 'database-unavailable'
+      code: 'ERR_AUTH_BRIDGE_DATABASE' | 'ERR_AUTH_BRIDGE_TIMEOUT'
+      message: string
+      cookie: FoundCookie
+      session: ClaimedSession
+    }
+
+/** The session lives. */
+export interface LiveSession {
+  status: 'authenticated'
+  reason: 'live'
+  cookie: FoundCookie
+  session: ClaimedSession
+}
+
+/** There is no cookie to read. */
+export type RefusedRequest = { status: 'unauthenticated' } & (
+  | {
+      reason: 'no-cookie'
+      /** The names that count, in order of preference. */
+      expected: string[]
+      /** Cookies whose names are almost one of those, ten at most. */
+      nearMisses: NearMiss[]
+    }
+  /** The header has more than `limit` bytes. */
+  | { reason: 'header-too-large'; bytes: number; limit: number }
+)
+
+/** A session cookie that is there, but doesn't count. */
+export type RefusedCookie = { status: 'unauthenticated'; cookie: FoundCookie } & (
+  | { reason: 'empty-cookie' }
+  /** A chunk is missing before others that are there. */
+  | { reason: 'chunk-gap'; missing: number }
+  /** The token opens without the last chunks, which are left from a longer one. */
+  | { reason: 'stale-chunks'; stale: number[] }
+  /** The token has more than `limit` bytes. */
+  | { reason: 'token-too-large'; bytes: number; limit: number }
+  /** Not a compact JWE. */
+  | { reason: 'malformed-token' }
+  /** Fields of the token's header that Auth.js doesn't write so. */
+  | { reason: 'unsupported-header'; fields: ('alg' | 'enc' | 'crit' | 'zip')[] }
+  /** The token's `kid` and those of the configured secrets, newest first, shortened to eight characters. */
+  | { reason: 'no-matching-secret'; kid: string | null; secrets: { index: number; kid: string }[] }
+  /** All that is wrong from the tag on: another secret, or a token that was changed or cut. */
+  | { reason: 'undecryptable' }
+  /** The claims are no JSON object (null), or this one is no number. */
+  | { reason: 'malformed-claims'; claim: 'exp' | 'nbf' | 'iat' | null }
+  /** Claims that are absent or not what they must be. */
+  | { reason: 'missing-claims'; claims: ('exp' | 'session_id' | 'tenant' | 'id' | 'user_type')[] }
+  | { reason: 'token-expired'; expiredAt: string | null; secondsAgo: number }
+  | { reason: 'token-not-yet-valid'; validFrom: string | null; secondsToGo: number }
+)
+
+/** A good token, whose session the database doesn't confirm. */
+export type RefusedSession = {
+  status: 'unauthenticated'
+  cookie: FoundCookie
+  session: ClaimedSession
+} /** No such session in this tenant. */ & (
+  | { reason: 'session-unknown' }
+  | { reason: 'session-revoked'; revokedAt: string | null; revokedReason: string | null }
+  | { reason: 'session-expired'; expiredAt: string | null }
+  /** The session is another user's. */
+  | { reason: 'user-mismatch'; sessionUserId: string | null }
+  /** The session's user doesn't exist in this tenant. */
+  | { reason: 'user-gone' }
+  /** `from` is what the token says, `to` what the database says. */
+  | { reason: 'user-type-changed'; from: 'client' | 'internal'; to: string | null }
+)
+
+/** A cookie whose name is almost the session cookie's. */
+export interface NearMiss {
+  name: string
+  /** In what it differs from the first name that counts: `__Secure-` or none, `authjs` or `next-auth`, `.3000` or none. */
+  differs: ('prefix' | 'issuer' | 'suffix')[]
+}
+
+/** The session cookie of a request. */
+export interface FoundCookie {
+  name: string
+  /** Whether it is there in one piece. */
+  whole: boolean
+  /** Which chunks are there: `[0, 1]` for `name.0` and `name.1`. */
+  chunks: number[]
+}
+
+/** The session that a token says it is. */
+export interface ClaimedSession {
+  sessionId: string
+  tenant: string
+  userId: string
+  userType: 'client' | 'internal'
+  tokenExpiresAt: string | null
+}
+
 /** The `code` of every error that this package throws or rejects with. */
 export type ErrorCode =
   /** An option or an environment variable is missing or wrong; the message names it. */
@@ -146,11 +254,29 @@ export declare class AuthBridge {
    */
   getSession(cookieHeader?: string | null): Promise<AuthSessionResponse>
   /**
+   * Says why a request has or has no session, for the developer: never send it to a client.
+   *
+   * @param cookieHeader The raw value of the request's `Cookie` header; null or undefined when it has none.
+   * @returns The verdict of `getSession`, its reason, and the details that help.
+   * @throws {AuthBridgeError} Rejects when this bridge is closed; never for what a client sent, nor for a database that can't be asked.
+   */
+  explainSession(cookieHeader?: string | null): Promise<SessionExplanation>
+  /**
    * Refuses further calls with `ERR_AUTH_BRIDGE_CLOSED`, waits for the answers of those in
    * flight, and ends every connection. A second call does nothing.
    */
   close(): Promise<void>
 }
+
+/**
+ * Says why a request has or has no session, for the developer: never send it to a client. It goes
+ * the same way as `getSession`, and shows ids and times, but no secret, token, e-mail address or name.
+ *
+ * @param cookieHeader The raw value of the request's `Cookie` header; null or undefined when it has none.
+ * @returns The verdict of `getSession`, its reason, and the details that help.
+ * @throws {AuthBridgeError} Rejects when the configuration is wrong; never for what a client sent, nor for a database that can't be asked.
+ */
+export declare function explainSession(cookieHeader?: string | null): Promise<SessionExplanation>
 
 /**
  * Reads the session of a request, with the configuration of the environment: `AUTH_SECRET`,

@@ -836,4 +836,5 @@ function __napiStampBindingTarget(exportsObject, target) {
 module.exports.__napiBindingTarget = __napiStampBindingTarget(nativeBinding, __napiLoadedBindingTarget)
 module.exports = nativeBinding
 module.exports.AuthBridge = nativeBinding.AuthBridge
+module.exports.explainSession = nativeBinding.explainSession
 module.exports.getSession = nativeBinding.getSession

@@ -210,17 +210,20 @@ function cookieHeader({ issuer, enc, sealedBy, bytes, header, damage, transport 
 }
 
 describe('against @auth/core and next-auth 4', () => {
-  test(`${CASES} requests have the documented answer, the reference's own but for the documented differences`, {
+  test(`${CASES} requests have the documented answer, the reference's own but for the documented differences, and an explanation that agrees`, {
     timeout: 10_000 + CASES * 20,
   }, async () => {
     const count = { authenticated: 0, unauthenticated: 0 }
     const different = new Map<string, number>()
+    const reasons = new Set<string | undefined>()
     const property = fc.asyncProperty(requests, async (request) => {
       const { issuer } = request
       const header = cookieHeader(request)
       const setup = { issuer, name: NAMES[issuer], secrets: SECRETS.slice(0, request.secrets) }
-      const [answer, documented, reference] = await Promise.all([
-        bridges[issuer][request.secrets - 1]?.getSession(header),
+      const bridge = bridges[issuer][request.secrets - 1]
+      const [answer, explanation, documented, reference] = await Promise.all([
+        bridge?.getSession(header),
+        bridge?.explainSession(header),
         asDocumented(header, setup),
         asTheReference(header, setup),
       ])
@@ -228,15 +231,19 @@ describe('against @auth/core and next-auth 4', () => {
       const body = documented ? bodyOf(documented) : {}
       const expected = isLive(documented) ? body : {}
       expect(answer, header.slice(0, 200)).toEqual(expected)
-      if (Object.keys(expected).length > 0) count.authenticated++
-      else count.unauthenticated++
+      const status = Object.keys(expected).length > 0 ? 'authenticated' : 'unauthenticated'
+      expect(explanation?.status, header.slice(0, 200)).toBe(status)
+      count[status]++
+      reasons.add(explanation?.reason)
       if (JSON.stringify(reference ? bodyOf(reference) : {}) === JSON.stringify(body)) return
-      const reasons = differences(header, setup, reference)
-      expect(reasons, `undocumented: ${header.slice(0, 200)}`).not.toEqual([])
-      for (const reason of reasons) different.set(reason, (different.get(reason) ?? 0) + 1)
+      const rows = differences(header, setup, reference)
+      expect(rows, `undocumented: ${header.slice(0, 200)}`).not.toEqual([])
+      for (const row of rows) different.set(row, (different.get(row) ?? 0) + 1)
     })
     await fc.assert(property, { numRuns: CASES, seed: SEED })
     console.log(`seed ${SEED}:`, count, 'where the reference answers otherwise:', different)
+    console.log('reasons:', [...reasons].join(', '))
+    expect(reasons.size).toBeGreaterThan(8)
     expect(count.authenticated).toBeGreaterThan(CASES / 10)
     expect(count.unauthenticated).toBeGreaterThan(CASES / 10)
   })

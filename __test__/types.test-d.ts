@@ -9,8 +9,10 @@ import {
   type AuthSessionResponse,
   type AuthSessionUser,
   type ErrorCode,
+  explainSession,
   getSession,
   type SessionCookie,
+  type SessionExplanation,
   type UnauthenticatedSession,
 } from '../index.js'
 
@@ -21,13 +23,18 @@ expectTypeOf<AuthSessionUser>().not.toBeAny()
 expectTypeOf<AuthBridgeOptions>().not.toBeAny()
 expectTypeOf<AuthBridgeError>().not.toBeAny()
 expectTypeOf<ErrorCode>().not.toBeAny()
+expectTypeOf<SessionExplanation>().not.toBeAny()
 expectTypeOf(getSession).not.toBeAny()
+expectTypeOf(explainSession).not.toBeAny()
 expectTypeOf(AuthBridge).not.toBeAny()
 
 // The call.
 expectTypeOf(getSession).parameters.toEqualTypeOf<[cookieHeader?: string | null]>()
 expectTypeOf(getSession).returns.toEqualTypeOf<Promise<AuthSessionResponse>>()
 expectTypeOf<AuthBridge['getSession']>().toEqualTypeOf<typeof getSession>()
+expectTypeOf(explainSession).parameters.toEqualTypeOf<[cookieHeader?: string | null]>()
+expectTypeOf(explainSession).returns.toEqualTypeOf<Promise<SessionExplanation>>()
+expectTypeOf<AuthBridge['explainSession']>().toEqualTypeOf<typeof explainSession>()
 expectTypeOf<AuthBridge['close']>().toEqualTypeOf<() => Promise<void>>()
 expectTypeOf(AuthBridge).constructorParameters.toEqualTypeOf<[options?: AuthBridgeOptions]>()
 getSession(new Request('http://localhost').headers.get('cookie'))
@@ -77,6 +84,18 @@ if (session.user) {
   expectTypeOf(session).toEqualTypeOf<UnauthenticatedSession>()
 }
 expectTypeOf<Record<never, never>>().toExtend<AuthSessionResponse>()
+
+// The explanation: the reason tells the details, and the status.
+const explanation = await explainSession()
+expectTypeOf(explanation.status).toEqualTypeOf<'authenticated' | 'unauthenticated' | 'unavailable'>()
+// @ts-expect-error only for a revoked session
+explanation.revokedAt
+if (explanation.reason === 'session-revoked') {
+  expectTypeOf(explanation.status).toEqualTypeOf<'unauthenticated'>()
+  expectTypeOf(explanation.revokedAt).toEqualTypeOf<string | null>()
+  expectTypeOf(explanation.session.sessionId).toEqualTypeOf<string>()
+}
+if (explanation.status === 'unavailable') expectTypeOf(explanation.code).toExtend<ErrorCode>()
 
 // Options and errors.
 expectTypeOf<AuthBridgeOptions>().toEqualTypeOf<{

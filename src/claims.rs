@@ -15,27 +15,31 @@ use crate::redacted::redacted;
 const CLOCK_TOLERANCE: f64 = 15.0;
 
 /// Why the claims of a token don't count.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, Debug, PartialEq, thiserror::Error)]
 pub enum ClaimsError {
     #[error("the plaintext is not a JSON object")]
     NotAnObject,
     #[error("{0} is not a number")]
     NotANumber(&'static str),
-    #[error("there is no exp")]
-    NoExpiry,
+    /// With `exp` and the time that it is now, in seconds since 1970.
     #[error("the token is expired")]
-    Expired,
+    Expired { exp: f64, now: u64 },
+    /// With `nbf`, in seconds since 1970, and the time that it is now.
     #[error("the token is not yet valid")]
-    NotYetValid,
-    #[error("{0} is missing or not what it must be")]
-    Missing(&'static str),
+    NotYetValid { nbf: f64, now: u64 },
+    #[error("{} is missing or not what it must be", .0.join(", "))]
+    Missing(Vec<&'static str>),
 }
 
 /// The claims of a token that is neither expired nor from the future.
 ///
 /// Each value stays as it stands in the token until it is asked for: an odd claim that nobody
 /// reads does no harm. Of equal names the last counts, as in `JSON.parse`.
-pub struct Claims<'t>(HashMap<Name<'t>, &'t RawValue>);
+pub struct Claims<'t> {
+    values: HashMap<Name<'t>, &'t RawValue>,
+    /// `exp`, in seconds since 1970.
+    pub exp: f64,
+}
 
 /// As bytes, since `JSON.parse` takes names with lone surrogates, which a `str` can't hold.
 #[derive(PartialEq, Eq, Hash, Deserialize)]
@@ -54,14 +58,14 @@ impl<'t> Claims<'t> {
     /// but `exp` is required).
     pub fn parse(plaintext: &'t [u8], now: u64) -> Result<Self, ClaimsError> {
         let text = decode_text(plaintext).ok_or(ClaimsError::NotAnObject)?;
-        let claims = Self(serde_json::from_str(text).map_err(|_| ClaimsError::NotAnObject)?);
-        let now = now as f64;
-        let expires = claims.time("exp")?.ok_or(ClaimsError::NoExpiry)?;
-        if expires <= now - CLOCK_TOLERANCE {
-            return Err(ClaimsError::Expired);
+        let values = serde_json::from_str(text).map_err(|_| ClaimsError::NotAnObject)?;
+        let mut claims = Self { values, exp: 0.0 };
+        claims.exp = claims.time("exp")?.ok_or_else(|| ClaimsError::Missing(vec!["exp"]))?;
+        if claims.exp <= now as f64 - CLOCK_TOLERANCE {
+            return Err(ClaimsError::Expired { exp: claims.exp, now });
         }
-        if claims.time("nbf")?.is_some_and(|start| start > now + CLOCK_TOLERANCE) {
-            return Err(ClaimsError::NotYetValid);
+        if let Some(nbf) = claims.time("nbf")?.filter(|nbf| *nbf > now as f64 + CLOCK_TOLERANCE) {
+            return Err(ClaimsError::NotYetValid { nbf, now });
         }
         claims.time("iat")?;
         Ok(claims)
@@ -99,7 +103,7 @@ impl<'t> Claims<'t> {
     }
 
     fn value(&self, name: &str) -> Option<&'t RawValue> {
-        self.0.get(name.as_bytes()).copied()
+        self.values.get(name.as_bytes()).copied()
     }
 
     /// A NumericDate (RFC 7519 section 2). Any JSON number will do, but nothing else, not even
@@ -144,28 +148,30 @@ mod tests {
 
     #[test]
     fn when_a_token_counts() {
-        use ClaimsError::{Expired, NoExpiry, NotANumber, NotAnObject, NotYetValid};
+        use ClaimsError::{Missing, NotANumber, NotAnObject};
+        let expired = |exp| Err(ClaimsError::Expired { exp, now: NOW });
+        let not_yet = |nbf| Err(ClaimsError::NotYetValid { nbf, now: NOW });
         for (case, plaintext, expected) in [
             ("in time", r#"{"exp":1700000060,"nbf":1699999000,"iat":1699999000}"#, Ok(())),
             ("exp alone", r#"{"exp":1700000060}"#, Ok(())),
-            ("no exp", "{}", Err(NoExpiry)),
+            ("no exp", "{}", Err(Missing(vec!["exp"]))),
             ("expired within the tolerance", r#"{"exp":1699999986}"#, Ok(())),
-            ("expired at the edge", r#"{"exp":1699999985}"#, Err(Expired)),
+            ("expired at the edge", r#"{"exp":1699999985}"#, expired(1_699_999_985.0)),
             ("exp a float past the edge", r#"{"exp":1699999985.5}"#, Ok(())),
-            ("exp a float before it", r#"{"exp":1699999984.9}"#, Err(Expired)),
-            ("exp negative", r#"{"exp":-1}"#, Err(Expired)),
-            ("exp zero", r#"{"exp":0}"#, Err(Expired)),
+            ("exp a float before it", r#"{"exp":1699999984.9}"#, expired(1699999984.9)),
+            ("exp negative", r#"{"exp":-1}"#, expired(-1.0)),
+            ("exp zero", r#"{"exp":0}"#, expired(0.0)),
             ("exp huge", r#"{"exp":1e999}"#, Ok(())),
-            ("exp hugely negative", r#"{"exp":-1e999}"#, Err(Expired)),
+            ("exp hugely negative", r#"{"exp":-1e999}"#, expired(f64::NEG_INFINITY)),
             ("exp a string", r#"{"exp":"1700000060"}"#, Err(NotANumber("exp"))),
             ("exp null", r#"{"exp":null}"#, Err(NotANumber("exp"))),
             ("exp true", r#"{"exp":true}"#, Err(NotANumber("exp"))),
             ("exp in an array", r#"{"exp":[1700000060]}"#, Err(NotANumber("exp"))),
             ("last exp counts", r#"{"exp":1,"exp":1700000060}"#, Ok(())),
-            ("last exp counts, expired", r#"{"exp":1700000060,"exp":1}"#, Err(Expired)),
+            ("last exp counts, expired", r#"{"exp":1700000060,"exp":1}"#, expired(1.0)),
             ("nbf at the edge", r#"{"exp":1800000000,"nbf":1700000015}"#, Ok(())),
-            ("nbf past the edge", r#"{"exp":1800000000,"nbf":1700000016}"#, Err(NotYetValid)),
-            ("nbf a float past the edge", r#"{"exp":1800000000,"nbf":1700000015.1}"#, Err(NotYetValid)),
+            ("nbf past the edge", r#"{"exp":1800000000,"nbf":1700000016}"#, not_yet(1_700_000_016.0)),
+            ("nbf a float past the edge", r#"{"exp":1800000000,"nbf":1700000015.1}"#, not_yet(1700000015.1)),
             ("nbf a string", r#"{"exp":1800000000,"nbf":"0"}"#, Err(NotANumber("nbf"))),
             ("nbf null", r#"{"exp":1800000000,"nbf":null}"#, Err(NotANumber("nbf"))),
             ("iat in the future", r#"{"exp":1800000000,"iat":1900000000}"#, Ok(())),

@@ -36,27 +36,32 @@ impl CookieName {
         self.0.starts_with("__Secure-") || self.0.starts_with("__Host-")
     }
 
-    /// The values that `header` holds under this name; `None` when there is neither a whole cookie
-    /// nor a first chunk.
+    /// What `header` holds under this name, if it is a whole cookie or a first chunk.
     pub fn find<'h>(&self, header: &'h str) -> Option<CookieValues<'h>> {
-        if header.len() > MAX_HEADER_BYTES {
-            return None;
-        }
+        let cookie = self.values(header);
+        (cookie.is_whole() || cookie.chunks.contains_key(&0)).then_some(cookie)
+    }
+
+    /// All that `header` holds under this name.
+    pub fn values<'h>(&self, header: &'h str) -> CookieValues<'h> {
         let mut cookie = CookieValues::default();
+        if header.len() > MAX_HEADER_BYTES {
+            return cookie;
+        }
         for (name, value) in pairs(header) {
             match name.strip_prefix(self.as_str()) {
                 Some("") => {
                     cookie.whole.get_or_insert(value);
                 }
                 Some(suffix) => {
-                    if let Some(index) = chunk_index(suffix) {
+                    if let Some(index) = suffix.strip_prefix('.').and_then(chunk_index) {
                         cookie.chunks.entry(index).or_insert(value);
                     }
                 }
                 None => {}
             }
         }
-        (cookie.whole.is_some() || cookie.chunks.contains_key(&0)).then_some(cookie)
+        cookie
     }
 }
 
@@ -70,24 +75,47 @@ pub struct CookieValues<'h> {
 impl<'h> CookieValues<'h> {
     /// The tokens it can stand for, best first: the whole cookie, then the chunks from 0 up to the
     /// first gap. One of the two may be stale, so the caller tries both.
-    pub fn readings(&self) -> impl Iterator<Item = Cow<'h, str>> {
+    pub fn readings(&self) -> impl Iterator<Item = Result<Cow<'h, str>, SizeError>> {
         let whole = self.whole.map(percent_decode);
-        let chunked = self.chunks.contains_key(&0).then(|| {
-            (0..)
-                .map_while(|index| self.chunks.get(&index))
-                .map(|chunk| percent_decode(chunk))
-                .collect::<String>()
-                .into()
-        });
-        [whole, chunked].into_iter().flatten().filter(|token: &Cow<str>| (1..=MAX_TOKEN_BYTES).contains(&token.len()))
+        let chunked = self.chunks.contains_key(&0).then(|| self.join_chunks(usize::MAX).into());
+        [whole, chunked].into_iter().flatten().map(|token: Cow<str>| match token.len() {
+            0 => Err(SizeError::Empty),
+            1..=MAX_TOKEN_BYTES => Ok(token),
+            bytes => Err(SizeError::TooLarge { bytes }),
+        })
+    }
+
+    pub fn is_whole(&self) -> bool {
+        self.whole.is_some()
+    }
+
+    /// The indices of the chunks that are there, in ascending order.
+    pub fn chunks(&self) -> impl Iterator<Item = u16> {
+        self.chunks.keys().copied()
+    }
+
+    /// The first chunks, joined: at most `count`, and up to the first gap.
+    pub fn join_chunks(&self, count: usize) -> String {
+        (0..).map_while(|index| self.chunks.get(&index)).take(count).map(|chunk| percent_decode(chunk)).collect()
     }
 }
 
 redacted!(CookieValues<'h>);
 
+/// Why a header or a session cookie's value is not looked at.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum SizeError {
+    #[error("the Cookie header has {bytes} bytes, more than {MAX_HEADER_BYTES}")]
+    HeaderTooLarge { bytes: usize },
+    #[error("the session cookie is empty")]
+    Empty,
+    #[error("the token has {bytes} bytes, more than {MAX_TOKEN_BYTES}")]
+    TooLarge { bytes: usize },
+}
+
 /// Splits as the parser of Auth.js does (`@auth/core` `lib/vendored/cookie.js`): a part without
 /// `=` is no cookie, and only spaces and tabs are trimmed.
-fn pairs(header: &str) -> impl Iterator<Item = (&str, &str)> {
+pub fn pairs(header: &str) -> impl Iterator<Item = (&str, &str)> {
     header.split(';').filter_map(|part| part.split_once('=')).map(|(name, value)| (trim(name), trim(value)))
 }
 
@@ -95,9 +123,8 @@ fn trim(text: &str) -> &str {
     text.trim_matches([' ', '\t'])
 }
 
-/// `.0`, `.1`, ... as Auth.js writes them: plain decimal without leading zeros.
-fn chunk_index(suffix: &str) -> Option<u16> {
-    let digits = suffix.strip_prefix('.')?;
+/// `0`, `1`, ... as Auth.js writes them: plain decimal without leading zeros.
+pub fn chunk_index(digits: &str) -> Option<u16> {
     let canonical = digits.bytes().all(|byte| byte.is_ascii_digit()) && (digits == "0" || !digits.starts_with('0'));
     if canonical { digits.parse().ok() } else { None }
 }
@@ -121,7 +148,7 @@ mod tests {
 
     fn readings(header: &str) -> Vec<String> {
         let name = CookieName::new("sid").expect("a name");
-        name.find(header).map(|cookie| cookie.readings().map(Cow::into_owned).collect()).unwrap_or_default()
+        name.find(header).map(|cookie| cookie.readings().flatten().map(Cow::into_owned).collect()).unwrap_or_default()
     }
 
     #[test]

@@ -10,7 +10,8 @@
 //! 5. [`session`] makes the documented object of the claims.
 //! 6. [`revocation`] says whether the session lives, from what [`postgres`] finds.
 //!
-//! [`bridge`] is that way as one function, and [`binding`] gives it to JavaScript. [`config`] makes
+//! [`bridge`] is that way as one function, with an [`explanation`] for whoever wonders at the answer,
+//! and [`binding`] gives it to JavaScript. [`config`] makes
 //! options and environment into what a bridge needs, and finds what deserves a [`warning`];
 //! [`error`] is all that is not the client's doing.
 
@@ -22,6 +23,7 @@ pub mod warning;
 
 pub mod cookie;
 pub mod key;
+pub mod near_miss;
 pub mod token;
 
 pub mod claims;
@@ -31,6 +33,7 @@ pub mod postgres;
 pub mod revocation;
 
 pub mod bridge;
+pub mod explanation;
 
 #[cfg(not(test))]
 mod binding;

@@ -51,7 +51,16 @@ pub struct SessionRecord {
     pub user_type: Option<String>,
 }
 
-redacted!(SessionKey, Holder, SessionRecord);
+/// How a session ended, for whoever asks why. Times in seconds since 1970, infinite where
+/// PostgreSQL says so.
+#[derive(Clone, Default, PartialEq)]
+pub struct SessionEnd {
+    pub expires_at: Option<f64>,
+    pub revoked_at: Option<f64>,
+    pub revoked_reason: Option<String>,
+}
+
+redacted!(SessionKey, Holder, SessionRecord, SessionEnd);
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Liveness {
@@ -103,6 +112,9 @@ pub trait RevocationSource: fmt::Debug + Send + Sync {
     /// What is there now: a revocation that was committed before the call is seen. `None` when
     /// there is no such session.
     fn find(&self, key: SessionKey) -> impl Future<Output = Result<Option<SessionRecord>, Error>> + Send;
+
+    /// How it ended; `None` when there is no such session.
+    fn find_end(&self, key: SessionKey) -> impl Future<Output = Result<Option<SessionEnd>, Error>> + Send;
 
     /// Ends every connection.
     fn close(&self);

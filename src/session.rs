@@ -17,6 +17,8 @@ pub const UNAUTHENTICATED_BODY: &str = "{}";
 pub struct Session {
     pub key: SessionKey,
     pub holder: Holder,
+    /// When the token expires, in seconds since 1970.
+    pub token_expires_at: f64,
     /// The object, as JSON.
     pub body: String,
 }
@@ -25,12 +27,19 @@ redacted!(Session);
 
 impl Session {
     pub fn from_claims(claims: &Claims) -> Result<Self, ClaimsError> {
-        let uuid = |name| claims.uuid(name).ok_or(ClaimsError::Missing(name));
-        let (session_text, session_id) = uuid("session_id")?;
-        let (tenant_text, tenant) = uuid("tenant")?;
         let id = if claims.text("id").is_some() { "id" } else { "sub" };
-        let (id_text, user_id) = claims.uuid(id).ok_or(ClaimsError::Missing("id"))?;
-        let user_type = claims.one_of("user_type", &UserType::BY_NAME).ok_or(ClaimsError::Missing("user_type"))?;
+        let needed = (
+            claims.uuid("session_id").ok_or("session_id"),
+            claims.uuid("tenant").ok_or("tenant"),
+            claims.uuid(id).ok_or("id"),
+            claims.one_of("user_type", &UserType::BY_NAME).ok_or("user_type"),
+        );
+        let (Ok((session_text, session_id)), Ok((tenant_text, tenant)), Ok((id_text, user_id)), Ok(user_type)) = needed
+        else {
+            let (session, tenant, id, user_type) = needed;
+            let missing = [session.err(), tenant.err(), id.err(), user_type.err()];
+            return Err(ClaimsError::Missing(missing.into_iter().flatten().collect()));
+        };
         let object = SessionObject {
             session_id: session_text,
             login_method: claims.text("login_method"),
@@ -59,6 +68,7 @@ impl Session {
         Ok(Self {
             key: SessionKey { tenant, session_id },
             holder: Holder { user_id, user_type },
+            token_expires_at: claims.exp,
             body: serde_json::to_string(&object).expect("strings and booleans always serialise"),
         })
     }
@@ -160,7 +170,7 @@ mod tests {
         ] {
             let mut claims = least();
             claims[name] = value.clone();
-            assert_eq!(read(&claims).expect_err("is refused"), ClaimsError::Missing(name), "{name}: {value}");
+            assert_eq!(read(&claims).expect_err("is refused"), ClaimsError::Missing(vec![name]), "{name}: {value}");
         }
     }
 

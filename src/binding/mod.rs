@@ -59,10 +59,27 @@ pub fn get_session<'env>(
 ) -> napi::Result<PromiseRaw<'env, Unknown<'env>>> {
     settle::promise(env, || {
         let header = options::cookie_header(cookie_header)?;
-        match default_bridge(env, &header)? {
-            Some(bridge) => lookup(&bridge, &header),
-            None => Ok(None),
+        if is_without_cookie(env, &header)? {
+            return Ok(None);
         }
+        lookup(&default_bridge(env)?, &header)
+    })
+}
+
+/// Says why a request has or has no session, for the developer: never send it to a client. It goes
+/// the same way as `getSession`, and shows ids and times, but no secret, token, e-mail address or name.
+///
+/// @param cookieHeader The raw value of the request's `Cookie` header; null or undefined when it has none.
+/// @returns The verdict of `getSession`, its reason, and the details that help.
+/// @throws {AuthBridgeError} Rejects when the configuration is wrong; never for what a client sent, nor for a database that can't be asked.
+#[napi(ts_args_type = "cookieHeader?: string | null", ts_return_type = "Promise<SessionExplanation>")]
+pub fn explain_session<'env>(
+    env: &'env Env,
+    cookie_header: Unknown<'env>,
+) -> napi::Result<PromiseRaw<'env, Unknown<'env>>> {
+    settle::promise(env, || {
+        let header = options::cookie_header(cookie_header)?;
+        Ok(Some(explanation(&default_bridge(env)?, &header)?))
     })
 }
 
@@ -98,6 +115,20 @@ impl AuthBridge {
         settle::promise(env, || lookup(&self.bridge, &options::cookie_header(cookie_header)?))
     }
 
+    /// Says why a request has or has no session, for the developer: never send it to a client.
+    ///
+    /// @param cookieHeader The raw value of the request's `Cookie` header; null or undefined when it has none.
+    /// @returns The verdict of `getSession`, its reason, and the details that help.
+    /// @throws {AuthBridgeError} Rejects when this bridge is closed; never for what a client sent, nor for a database that can't be asked.
+    #[napi(ts_args_type = "cookieHeader?: string | null", ts_return_type = "Promise<SessionExplanation>")]
+    pub fn explain_session<'env>(
+        &self,
+        env: &'env Env,
+        cookie_header: Unknown<'env>,
+    ) -> napi::Result<PromiseRaw<'env, Unknown<'env>>> {
+        settle::promise(env, || Ok(Some(explanation(&self.bridge, &options::cookie_header(cookie_header)?)?)))
+    }
+
     /// Refuses further calls with `ERR_AUTH_BRIDGE_CLOSED`, waits for the answers of those in
     /// flight, and ends every connection. A second call does nothing.
     #[napi(ts_return_type = "Promise<void>")]
@@ -121,20 +152,31 @@ fn lookup(
     }
 }
 
-/// The module's own bridge, made from the environment when it is first needed. `None` when it is
-/// not: without a session cookie the answer is known, whatever else is not configured yet.
-fn default_bridge(env: &Env, header: &str) -> Result<Option<SharedBridge>, Error> {
+fn explanation(
+    bridge: &SharedBridge,
+    header: &str,
+) -> Result<impl Future<Output = Result<String, Error>> + Send + use<>, Error> {
+    let explained = bridge.explain(header, unix_time())?;
+    Ok(async { Ok(explained.await?.to_json()) })
+}
+
+/// Whether the answer is known, though the module's own bridge may not be configured yet.
+fn is_without_cookie(env: &Env, header: &str) -> Result<bool, Error> {
+    if DEFAULT_BRIDGE.with_borrow(Option::is_some) {
+        return Ok(false);
+    }
+    let cookies = config::cookies(&Options::default(), &ProcessEnv::of(env))?;
+    Ok(cookies.iter().all(|cookie| cookie.name.find(header).is_none()))
+}
+
+/// The module's own bridge, made from the environment when it is first needed.
+fn default_bridge(env: &Env) -> Result<SharedBridge, Error> {
     if let Some(bridge) = DEFAULT_BRIDGE.with_borrow(Clone::clone) {
-        return Ok(Some(bridge));
+        return Ok(bridge);
     }
-    let environment = ProcessEnv::of(env);
-    let cookies = config::cookies(&Options::default(), &environment)?;
-    if cookies.iter().all(|cookie| cookie.name.find(header).is_none()) {
-        return Ok(None);
-    }
-    let bridge = new_bridge(env, Options::default(), &environment)?;
+    let bridge = new_bridge(env, Options::default(), &ProcessEnv::of(env))?;
     DEFAULT_BRIDGE.replace(Some(Arc::clone(&bridge)));
-    Ok(Some(bridge))
+    Ok(bridge)
 }
 
 fn new_bridge(env: &Env, options: Options, environment: &ProcessEnv) -> Result<SharedBridge, Error> {

@@ -8,6 +8,7 @@ mod tls;
 
 use deadpool_postgres::{Manager, ManagerConfig, Object, Pool, RecyclingMethod, Runtime};
 use postgres_openssl::MakeTlsConnector;
+use tokio_postgres::Row;
 use tokio_postgres::types::Type;
 
 use self::fault::Fault;
@@ -15,7 +16,7 @@ use self::target::Target;
 use crate::config::{Database, MAX_CONNECTIONS, STEP_LIMIT};
 use crate::error::Error;
 use crate::redacted::redacted;
-use crate::revocation::{RevocationSource, SessionKey, SessionRecord};
+use crate::revocation::{RevocationSource, SessionEnd, SessionKey, SessionRecord};
 
 /// Facts only; [`crate::revocation::Liveness`] judges them. `now()` is the database's own clock.
 /// The tenant leads each key and the join, so that a sharded database asks one shard.
@@ -27,6 +28,12 @@ SELECT s.user_id,
 FROM sessions s
 LEFT JOIN users u ON u.tenant = s.tenant AND u.user_id = s.user_id
 WHERE s.tenant = $1 AND s.session_id = $2";
+
+/// What the explanation of a session that ended needs beside that.
+const FIND_END: &str = "\
+SELECT extract(epoch FROM expires_at)::float8, extract(epoch FROM revoked_at)::float8, revoked_reason::text
+FROM sessions
+WHERE tenant = $1 AND session_id = $2";
 
 pub struct Postgres {
     pool: Pool,
@@ -56,9 +63,23 @@ impl Postgres {
         Ok(Self { pool, tls: target.tls, address })
     }
 
-    async fn find_once(&self, key: SessionKey) -> Result<Option<SessionRecord>, Fault> {
+    async fn find<T>(&self, query: &str, key: SessionKey, decode: Decode<T>) -> Result<Option<T>, Error> {
+        let found = match self.find_once(query, key).await {
+            Err(fault) if fault.is_stale_connection() => {
+                // Every idle connection may be as stale. The query only reads: once more is safe.
+                self.pool.retain(|_, _| false);
+                self.find_once(query, key).await
+            }
+            decided => decided,
+        };
+        found
+            .and_then(|row| row.map(|row| decode(&row)).transpose().map_err(Fault::Query))
+            .map_err(|fault| fault.into_error(&self.address, STEP_LIMIT))
+    }
+
+    async fn find_once(&self, query: &str, key: SessionKey) -> Result<Option<Row>, Fault> {
         let connection = self.pool.get().await.map_err(Fault::Pool)?;
-        match tokio::time::timeout(STEP_LIMIT, find(&connection, key)).await {
+        match tokio::time::timeout(STEP_LIMIT, find_row(&connection, query, key)).await {
             Ok(found) => found.map_err(Fault::Query),
             Err(_elapsed) => {
                 self.give_up(connection);
@@ -86,15 +107,11 @@ redacted!(Postgres);
 
 impl RevocationSource for Postgres {
     async fn find(&self, key: SessionKey) -> Result<Option<SessionRecord>, Error> {
-        let found = match self.find_once(key).await {
-            Err(fault) if fault.is_stale_connection() => {
-                // Every idle connection may be as stale. The query only reads: once more is safe.
-                self.pool.retain(|_, _| false);
-                self.find_once(key).await
-            }
-            decided => decided,
-        };
-        found.map_err(|fault| fault.into_error(&self.address, STEP_LIMIT))
+        self.find(FIND_SESSION, key, session_record).await
+    }
+
+    async fn find_end(&self, key: SessionKey) -> Result<Option<SessionEnd>, Error> {
+        self.find(FIND_END, key, session_end).await
     }
 
     fn close(&self) {
@@ -102,16 +119,22 @@ impl RevocationSource for Postgres {
     }
 }
 
-async fn find(connection: &Object, key: SessionKey) -> Result<Option<SessionRecord>, tokio_postgres::Error> {
-    let statement = connection.prepare_typed_cached(FIND_SESSION, &[Type::UUID, Type::UUID]).await?;
-    let row = connection.query_opt(&statement, &[&key.tenant, &key.session_id]).await?;
-    row.map(|row| {
-        Ok(SessionRecord {
-            user_id: row.try_get(0)?,
-            revoked: row.try_get(1)?,
-            expired: row.try_get(2)?,
-            user_type: row.try_get(3)?,
-        })
+type Decode<T> = fn(&Row) -> Result<T, tokio_postgres::Error>;
+
+async fn find_row(connection: &Object, query: &str, key: SessionKey) -> Result<Option<Row>, tokio_postgres::Error> {
+    let statement = connection.prepare_typed_cached(query, &[Type::UUID, Type::UUID]).await?;
+    connection.query_opt(&statement, &[&key.tenant, &key.session_id]).await
+}
+
+fn session_record(row: &Row) -> Result<SessionRecord, tokio_postgres::Error> {
+    Ok(SessionRecord {
+        user_id: row.try_get(0)?,
+        revoked: row.try_get(1)?,
+        expired: row.try_get(2)?,
+        user_type: row.try_get(3)?,
     })
-    .transpose()
+}
+
+fn session_end(row: &Row) -> Result<SessionEnd, tokio_postgres::Error> {
+    Ok(SessionEnd { expires_at: row.try_get(0)?, revoked_at: row.try_get(1)?, revoked_reason: row.try_get(2)? })
 }

@@ -21,14 +21,16 @@ use josekit::{JoseError, JoseHeader};
 use crate::key::{ContentEncryption, Key, Keyring};
 
 /// Why a token was not opened.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum TokenError {
     #[error("not a compact JWE")]
     Malformed,
-    #[error("alg, enc, crit or zip is not what Auth.js writes")]
-    UnsupportedHeader,
+    /// Which of `alg`, `enc`, `crit` and `zip` it is.
+    #[error("{} is not what Auth.js writes", .0.join(", "))]
+    UnsupportedHeader(Vec<&'static str>),
+    /// `kid` is the client's word: any text.
     #[error("kid names none of the secrets")]
-    NoMatchingSecret,
+    NoMatchingSecret { enc: ContentEncryption, kid: Option<String> },
     /// One reason for everything from the tag on, so that nobody can tell padding from tag.
     #[error("cannot be decrypted")]
     Undecryptable,
@@ -46,7 +48,6 @@ pub fn open(token: &str, keyring: &Keyring) -> Result<Vec<u8>, TokenError> {
     }
 }
 
-#[derive(Clone, Copy)]
 struct Refusal {
     reason: TokenError,
     /// Whether no other key may open the token.
@@ -69,30 +70,41 @@ static CONTEXT: LazyLock<JweContext> = LazyLock::new(|| {
 fn open_with_candidate(token: &str, keyring: &Keyring, nth: usize) -> Result<Vec<u8>, Refusal> {
     let refusal = Cell::new(Refusal { reason: TokenError::Malformed, is_last: true });
     let opened = CONTEXT.deserialize_compact_with_selector(token, |header| {
-        let mut candidates = match candidates(header, keyring) {
-            Ok(candidates) => candidates.skip(nth),
+        let enc = match supported(header) {
+            Ok(enc) => enc,
             Err(reason) => {
                 refusal.set(Refusal { reason, is_last: true });
                 return Ok(None);
             }
         };
+        let mut candidates = keyring.candidates(enc, header.key_id()).skip(nth);
         let key = candidates.next();
-        let reason = if key.is_some() { TokenError::Undecryptable } else { TokenError::NoMatchingSecret };
-        refusal.set(Refusal { reason, is_last: candidates.next().is_none() });
+        refusal.set(Refusal {
+            reason: match key {
+                Some(_) => TokenError::Undecryptable,
+                None => TokenError::NoMatchingSecret { enc, kid: header.key_id().map(str::to_owned) },
+            },
+            is_last: candidates.next().is_none(),
+        });
         Ok(key.map(|key| key as &dyn JweDecrypter))
     });
-    opened.map(|(plaintext, _header)| plaintext).map_err(|_| refusal.get())
+    opened.map(|(plaintext, _header)| plaintext).map_err(|_| refusal.into_inner())
 }
 
-/// The keys that may open a token with this header.
-fn candidates<'k>(header: &JweHeader, keyring: &'k Keyring) -> Result<impl Iterator<Item = &'k Key>, TokenError> {
+fn supported(header: &JweHeader) -> Result<ContentEncryption, TokenError> {
     let enc = header.content_encryption().and_then(ContentEncryption::from_name);
-    let supported = header.algorithm() == Some(DirectJweAlgorithm::Dir.name())
-        && header.claim("crit").is_none()
-        && header.claim("zip").is_none();
+    let odd: Vec<_> = [
+        ("alg", header.algorithm() != Some(DirectJweAlgorithm::Dir.name())),
+        ("enc", enc.is_none()),
+        ("crit", header.claim("crit").is_some()),
+        ("zip", header.claim("zip").is_some()),
+    ]
+    .into_iter()
+    .filter_map(|(name, is_odd)| is_odd.then_some(name))
+    .collect();
     match enc {
-        Some(enc) if supported => Ok(keyring.candidates(enc, header.key_id())),
-        _ => Err(TokenError::UnsupportedHeader),
+        Some(enc) if odd.is_empty() => Ok(enc),
+        _ => Err(TokenError::UnsupportedHeader(odd)),
     }
 }
 

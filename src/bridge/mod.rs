@@ -1,6 +1,9 @@
 //! The pipeline: a `Cookie` header comes in, the body of `GET /api/auth/session` goes out.
 #![forbid(unsafe_code)]
 
+mod explain;
+
+use std::borrow::Cow;
 use std::future::Future;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
@@ -10,18 +13,20 @@ use tokio_util::task::TaskTracker;
 
 use crate::claims::{Claims, ClaimsError};
 use crate::config::{Config, SessionCookie};
-use crate::cookie::CookieName;
+use crate::cookie::{CookieName, MAX_HEADER_BYTES, SizeError};
 use crate::error::Error;
 use crate::key::Keyring;
-use crate::revocation::{Liveness, RevocationSource, RowExpiry};
+use crate::revocation::{Liveness, RevocationSource, RowExpiry, SessionRecord};
 use crate::session::{Session, UNAUTHENTICATED_BODY};
 use crate::token::{self, TokenError};
 
 /// Why a request has no session, as far as the cookie tells.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, Debug, PartialEq, thiserror::Error)]
 pub enum Unauthenticated {
     #[error("no session cookie")]
     NoCookie,
+    #[error(transparent)]
+    Size(#[from] SizeError),
     #[error(transparent)]
     Token(#[from] TokenError),
     #[error(transparent)]
@@ -69,16 +74,12 @@ impl<S: RevocationSource + 'static> Bridge<S> {
     pub fn confirm(self: &Arc<Self>, session: Session) -> impl Future<Output = Result<String, Error>> + Send + use<S> {
         let bridge = Arc::clone(self);
         let lookup = async move {
-            let record = bridge.revocation.find(session.key).await?;
-            match Liveness::of(record.as_ref(), &session.holder, bridge.row_expiry) {
-                Liveness::Live => Ok(session.body),
+            match bridge.look_up(&session).await? {
+                (Liveness::Live, _) => Ok(session.body),
                 _ => Ok(UNAUTHENTICATED_BODY.to_owned()),
             }
         };
-        let caught = AssertUnwindSafe(lookup)
-            .catch_unwind()
-            .map(|outcome| outcome.unwrap_or_else(|payload| Err(Error::panicked(payload))));
-        self.lookups.track_future(caught)
+        self.track(lookup)
     }
 
     /// Refuses calls from now on, lets those in flight have their answer, then ends every connection.
@@ -92,24 +93,57 @@ impl<S: RevocationSource + 'static> Bridge<S> {
     }
 
     fn open(&self, cookie_header: &str, now: u64) -> Result<Session, Unauthenticated> {
+        if cookie_header.len() > MAX_HEADER_BYTES {
+            return Err(SizeError::HeaderTooLarge { bytes: cookie_header.len() }.into());
+        }
         let (cookie, keyring) = self
             .cookies
             .iter()
             .find_map(|(name, keyring)| Some((name.find(cookie_header)?, keyring)))
             .ok_or(Unauthenticated::NoCookie)?;
         let mut refusal = Unauthenticated::NoCookie;
-        for token in cookie.readings() {
-            match read_token(&token, keyring, now) {
+        for reading in cookie.readings() {
+            match read_token(reading, keyring, now) {
                 Ok(session) => return Ok(session),
-                Err(reason) => refusal = reason,
+                // The reason of the reading that came furthest.
+                Err(reason) if reason.step() >= refusal.step() => refusal = reason,
+                Err(_) => {}
             }
         }
         Err(refusal)
     }
+
+    async fn look_up(&self, session: &Session) -> Result<(Liveness, Option<SessionRecord>), Error> {
+        let record = self.revocation.find(session.key).await?;
+        Ok((Liveness::of(record.as_ref(), &session.holder, self.row_expiry), record))
+    }
+
+    /// In flight from now on, not from its first poll; a panic in it is an error.
+    fn track<T, Call>(&self, call: Call) -> impl Future<Output = Result<T, Error>> + Send + use<S, T, Call>
+    where
+        Call: Future<Output = Result<T, Error>> + Send,
+    {
+        let caught = AssertUnwindSafe(call)
+            .catch_unwind()
+            .map(|outcome| outcome.unwrap_or_else(|payload| Err(Error::panicked(payload))));
+        self.lookups.track_future(caught)
+    }
 }
 
-fn read_token(token: &str, keyring: &Keyring, now: u64) -> Result<Session, Unauthenticated> {
-    let plaintext = token::open(token, keyring)?;
+impl Unauthenticated {
+    /// How far the request came.
+    fn step(&self) -> u8 {
+        match self {
+            Self::NoCookie => 0,
+            Self::Size(_) => 1,
+            Self::Token(_) => 2,
+            Self::Claims(_) => 3,
+        }
+    }
+}
+
+fn read_token(reading: Result<Cow<str>, SizeError>, keyring: &Keyring, now: u64) -> Result<Session, Unauthenticated> {
+    let plaintext = token::open(&reading?, keyring)?;
     let claims = Claims::parse(&plaintext, now)?;
     Ok(Session::from_claims(&claims)?)
 }
@@ -126,10 +160,11 @@ mod tests {
     use super::*;
     use crate::config::Database;
     use crate::key::{ContentEncryption, Issuer, Secret};
-    use crate::revocation::{SessionKey, SessionRecord};
+    use crate::revocation::{SessionEnd, SessionKey};
     use crate::token::forge;
 
     const NOW: u64 = 1_700_000_000;
+    const ENC: ContentEncryption = ContentEncryption::A256CbcHs512;
     const PLAIN: &str = "authjs.session-token";
     const SECURE: &str = "__Secure-authjs.session-token";
 
@@ -150,6 +185,10 @@ mod tests {
             }
             assert!(!self.closed.load(Ordering::SeqCst), "asked after close");
             self.answer.clone()
+        }
+
+        async fn find_end(&self, _: SessionKey) -> Result<Option<SessionEnd>, Error> {
+            Ok(None)
         }
 
         fn close(&self) {
@@ -185,23 +224,25 @@ mod tests {
         Arc::new(Bridge::new(config, Arc::clone(source)).expect("a bridge"))
     }
 
+    fn keyring(name: &str) -> Keyring {
+        Keyring::new(&[secret()], &CookieName::new(name).expect("a name"), Issuer::AuthJs).expect("derives")
+    }
+
     /// A token of user 1 in tenant 2 for `session`, made for the cookie `name`.
     fn token(name: &str, session: u128, exp: u64) -> String {
-        let name = CookieName::new(name).expect("a name");
-        let keyring = Keyring::new(&[secret()], &name, Issuer::AuthJs).expect("derives");
-        let enc = ContentEncryption::A256CbcHs512;
-        let key = keyring.candidates(enc, None).next().expect("a key");
+        let keyring = keyring(name);
+        let key = keyring.candidates(ENC, None).next().expect("a key");
         let [user, tenant, session] = [1, 2, session].map(Uuid::from_u128);
         let claims = format!(
             r#"{{"exp":{exp},"id":"{user}","tenant":"{tenant}","session_id":"{session}","user_type":"internal"}}"#
         );
-        forge::seal(key, enc, &claims).to_token()
+        forge::seal(key, ENC, &claims).to_token()
     }
 
     fn session_of(outcome: &Result<Session, Unauthenticated>) -> Result<u128, Unauthenticated> {
         match outcome {
             Ok(session) => Ok(session.key.session_id.as_u128()),
-            Err(reason) => Err(*reason),
+            Err(reason) => Err(reason.clone()),
         }
     }
 
@@ -212,27 +253,28 @@ mod tests {
         let secure = token(SECURE, 4, NOW + 60);
         let expired = token(PLAIN, 5, NOW - 60);
         let (start, end) = plain.split_at(200);
-        let undecryptable = Err(Unauthenticated::Token(TokenError::NoMatchingSecret));
-        let malformed = Err(Unauthenticated::Token(TokenError::Malformed));
-        let expiry = Err(Unauthenticated::Claims(ClaimsError::Expired));
+        let kid = keyring(SECURE).candidates(ENC, None).next().map(|key| key.kid().to_owned());
+        let foreign = Err(Unauthenticated::Token(TokenError::NoMatchingSecret { enc: ENC, kid }));
+        let malformed = || Err(Unauthenticated::Token(TokenError::Malformed));
+        let expiry = Err(Unauthenticated::Claims(ClaimsError::Expired { exp: (NOW - 60) as f64, now: NOW }));
         let either = &[SECURE, PLAIN] as &[_];
         for (case, names, header, expected) in [
             ("none", either, "a=b".to_owned(), Err(Unauthenticated::NoCookie)),
             ("plain", either, format!("{PLAIN}={plain}"), Ok(3)),
             ("secure", either, format!("{SECURE}={secure}"), Ok(4)),
             ("both", either, format!("{PLAIN}={plain}; {SECURE}={secure}"), Ok(4)),
-            ("bad secure beside good plain", either, format!("{PLAIN}={plain}; {SECURE}=x"), malformed),
+            ("bad secure beside good plain", either, format!("{PLAIN}={plain}; {SECURE}=x"), malformed()),
             (
                 "empty secure beside good plain",
                 either,
                 format!("{PLAIN}={plain}; {SECURE}="),
-                Err(Unauthenticated::NoCookie),
+                Err(Unauthenticated::Size(SizeError::Empty)),
             ),
-            ("secure chunk beside good plain", either, format!("{PLAIN}={plain}; {SECURE}.0=x"), malformed),
+            ("secure chunk beside good plain", either, format!("{PLAIN}={plain}; {SECURE}.0=x"), malformed()),
             ("look-alike of secure beside good plain", either, format!("{PLAIN}={plain}; {SECURE}.3000=x"), Ok(3)),
             ("later chunk of secure beside good plain", either, format!("{PLAIN}={plain}; {SECURE}.1=x"), Ok(3)),
             ("plain where only secure counts", &[SECURE], format!("{PLAIN}={plain}"), Err(Unauthenticated::NoCookie)),
-            ("token of the other name", either, format!("{PLAIN}={secure}"), undecryptable),
+            ("token of the other name", either, format!("{PLAIN}={secure}"), foreign),
             ("chunks", either, format!("{PLAIN}.1={end}; {PLAIN}.0={start}"), Ok(3)),
             ("whole beside stale chunks", either, format!("{PLAIN}.0=x; {PLAIN}={plain}; {PLAIN}.1=y"), Ok(3)),
             ("chunks beside a stale whole", either, format!("{PLAIN}.0={start}; {PLAIN}=x; {PLAIN}.1={end}"), Ok(3)),

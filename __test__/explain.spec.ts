@@ -1,0 +1,377 @@
+// Every reason of `explainSession`, by real tokens and a real database.
+
+import { randomUUID } from 'node:crypto'
+import { readFileSync } from 'node:fs'
+import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
+import { AuthBridge, type AuthBridgeOptions, explainSession } from '../index.js'
+import { COOKIE_NAME, mintCookie, SECURE_COOKIE_NAME } from './support/cookies.mjs'
+import { useDatabase } from './support/database.js'
+import { compact, deriveKey, seal, thumbprint } from './support/forge.js'
+import { freePort } from './support/postgres.mjs'
+import { claimsOf, createSession, createUser } from './support/tenants.mjs'
+
+const SECRET = 'the secret of the test, 32 bytes'
+const OTHER_SECRET = 'another secret, of 32 bytes, too'
+const CBC = 'A256CBC-HS512'
+const EXP = 4_102_444_800
+
+const database = useDatabase()
+let bridge: AuthBridge
+let user: Awaited<ReturnType<typeof createUser>>
+let session: Awaited<ReturnType<typeof createSession>>
+
+beforeAll(() => {
+  bridge = new AuthBridge({ secret: [SECRET, OTHER_SECRET], databaseUrl: database.url })
+})
+afterAll(() => bridge.close())
+beforeEach(async () => {
+  user = await createUser(database.client)
+  session = await createSession(database.client, user)
+})
+
+const now = () => Math.floor(Date.now() / 1000)
+const iso = (seconds: number) => new Date(seconds * 1000).toISOString().replace('.000', '')
+const claims = (more: object = {}) => ({ ...claimsOf(user, session), exp: EXP, ...more })
+/** A token with any header and any plaintext, rightly sealed. */
+function forge(plaintext: object | string = claims(), header: object = {}, secret = SECRET) {
+  const key = deriveKey(secret, CBC)
+  const text = typeof plaintext === 'string' ? plaintext : JSON.stringify(plaintext)
+  const usual = { alg: 'dir', enc: CBC, kid: thumbprint(key) }
+  return compact(seal(key, CBC, Buffer.from(text), { header: { ...usual, ...header } }))
+}
+const whole = (token: string) => `${COOKIE_NAME}=${token}`
+const kid = (secret: string) => thumbprint(deriveKey(secret, CBC)).slice(0, 8)
+const run = (sql: string) => database.client.query(sql.replaceAll('$id', `'${session.session_id}'`))
+
+const WHOLE = { name: COOKIE_NAME, whole: true, chunks: [] }
+const claimed = () => ({
+  sessionId: session.session_id,
+  tenant: user.tenant,
+  userId: user.user_id,
+  userType: user.user_type,
+  tokenExpiresAt: iso(EXP),
+})
+
+type Case = {
+  reason: string
+  request: () => string | Promise<string>
+  details?: () => object
+  status?: string
+  cookie?: object
+  change?: () => Promise<unknown>
+}
+
+const live: Case[] = [
+  { reason: 'live', status: 'authenticated', request: () => mintCookie(claims(), { secret: SECRET }) },
+  { reason: 'live', status: 'authenticated', request: () => whole(forge(claims(), { kid: undefined }, OTHER_SECRET)) },
+  {
+    reason: 'live',
+    status: 'authenticated',
+    request: () => `${COOKIE_NAME}.3000=x; ${COOKIE_NAME}.1=stale; ${whole(forge())}`,
+    cookie: { ...WHOLE, chunks: [1] },
+  },
+]
+
+const noCookie = (nearMisses: object[] = []) => ({ expected: [SECURE_COOKIE_NAME, COOKIE_NAME], nearMisses })
+const absent: Case[] = [
+  { reason: 'no-cookie', request: () => '', details: noCookie },
+  { reason: 'no-cookie', request: () => 'theme=dark; csrf=1', details: noCookie },
+  {
+    reason: 'no-cookie',
+    request: () => '__Host-authjs.session-token=x; next-auth.session-token.0=x; authjs.session-token.3000=x',
+    details: () =>
+      noCookie([
+        { name: '__Host-authjs.session-token', differs: ['prefix'] },
+        { name: 'next-auth.session-token', differs: ['prefix', 'issuer'] },
+        { name: 'authjs.session-token.3000', differs: ['prefix', 'suffix'] },
+      ]),
+  },
+  { reason: 'header-too-large', request: () => 'x'.repeat(65_537), details: () => ({ bytes: 65_537, limit: 65_536 }) },
+  {
+    reason: 'chunk-gap',
+    request: () => `${COOKIE_NAME}.1=x; ${COOKIE_NAME}.2=y`,
+    cookie: { name: COOKIE_NAME, whole: false, chunks: [1, 2] },
+    details: () => ({ missing: 0 }),
+  },
+]
+
+const unread: Case[] = [
+  { reason: 'empty-cookie', request: () => whole('') },
+  {
+    reason: 'chunk-gap',
+    request: () =>
+      forge().replace(/^(.{9})(.{9})(.*)$/, `${COOKIE_NAME}.3=$3; ${COOKIE_NAME}.0=$1; ${COOKIE_NAME}.1=$2`),
+    cookie: { name: COOKIE_NAME, whole: false, chunks: [0, 1, 3] },
+    details: () => ({ missing: 2 }),
+  },
+  {
+    reason: 'stale-chunks',
+    request: () =>
+      forge().replace(
+        /^(.{9})(.*)$/,
+        `${COOKIE_NAME}.0=$1; ${COOKIE_NAME}.1=$2; ${COOKIE_NAME}.2=x; ${COOKIE_NAME}.3=y`,
+      ),
+    cookie: { name: COOKIE_NAME, whole: false, chunks: [0, 1, 2, 3] },
+    details: () => ({ stale: [2, 3] }),
+  },
+  {
+    reason: 'token-too-large',
+    request: () => whole('x'.repeat(32_769)),
+    details: () => ({ bytes: 32_769, limit: 32_768 }),
+  },
+  { reason: 'malformed-token', request: () => whole('garbage') },
+  {
+    reason: 'unsupported-header',
+    request: () => whole(forge(claims(), { alg: 'A256KW', crit: ['exp'], exp: 1 })),
+    details: () => ({ fields: ['alg', 'crit'] }),
+  },
+  {
+    reason: 'unsupported-header',
+    request: () => whole(forge(claims(), { enc: 'A128GCM', zip: 'DEF' })),
+    details: () => ({ fields: ['enc', 'zip'] }),
+  },
+  {
+    reason: 'no-matching-secret',
+    request: () => mintCookie(claims(), { secret: 'a secret that is not configured' }),
+    details: () => ({
+      kid: kid('a secret that is not configured'),
+      secrets: [
+        { index: 0, kid: kid(SECRET) },
+        { index: 1, kid: kid(OTHER_SECRET) },
+      ],
+    }),
+  },
+  { reason: 'undecryptable', request: () => whole(`${forge().slice(0, -4)}AAAA`) },
+  { reason: 'undecryptable', request: () => whole(forge(claims(), { kid: undefined }, 'a foreign secret')) },
+  {
+    reason: 'undecryptable',
+    request: () => `${whole('garbage')}; ${COOKIE_NAME}.0=${forge().slice(0, -4)}AAAA`,
+    cookie: { ...WHOLE, chunks: [0] },
+  },
+]
+
+const claimed_: Case[] = [
+  { reason: 'malformed-claims', request: () => whole(forge('[]')), details: () => ({ claim: null }) },
+  { reason: 'malformed-claims', request: () => whole(forge(claims({ exp: '1' }))), details: () => ({ claim: 'exp' }) },
+  { reason: 'malformed-claims', request: () => whole(forge(claims({ iat: null }))), details: () => ({ claim: 'iat' }) },
+  {
+    reason: 'missing-claims',
+    request: () => whole(forge(claims({ exp: undefined }))),
+    details: () => ({ claims: ['exp'] }),
+  },
+  {
+    reason: 'missing-claims',
+    request: () => whole(forge({ exp: EXP, tenant: 'acme' })),
+    details: () => ({ claims: ['session_id', 'tenant', 'id', 'user_type'] }),
+  },
+  {
+    reason: 'token-expired',
+    request: () => mintCookie(claims({ exp: undefined }), { secret: SECRET, maxAge: -60 }),
+    details: () => ({ expiredAt: expect.stringMatching(/Z$/), secondsAgo: expect.closeTo(60, -1) }),
+  },
+  {
+    reason: 'token-expired',
+    request: () => whole(forge(claims({ exp: 1_700_000_000 }))),
+    details: () => ({ expiredAt: '2023-11-14T22:13:20Z', secondsAgo: expect.closeTo(now() - 1_700_000_000, -1) }),
+  },
+  {
+    reason: 'token-not-yet-valid',
+    request: () => whole(forge(claims({ nbf: EXP - 1 }))),
+    details: () => ({ validFrom: iso(EXP - 1), secondsToGo: expect.closeTo(EXP - 1 - now(), -1) }),
+  },
+]
+
+const good = () => mintCookie(claims(), { secret: SECRET })
+const judged: Case[] = [
+  { reason: 'session-unknown', request: good, change: () => run('DELETE FROM sessions WHERE session_id = $id') },
+  {
+    reason: 'session-revoked',
+    request: good,
+    change: () =>
+      run(
+        `UPDATE sessions SET revoked_at = '2026-01-02 03:04:05Z', revoked_reason = 'lost phone' WHERE session_id = $id`,
+      ),
+    details: () => ({ revokedAt: '2026-01-02T03:04:05Z', revokedReason: 'lost phone' }),
+  },
+  {
+    reason: 'session-revoked',
+    request: good,
+    change: () => run(`UPDATE sessions SET revoked_at = 'infinity', expires_at = '2001-01-01' WHERE session_id = $id`),
+    details: () => ({ revokedAt: null, revokedReason: null }),
+  },
+  {
+    reason: 'session-expired',
+    request: good,
+    change: () => run(`UPDATE sessions SET expires_at = '2026-01-02 03:04:05.678+01' WHERE session_id = $id`),
+    details: () => ({ expiredAt: '2026-01-02T02:04:05.678Z' }),
+  },
+  {
+    reason: 'user-mismatch',
+    request: good,
+    change: async () => {
+      otherUser = (await createUser(database.client)).user_id
+      await run(`UPDATE sessions SET user_id = '${otherUser}' WHERE session_id = $id`)
+    },
+    details: () => ({ sessionUserId: otherUser }),
+  },
+  {
+    reason: 'user-gone',
+    request: good,
+    change: () => run(`DELETE FROM users WHERE user_id = '${user.user_id}'`),
+  },
+  {
+    reason: 'user-type-changed',
+    request: good,
+    change: () => run(`UPDATE users SET user_type = 'client' WHERE user_id = '${user.user_id}'`),
+    details: () => ({ from: 'internal', to: 'client' }),
+  },
+]
+let otherUser: string
+
+const named = (cases: Case[]) => cases.map((one): [string, Case] => [one.reason, one])
+const nothing = () => ({})
+
+describe('agrees with getSession, and says why', () => {
+  test.each(named(absent))('%s', async (reason, { request, details = nothing, cookie }) => {
+    const header = await request()
+    expect(await bridge.explainSession(header)).toEqual({
+      ...{ status: 'unauthenticated', reason, ...details() },
+      ...(cookie && { cookie }),
+    })
+    expect(await bridge.getSession(header)).toEqual({})
+  })
+
+  test.each(named([...unread, ...claimed_]))('%s', async (reason, { request, details = nothing, cookie = WHOLE }) => {
+    const header = await request()
+    const expected = { status: 'unauthenticated', reason, ...details(), cookie }
+    expect(await bridge.explainSession(header)).toEqual(expected)
+    expect(await bridge.getSession(header)).toEqual({})
+  })
+
+  test.each(named([...live, ...judged]))('%s', async (reason, { request, details = nothing, change, ...more }) => {
+    const header = whole(forge())
+    const { status = 'unauthenticated', cookie = WHOLE } = more
+    const sent = reason === 'live' ? await request() : header
+    await change?.()
+    const { session: shown, ...explanation } = (await bridge.explainSession(sent)) as { session: object }
+    expect(explanation).toEqual({ status, reason, ...details(), cookie })
+    expect(shown).toEqual({ ...claimed(), tokenExpiresAt: expect.stringMatching(/^2\d{3}-.*Z$/) })
+    expect((await bridge.getSession(sent)).session_id).toBe(status === 'authenticated' ? session.session_id : undefined)
+  })
+
+  test('a token of next-auth 4 under its name, for which there is no key of its kind', async () => {
+    const both = new AuthBridge({ secret: SECRET, databaseUrl: database.url, cookieName: 'next-auth.session-token' })
+    expect(await both.explainSession(`next-auth.session-token=${forge(claims(), { kid: undefined })}`)).toEqual({
+      ...{ status: 'unauthenticated', reason: 'no-matching-secret', kid: null, secrets: [] },
+      cookie: { ...WHOLE, name: 'next-auth.session-token' },
+    })
+    await both.close()
+  })
+
+  test('an expired row is live with ignoreExpiresAt', async () => {
+    const lenient = new AuthBridge({ secret: SECRET, databaseUrl: database.url, ignoreExpiresAt: true })
+    await run(`UPDATE sessions SET expires_at = now() - interval '1 day' WHERE session_id = $id`)
+    expect((await bridge.explainSession(whole(forge()))).reason).toBe('session-expired')
+    expect((await lenient.explainSession(whole(forge()))).reason).toBe('live')
+    await lenient.close()
+  })
+
+  test('the verdict stands where its circumstances may not be read', async () => {
+    const role = `reader_${randomUUID().replaceAll('-', '')}`
+    const columns = 'tenant, session_id, user_id, expires_at, revoked_at'
+    await run(`CREATE ROLE ${role} LOGIN PASSWORD 'reader'`)
+    await run(`GRANT SELECT (${columns}) ON sessions TO ${role}; GRANT SELECT ON users TO ${role}`)
+    const url = new URL(database.url)
+    Object.assign(url, { username: role, password: 'reader' })
+    const reader = new AuthBridge({ secret: SECRET, databaseUrl: url.href })
+    await run(`UPDATE sessions SET revoked_at = now(), revoked_reason = 'x' WHERE session_id = $id`)
+    const { reason, ...details } = await reader.explainSession(whole(forge()))
+    expect(reason).toBe('session-revoked')
+    expect(details).toMatchObject({ revokedAt: null, revokedReason: null })
+    await reader.close()
+    await run(`DROP OWNED BY ${role}; DROP ROLE ${role}`)
+  })
+})
+
+describe('database-unavailable', () => {
+  test.each<[string, () => Promise<string>, RegExp]>([
+    ['nothing listens', async () => `postgres://u:hunter2@127.0.0.1:${await freePort()}/d`, /^cannot connect/],
+    ['wrong database', async () => database.url.replace(/[^/]*$/, 'nowhere'), /"nowhere" does not exist/],
+  ])('%s: with the code and the message that getSession rejects with', async (_, url, message) => {
+    const cut = new AuthBridge({ secret: SECRET, databaseUrl: await url() })
+    const explanation = await cut.explainSession(whole(forge()))
+    expect(explanation).toEqual({
+      ...{ status: 'unavailable', reason: 'database-unavailable', code: 'ERR_AUTH_BRIDGE_DATABASE' },
+      ...{ message: expect.stringMatching(message), cookie: WHOLE, session: claimed() },
+    })
+    expect(JSON.stringify(explanation)).not.toContain('hunter2')
+    await expect(cut.getSession(whole(forge()))).rejects.toMatchObject({ code: 'ERR_AUTH_BRIDGE_DATABASE' })
+    expect((await cut.explainSession('')).reason).toBe('no-cookie')
+    await cut.close()
+  })
+})
+
+describe('what is the developer’s doing rejects, as in getSession', () => {
+  test('a header of another type, a closed bridge', async () => {
+    const closed = new AuthBridge({ secret: SECRET, databaseUrl: database.url })
+    const number = 7 as unknown as string
+    await expect(closed.explainSession(number)).rejects.toMatchObject({ code: 'ERR_AUTH_BRIDGE_CONFIG' })
+    await closed.close()
+    await expect(closed.explainSession('')).rejects.toMatchObject({ code: 'ERR_AUTH_BRIDGE_CLOSED' })
+  })
+
+  test('the module without a configuration', async () => {
+    const error = await explainSession('theme=dark').catch((error) => error)
+    expect(error).toMatchObject({ code: 'ERR_AUTH_BRIDGE_CONFIG', message: expect.stringMatching(/^secret: /) })
+  })
+
+  test('the module with one', async () => {
+    const configuration = { AUTH_SECRET: SECRET, DATABASE_URL: database.url }
+    Object.assign(process.env, configuration)
+    try {
+      expect((await explainSession(whole(forge()))).reason).toBe('live')
+    } finally {
+      for (const name of Object.keys(configuration)) delete process.env[name]
+    }
+  })
+})
+
+test('no secret, token, e-mail address or name is shown', async () => {
+  const marks = { email: 'mark@example.com', name: 'Mark Marker', proToken: 'mark-pro', image: 'https://mark.example' }
+  const options: AuthBridgeOptions = { secret: [SECRET, OTHER_SECRET], databaseUrl: database.url }
+  const marked = new AuthBridge(options)
+  const shown: string[] = []
+  for (const change of [
+    nothing,
+    { exp: 1 },
+    { exp: 'mark' },
+    { nbf: EXP },
+    { tenant: 'mark' },
+    { id: 'mark' },
+    { user_type: 'mark' },
+  ]) {
+    const token = forge(claims({ ...marks, ...change }))
+    for (const header of [
+      whole(token),
+      `mark=mark; ${whole(`${token}mark`)}`,
+      `${COOKIE_NAME}.0=${token}; mark=mark`,
+    ]) {
+      shown.push(JSON.stringify(await marked.explainSession(header)))
+    }
+  }
+  shown.push(JSON.stringify(await marked.explainSession(whole(forge(claims(), { kid: `<mark>${'mark@'.repeat(9)}` })))))
+  await marked.close()
+  const text = shown.join('\n').replaceAll('"kid":"markmark"', '')
+  for (const secret of ['mark', 'Mark', SECRET, OTHER_SECRET]) expect(text).not.toContain(secret)
+})
+
+test('every reason of the types is reached here, and has its line in the README', () => {
+  const text = (file: string) => readFileSync(new URL(file, import.meta.url), 'utf8')
+  const typed = [...text('../index.d.ts').matchAll(/reason: '([a-z-]+)'/g)].map(([, reason]) => reason)
+  const reached = [...live, ...absent, ...unread, ...claimed_, ...judged].map(({ reason }) => reason)
+  const documented = [...(text('../README.md').split('### Reasons')[1] ?? '').matchAll(/^\| `([a-z-]+)` \|/gm)].map(
+    ([, reason]) => reason,
+  )
+  expect(new Set([...reached, 'database-unavailable'])).toEqual(new Set(typed))
+  expect(new Set(documented)).toEqual(new Set(typed))
+})

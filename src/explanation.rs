@@ -1,0 +1,254 @@
+//! Why a request has or has no session, as `explainSession` tells the developer: ids and times, but
+//! no secret, token, e-mail address or name.
+#![forbid(unsafe_code)]
+
+use serde::{Serialize, Serializer};
+use time::OffsetDateTime;
+use time::format_description::well_known::Rfc3339;
+use uuid::Uuid;
+
+use crate::claims::ClaimsError;
+use crate::cookie::{MAX_HEADER_BYTES, MAX_TOKEN_BYTES, SizeError};
+use crate::error::Error;
+use crate::key::ContentEncryption;
+use crate::near_miss::NearMiss;
+use crate::redacted::redacted;
+use crate::revocation::{Liveness, SessionEnd, SessionRecord, UserType};
+use crate::session::Session;
+use crate::token::TokenError;
+
+/// Serialises to the type of the same name in `index.d.ts`.
+#[derive(Serialize)]
+pub struct SessionExplanation {
+    pub status: Status,
+    #[serde(flatten)]
+    pub reason: Reason,
+    /// The cookie that was read.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cookie: Option<FoundCookie>,
+    /// The session that the token says it is.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub session: Option<ClaimedSession>,
+}
+
+redacted!(SessionExplanation);
+
+impl SessionExplanation {
+    pub fn to_json(&self) -> String {
+        serde_json::to_string(self).expect("keys are strings, and no value fails")
+    }
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Status {
+    Authenticated,
+    Unauthenticated,
+    Unavailable,
+}
+
+/// Listed in the README, each with what to do.
+#[derive(Serialize)]
+#[serde(tag = "reason", rename_all = "kebab-case", rename_all_fields = "camelCase")]
+pub enum Reason {
+    Live,
+    HeaderTooLarge { bytes: usize, limit: usize },
+    NoCookie { expected: Vec<String>, near_misses: Vec<NearMiss> },
+    EmptyCookie,
+    ChunkGap { missing: u16 },
+    StaleChunks { stale: Vec<u16> },
+    TokenTooLarge { bytes: usize, limit: usize },
+    MalformedToken,
+    UnsupportedHeader { fields: Vec<&'static str> },
+    NoMatchingSecret { kid: Option<ShortKid>, secrets: Vec<KnownSecret> },
+    Undecryptable,
+    MalformedClaims { claim: Option<&'static str> },
+    MissingClaims { claims: Vec<&'static str> },
+    TokenExpired { expired_at: Timestamp, seconds_ago: f64 },
+    TokenNotYetValid { valid_from: Timestamp, seconds_to_go: f64 },
+    SessionUnknown,
+    SessionRevoked { revoked_at: Option<Timestamp>, revoked_reason: Option<String> },
+    SessionExpired { expired_at: Option<Timestamp> },
+    UserMismatch { session_user_id: Option<Uuid> },
+    UserGone,
+    UserTypeChanged { from: UserType, to: Option<String> },
+    DatabaseUnavailable { code: &'static str, message: String },
+}
+
+impl Reason {
+    pub fn of_token(error: TokenError, secrets: impl FnOnce(ContentEncryption) -> Vec<KnownSecret>) -> Self {
+        match error {
+            TokenError::Malformed => Self::MalformedToken,
+            TokenError::UnsupportedHeader(fields) => Self::UnsupportedHeader { fields },
+            TokenError::NoMatchingSecret { enc, kid } => {
+                Self::NoMatchingSecret { kid: kid.as_deref().map(ShortKid::of), secrets: secrets(enc) }
+            }
+            TokenError::Undecryptable => Self::Undecryptable,
+        }
+    }
+
+    /// `end` is how the session ended, where it did and that could be asked.
+    pub fn of_liveness(
+        liveness: Liveness,
+        session: &Session,
+        record: Option<SessionRecord>,
+        end: Option<SessionEnd>,
+    ) -> Self {
+        match liveness {
+            Liveness::Live => Self::Live,
+            Liveness::Unknown => Self::SessionUnknown,
+            Liveness::Revoked => {
+                let (revoked_at, revoked_reason) =
+                    end.map(|end| (end.revoked_at, end.revoked_reason)).unwrap_or_default();
+                Self::SessionRevoked { revoked_at: revoked_at.map(Timestamp), revoked_reason }
+            }
+            Liveness::Expired => Self::SessionExpired { expired_at: end.and_then(|end| end.expires_at).map(Timestamp) },
+            Liveness::OtherUser => Self::UserMismatch { session_user_id: record.and_then(|record| record.user_id) },
+            Liveness::UserGone => Self::UserGone,
+            Liveness::UserTypeChanged => {
+                Self::UserTypeChanged { from: session.holder.user_type, to: record.and_then(|record| record.user_type) }
+            }
+        }
+    }
+
+    pub fn of_outage(error: &Error) -> Self {
+        Self::DatabaseUnavailable { code: error.code(), message: error.to_string() }
+    }
+}
+
+impl From<SizeError> for Reason {
+    fn from(error: SizeError) -> Self {
+        match error {
+            SizeError::HeaderTooLarge { bytes } => Self::HeaderTooLarge { bytes, limit: MAX_HEADER_BYTES },
+            SizeError::Empty => Self::EmptyCookie,
+            SizeError::TooLarge { bytes } => Self::TokenTooLarge { bytes, limit: MAX_TOKEN_BYTES },
+        }
+    }
+}
+
+impl From<ClaimsError> for Reason {
+    fn from(error: ClaimsError) -> Self {
+        match error {
+            ClaimsError::NotAnObject => Self::MalformedClaims { claim: None },
+            ClaimsError::NotANumber(claim) => Self::MalformedClaims { claim: Some(claim) },
+            ClaimsError::Missing(claims) => Self::MissingClaims { claims },
+            ClaimsError::Expired { exp, now } => {
+                Self::TokenExpired { expired_at: Timestamp(exp), seconds_ago: finite(now as f64 - exp) }
+            }
+            ClaimsError::NotYetValid { nbf, now } => {
+                Self::TokenNotYetValid { valid_from: Timestamp(nbf), seconds_to_go: finite(nbf - now as f64) }
+            }
+        }
+    }
+}
+
+/// JSON has no infinity.
+fn finite(seconds: f64) -> f64 {
+    seconds.clamp(f64::MIN, f64::MAX)
+}
+
+#[derive(Serialize)]
+pub struct FoundCookie {
+    pub name: String,
+    /// Whether it is there in one piece.
+    pub whole: bool,
+    /// The indices of its chunks that are there.
+    pub chunks: Vec<u16>,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ClaimedSession {
+    session_id: Uuid,
+    tenant: Uuid,
+    user_id: Uuid,
+    user_type: UserType,
+    token_expires_at: Timestamp,
+}
+
+impl From<&Session> for ClaimedSession {
+    fn from(session: &Session) -> Self {
+        Self {
+            session_id: session.key.session_id,
+            tenant: session.key.tenant,
+            user_id: session.holder.user_id,
+            user_type: session.holder.user_type,
+            token_expires_at: Timestamp(session.token_expires_at),
+        }
+    }
+}
+
+/// A secret by its place in the list, newest first, and by the `kid` of its key.
+#[derive(Serialize)]
+pub struct KnownSecret {
+    pub index: usize,
+    pub kid: ShortKid,
+}
+
+/// The first characters of a `kid`: enough to compare, too few to be anything else.
+#[derive(Serialize)]
+pub struct ShortKid(String);
+
+impl ShortKid {
+    const CHARACTERS: usize = 8;
+
+    pub fn of(kid: &str) -> Self {
+        let is_base64url = |character: &char| character.is_ascii_alphanumeric() || "-_".contains(*character);
+        Self(kid.chars().filter(is_base64url).take(Self::CHARACTERS).collect())
+    }
+}
+
+/// Seconds since 1970; serialises as in `Date.toJSON`, and as null where RFC 3339 has no year for it.
+#[derive(Clone, Copy)]
+pub struct Timestamp(pub f64);
+
+impl Serialize for Timestamp {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let milliseconds = (self.0 * 1000.0).round() as i128;
+        let time = OffsetDateTime::from_unix_timestamp_nanos(milliseconds.saturating_mul(1_000_000));
+        time.ok().and_then(|time| time.format(&Rfc3339).ok()).serialize(serializer)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    #[test]
+    fn timestamps() {
+        for (seconds, expected) in [
+            (0.0, json!("1970-01-01T00:00:00Z")),
+            (1_700_000_000.5, json!("2023-11-14T22:13:20.5Z")),
+            (-1.0, json!("1969-12-31T23:59:59Z")),
+            (1e300, Value::Null),
+            (f64::INFINITY, Value::Null),
+            (f64::NEG_INFINITY, Value::Null),
+        ] {
+            assert_eq!(json!(Timestamp(seconds)), expected, "{seconds}");
+        }
+    }
+
+    #[test]
+    fn kids_are_shortened_to_base64url() {
+        for (kid, expected) in [
+            ("7x9DUMVaEU6giab0l0OWDt4e", "7x9DUMVa"),
+            ("short", "short"),
+            ("", ""),
+            ("<b>ada@example.com</b>", "badaexam"),
+        ] {
+            assert_eq!(ShortKid::of(kid).0, expected);
+        }
+    }
+
+    #[test]
+    fn seconds_are_numbers_in_json() {
+        let expired = Reason::from(ClaimsError::Expired { exp: f64::NEG_INFINITY, now: 1 });
+        assert_eq!(json!(expired), json!({"reason": "token-expired", "expiredAt": null, "secondsAgo": f64::MAX}));
+        let early = Reason::from(ClaimsError::NotYetValid { nbf: 100.0, now: 1 });
+        let expected =
+            json!({"reason": "token-not-yet-valid", "validFrom": "1970-01-01T00:01:40Z", "secondsToGo": 99.0});
+        assert_eq!(json!(early), expected);
+    }
+}

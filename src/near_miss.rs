@@ -1,0 +1,143 @@
+//! Cookies of a request that are almost the session cookie, for whoever looks for the reason.
+#![forbid(unsafe_code)]
+
+use serde::Serialize;
+
+use crate::cookie::{self, CookieName};
+
+/// A cookie whose name is a session cookie's in another spelling. No text of the client: each part
+/// is a known one, or a number.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct NearMiss {
+    pub name: String,
+    /// In what it differs from the first name that counts.
+    pub differs: Vec<Part>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Part {
+    /// `__Secure-`, `__Host-` or none.
+    Prefix,
+    /// `authjs` or `next-auth`.
+    Issuer,
+    /// `.3000` or another number, as some apps add for a port.
+    Suffix,
+}
+
+const PREFIXES: [&str; 2] = ["__Secure-", "__Host-"];
+const DEFAULT_STEMS: [&str; 2] = ["authjs.session-token", "next-auth.session-token"];
+/// Chunks have lower numbers: eight fill the largest token.
+pub const LEAST_PORT: u16 = 100;
+/// More are not looked for.
+const MAX_FOUND: usize = 10;
+
+/// The near misses of `header`, where none of the names `counting` is in it.
+pub fn near_misses(header: &str, counting: &[&CookieName]) -> Vec<NearMiss> {
+    let expected: Vec<_> = counting.iter().map(|name| Spelling::of(name.as_str())).collect();
+    let Some(first) = expected.first() else {
+        return Vec::new();
+    };
+    let stems = || expected.iter().map(|spelling| spelling.stem).chain(DEFAULT_STEMS);
+    let mut found: Vec<NearMiss> = Vec::new();
+    for (name, _) in cookie::pairs(header) {
+        let seen = Spelling::of(name);
+        let name = seen.to_string();
+        let is_known = expected.contains(&seen) || found.iter().any(|miss| miss.name == name);
+        if !is_known && stems().any(|stem| stem == seen.stem) && found.len() < MAX_FOUND {
+            found.push(NearMiss { name, differs: seen.differs_from(first) });
+        }
+    }
+    found
+}
+
+/// A name, in its parts; the number of a chunk is left out.
+#[derive(PartialEq, Eq)]
+struct Spelling<'n> {
+    prefix: &'n str,
+    stem: &'n str,
+    port: Option<u16>,
+}
+
+impl<'n> Spelling<'n> {
+    fn of(name: &'n str) -> Self {
+        let prefix = PREFIXES.into_iter().find(|prefix| name.starts_with(prefix)).unwrap_or_default();
+        let mut stem = &name[prefix.len()..];
+        let mut port = None;
+        while let Some((rest, number)) = stem.rsplit_once('.').and_then(|(rest, digits)| {
+            let number = cookie::chunk_index(digits)?;
+            Some((rest, number))
+        }) {
+            stem = rest;
+            port = Some(number).filter(|number| *number >= LEAST_PORT).or(port);
+        }
+        Self { prefix, stem, port }
+    }
+
+    fn differs_from(&self, expected: &Spelling) -> Vec<Part> {
+        [
+            (Part::Prefix, self.prefix != expected.prefix),
+            (Part::Issuer, self.stem != expected.stem),
+            (Part::Suffix, self.port != expected.port),
+        ]
+        .into_iter()
+        .filter_map(|(part, differs)| differs.then_some(part))
+        .collect()
+    }
+}
+
+impl std::fmt::Display for Spelling<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}{}", self.prefix, self.stem)?;
+        self.port.map_or(Ok(()), |port| write!(f, ".{port}"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const PLAIN: &str = "authjs.session-token";
+    const SECURE: &str = "__Secure-authjs.session-token";
+
+    #[test]
+    fn what_almost_counts() {
+        use Part::{Issuer, Prefix, Suffix};
+        for (counting, header, expected) in [
+            (&[SECURE] as &[_], "a=b; theme=dark", &[] as &[(&str, &[Part])]),
+            (&[SECURE], "authjs.session-token=x", &[(PLAIN, &[Prefix])]),
+            (&[SECURE], "authjs.session-token.0=x; authjs.session-token.1=y", &[(PLAIN, &[Prefix])]),
+            (&[PLAIN], "__Secure-authjs.session-token=x", &[(SECURE, &[Prefix])]),
+            (&[PLAIN], "__Host-authjs.session-token=x", &[("__Host-authjs.session-token", &[Prefix])]),
+            (&[PLAIN], "authjs.session-token.3000=x", &[("authjs.session-token.3000", &[Suffix])]),
+            (&[PLAIN], "authjs.session-token.3000.1=x", &[("authjs.session-token.3000", &[Suffix])]),
+            (&["authjs.session-token.3000"], "authjs.session-token=x", &[(PLAIN, &[Suffix])]),
+            (
+                &["authjs.session-token.3000"],
+                "authjs.session-token.3001=x",
+                &[("authjs.session-token.3001", &[Suffix])],
+            ),
+            (&[PLAIN], "next-auth.session-token=x", &[("next-auth.session-token", &[Issuer])]),
+            (
+                &[SECURE, PLAIN],
+                "next-auth.session-token=x; __Secure-next-auth.session-token=y",
+                &[("next-auth.session-token", &[Prefix, Issuer]), ("__Secure-next-auth.session-token", &[Issuer])],
+            ),
+            (&["next-auth.session-token"], "authjs.session-token=x", &[(PLAIN, &[Issuer])]),
+            (&["sid"], "__Secure-sid=x; xsid=y; sid-x=z", &[("__Secure-sid", &[Prefix])]),
+            (&[PLAIN], "authjs.session-token-x=x; AUTHJS.session-token=y; authjs.session-token.=z", &[]),
+        ] {
+            let names: Vec<_> = counting.iter().map(|name| CookieName::new(*name).expect("a name")).collect();
+            let found = near_misses(header, &names.iter().collect::<Vec<_>>());
+            let found: Vec<_> = found.iter().map(|miss| (miss.name.as_str(), miss.differs.as_slice())).collect();
+            assert_eq!(found, expected, "{counting:?} {header}");
+        }
+    }
+
+    #[test]
+    fn only_so_many() {
+        let header: String = (3000..3100).map(|port| format!("authjs.session-token.{port}=x; ")).collect();
+        let name = CookieName::new(PLAIN).expect("a name");
+        assert_eq!(near_misses(&header, &[&name]).len(), MAX_FOUND);
+    }
+}
