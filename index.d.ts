@@ -254,6 +254,14 @@ export declare class AuthBridge {
    */
   getSession(cookieHeader?: string | null): Promise<AuthSessionResponse>
   /**
+   * The same as `getSession`, but as text: for a handler that forwards the body without looking into it.
+   *
+   * @param cookieHeader The raw value of the request's `Cookie` header; null or undefined when it has none.
+   * @returns What `JSON.stringify` makes of `getSession`'s answer: the session, or `{}` when the request is unauthenticated.
+   * @throws {AuthBridgeError} Rejects when the database can't be asked or this bridge is closed; never for what a client sent.
+   */
+  getSessionJson(cookieHeader?: string | null): Promise<string>
+  /**
    * Says why a request has or has no session, for the developer: never send it to a client.
    *
    * @param cookieHeader The raw value of the request's `Cookie` header; null or undefined when it has none.
@@ -287,3 +295,12 @@ export declare function explainSession(cookieHeader?: string | null): Promise<Se
  * @throws {AuthBridgeError} Rejects when the configuration is wrong or the database can't be asked; never for what a client sent.
  */
 export declare function getSession(cookieHeader?: string | null): Promise<AuthSessionResponse>
+
+/**
+ * The same as `getSession`, but as text: for a handler that forwards the body without looking into it.
+ *
+ * @param cookieHeader The raw value of the request's `Cookie` header; null or undefined when it has none.
+ * @returns What `JSON.stringify` makes of `getSession`'s answer: the session, or `{}` when the request is unauthenticated.
+ * @throws {AuthBridgeError} Rejects when the configuration is wrong or the database can't be asked; never for what a client sent.
+ */
+export declare function getSessionJson(cookieHeader?: string | null): Promise<string>

@@ -838,3 +838,4 @@ module.exports = nativeBinding
 module.exports.AuthBridge = nativeBinding.AuthBridge
 module.exports.explainSession = nativeBinding.explainSession
 module.exports.getSession = nativeBinding.getSession
+module.exports.getSessionJson = nativeBinding.getSessionJson

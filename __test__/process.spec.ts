@@ -62,7 +62,9 @@ describe('the module', () => {
       import('authjs-bridge').then(({ getSession, AuthBridge }) => {
         console.log(required.join(), typeof getSession, typeof AuthBridge)
       })`
-    expect(await run(script)).toBe('AuthBridge,__napiBindingTarget,explainSession,getSession function function')
+    expect(await run(script)).toBe(
+      'AuthBridge,__napiBindingTarget,explainSession,getSession,getSessionJson function function',
+    )
   })
 
   test('answers {} to a request without a session cookie, with nothing configured', async () => {

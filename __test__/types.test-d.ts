@@ -11,6 +11,7 @@ import {
   type ErrorCode,
   explainSession,
   getSession,
+  getSessionJson,
   type SessionCookie,
   type SessionExplanation,
   type UnauthenticatedSession,
@@ -25,12 +26,16 @@ expectTypeOf<AuthBridgeError>().not.toBeAny()
 expectTypeOf<ErrorCode>().not.toBeAny()
 expectTypeOf<SessionExplanation>().not.toBeAny()
 expectTypeOf(getSession).not.toBeAny()
+expectTypeOf(getSessionJson).not.toBeAny()
 expectTypeOf(explainSession).not.toBeAny()
 expectTypeOf(AuthBridge).not.toBeAny()
 
 // The call.
 expectTypeOf(getSession).parameters.toEqualTypeOf<[cookieHeader?: string | null]>()
 expectTypeOf(getSession).returns.toEqualTypeOf<Promise<AuthSessionResponse>>()
+expectTypeOf(getSessionJson).returns.toEqualTypeOf<Promise<string>>()
+expectTypeOf(getSessionJson).parameters.toEqualTypeOf<[cookieHeader?: string | null]>()
+expectTypeOf<AuthBridge['getSessionJson']>().toEqualTypeOf<typeof getSessionJson>()
 expectTypeOf<AuthBridge['getSession']>().toEqualTypeOf<typeof getSession>()
 expectTypeOf(explainSession).parameters.toEqualTypeOf<[cookieHeader?: string | null]>()
 expectTypeOf(explainSession).returns.toEqualTypeOf<Promise<SessionExplanation>>()

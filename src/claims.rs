@@ -1,13 +1,14 @@
 //! Plaintext -> claims that count now, read by name and type.
 #![forbid(unsafe_code)]
 
-use std::borrow::{Borrow, Cow};
-use std::collections::HashMap;
+use std::borrow::Cow;
+use std::fmt;
 
-use serde::Deserialize;
+use serde::de::{Deserialize, Deserializer, IgnoredAny, MapAccess, Visitor};
 use serde_json::value::RawValue;
 use uuid::Uuid;
 
+use crate::json_string;
 use crate::redacted::redacted;
 
 /// How far the clocks of the issuer and of this machine may differ, in seconds
@@ -36,80 +37,157 @@ pub enum ClaimsError {
 /// Each value stays as it stands in the token until it is asked for: an odd claim that nobody
 /// reads does no harm. Of equal names the last counts, as in `JSON.parse`.
 pub struct Claims<'t> {
-    values: HashMap<Name<'t>, &'t RawValue>,
+    values: [Option<&'t RawValue>; Claim::COUNT],
     /// `exp`, in seconds since 1970.
     pub exp: f64,
 }
 
-/// As bytes, since `JSON.parse` takes names with lone surrogates, which a `str` can't hold.
-#[derive(PartialEq, Eq, Hash, Deserialize)]
-struct Name<'t>(#[serde(borrow)] Cow<'t, [u8]>);
+redacted!(Claims<'t>);
 
-impl Borrow<[u8]> for Name<'_> {
-    fn borrow(&self) -> &[u8] {
-        &self.0
-    }
+macro_rules! claims {
+    ($($claim:ident $name:literal),+ $(,)?) => {
+        /// The claims that are read; all others are passed over.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+        pub enum Claim { $($claim),+ }
+
+        impl Claim {
+            const COUNT: usize = [$($name),+].len();
+
+            pub const fn name(self) -> &'static str {
+                match self { $(Self::$claim => $name),+ }
+            }
+
+            /// From bytes, since `JSON.parse` takes names with lone surrogates, which a `str` can't hold.
+            fn from_name(name: &[u8]) -> Option<Self> {
+                $(if name == $name.as_bytes() { return Some(Self::$claim); })+
+                None
+            }
+        }
+    };
 }
 
-redacted!(Claims<'t>);
+claims! {
+    Exp "exp", Nbf "nbf", Iat "iat",
+    SessionId "session_id", Tenant "tenant", Id "id", Sub "sub", UserType "user_type", LoginMethod "login_method",
+    Email "email", Name "name", Username "username", Image "image", Picture "picture",
+    ProToken "proToken", TenantSlug "tenantSlug", Plan "plan",
+    ClientId "clientId", ContactId "contactId", Addons "addons",
+    TrialEnd "trial_end", SoloProTrialEnd "solo_pro_trial_end", PremiumTrialEnd "premium_trial_end",
+    PremiumTrialEffectiveDate "premium_trial_effective_date", PremiumTrialConfirmed "premium_trial_confirmed",
+    SubscriptionStatus "subscription_status",
+}
 
 impl<'t> Claims<'t> {
     /// Checks `exp`, `nbf` and `iat` against `now`, in seconds since 1970 (RFC 7519 section 4.1,
     /// but `exp` is required).
     pub fn parse(plaintext: &'t [u8], now: u64) -> Result<Self, ClaimsError> {
         let text = decode_text(plaintext).ok_or(ClaimsError::NotAnObject)?;
-        let values = serde_json::from_str(text).map_err(|_| ClaimsError::NotAnObject)?;
-        let mut claims = Self { values, exp: 0.0 };
-        claims.exp = claims.time("exp")?.ok_or_else(|| ClaimsError::Missing(vec!["exp"]))?;
+        let mut claims: Self = serde_json::from_str(text).map_err(|_| ClaimsError::NotAnObject)?;
+        claims.exp = claims.time(Claim::Exp)?.ok_or_else(|| ClaimsError::Missing(vec![Claim::Exp.name()]))?;
         if claims.exp <= now as f64 - CLOCK_TOLERANCE {
             return Err(ClaimsError::Expired { exp: claims.exp, now });
         }
-        if let Some(nbf) = claims.time("nbf")?.filter(|nbf| *nbf > now as f64 + CLOCK_TOLERANCE) {
+        if let Some(nbf) = claims.time(Claim::Nbf)?.filter(|nbf| *nbf > now as f64 + CLOCK_TOLERANCE) {
             return Err(ClaimsError::NotYetValid { nbf, now });
         }
-        claims.time("iat")?;
+        claims.time(Claim::Iat)?;
         Ok(claims)
     }
 
-    /// A string, as JSON: quoted and escaped as it stands in the token. `None` for a claim that is
-    /// absent, null or of another type; so below for each type.
-    pub fn text(&self, name: &str) -> Option<&'t RawValue> {
-        self.value(name).filter(|raw| is_text(raw))
+    /// A string, as JSON in the spelling of `JSON.stringify`. `None` for a claim that is absent, null
+    /// or of another type; so below for each type.
+    pub fn text(&self, claim: Claim) -> Option<Cow<'t, RawValue>> {
+        self.raw_text(claim).map(json_string::canonical)
     }
 
-    pub fn texts(&self, name: &str) -> Option<Vec<&'t RawValue>> {
-        let list: Vec<&RawValue> = self.typed(name)?;
-        list.iter().all(|raw| is_text(raw)).then_some(list)
+    pub fn texts(&self, claim: Claim) -> Option<Vec<Cow<'t, RawValue>>> {
+        let list: Vec<&RawValue> = self.typed(claim)?;
+        list.into_iter().map(|raw| is_text(raw).then(|| json_string::canonical(raw))).collect()
     }
 
-    pub fn flag(&self, name: &str) -> Option<bool> {
-        self.typed(name)
+    pub fn flag(&self, claim: Claim) -> Option<bool> {
+        self.typed(claim)
     }
 
-    /// A UUID: its text as it stands in the token, and its value.
-    pub fn uuid(&self, name: &str) -> Option<(&'t RawValue, Uuid)> {
-        let text = self.text(name)?;
-        Some((text, parse_uuid(&decode(text)?)?))
+    /// A UUID: its text as JSON, and its value.
+    pub fn uuid(&self, claim: Claim) -> Option<(Cow<'t, RawValue>, Uuid)> {
+        let text = self.raw_text(claim)?;
+        let uuid = parse_uuid(&decode(text)?)?;
+        Some((json_string::canonical(text), uuid))
     }
 
     /// A string that is one of `values`.
-    pub fn one_of<T: Copy>(&self, name: &str, values: &[(&str, T)]) -> Option<T> {
-        let text = decode(self.text(name)?)?;
+    pub fn one_of<T: Copy>(&self, claim: Claim, values: &[(&str, T)]) -> Option<T> {
+        let text = decode(self.raw_text(claim)?)?;
         values.iter().find(|(value, _)| *value == text).map(|(_, meaning)| *meaning)
     }
 
-    fn typed<T: Deserialize<'t>>(&self, name: &str) -> Option<T> {
-        serde_json::from_str(self.value(name)?.get()).ok()
+    fn raw_text(&self, claim: Claim) -> Option<&'t RawValue> {
+        self.value(claim).filter(|raw| is_text(raw))
     }
 
-    fn value(&self, name: &str) -> Option<&'t RawValue> {
-        self.values.get(name.as_bytes()).copied()
+    fn typed<T: Deserialize<'t>>(&self, claim: Claim) -> Option<T> {
+        serde_json::from_str(self.value(claim)?.get()).ok()
+    }
+
+    fn value(&self, claim: Claim) -> Option<&'t RawValue> {
+        self.values[claim as usize]
     }
 
     /// A NumericDate (RFC 7519 section 2). Any JSON number will do, but nothing else, not even
     /// null. `f64::from_str` reads what JSON calls a number as JavaScript does: 1e999 is infinite.
-    fn time(&self, name: &'static str) -> Result<Option<f64>, ClaimsError> {
-        self.value(name).map(|raw| raw.get().parse().map_err(|_| ClaimsError::NotANumber(name))).transpose()
+    fn time(&self, claim: Claim) -> Result<Option<f64>, ClaimsError> {
+        let number = |raw: &RawValue| raw.get().parse().map_err(|_| ClaimsError::NotANumber(claim.name()));
+        self.value(claim).map(number).transpose()
+    }
+}
+
+impl<'de> Deserialize<'de> for Claims<'de> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Object;
+
+        impl<'de> Visitor<'de> for Object {
+            type Value = Claims<'de>;
+
+            fn expecting(&self, f: &mut fmt::Formatter) -> fmt::Result {
+                f.write_str("an object of claims")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut object: A) -> Result<Self::Value, A::Error> {
+                let mut values = [None; Claim::COUNT];
+                while let Some(Name(claim)) = object.next_key()? {
+                    match claim {
+                        Some(claim) => values[claim as usize] = Some(object.next_value()?),
+                        None => drop(object.next_value::<IgnoredAny>()?),
+                    }
+                }
+                Ok(Claims { values, exp: 0.0 })
+            }
+        }
+
+        deserializer.deserialize_map(Object)
+    }
+}
+
+struct Name(Option<Claim>);
+
+impl<'de> Deserialize<'de> for Name {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Bytes;
+
+        impl Visitor<'_> for Bytes {
+            type Value = Name;
+
+            fn expecting(&self, f: &mut fmt::Formatter) -> fmt::Result {
+                f.write_str("the name of a claim")
+            }
+
+            fn visit_bytes<E>(self, name: &[u8]) -> Result<Self::Value, E> {
+                Ok(Name(Claim::from_name(name)))
+            }
+        }
+
+        deserializer.deserialize_bytes(Bytes)
     }
 }
 
@@ -124,8 +202,9 @@ fn is_text(raw: &RawValue) -> bool {
 }
 
 /// `None` where the text has lone surrogates.
-fn decode(text: &RawValue) -> Option<String> {
-    serde_json::from_str(text.get()).ok()
+fn decode(text: &RawValue) -> Option<Cow<'_, str>> {
+    let inner = text.get().strip_prefix('"')?.strip_suffix('"')?;
+    if inner.contains('\\') { serde_json::from_str(text.get()).ok().map(Cow::Owned) } else { Some(inner.into()) }
 }
 
 /// Only the form that RFC 9562 section 4 gives; the crate would also take braces and `urn:uuid:`.
@@ -208,28 +287,32 @@ mod tests {
 
     #[test]
     fn claims_are_read_by_type() {
-        let plaintext = r#"{"exp":1800000000,"t":"text","b":true,"n":1,"z":null,"l":["a"],"m":["a",1],
-            "o":{},"s":"\ud83d","e":"\u0041","u":"5B0B0B7E-3f0e-4c0e-8d66-111111111111"}"#;
+        use Claim::{Addons, Email, Id, Image, Name, Picture, Plan, ProToken, Sub, Tenant, TrialEnd, Username};
+        let plaintext = r#"{"exp":1800000000,"email":"text","name":true,"plan":1,"username":null,"addons":["a"],
+            "image":["a",1],"picture":{},"proToken":"\ud83d","sub":"\u0041",
+            "id":"5B0B0B7E-3f0e-4c0e-8d66-111111111111","\u0074enant":"text"}"#;
         let claims = Claims::parse(plaintext.as_bytes(), NOW).expect("counts");
         for (name, text, flag, texts) in [
-            ("t", Some(r#""text""#), None, None),
-            ("b", None, Some(true), None),
-            ("n", None, None, None),
-            ("z", None, None, None),
-            ("l", None, None, Some(vec![r#""a""#])),
-            ("m", None, None, None),
-            ("o", None, None, None),
-            ("s", Some(r#""\ud83d""#), None, None),
-            ("e", Some(r#""\u0041""#), None, None),
-            ("u", Some(r#""5B0B0B7E-3f0e-4c0e-8d66-111111111111""#), None, None),
-            ("absent", None, None, None),
+            (Email, Some(r#""text""#), None, None),
+            (Name, None, Some(true), None),
+            (Plan, None, None, None),
+            (Username, None, None, None),
+            (Addons, None, None, Some(vec![r#""a""#])),
+            (Image, None, None, None),
+            (Picture, None, None, None),
+            (ProToken, Some(r#""\ud83d""#), None, None),
+            (Sub, Some(r#""A""#), None, None),
+            (Id, Some(r#""5B0B0B7E-3f0e-4c0e-8d66-111111111111""#), None, None),
+            (Tenant, Some(r#""text""#), None, None),
+            (TrialEnd, None, None, None),
         ] {
-            assert_eq!(claims.text(name).map(RawValue::get), text, "{name}");
-            assert_eq!(claims.flag(name), flag, "{name}");
-            let list = claims.texts(name).map(|list| list.into_iter().map(RawValue::get).collect());
-            assert_eq!(list, texts, "{name}");
+            assert_eq!(claims.text(name).as_deref().map(RawValue::get), text, "{name:?}");
+            assert_eq!(claims.flag(name), flag, "{name:?}");
+            let list = claims.texts(name);
+            let list = list.as_ref().map(|list| list.iter().map(|text| text.get()).collect());
+            assert_eq!(list, texts, "{name:?}");
             assert_eq!(claims.one_of(name, &[("text", 1)]), text.and_then(|text| (text == r#""text""#).then_some(1)));
-            assert_eq!(claims.uuid(name).is_some(), name == "u", "{name}");
+            assert_eq!(claims.uuid(name).is_some(), name == Id, "{name:?}");
         }
     }
 

@@ -132,6 +132,9 @@ pub fn chunk_index(digits: &str) -> Option<u16> {
 /// Raw where decoding fails. A `%` that stays can't be part of a token, so how much of a
 /// malformed value is decoded makes no difference.
 fn percent_decode(value: &str) -> Cow<'_, str> {
+    if !value.contains('%') {
+        return Cow::Borrowed(value);
+    }
     percent_decode_str(value).decode_utf8().unwrap_or(Cow::Borrowed(value))
 }
 

@@ -7,10 +7,10 @@ use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 use uuid::Uuid;
 
+use crate::cipher::ContentEncryption;
 use crate::claims::ClaimsError;
 use crate::cookie::{MAX_HEADER_BYTES, MAX_TOKEN_BYTES, SizeError};
 use crate::error::Error;
-use crate::key::ContentEncryption;
 use crate::near_miss::NearMiss;
 use crate::redacted::redacted;
 use crate::revocation::{Liveness, SessionEnd, SessionRecord, UserType};

@@ -1,6 +1,9 @@
 //! Secret -> the key of a cookie, as Auth.js and NextAuth derive it, and the `kid` that names it.
 #![forbid(unsafe_code)]
 
+use std::ops::Range;
+use std::sync::Arc;
+
 use base64::Engine;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use openssl::error::ErrorStack;
@@ -10,6 +13,7 @@ use openssl::pkey::Id;
 use openssl::pkey_ctx::PkeyCtx;
 use zeroize::Zeroizing;
 
+use crate::cipher::{ContentCipher, ContentEncryption};
 use crate::cookie::CookieName;
 use crate::error::Error;
 use crate::redacted::redacted;
@@ -35,45 +39,12 @@ impl Secret {
     }
 }
 
-/// The two values of `enc` that are opened (RFC 7518 section 5.1).
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum ContentEncryption {
-    /// `A256CBC-HS512`: what Auth.js v5 writes.
-    A256CbcHs512,
-    /// `A256GCM`: what NextAuth v4 writes; Auth.js v5 reads it, too.
-    A256Gcm,
-}
-
-impl ContentEncryption {
-    pub fn from_name(enc: &str) -> Option<Self> {
-        match enc {
-            "A256CBC-HS512" => Some(Self::A256CbcHs512),
-            "A256GCM" => Some(Self::A256Gcm),
-            _ => None,
-        }
-    }
-
-    pub const fn key_bytes(self) -> usize {
-        match self {
-            Self::A256CbcHs512 => 64,
-            Self::A256Gcm => 32,
-        }
-    }
-
-    /// The digest that Auth.js makes the thumbprint with: `sha${8 * key.byteLength}`.
-    fn thumbprint_digest(self) -> MessageDigest {
-        match self {
-            Self::A256CbcHs512 => MessageDigest::sha512(),
-            Self::A256Gcm => MessageDigest::sha256(),
-        }
-    }
-}
-
 /// Derived once from a secret, a cookie's name and `enc`. Redacted in `Debug`; wiped on drop.
 #[derive(Clone)]
 pub struct Key {
     bytes: Zeroizing<Vec<u8>>,
     kid: String,
+    cipher: Arc<ContentCipher>,
 }
 
 impl Key {
@@ -86,8 +57,14 @@ impl Key {
         hkdf.set_hkdf_salt(salt.as_bytes())?;
         hkdf.add_hkdf_info(info.as_bytes())?;
         hkdf.derive(Some(&mut bytes))?;
-        let kid = thumbprint(&bytes, enc.thumbprint_digest())?;
-        Ok(Self { bytes, kid })
+        let kid = thumbprint(&bytes, thumbprint_digest(enc))?;
+        let cipher = Arc::new(ContentCipher::new(enc, &bytes)?);
+        Ok(Self { bytes, kid, cipher })
+    }
+
+    /// What opens a token with this key.
+    pub fn cipher(&self) -> &ContentCipher {
+        &self.cipher
     }
 
     pub fn as_bytes(&self) -> &[u8] {
@@ -103,10 +80,20 @@ impl Key {
 redacted!(Secret, Key);
 
 /// The keys of one cookie name: one for each secret of the rotation list, newest first.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub struct Keyring {
     cbc: Vec<Key>,
     gcm: Vec<Key>,
+    familiar: Vec<FamiliarHeader>,
+}
+
+/// A protected header exactly as the issuer writes it, and the keys that it stands for.
+#[derive(Debug)]
+struct FamiliarHeader {
+    /// base64url, as in the token.
+    text: String,
+    enc: ContentEncryption,
+    keys: Range<usize>,
 }
 
 impl Keyring {
@@ -119,22 +106,52 @@ impl Keyring {
                 .collect::<Result<Vec<_>, _>>()
                 .map_err(|cause| Error::Internal(format!("key derivation: {cause}")))
         };
-        Ok(Self {
-            cbc: match issuer {
-                Issuer::AuthJs => derive(ContentEncryption::A256CbcHs512)?,
-                Issuer::NextAuth4 => Vec::new(),
-            },
-            gcm: derive(ContentEncryption::A256Gcm)?,
-        })
+        let cbc = match issuer {
+            Issuer::AuthJs => derive(ContentEncryption::A256CbcHs512)?,
+            Issuer::NextAuth4 => Vec::new(),
+        };
+        let gcm = derive(ContentEncryption::A256Gcm)?;
+        let familiar = match issuer {
+            Issuer::AuthJs => {
+                cbc.iter().enumerate().map(|(index, key)| FamiliarHeader::of_auth_js(index, key)).collect()
+            }
+            Issuer::NextAuth4 => vec![FamiliarHeader::of_next_auth_4(gcm.len())],
+        };
+        Ok(Self { cbc, gcm, familiar })
     }
 
     /// The keys that may open a token: the one that `kid` names, or all where it names none.
     pub fn candidates(&self, enc: ContentEncryption, kid: Option<&str>) -> impl Iterator<Item = &Key> {
-        let keys = match enc {
+        self.keys(enc).iter().filter(move |key| kid.is_none_or(|kid| kid == key.kid()))
+    }
+
+    /// The same for a protected header, in base64url, that stands as the issuer writes it.
+    pub fn familiar_candidates(&self, header: &str) -> Option<&[Key]> {
+        let familiar = self.familiar.iter().find(|familiar| familiar.text == header)?;
+        self.keys(familiar.enc).get(familiar.keys.clone())
+    }
+
+    fn keys(&self, enc: ContentEncryption) -> &[Key] {
+        match enc {
             ContentEncryption::A256CbcHs512 => &self.cbc,
             ContentEncryption::A256Gcm => &self.gcm,
-        };
-        keys.iter().filter(move |key| kid.is_none_or(|kid| kid == key.kid()))
+        }
+    }
+}
+
+impl FamiliarHeader {
+    /// `encode` in `@auth/core` `jwt.js`.
+    fn of_auth_js(index: usize, key: &Key) -> Self {
+        let enc = ContentEncryption::A256CbcHs512;
+        let header = format!(r#"{{"alg":"dir","enc":"{}","kid":"{}"}}"#, enc.name(), key.kid());
+        Self { text: BASE64_URL_SAFE_NO_PAD.encode(header), enc, keys: index..index + 1 }
+    }
+
+    /// `encode` in next-auth 4 `jwt/index.js`.
+    fn of_next_auth_4(keys: usize) -> Self {
+        let enc = ContentEncryption::A256Gcm;
+        let header = format!(r#"{{"alg":"dir","enc":"{}"}}"#, enc.name());
+        Self { text: BASE64_URL_SAFE_NO_PAD.encode(header), enc, keys: 0..keys }
     }
 }
 
@@ -165,6 +182,14 @@ impl Issuer {
     }
 }
 
+/// The digest that Auth.js makes the thumbprint with: `sha${8 * key.byteLength}`.
+fn thumbprint_digest(enc: ContentEncryption) -> MessageDigest {
+    match enc {
+        ContentEncryption::A256CbcHs512 => MessageDigest::sha512(),
+        ContentEncryption::A256Gcm => MessageDigest::sha256(),
+    }
+}
+
 /// RFC 7638 section 3: the digest of the required members in lexical order, no white space.
 fn thumbprint(key: &[u8], digest: MessageDigest) -> Result<String, ErrorStack> {
     let k = Zeroizing::new(BASE64_URL_SAFE_NO_PAD.encode(key));
@@ -174,8 +199,8 @@ fn thumbprint(key: &[u8], digest: MessageDigest) -> Result<String, ErrorStack> {
 
 #[cfg(test)]
 mod tests {
-    use super::ContentEncryption::{A256CbcHs512, A256Gcm};
     use super::*;
+    use crate::cipher::ContentEncryption::{A256CbcHs512, A256Gcm};
 
     const V5: &str = "authjs.session-token";
     const V4: &str = "next-auth.session-token";
@@ -237,6 +262,9 @@ mod tests {
         let keyring = keyring(V5, &["hunter2"]);
         let key = keyring.candidates(A256Gcm, None).next().expect("a key");
         assert_eq!(format!("{secret:?} {key:?}"), "Secret(..) Key(..)");
-        assert_eq!(format!("{keyring:?}"), "Keyring { cbc: [Key(..)], gcm: [Key(..)] }");
+        assert_eq!(
+            format!("{:?} {:?} {:?}", keyring.cbc, keyring.gcm, key.cipher()),
+            "[Key(..)] [Key(..)] ContentCipher(..)"
+        );
     }
 }

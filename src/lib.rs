@@ -5,10 +5,11 @@
 //!
 //! 1. [`cookie`] finds the session cookie and joins its chunks.
 //! 2. [`key`] holds the keys that the secrets give for that cookie's name.
-//! 3. [`token`] opens the JWE with one of them.
+//! 3. [`token`] opens the JWE with the [`cipher`] of one of them.
 //! 4. [`claims`] checks that the token counts now.
 //! 5. [`session`] makes the documented object of the claims.
-//! 6. [`revocation`] says whether the session lives, from what [`postgres`] finds.
+//! 6. [`revocation`] says whether the session lives, from what [`postgres`] finds; [`lookups`] asks it,
+//!    for many calls at once.
 //!
 //! [`bridge`] is that way as one function, with an [`explanation`] for whoever wonders at the answer,
 //! and [`binding`] gives it to JavaScript. [`config`] makes
@@ -24,13 +25,18 @@ pub mod warning;
 pub mod cookie;
 pub mod key;
 pub mod near_miss;
+
+pub mod cipher;
 pub mod token;
 
 pub mod claims;
+pub mod json_string;
 pub mod session;
 
+pub mod lookups;
 pub mod postgres;
 pub mod revocation;
+mod runtime;
 
 pub mod bridge;
 pub mod explanation;

@@ -1,12 +1,13 @@
 //! Claims -> the documented session object, field by field.
 #![forbid(unsafe_code)]
 
+use std::borrow::Cow;
 use std::sync::LazyLock;
 
 use serde::Serialize;
 use serde_json::value::RawValue;
 
-use crate::claims::{Claims, ClaimsError};
+use crate::claims::{Claim, Claims, ClaimsError};
 use crate::redacted::redacted;
 use crate::revocation::{Holder, SessionKey, UserType};
 
@@ -27,12 +28,12 @@ redacted!(Session);
 
 impl Session {
     pub fn from_claims(claims: &Claims) -> Result<Self, ClaimsError> {
-        let id = if claims.text("id").is_some() { "id" } else { "sub" };
+        let id = if claims.text(Claim::Id).is_some() { Claim::Id } else { Claim::Sub };
         let needed = (
-            claims.uuid("session_id").ok_or("session_id"),
-            claims.uuid("tenant").ok_or("tenant"),
-            claims.uuid(id).ok_or("id"),
-            claims.one_of("user_type", &UserType::BY_NAME).ok_or("user_type"),
+            claims.uuid(Claim::SessionId).ok_or(Claim::SessionId.name()),
+            claims.uuid(Claim::Tenant).ok_or(Claim::Tenant.name()),
+            claims.uuid(id).ok_or(Claim::Id.name()),
+            claims.one_of(Claim::UserType, &UserType::BY_NAME).ok_or(Claim::UserType.name()),
         );
         let (Ok((session_text, session_id)), Ok((tenant_text, tenant)), Ok((id_text, user_id)), Ok(user_type)) = needed
         else {
@@ -42,27 +43,27 @@ impl Session {
         };
         let object = SessionObject {
             session_id: session_text,
-            login_method: claims.text("login_method"),
+            login_method: claims.text(Claim::LoginMethod),
             user: User {
                 id: id_text,
-                email: claims.text("email").unwrap_or(*EMPTY_TEXT),
-                name: claims.text("name").unwrap_or(*EMPTY_TEXT),
-                username: claims.text("username").unwrap_or(*EMPTY_TEXT),
-                image: claims.text("image").or_else(|| claims.text("picture")),
-                pro_token: claims.text("proToken"),
-                tenant_slug: claims.text("tenantSlug"),
-                plan: claims.text("plan"),
+                email: claims.text(Claim::Email).unwrap_or(Cow::Borrowed(*EMPTY_TEXT)),
+                name: claims.text(Claim::Name).unwrap_or(Cow::Borrowed(*EMPTY_TEXT)),
+                username: claims.text(Claim::Username).unwrap_or(Cow::Borrowed(*EMPTY_TEXT)),
+                image: claims.text(Claim::Image).or_else(|| claims.text(Claim::Picture)),
+                pro_token: claims.text(Claim::ProToken),
+                tenant_slug: claims.text(Claim::TenantSlug),
+                plan: claims.text(Claim::Plan),
                 tenant: tenant_text,
                 user_type,
-                client_id: claims.uuid("clientId").map(|(text, _)| text),
-                contact_id: claims.uuid("contactId").map(|(text, _)| text),
-                addons: claims.texts("addons").unwrap_or_default(),
-                trial_end: claims.text("trial_end"),
-                solo_pro_trial_end: claims.text("solo_pro_trial_end"),
-                premium_trial_end: claims.text("premium_trial_end"),
-                premium_trial_effective_date: claims.text("premium_trial_effective_date"),
-                premium_trial_confirmed: claims.flag("premium_trial_confirmed").unwrap_or_default(),
-                subscription_status: claims.one_of("subscription_status", &SUBSCRIPTION_STATUSES),
+                client_id: claims.uuid(Claim::ClientId).map(|(text, _)| text),
+                contact_id: claims.uuid(Claim::ContactId).map(|(text, _)| text),
+                addons: claims.texts(Claim::Addons).unwrap_or_default(),
+                trial_end: claims.text(Claim::TrialEnd),
+                solo_pro_trial_end: claims.text(Claim::SoloProTrialEnd),
+                premium_trial_end: claims.text(Claim::PremiumTrialEnd),
+                premium_trial_effective_date: claims.text(Claim::PremiumTrialEffectiveDate),
+                premium_trial_confirmed: claims.flag(Claim::PremiumTrialConfirmed).unwrap_or_default(),
+                subscription_status: claims.one_of(Claim::SubscriptionStatus, &SUBSCRIPTION_STATUSES),
             },
         };
         Ok(Self {
@@ -74,44 +75,46 @@ impl Session {
     }
 }
 
-/// Names and order are those of the JSON object. A string is passed on as it stands in the token.
+/// Names and order are those of the JSON object. A string is passed on as JSON, without being decoded.
 #[derive(Serialize)]
 struct SessionObject<'t> {
-    session_id: &'t RawValue,
+    session_id: Text<'t>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    login_method: Option<&'t RawValue>,
+    login_method: Option<Text<'t>>,
     user: User<'t>,
 }
 
 #[derive(Serialize)]
 struct User<'t> {
-    id: &'t RawValue,
-    email: &'t RawValue,
-    name: &'t RawValue,
-    username: &'t RawValue,
+    id: Text<'t>,
+    email: Text<'t>,
+    name: Text<'t>,
+    username: Text<'t>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    image: Option<&'t RawValue>,
+    image: Option<Text<'t>>,
     #[serde(rename = "proToken", skip_serializing_if = "Option::is_none")]
-    pro_token: Option<&'t RawValue>,
+    pro_token: Option<Text<'t>>,
     #[serde(rename = "tenantSlug", skip_serializing_if = "Option::is_none")]
-    tenant_slug: Option<&'t RawValue>,
+    tenant_slug: Option<Text<'t>>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    plan: Option<&'t RawValue>,
-    tenant: &'t RawValue,
+    plan: Option<Text<'t>>,
+    tenant: Text<'t>,
     user_type: UserType,
     #[serde(rename = "clientId", skip_serializing_if = "Option::is_none")]
-    client_id: Option<&'t RawValue>,
+    client_id: Option<Text<'t>>,
     #[serde(rename = "contactId", skip_serializing_if = "Option::is_none")]
-    contact_id: Option<&'t RawValue>,
-    addons: Vec<&'t RawValue>,
-    trial_end: Option<&'t RawValue>,
-    solo_pro_trial_end: Option<&'t RawValue>,
-    premium_trial_end: Option<&'t RawValue>,
-    premium_trial_effective_date: Option<&'t RawValue>,
+    contact_id: Option<Text<'t>>,
+    addons: Vec<Text<'t>>,
+    trial_end: Option<Text<'t>>,
+    solo_pro_trial_end: Option<Text<'t>>,
+    premium_trial_end: Option<Text<'t>>,
+    premium_trial_effective_date: Option<Text<'t>>,
     premium_trial_confirmed: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
     subscription_status: Option<&'static str>,
 }
+
+type Text<'t> = Cow<'t, RawValue>;
 
 static EMPTY_TEXT: LazyLock<&RawValue> = LazyLock::new(|| serde_json::from_str("\"\"").expect("is JSON"));
 

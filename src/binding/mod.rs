@@ -8,42 +8,29 @@ mod options;
 mod settle;
 mod warn;
 
-use std::cell::RefCell;
 use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use napi::Env;
-use napi::bindgen_prelude::{PromiseRaw, Unknown, create_custom_tokio_runtime};
-use napi_derive::{module_init, napi};
+use napi::bindgen_prelude::Unknown;
+use napi_derive::napi;
 
 use self::environment::ProcessEnv;
+use self::settle::{Form, Settler};
 use crate::bridge::Bridge;
 use crate::config::{self, Config, Options};
 use crate::error::Error;
+use crate::lookups::{Replies, caught};
 use crate::postgres::Postgres;
+use crate::runtime;
 
-type SharedBridge = Arc<Bridge<Postgres>>;
+type SharedBridge = Arc<Bridge<Postgres, Arc<Settler>>>;
 
-thread_local! {
-    /// The module's own bridge; each worker thread has its own, as it has its own `process.env`.
-    static DEFAULT_BRIDGE: RefCell<Option<SharedBridge>> = const { RefCell::new(None) };
-}
-
-/// The threads that wait for the database. They have little to do: all that costs time is done on
-/// the calling thread.
-const RUNTIME_THREADS: usize = 2;
-
-#[module_init]
-fn init() {
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .worker_threads(RUNTIME_THREADS)
-        .thread_name("authjs-bridge")
-        .enable_all()
-        .build();
-    // Without it napi makes its default one.
-    if let Ok(runtime) = runtime {
-        create_custom_tokio_runtime(runtime);
-    }
+/// What each environment has of its own: the main thread and each worker thread.
+struct Module {
+    settler: Arc<Settler>,
+    /// The bridge of the module's own functions.
+    bridge: Option<SharedBridge>,
 }
 
 /// Reads the session of a request, with the configuration of the environment: `AUTH_SECRET`,
@@ -53,17 +40,18 @@ fn init() {
 /// @returns The body of `GET /api/auth/session`: the session, or `{}` when the request is unauthenticated.
 /// @throws {AuthBridgeError} Rejects when the configuration is wrong or the database can't be asked; never for what a client sent.
 #[napi(ts_args_type = "cookieHeader?: string | null", ts_return_type = "Promise<AuthSessionResponse>")]
-pub fn get_session<'env>(
-    env: &'env Env,
-    cookie_header: Unknown<'env>,
-) -> napi::Result<PromiseRaw<'env, Unknown<'env>>> {
-    settle::promise(env, || {
-        let header = options::cookie_header(cookie_header)?;
-        if is_without_cookie(env, &header)? {
-            return Ok(None);
-        }
-        lookup(&default_bridge(env)?, &header)
-    })
+pub fn get_session<'env>(env: &'env Env, cookie_header: Unknown<'env>) -> napi::Result<Unknown<'env>> {
+    body(env, Form::Object, cookie_header, |header| bridge_for(env, header))
+}
+
+/// The same as `getSession`, but as text: for a handler that forwards the body without looking into it.
+///
+/// @param cookieHeader The raw value of the request's `Cookie` header; null or undefined when it has none.
+/// @returns What `JSON.stringify` makes of `getSession`'s answer: the session, or `{}` when the request is unauthenticated.
+/// @throws {AuthBridgeError} Rejects when the configuration is wrong or the database can't be asked; never for what a client sent.
+#[napi(ts_args_type = "cookieHeader?: string | null", ts_return_type = "Promise<string>")]
+pub fn get_session_json<'env>(env: &'env Env, cookie_header: Unknown<'env>) -> napi::Result<Unknown<'env>> {
+    body(env, Form::Text, cookie_header, |header| bridge_for(env, header))
 }
 
 /// Says why a request has or has no session, for the developer: never send it to a client. It goes
@@ -73,14 +61,8 @@ pub fn get_session<'env>(
 /// @returns The verdict of `getSession`, its reason, and the details that help.
 /// @throws {AuthBridgeError} Rejects when the configuration is wrong; never for what a client sent, nor for a database that can't be asked.
 #[napi(ts_args_type = "cookieHeader?: string | null", ts_return_type = "Promise<SessionExplanation>")]
-pub fn explain_session<'env>(
-    env: &'env Env,
-    cookie_header: Unknown<'env>,
-) -> napi::Result<PromiseRaw<'env, Unknown<'env>>> {
-    settle::promise(env, || {
-        let header = options::cookie_header(cookie_header)?;
-        Ok(Some(explanation(&default_bridge(env)?, &header)?))
-    })
+pub fn explain_session<'env>(env: &'env Env, cookie_header: Unknown<'env>) -> napi::Result<Unknown<'env>> {
+    explanation(env, cookie_header, || default_bridge(env))
 }
 
 /// Reads sessions with options of its own, and its own connections to the database.
@@ -107,12 +89,18 @@ impl AuthBridge {
     /// @returns The body of `GET /api/auth/session`: the session, or `{}` when the request is unauthenticated.
     /// @throws {AuthBridgeError} Rejects when the database can't be asked or this bridge is closed; never for what a client sent.
     #[napi(ts_args_type = "cookieHeader?: string | null", ts_return_type = "Promise<AuthSessionResponse>")]
-    pub fn get_session<'env>(
-        &self,
-        env: &'env Env,
-        cookie_header: Unknown<'env>,
-    ) -> napi::Result<PromiseRaw<'env, Unknown<'env>>> {
-        settle::promise(env, || lookup(&self.bridge, &options::cookie_header(cookie_header)?))
+    pub fn get_session<'env>(&self, env: &'env Env, cookie_header: Unknown<'env>) -> napi::Result<Unknown<'env>> {
+        body(env, Form::Object, cookie_header, |_| Ok(Some(&self.bridge)))
+    }
+
+    /// The same as `getSession`, but as text: for a handler that forwards the body without looking into it.
+    ///
+    /// @param cookieHeader The raw value of the request's `Cookie` header; null or undefined when it has none.
+    /// @returns What `JSON.stringify` makes of `getSession`'s answer: the session, or `{}` when the request is unauthenticated.
+    /// @throws {AuthBridgeError} Rejects when the database can't be asked or this bridge is closed; never for what a client sent.
+    #[napi(ts_args_type = "cookieHeader?: string | null", ts_return_type = "Promise<string>")]
+    pub fn get_session_json<'env>(&self, env: &'env Env, cookie_header: Unknown<'env>) -> napi::Result<Unknown<'env>> {
+        body(env, Form::Text, cookie_header, |_| Ok(Some(&self.bridge)))
     }
 
     /// Says why a request has or has no session, for the developer: never send it to a client.
@@ -121,69 +109,116 @@ impl AuthBridge {
     /// @returns The verdict of `getSession`, its reason, and the details that help.
     /// @throws {AuthBridgeError} Rejects when this bridge is closed; never for what a client sent, nor for a database that can't be asked.
     #[napi(ts_args_type = "cookieHeader?: string | null", ts_return_type = "Promise<SessionExplanation>")]
-    pub fn explain_session<'env>(
-        &self,
-        env: &'env Env,
-        cookie_header: Unknown<'env>,
-    ) -> napi::Result<PromiseRaw<'env, Unknown<'env>>> {
-        settle::promise(env, || Ok(Some(explanation(&self.bridge, &options::cookie_header(cookie_header)?)?)))
+    pub fn explain_session<'env>(&self, env: &'env Env, cookie_header: Unknown<'env>) -> napi::Result<Unknown<'env>> {
+        explanation(env, cookie_header, || Ok(&self.bridge))
     }
 
     /// Refuses further calls with `ERR_AUTH_BRIDGE_CLOSED`, waits for the answers of those in
     /// flight, and ends every connection. A second call does nothing.
     #[napi(ts_return_type = "Promise<void>")]
-    pub fn close<'env>(&self, env: &'env Env) -> napi::Result<PromiseRaw<'env, ()>> {
-        let closed = self.bridge.close();
-        env.spawn_future(async {
+    pub fn close<'env>(&self, env: &'env Env) -> napi::Result<Unknown<'env>> {
+        let lookups = self.bridge.lookups();
+        let closed = lookups.close();
+        let (promise, call) = lookups.replies().promise(env, Form::Nothing)?;
+        let replies = Arc::clone(lookups.replies());
+        lookups.runtime().spawn(async move {
             closed.await;
-            Ok(())
-        })
+            replies.settle(vec![(call, Ok(None))]);
+        });
+        Ok(promise)
     }
 }
 
-/// What is left to ask the database; `None` when the request is known to be unauthenticated.
-fn lookup(
-    bridge: &SharedBridge,
-    header: &str,
-) -> Result<Option<impl Future<Output = Result<String, Error>> + Send + use<>>, Error> {
-    match bridge.read(header, unix_time())? {
-        Ok(session) => Ok(Some(bridge.confirm(session))),
-        Err(_unauthenticated) => Ok(None),
+/// The promise of the body. What is known without the database settles it at once and takes no
+/// thread.
+fn body<'env, 'bridge>(
+    env: &'env Env,
+    form: Form,
+    cookie_header: Unknown,
+    bridge: impl FnOnce(&str) -> Result<Option<&'bridge SharedBridge>, Error>,
+) -> napi::Result<Unknown<'env>> {
+    let read = settle::guarded(|| {
+        let header = options::cookie_header(cookie_header)?;
+        let Some(bridge) = bridge(&header)? else {
+            return Ok(None);
+        };
+        Ok(bridge.read(&header, unix_time())?.ok().map(|session| (bridge, session)))
+    });
+    match read {
+        Ok(Some((bridge, session))) => {
+            let (promise, call) = bridge.lookups().replies().promise(env, form)?;
+            bridge.confirm(session, call);
+            Ok(promise)
+        }
+        Ok(None) => settle::settled(env, form, Ok(None)),
+        Err(error) => settle::settled(env, form, Err(error)),
     }
 }
 
-fn explanation(
-    bridge: &SharedBridge,
-    header: &str,
-) -> Result<impl Future<Output = Result<String, Error>> + Send + use<>, Error> {
-    let explained = bridge.explain(header, unix_time())?;
-    Ok(async { Ok(explained.await?.to_json()) })
+fn explanation<'env, 'bridge>(
+    env: &'env Env,
+    cookie_header: Unknown,
+    bridge: impl FnOnce() -> Result<&'bridge SharedBridge, Error>,
+) -> napi::Result<Unknown<'env>> {
+    let explained = settle::guarded(|| {
+        let header = options::cookie_header(cookie_header)?;
+        let bridge = bridge()?;
+        Ok((bridge.lookups(), bridge.explain(&header, unix_time())?))
+    });
+    let (lookups, explained) = match explained {
+        Ok(explained) => explained,
+        Err(error) => return settle::settled(env, Form::Object, Err(error)),
+    };
+    let (promise, call) = lookups.replies().promise(env, Form::Object)?;
+    let replies = Arc::clone(lookups.replies());
+    lookups.spawn(async move {
+        let answer = caught(explained).await.map(|explanation| Some(explanation.to_json()));
+        replies.settle(vec![(call, answer)]);
+    });
+    Ok(promise)
 }
 
-/// Whether the answer is known, though the module's own bridge may not be configured yet.
-fn is_without_cookie(env: &Env, header: &str) -> Result<bool, Error> {
-    if DEFAULT_BRIDGE.with_borrow(Option::is_some) {
-        return Ok(false);
+/// The module's own bridge for a request; `None` when none is needed: without a session cookie the
+/// answer is known, whatever else is not configured yet.
+fn bridge_for(env: &Env, header: &str) -> Result<Option<&'static SharedBridge>, Error> {
+    if module(env)?.bridge.is_none() {
+        let cookies = config::cookies(&Options::default(), &ProcessEnv::of(env))?;
+        if cookies.iter().all(|cookie| cookie.name.find(header).is_none()) {
+            return Ok(None);
+        }
     }
-    let cookies = config::cookies(&Options::default(), &ProcessEnv::of(env))?;
-    Ok(cookies.iter().all(|cookie| cookie.name.find(header).is_none()))
+    default_bridge(env).map(Some)
 }
 
 /// The module's own bridge, made from the environment when it is first needed.
-fn default_bridge(env: &Env) -> Result<SharedBridge, Error> {
-    if let Some(bridge) = DEFAULT_BRIDGE.with_borrow(Clone::clone) {
+fn default_bridge(env: &Env) -> Result<&'static SharedBridge, Error> {
+    if let Some(bridge) = &module(env)?.bridge {
         return Ok(bridge);
     }
     let bridge = new_bridge(env, Options::default(), &ProcessEnv::of(env))?;
-    DEFAULT_BRIDGE.replace(Some(Arc::clone(&bridge)));
-    Ok(bridge)
+    Ok(module(env)?.bridge.insert(bridge))
 }
 
 fn new_bridge(env: &Env, options: Options, environment: &ProcessEnv) -> Result<SharedBridge, Error> {
     let config = Config::new(options, environment)?;
     let postgres = Postgres::new(&config.database)?;
     warn::warn_once(env, &config.warnings);
-    Ok(Arc::new(Bridge::new(config, postgres)?))
+    let settler = Arc::clone(&module(env)?.settler);
+    Ok(Arc::new(Bridge::new(config, postgres, settler, runtime::handle()?.clone())?))
+}
+
+fn module(env: &Env) -> Result<&'static mut Module, Error> {
+    let known = || env.get_instance_data::<Module>();
+    let made = || {
+        if let Some(module) = known()? {
+            return Ok(Some(module));
+        }
+        env.set_instance_data(Module { settler: Settler::new(env)?, bridge: None }, (), |_| {})?;
+        known()
+    };
+    let module: Option<&'static mut Module> =
+        made().map_err(|cause: napi::Error| Error::Internal(cause.reason.clone()))?;
+    module.ok_or_else(|| Error::Internal("no instance data".to_owned()))
 }
 
 /// Whole seconds, as Auth.js compares them. With a clock before 1970 every token is expired.

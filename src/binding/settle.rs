@@ -1,33 +1,189 @@
-//! How promises are settled: with the parsed body, or with an error that keeps its code.
+//! How promises are made and settled: all of a batch by one call into the JavaScript thread.
+//!
+//! The only file with `unsafe`. It is raw N-API, since each deferred of napi-rs owns a thread-safe
+//! function, which is too dear for one a call. What all blocks rely on:
+//!
+//! - An [`Env`] is only had on the JavaScript thread that it belongs to, while that thread is in a
+//!   call of this addon; the handles made there live until that call ends.
+//! - A deferred is used once, on that thread: [`Call`] can't be copied, and settling consumes it.
+//! - The thread-safe function is used under a lock that also holds whether the environment is still
+//!   there; the environment's end takes it away under the same lock, before Node frees it.
 
-use std::future::Future;
+use std::ffi::c_void;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::ptr::null_mut;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use napi::bindgen_prelude::{Function, JsObjectValue, Object, PromiseRaw, Unknown};
-use napi::{Env, JsError};
+use napi::bindgen_prelude::{JsObjectValue, Object, Unknown};
+use napi::{Env, JsError, JsValue, check_status, sys};
 
 use crate::error::Error;
+use crate::lookups::{Answer, Replies};
 use crate::session::UNAUTHENTICATED_BODY;
 
-/// The promise of a call. What is known without the database settles it at once and takes no
-/// thread; else the lookup that `call` gives does, and the process stays alive until then.
-pub fn promise<'env, Lookup>(
-    env: &'env Env,
-    call: impl FnOnce() -> Result<Option<Lookup>, Error>,
-) -> napi::Result<PromiseRaw<'env, Unknown<'env>>>
-where
-    Lookup: Future<Output = Result<String, Error>> + Send + 'static,
-{
-    match guarded(call) {
-        Ok(Some(lookup)) => later(env, lookup),
-        Ok(None) => PromiseRaw::resolve(env, parse(env, UNAUTHENTICATED_BODY)?),
-        Err(error) => PromiseRaw::reject(env, coded(error)),
+/// What a promise resolves to.
+#[derive(Clone, Copy, Debug)]
+pub enum Form {
+    /// The object that the text describes.
+    Object,
+    /// The text.
+    Text,
+    /// `undefined`.
+    Nothing,
+}
+
+/// A promise that is not settled yet.
+pub struct Call {
+    deferred: sys::napi_deferred,
+    form: Form,
+}
+
+// SAFETY: a deferred is a pointer that other threads only hand around: it is used in `settle_now`
+// alone, which has the `Env` of its thread.
+unsafe impl Send for Call {}
+
+/// Settles the promises of one environment: the main thread, or a worker thread.
+pub struct Settler {
+    /// `None` when the environment has ended.
+    wake: Mutex<Option<Wake>>,
+    /// Promises that are not settled yet; while there are any, the process stays alive.
+    pending: AtomicUsize,
+}
+
+/// The thread-safe function that settles a batch.
+struct Wake(sys::napi_threadsafe_function);
+
+// SAFETY: that other threads may call it is what it is for.
+unsafe impl Send for Wake {}
+
+type Answers = Vec<(Call, Answer)>;
+
+/// What the JavaScript thread needs to settle a batch.
+struct Context {
+    settler: Arc<Settler>,
+    /// `JSON.parse` as it was when the addon was first used.
+    parse: sys::napi_ref,
+}
+
+impl Settler {
+    pub fn new(env: &Env) -> napi::Result<Arc<Self>> {
+        let settler = Arc::new(Self { wake: Mutex::new(None), pending: AtomicUsize::new(0) });
+        let context = Box::new(Context { settler: Arc::clone(&settler), parse: json_parse(env)? });
+        let name = env.create_string("authjs-bridge")?;
+        let mut function = null_mut();
+        // SAFETY: the context is freed by `finalize`, which Node calls once, after the last `settle_batch`.
+        unsafe {
+            check_status!(sys::napi_create_threadsafe_function(
+                env.raw(),
+                null_mut(),
+                null_mut(),
+                name.raw(),
+                0,
+                1,
+                null_mut(),
+                Some(finalize),
+                Box::into_raw(context).cast(),
+                Some(settle_batch),
+                &mut function,
+            ))?;
+            // A function that waits for nothing must not keep the process alive.
+            check_status!(sys::napi_unref_threadsafe_function(env.raw(), function))?;
+        }
+        *settler.wake() = Some(Wake(function));
+        // Hooks run in reverse order, so this one before that of the function itself.
+        env.add_env_cleanup_hook(Arc::clone(&settler), |settler| *settler.wake() = None)?;
+        Ok(settler)
+    }
+
+    /// A promise, and what settles it.
+    pub fn promise<'env>(&self, env: &'env Env, form: Form) -> napi::Result<(Unknown<'env>, Call)> {
+        let (promise, deferred) = create_promise(env)?;
+        if self.pending.fetch_add(1, Ordering::Relaxed) == 0 {
+            self.keep_alive(env, true);
+        }
+        Ok((promise, Call { deferred, form }))
+    }
+
+    fn keep_alive(&self, env: &Env, alive: bool) {
+        if let Some(Wake(function)) = *self.wake() {
+            // SAFETY: on the JavaScript thread, with the function still there.
+            unsafe {
+                if alive {
+                    sys::napi_ref_threadsafe_function(env.raw(), function);
+                } else {
+                    sys::napi_unref_threadsafe_function(env.raw(), function);
+                }
+            }
+        }
+    }
+
+    fn wake(&self) -> MutexGuard<'_, Option<Wake>> {
+        self.wake.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-/// What `call` gives, or `ERR_AUTH_BRIDGE_INTERNAL` if it panics, for which Node would abort.
-pub fn guarded<T>(call: impl FnOnce() -> Result<T, Error>) -> Result<T, Error> {
-    catch_unwind(AssertUnwindSafe(call)).unwrap_or_else(|payload| Err(Error::panicked(payload)))
+impl Replies for Arc<Settler> {
+    type Call = Call;
+
+    fn settle(&self, answers: Answers) {
+        let wake = self.wake();
+        let Some(Wake(function)) = *wake else {
+            // Nobody is left to hear the answer.
+            return;
+        };
+        let answers = Box::into_raw(Box::new(answers));
+        // SAFETY: the function is there, since `wake` is locked. It takes the answers over unless it fails.
+        unsafe {
+            let status = sys::napi_call_threadsafe_function(
+                function,
+                answers.cast(),
+                sys::ThreadsafeFunctionCallMode::nonblocking,
+            );
+            if status != sys::Status::napi_ok {
+                drop(Box::from_raw(answers));
+            }
+        }
+    }
+}
+
+/// Called by Node on the JavaScript thread; without an environment when that has ended.
+unsafe extern "C" fn settle_batch(
+    env: sys::napi_env,
+    _function: sys::napi_value,
+    context: *mut c_void,
+    answers: *mut c_void,
+) {
+    // SAFETY: both are what `new` and `settle` gave; Node hands each batch out once.
+    let (context, answers) = unsafe { (&*context.cast::<Context>(), *Box::from_raw(answers.cast::<Answers>())) };
+    if env.is_null() {
+        return;
+    }
+    let env = Env::from_raw(env);
+    let settled = answers.len();
+    // A panic that left this function would abort the process.
+    let _ = catch_unwind(AssertUnwindSafe(|| {
+        let parser = Parser::of(&env, context);
+        for (call, answer) in answers {
+            settle_now(&env, call, answer, parser.as_ref());
+        }
+    }));
+    if context.settler.pending.fetch_sub(settled, Ordering::Relaxed) == settled {
+        context.settler.keep_alive(&env, false);
+    }
+}
+
+/// Called by Node when the environment ends.
+unsafe extern "C" fn finalize(_env: sys::napi_env, _data: *mut c_void, context: *mut c_void) {
+    // SAFETY: what `new` gave, and the last use of it.
+    drop(unsafe { Box::from_raw(context.cast::<Context>()) });
+}
+
+/// A promise that is settled from the start; with a body only as text.
+pub fn settled<'env>(env: &'env Env, form: Form, answer: Answer) -> napi::Result<Unknown<'env>> {
+    let (promise, deferred) = create_promise(env)?;
+    settle_now(env, Call { deferred, form }, answer, None);
+    Ok(promise)
 }
 
 /// With the `code` of the JavaScript error.
@@ -35,21 +191,93 @@ pub fn coded(error: Error) -> napi::Error<&'static str> {
     napi::Error::new(error.code(), error.to_string())
 }
 
-fn later<'env>(
-    env: &'env Env,
-    lookup: impl Future<Output = Result<String, Error>> + Send + 'static,
-) -> napi::Result<PromiseRaw<'env, Unknown<'env>>> {
-    // An error of the future itself would lose its code: it becomes one in the callback.
-    env.spawn_future_with_callback(async move { Ok(lookup.await) }, |env, outcome| match outcome {
-        Ok(body) => parse(env, &body),
-        Err(error) => Err(JsError::from(coded(error)).into_unknown(*env).into()),
-    })
+/// What `call` gives, or `ERR_AUTH_BRIDGE_INTERNAL` if it panics, for which Node would abort.
+pub fn guarded<T>(call: impl FnOnce() -> Result<T, Error>) -> Result<T, Error> {
+    catch_unwind(AssertUnwindSafe(call)).unwrap_or_else(|payload| Err(Error::panicked(payload)))
 }
 
-/// The engine's own parser: one call across the border instead of one for each property.
-fn parse<'env>(env: &'env Env, body: &str) -> napi::Result<Unknown<'env>> {
-    env.get_global()?
-        .get_named_property::<Object>("JSON")?
-        .get_named_property::<Function<&str, Unknown>>("parse")?
-        .call(body)
+fn create_promise(env: &Env) -> napi::Result<(Unknown<'_>, sys::napi_deferred)> {
+    let (mut deferred, mut promise) = (null_mut(), null_mut());
+    // SAFETY: on the JavaScript thread; both are written where the status is ok.
+    unsafe {
+        check_status!(sys::napi_create_promise(env.raw(), &mut deferred, &mut promise))?;
+        Ok((Unknown::from_raw_unchecked(env.raw(), promise), deferred))
+    }
+}
+
+fn settle_now(env: &Env, call: Call, answer: Answer, parser: Option<&Parser>) {
+    let resolved = match (call.form, answer) {
+        (_, Err(error)) => return reject(env, call, error),
+        (Form::Nothing, Ok(_)) => undefined(env),
+        (Form::Text, Ok(body)) => string(env, body.as_deref().unwrap_or(UNAUTHENTICATED_BODY)),
+        (Form::Object, Ok(None)) => empty_object(env),
+        (Form::Object, Ok(Some(body))) => parser.and_then(|parser| parser.parse(env, &body)),
+    };
+    match resolved {
+        // SAFETY: on the JavaScript thread, with a value of this call; the deferred is used up. Where
+        // it fails the thread is about to end.
+        Some(value) => unsafe {
+            sys::napi_resolve_deferred(env.raw(), call.deferred, value);
+        },
+        None => reject(env, call, Error::Internal("no JavaScript value could be made".to_owned())),
+    }
+}
+
+fn reject(env: &Env, call: Call, error: Error) {
+    // SAFETY: as in `settle_now`. What threw before, if anything did, is out of the way first.
+    unsafe {
+        let mut exception = null_mut();
+        sys::napi_get_and_clear_last_exception(env.raw(), &mut exception);
+        sys::napi_reject_deferred(env.raw(), call.deferred, JsError::from(coded(error)).into_value(env.raw()));
+    }
+}
+
+/// The engine's own JSON parser: one call across the border instead of one for each property.
+struct Parser {
+    function: sys::napi_value,
+    receiver: sys::napi_value,
+}
+
+impl Parser {
+    fn of(env: &Env, context: &Context) -> Option<Self> {
+        // SAFETY: on the JavaScript thread; the reference lives as long as the context.
+        let function = written(|value| unsafe { sys::napi_get_reference_value(env.raw(), context.parse, value) })?;
+        Some(Self { function, receiver: undefined(env)? })
+    }
+
+    fn parse(&self, env: &Env, body: &str) -> Option<sys::napi_value> {
+        let text = string(env, body)?;
+        // SAFETY: on the JavaScript thread, with one argument, and values of this call.
+        written(|value| unsafe { sys::napi_call_function(env.raw(), self.receiver, self.function, 1, &text, value) })
+    }
+}
+
+fn json_parse(env: &Env) -> napi::Result<sys::napi_ref> {
+    let function: Unknown = env.get_global()?.get_named_property::<Object>("JSON")?.get_named_property("parse")?;
+    let mut reference = null_mut();
+    // SAFETY: on the JavaScript thread, with a value of this call.
+    unsafe { check_status!(sys::napi_create_reference(env.raw(), function.raw(), 1, &mut reference))? };
+    Ok(reference)
+}
+
+fn string(env: &Env, text: &str) -> Option<sys::napi_value> {
+    let bytes = text.as_ptr().cast();
+    // SAFETY: on the JavaScript thread; the text is copied.
+    written(|value| unsafe { sys::napi_create_string_utf8(env.raw(), bytes, text.len() as isize, value) })
+}
+
+fn empty_object(env: &Env) -> Option<sys::napi_value> {
+    // SAFETY: on the JavaScript thread.
+    written(|value| unsafe { sys::napi_create_object(env.raw(), value) })
+}
+
+fn undefined(env: &Env) -> Option<sys::napi_value> {
+    // SAFETY: on the JavaScript thread.
+    written(|value| unsafe { sys::napi_get_undefined(env.raw(), value) })
+}
+
+/// The value that `make` writes, if its status is ok.
+fn written(make: impl FnOnce(*mut sys::napi_value) -> sys::napi_status) -> Option<sys::napi_value> {
+    let mut value = null_mut();
+    (make(&mut value) == sys::Status::napi_ok).then_some(value)
 }

@@ -5,10 +5,12 @@ use std::future::Future;
 use std::sync::Arc;
 
 use super::{Bridge, Unauthenticated};
+use crate::cipher::ContentEncryption;
 use crate::cookie::{CookieName, CookieValues};
 use crate::error::Error;
 use crate::explanation::{ClaimedSession, FoundCookie, KnownSecret, Reason, SessionExplanation, ShortKid, Status};
-use crate::key::{ContentEncryption, Key, Keyring};
+use crate::key::{Key, Keyring};
+use crate::lookups::{Lookups, Replies};
 use crate::near_miss::{LEAST_PORT, near_misses};
 use crate::revocation::{Liveness, RevocationSource};
 use crate::session::Session;
@@ -17,17 +19,17 @@ use crate::token;
 /// More chunks than any token has that Auth.js cuts; bounds the search for stale ones.
 const MAX_CHUNKS_TRIED: usize = 16;
 
-impl<S: RevocationSource + 'static> Bridge<S> {
+impl<S: RevocationSource + 'static, R: Replies> Bridge<S, R> {
     /// Why the request has or has no session. `now` is in seconds since 1970.
     ///
     /// # Errors
     /// When the bridge is closed or something is wrong in this package; a database that can't be
     /// asked is an explanation.
     pub fn explain(
-        self: &Arc<Self>,
+        &self,
         cookie_header: &str,
         now: u64,
-    ) -> Result<impl Future<Output = Result<SessionExplanation, Error>> + Send + use<S>, Error> {
+    ) -> Result<impl Future<Output = Result<SessionExplanation, Error>> + Send + use<S, R>, Error> {
         let read = self.read(cookie_header, now)?;
         let found = self.cookies.iter().find_map(|(name, keyring)| Some((name, keyring, name.find(cookie_header)?)));
         let cookie = found.as_ref().map(|(name, _, values)| describe(name, values));
@@ -35,15 +37,14 @@ impl<S: RevocationSource + 'static> Bridge<S> {
             None => self.explain_absence(cookie_header, refusal),
             Some((_, keyring, values)) => (explain_refusal(refusal, keyring, values), None),
         });
-        let bridge = Arc::clone(self);
-        Ok(self.track(async move {
-            let unauthenticated = |reason| (Status::Unauthenticated, reason);
+        let lookups = Arc::clone(&self.lookups);
+        Ok(async move {
             let ((status, reason), cookie, session) = match read {
-                Err((reason, partial)) => (unauthenticated(reason), cookie.or(partial), None),
-                Ok(session) => (bridge.explain_session(&session).await?, cookie, Some(ClaimedSession::from(&session))),
+                Err((reason, partial)) => ((Status::Unauthenticated, reason), cookie.or(partial), None),
+                Ok(session) => (judge(&lookups, &session).await?, cookie, Some(ClaimedSession::from(&session))),
             };
             Ok(SessionExplanation { status, reason, cookie, session })
-        }))
+        })
     }
 
     /// Without a whole cookie or a first chunk; with the chunks that are there all the same.
@@ -60,26 +61,31 @@ impl<S: RevocationSource + 'static> Bridge<S> {
         let expected = names.into_iter().map(|name| name.as_str().to_owned()).collect();
         (Reason::NoCookie { expected, near_misses }, None)
     }
+}
 
-    async fn explain_session(&self, session: &Session) -> Result<(Status, Reason), Error> {
-        let (liveness, record) = match self.look_up(session).await {
-            Ok(found) => found,
-            Err(outage @ (Error::Connect(_) | Error::Query(_) | Error::Timeout { .. } | Error::Cancelled(_))) => {
-                return Ok((Status::Unavailable, Reason::of_outage(&outage)));
-            }
-            Err(error) => return Err(error),
-        };
-        let status = match liveness {
-            Liveness::Live => Status::Authenticated,
-            _ => Status::Unauthenticated,
-        };
-        let end = match liveness {
-            // The verdict stands, whether its circumstances can be had or not.
-            Liveness::Revoked | Liveness::Expired => self.revocation.find_end(session.key).await.ok().flatten(),
-            _ => None,
-        };
-        Ok((status, Reason::of_liveness(liveness, session, record, end)))
-    }
+/// What the database makes of a session that was read.
+async fn judge<S, R>(lookups: &Lookups<S, R>, session: &Session) -> Result<(Status, Reason), Error>
+where
+    S: RevocationSource + 'static,
+    R: Replies,
+{
+    let (liveness, record) = match lookups.look_up(session).await {
+        Ok(found) => found,
+        Err(outage @ (Error::Connect(_) | Error::Query(_) | Error::Timeout { .. } | Error::Cancelled(_))) => {
+            return Ok((Status::Unavailable, Reason::of_outage(&outage)));
+        }
+        Err(error) => return Err(error),
+    };
+    let status = match liveness {
+        Liveness::Live => Status::Authenticated,
+        _ => Status::Unauthenticated,
+    };
+    let end = match liveness {
+        // The verdict stands, whether its circumstances can be had or not.
+        Liveness::Revoked | Liveness::Expired => lookups.source().find_end(session.key).await.ok().flatten(),
+        _ => None,
+    };
+    Ok((status, Reason::of_liveness(liveness, session, record, end)))
 }
 
 fn explain_refusal(refusal: Unauthenticated, keyring: &Keyring, values: &CookieValues) -> Reason {

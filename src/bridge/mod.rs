@@ -4,20 +4,18 @@
 mod explain;
 
 use std::borrow::Cow;
-use std::future::Future;
-use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 
-use futures_util::FutureExt;
-use tokio_util::task::TaskTracker;
+use tokio::runtime::Handle;
 
 use crate::claims::{Claims, ClaimsError};
 use crate::config::{Config, SessionCookie};
 use crate::cookie::{CookieName, MAX_HEADER_BYTES, SizeError};
 use crate::error::Error;
 use crate::key::Keyring;
-use crate::revocation::{Liveness, RevocationSource, RowExpiry, SessionRecord};
-use crate::session::{Session, UNAUTHENTICATED_BODY};
+use crate::lookups::{Lookups, Replies};
+use crate::revocation::RevocationSource;
+use crate::session::Session;
 use crate::token::{self, TokenError};
 
 /// Why a request has no session, as far as the cookie tells.
@@ -33,28 +31,23 @@ pub enum Unauthenticated {
     Claims(#[from] ClaimsError),
 }
 
-/// Reads sessions: opens the cookie, then asks `S` whether the session still lives.
+/// Reads sessions: opens the cookie, then asks `S` whether the session still lives, and tells `R`.
 #[derive(Debug)]
-pub struct Bridge<S> {
+pub struct Bridge<S: RevocationSource, R: Replies> {
     /// In order of preference: the first name that a request has is the one that counts.
     cookies: Vec<(CookieName, Keyring)>,
-    row_expiry: RowExpiry,
-    revocation: S,
-    /// The lookups in flight; closed by `close`.
-    lookups: TaskTracker,
+    lookups: Arc<Lookups<S, R>>,
 }
 
-impl<S: RevocationSource + 'static> Bridge<S> {
-    pub fn new(config: Config, revocation: S) -> Result<Self, Error> {
+impl<S: RevocationSource + 'static, R: Replies> Bridge<S, R> {
+    pub fn new(config: Config, source: S, replies: R, runtime: Handle) -> Result<Self, Error> {
         let with_keys = |SessionCookie { name, issuer }| {
             let keyring = Keyring::new(&config.secrets, &name, issuer)?;
             Ok((name, keyring))
         };
         Ok(Self {
             cookies: config.cookies.into_iter().map(with_keys).collect::<Result<_, _>>()?,
-            row_expiry: config.row_expiry,
-            revocation,
-            lookups: TaskTracker::new(),
+            lookups: Arc::new(Lookups::new(source, config.row_expiry, replies, runtime)),
         })
     }
 
@@ -69,27 +62,14 @@ impl<S: RevocationSource + 'static> Bridge<S> {
         Ok(self.open(cookie_header, now))
     }
 
-    /// The body for a session that was read: the object if it lives, else `{}`. The lookup counts
-    /// as in flight from this call on, not from its first poll.
-    pub fn confirm(self: &Arc<Self>, session: Session) -> impl Future<Output = Result<String, Error>> + Send + use<S> {
-        let bridge = Arc::clone(self);
-        let lookup = async move {
-            match bridge.look_up(&session).await? {
-                (Liveness::Live, _) => Ok(session.body),
-                _ => Ok(UNAUTHENTICATED_BODY.to_owned()),
-            }
-        };
-        self.track(lookup)
+    /// Asks whether a session that was read still lives, and settles `call` with the answer.
+    pub fn confirm(&self, session: Session, call: R::Call) {
+        self.lookups.ask(session, call);
     }
 
-    /// Refuses calls from now on, lets those in flight have their answer, then ends every connection.
-    pub fn close(self: &Arc<Self>) -> impl Future<Output = ()> + Send + use<S> {
-        self.lookups.close();
-        let bridge = Arc::clone(self);
-        async move {
-            bridge.lookups.wait().await;
-            bridge.revocation.close();
-        }
+    /// What asks the database.
+    pub fn lookups(&self) -> &Arc<Lookups<S, R>> {
+        &self.lookups
     }
 
     fn open(&self, cookie_header: &str, now: u64) -> Result<Session, Unauthenticated> {
@@ -111,22 +91,6 @@ impl<S: RevocationSource + 'static> Bridge<S> {
             }
         }
         Err(refusal)
-    }
-
-    async fn look_up(&self, session: &Session) -> Result<(Liveness, Option<SessionRecord>), Error> {
-        let record = self.revocation.find(session.key).await?;
-        Ok((Liveness::of(record.as_ref(), &session.holder, self.row_expiry), record))
-    }
-
-    /// In flight from now on, not from its first poll; a panic in it is an error.
-    fn track<T, Call>(&self, call: Call) -> impl Future<Output = Result<T, Error>> + Send + use<S, T, Call>
-    where
-        Call: Future<Output = Result<T, Error>> + Send,
-    {
-        let caught = AssertUnwindSafe(call)
-            .catch_unwind()
-            .map(|outcome| outcome.unwrap_or_else(|payload| Err(Error::panicked(payload))));
-        self.lookups.track_future(caught)
     }
 }
 
@@ -150,17 +114,16 @@ fn read_token(reading: Result<Cow<str>, SizeError>, keyring: &Keyring, now: u64)
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Mutex;
-    use std::sync::atomic::{AtomicBool, Ordering};
-
     use serde_json::{Value, json};
-    use tokio::sync::Notify;
     use uuid::Uuid;
 
     use super::*;
+    use crate::cipher::ContentEncryption;
     use crate::config::Database;
-    use crate::key::{ContentEncryption, Issuer, Secret};
-    use crate::revocation::{SessionEnd, SessionKey};
+    use crate::key::{Issuer, Secret};
+    use crate::revocation::RowExpiry;
+    use crate::revocation::fake::{Channels, Fake, live_record};
+    use crate::runtime;
     use crate::token::forge;
 
     const NOW: u64 = 1_700_000_000;
@@ -168,52 +131,11 @@ mod tests {
     const PLAIN: &str = "authjs.session-token";
     const SECURE: &str = "__Secure-authjs.session-token";
 
-    /// Answers each lookup with the same, once `gate` is open.
-    #[derive(Debug)]
-    struct Fake {
-        answer: Result<Option<SessionRecord>, Error>,
-        asked: Mutex<Vec<SessionKey>>,
-        gate: Option<Notify>,
-        closed: AtomicBool,
-    }
-
-    impl RevocationSource for Arc<Fake> {
-        async fn find(&self, key: SessionKey) -> Result<Option<SessionRecord>, Error> {
-            self.asked.lock().expect("no panic").push(key);
-            if let Some(gate) = &self.gate {
-                gate.notified().await;
-            }
-            assert!(!self.closed.load(Ordering::SeqCst), "asked after close");
-            self.answer.clone()
-        }
-
-        async fn find_end(&self, _: SessionKey) -> Result<Option<SessionEnd>, Error> {
-            Ok(None)
-        }
-
-        fn close(&self) {
-            self.closed.store(true, Ordering::SeqCst);
-        }
-    }
-
-    fn fake(answer: Result<Option<SessionRecord>, Error>) -> Arc<Fake> {
-        Arc::new(Fake { answer, asked: Mutex::default(), gate: None, closed: AtomicBool::new(false) })
-    }
-
-    fn live() -> Result<Option<SessionRecord>, Error> {
-        Ok(Some(SessionRecord {
-            user_id: Some(Uuid::from_u128(1)),
-            revoked: false,
-            expired: false,
-            user_type: Some("internal".to_owned()),
-        }))
-    }
-
     fn secret() -> Secret {
         Secret::new("secret".to_owned()).expect("a secret")
     }
 
-    fn bridge(names: &[&str], source: &Arc<Fake>) -> Arc<Bridge<Arc<Fake>>> {
+    fn bridge(names: &[&str], source: &Arc<Fake>) -> Bridge<Arc<Fake>, Channels> {
         let config = Config {
             secrets: vec![secret()],
             cookies: names.iter().map(|name| SessionCookie::by_name(name).expect("a name")).collect(),
@@ -221,7 +143,7 @@ mod tests {
             row_expiry: RowExpiry::Checked,
             warnings: Vec::new(),
         };
-        Arc::new(Bridge::new(config, Arc::clone(source)).expect("a bridge"))
+        Bridge::new(config, Arc::clone(source), Channels, runtime::handle().expect("runs").clone()).expect("a bridge")
     }
 
     fn keyring(name: &str) -> Keyring {
@@ -248,7 +170,7 @@ mod tests {
 
     #[test]
     fn which_cookie_is_read() {
-        let source = fake(live());
+        let source = Arc::new(Fake::live());
         let plain = token(PLAIN, 3, NOW + 60);
         let secure = token(SECURE, 4, NOW + 60);
         let expired = token(PLAIN, 5, NOW - 60);
@@ -289,10 +211,10 @@ mod tests {
             let outcome = bridge(names, &source).read(&header, NOW).expect("no error");
             assert_eq!(session_of(&outcome), expected, "{case}");
         }
-        assert!(source.asked.lock().expect("no panic").is_empty(), "reading asks no database");
+        assert!(source.batches().is_empty(), "reading asks no database");
     }
 
-    fn read(bridge: &Bridge<Arc<Fake>>) -> Session {
+    fn read(bridge: &Bridge<Arc<Fake>, Channels>) -> Session {
         let header = format!("{PLAIN}={}", token(PLAIN, 3, NOW + 60));
         let outcome = bridge.read(&header, NOW).expect("no error");
         outcome.expect("a session")
@@ -309,8 +231,7 @@ mod tests {
             let text = std::fs::read_to_string(&path).expect("a file of vectors");
             let file: Value = serde_json::from_str(&text).expect("JSON");
             for vector in file["vectors"].as_array().expect("a list") {
-                let source = fake(live());
-                let bridge = bridge_of(vector, &source);
+                let bridge = bridge_of(vector);
                 let header = vector["header"].as_str().expect("a header");
                 let outcome = match bridge.read(header, vector["now"].as_u64().expect("a time")) {
                     Ok(Ok(session)) => json!({"body": serde_json::from_str::<Value>(&session.body).expect("JSON")}),
@@ -324,7 +245,7 @@ mod tests {
         assert!(read > 20, "only {read} vectors");
     }
 
-    fn bridge_of(vector: &Value, source: &Arc<Fake>) -> Arc<Bridge<Arc<Fake>>> {
+    fn bridge_of(vector: &Value) -> Bridge<Arc<Fake>, Channels> {
         let secrets = vector["secrets"].as_array().expect("a list");
         let secret = |text: &Value| Secret::new(text.as_str().expect("a text").to_owned()).expect("a secret");
         let config = Config {
@@ -334,71 +255,18 @@ mod tests {
             row_expiry: RowExpiry::Checked,
             warnings: Vec::new(),
         };
-        Arc::new(Bridge::new(config, Arc::clone(source)).expect("a bridge"))
+        Bridge::new(config, Arc::new(Fake::live()), Channels, runtime::handle().expect("runs").clone())
+            .expect("a bridge")
     }
 
-    #[tokio::test]
-    async fn debug_shows_nothing_of_a_session_or_a_secret() {
-        let source = fake(live());
+    #[test]
+    fn debug_shows_nothing_of_a_session_or_a_secret() {
+        let source = Arc::new(Fake::live());
         let bridge = bridge(&[PLAIN], &source);
         let session = read(&bridge);
-        let record = source.find(session.key).await;
+        let record = live_record();
         let shown = format!("{session:?} {:?} {:?} {record:?} {bridge:?}", session.key, session.holder);
-        assert!(
-            shown.starts_with("Session(..) SessionKey(..) Holder(..) Ok(Some(SessionRecord(..))) Bridge"),
-            "{shown}"
-        );
+        assert!(shown.starts_with("Session(..) SessionKey(..) Holder(..) SessionRecord(..) Bridge"), "{shown}");
         assert!(!shown.contains("0000-"), "{shown}");
-    }
-
-    #[tokio::test]
-    async fn only_a_live_session_has_a_body() {
-        let refused = Error::Query("broken".to_owned());
-        for (answer, expected) in [
-            (live(), None),
-            (Ok(None), Some(Ok(UNAUTHENTICATED_BODY.to_owned()))),
-            (Err(refused.clone()), Some(Err(refused))),
-        ] {
-            let source = fake(answer);
-            let bridge = bridge(&[PLAIN], &source);
-            let session = read(&bridge);
-            let expected = expected.unwrap_or_else(|| Ok(session.body.clone()));
-            let key = session.key;
-            assert_eq!(bridge.confirm(session).await, expected);
-            assert_eq!(*source.asked.lock().expect("no panic"), [key]);
-        }
-    }
-
-    #[tokio::test]
-    async fn a_panic_becomes_an_error() {
-        let source = fake(live());
-        let bridge = bridge(&[PLAIN], &source);
-        let session = read(&bridge);
-        source.close(); // without the bridge's knowledge: the fake panics
-        let error = bridge.confirm(session).await.expect_err("panicked");
-        assert_eq!(error.code(), "ERR_AUTH_BRIDGE_INTERNAL");
-    }
-
-    #[tokio::test]
-    async fn close_waits_for_calls_in_flight_and_refuses_new_ones() {
-        let source = Arc::new(Fake {
-            answer: live(),
-            asked: Mutex::default(),
-            gate: Some(Notify::new()),
-            closed: AtomicBool::new(false),
-        });
-        let bridge = bridge(&[PLAIN], &source);
-        // Neither is polled before both are made.
-        let in_flight = bridge.confirm(read(&bridge));
-        let closing = bridge.close();
-        assert_eq!(bridge.read("", NOW).err(), Some(Error::Closed));
-        let open_gate = async {
-            assert!(!source.closed.load(Ordering::SeqCst));
-            source.gate.as_ref().expect("a gate").notify_one();
-        };
-        let (answer, (), ()) = futures_util::future::join3(in_flight, closing, open_gate).await;
-        assert!(answer.expect("an answer").contains("session_id"));
-        assert!(source.closed.load(Ordering::SeqCst));
-        bridge.close().await;
     }
 }

@@ -9,7 +9,8 @@ mod tls;
 use deadpool_postgres::{Manager, ManagerConfig, Object, Pool, RecyclingMethod, Runtime};
 use postgres_openssl::MakeTlsConnector;
 use tokio_postgres::Row;
-use tokio_postgres::types::Type;
+use tokio_postgres::types::{ToSql, Type};
+use uuid::Uuid;
 
 use self::fault::Fault;
 use self::target::Target;
@@ -28,6 +29,17 @@ SELECT s.user_id,
 FROM sessions s
 LEFT JOIN users u ON u.tenant = s.tenant AND u.user_id = s.user_id
 WHERE s.tenant = $1 AND s.session_id = $2";
+
+/// The same for many at once. `unnest` pairs the two lists and counts the pairs.
+const FIND_SESSIONS: &str = "\
+SELECT s.user_id,
+       s.revoked_at IS NOT NULL,
+       coalesce(s.expires_at <= now(), false),
+       u.user_type::text,
+       (k.place - 1)::int4
+FROM unnest($1, $2) WITH ORDINALITY AS k (tenant, session_id, place)
+JOIN sessions s ON s.tenant = k.tenant AND s.session_id = k.session_id
+LEFT JOIN users u ON u.tenant = s.tenant AND u.user_id = s.user_id";
 
 /// What the explanation of a session that ended needs beside that.
 const FIND_END: &str = "\
@@ -63,29 +75,34 @@ impl Postgres {
         Ok(Self { pool, tls: target.tls, address })
     }
 
-    async fn find<T>(&self, query: &str, key: SessionKey, decode: Decode<T>) -> Result<Option<T>, Error> {
-        let found = match self.find_once(query, key).await {
+    /// Asks on `connection`, and once again on another one where that was the trouble.
+    async fn ask(&self, connection: Object, query: &Query<'_>) -> Result<Vec<Row>, Error> {
+        let answered = match self.ask_once(connection, query).await {
             Err(fault) if fault.is_stale_connection() => {
                 // Every idle connection may be as stale. The query only reads: once more is safe.
                 self.pool.retain(|_, _| false);
-                self.find_once(query, key).await
+                match self.pool.get().await {
+                    Ok(connection) => self.ask_once(connection, query).await,
+                    Err(cause) => Err(Fault::Pool(cause)),
+                }
             }
             decided => decided,
         };
-        found
-            .and_then(|row| row.map(|row| decode(&row)).transpose().map_err(Fault::Query))
-            .map_err(|fault| fault.into_error(&self.address, STEP_LIMIT))
+        answered.map_err(|fault| self.error(fault))
     }
 
-    async fn find_once(&self, query: &str, key: SessionKey) -> Result<Option<Row>, Fault> {
-        let connection = self.pool.get().await.map_err(Fault::Pool)?;
-        match tokio::time::timeout(STEP_LIMIT, find_row(&connection, query, key)).await {
-            Ok(found) => found.map_err(Fault::Query),
+    async fn ask_once(&self, connection: Object, query: &Query<'_>) -> Result<Vec<Row>, Fault> {
+        match tokio::time::timeout(STEP_LIMIT, query.run(&connection)).await {
+            Ok(rows) => rows.map_err(Fault::Query),
             Err(_elapsed) => {
                 self.give_up(connection);
                 Err(Fault::QueryTimeout)
             }
         }
+    }
+
+    fn error(&self, fault: Fault) -> Error {
+        fault.into_error(&self.address, STEP_LIMIT)
     }
 
     /// The query still runs on this connection: the server is told to end it, and nobody gets the
@@ -106,12 +123,34 @@ impl Postgres {
 redacted!(Postgres);
 
 impl RevocationSource for Postgres {
-    async fn find(&self, key: SessionKey) -> Result<Option<SessionRecord>, Error> {
-        self.find(FIND_SESSION, key, session_record).await
+    type Connection = Object;
+
+    async fn connect(&self) -> Result<Object, Error> {
+        self.pool.get().await.map_err(|cause| self.error(Fault::Pool(cause)))
+    }
+
+    async fn find(&self, connection: Object, keys: &[SessionKey]) -> Result<Vec<Option<SessionRecord>>, Error> {
+        if let [key] = keys {
+            let rows = self.ask(connection, &Query::one(FIND_SESSION, key)).await?;
+            let record = rows.first().map(session_record).transpose();
+            return Ok(vec![record.map_err(|cause| self.error(Fault::Query(cause)))?]);
+        }
+        let tenants: Vec<_> = keys.iter().map(|key| key.tenant).collect();
+        let session_ids: Vec<_> = keys.iter().map(|key| key.session_id).collect();
+        let rows = self.ask(connection, &Query::many(FIND_SESSIONS, &tenants, &session_ids)).await?;
+        let mut records = vec![None; keys.len()];
+        for row in &rows {
+            let (place, record) = placed_record(row).map_err(|cause| self.error(Fault::Query(cause)))?;
+            if let Some(found) = records.get_mut(place) {
+                *found = Some(record);
+            }
+        }
+        Ok(records)
     }
 
     async fn find_end(&self, key: SessionKey) -> Result<Option<SessionEnd>, Error> {
-        self.find(FIND_END, key, session_end).await
+        let rows = self.ask(self.connect().await?, &Query::one(FIND_END, &key)).await?;
+        rows.first().map(session_end).transpose().map_err(|cause| self.error(Fault::Query(cause)))
     }
 
     fn close(&self) {
@@ -119,11 +158,27 @@ impl RevocationSource for Postgres {
     }
 }
 
-type Decode<T> = fn(&Row) -> Result<T, tokio_postgres::Error>;
+/// A statement that is prepared once on each connection, and what it asks for: a tenant and a
+/// session, or lists of them.
+struct Query<'k> {
+    sql: &'static str,
+    types: [Type; 2],
+    parameters: [&'k (dyn ToSql + Sync); 2],
+}
 
-async fn find_row(connection: &Object, query: &str, key: SessionKey) -> Result<Option<Row>, tokio_postgres::Error> {
-    let statement = connection.prepare_typed_cached(query, &[Type::UUID, Type::UUID]).await?;
-    connection.query_opt(&statement, &[&key.tenant, &key.session_id]).await
+impl<'k> Query<'k> {
+    fn one(sql: &'static str, key: &'k SessionKey) -> Self {
+        Self { sql, types: [Type::UUID, Type::UUID], parameters: [&key.tenant, &key.session_id] }
+    }
+
+    fn many(sql: &'static str, tenants: &'k Vec<Uuid>, session_ids: &'k Vec<Uuid>) -> Self {
+        Self { sql, types: [Type::UUID_ARRAY, Type::UUID_ARRAY], parameters: [tenants, session_ids] }
+    }
+
+    async fn run(&self, connection: &Object) -> Result<Vec<Row>, tokio_postgres::Error> {
+        let statement = connection.prepare_typed_cached(self.sql, &self.types).await?;
+        connection.query(&statement, &self.parameters).await
+    }
 }
 
 fn session_record(row: &Row) -> Result<SessionRecord, tokio_postgres::Error> {
@@ -133,6 +188,12 @@ fn session_record(row: &Row) -> Result<SessionRecord, tokio_postgres::Error> {
         expired: row.try_get(2)?,
         user_type: row.try_get(3)?,
     })
+}
+
+/// With the place of its key in the lists, from 0.
+fn placed_record(row: &Row) -> Result<(usize, SessionRecord), tokio_postgres::Error> {
+    let place: i32 = row.try_get(4)?;
+    Ok((usize::try_from(place).unwrap_or(usize::MAX), session_record(row)?))
 }
 
 fn session_end(row: &Row) -> Result<SessionEnd, tokio_postgres::Error> {

@@ -7,7 +7,8 @@ use openssl::pkey::PKey;
 use openssl::sign::Signer;
 use openssl::symm::{Cipher, Crypter, Mode, encrypt_aead};
 
-use crate::key::{ContentEncryption, Key};
+use crate::cipher::ContentEncryption;
+use crate::key::Key;
 
 /// The five parts of a compact JWE. The header is given as text, all else as bytes.
 #[derive(Clone, Debug)]

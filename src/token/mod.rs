@@ -1,7 +1,9 @@
 //! Compact JWE -> plaintext (RFC 7516 section 7.1). The only part that imports josekit.
 //!
 //! josekit splits and decodes the token. What it leaves to chance is decided here: which headers
-//! count, which key, and (in [`content`]) that the tag is checked before anything is decrypted.
+//! count, which key, and (in [`crate::cipher`]) that the tag is checked before anything is decrypted.
+//!
+//! A token whose header stands as Auth.js writes it needs none of that: see [`Familiar`].
 #![forbid(unsafe_code)]
 
 mod content;
@@ -14,11 +16,14 @@ use std::borrow::Cow;
 use std::cell::Cell;
 use std::sync::LazyLock;
 
+use base64::Engine;
+use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use josekit::jwe::alg::direct::DirectJweAlgorithm;
 use josekit::jwe::{JweAlgorithm, JweContentEncryption, JweContext, JweDecrypter, JweHeader, enc, zip};
 use josekit::{JoseError, JoseHeader};
 
-use crate::key::{ContentEncryption, Key, Keyring};
+use crate::cipher::{ContentEncryption, Sealed};
+use crate::key::{Key, Keyring};
 
 /// Why a token was not opened.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -38,6 +43,42 @@ pub enum TokenError {
 
 /// The plaintext of `token`, when one of the keys opens it.
 pub fn open(token: &str, keyring: &Keyring) -> Result<Vec<u8>, TokenError> {
+    match Familiar::parse(token, keyring) {
+        Some(familiar) => familiar.open(),
+        None => open_framed(token, keyring),
+    }
+}
+
+/// A whole token with a header that is known by heart, byte for byte: nothing in it has to be
+/// understood again. It takes a third of the time, and has the outcome that josekit's framing has.
+struct Familiar<'t> {
+    header: &'t str,
+    iv: Vec<u8>,
+    ciphertext: Vec<u8>,
+    tag: Vec<u8>,
+    candidates: &'t [Key],
+}
+
+impl<'t> Familiar<'t> {
+    /// `None` for what is not of this form, good or bad.
+    fn parse(token: &'t str, keyring: &'t Keyring) -> Option<Self> {
+        let (header, rest) = token.split_once('.')?;
+        let candidates = keyring.familiar_candidates(header)?;
+        let mut parts = rest.strip_prefix('.')?.split('.');
+        let mut part = || BASE64_URL_SAFE_NO_PAD.decode(parts.next()?).ok();
+        let (iv, ciphertext, tag) = (part()?, part()?, part()?);
+        parts.next().is_none().then_some(Self { header, iv, ciphertext, tag, candidates })
+    }
+
+    fn open(&self) -> Result<Vec<u8>, TokenError> {
+        let sealed = Sealed { aad: self.header.as_bytes(), iv: &self.iv, ciphertext: &self.ciphertext, tag: &self.tag };
+        let opened = self.candidates.iter().find_map(|key| key.cipher().open(&sealed).ok());
+        opened.ok_or(TokenError::Undecryptable)
+    }
+}
+
+/// Any other token, by josekit.
+fn open_framed(token: &str, keyring: &Keyring) -> Result<Vec<u8>, TokenError> {
     let mut candidate = 0;
     loop {
         match open_with_candidate(token, keyring, candidate) {
@@ -62,8 +103,8 @@ static CONTEXT: LazyLock<JweContext> = LazyLock::new(|| {
         context.remove_content_encryption(unused);
     }
     context.remove_compression(zip::Def.name());
-    context.add_content_encryption(Box::new(content::A256CbcHs512));
-    context.add_content_encryption(Box::new(content::A256Gcm));
+    context.add_content_encryption(Box::new(ContentEncryption::A256CbcHs512));
+    context.add_content_encryption(Box::new(ContentEncryption::A256Gcm));
     context
 });
 

@@ -1,6 +1,9 @@
 //! When a session is live, and where that is asked.
 #![forbid(unsafe_code)]
 
+#[cfg(test)]
+pub(crate) mod fake;
+
 use std::fmt;
 use std::future::Future;
 
@@ -109,11 +112,20 @@ pub enum RowExpiry {
 
 /// Where the records are: PostgreSQL, or a fake in unit tests.
 pub trait RevocationSource: fmt::Debug + Send + Sync {
-    /// What is there now: a revocation that was committed before the call is seen. `None` when
-    /// there is no such session.
-    fn find(&self, key: SessionKey) -> impl Future<Output = Result<Option<SessionRecord>, Error>> + Send;
+    type Connection: Send;
 
-    /// How it ended; `None` when there is no such session.
+    /// A connection that nobody else uses.
+    fn connect(&self) -> impl Future<Output = Result<Self::Connection, Error>> + Send;
+
+    /// What is there now under each key, in their order: a revocation that was committed before the
+    /// call is seen. `None` where there is no such session.
+    fn find(
+        &self,
+        connection: Self::Connection,
+        keys: &[SessionKey],
+    ) -> impl Future<Output = Result<Vec<Option<SessionRecord>>, Error>> + Send;
+
+    /// How a session ended; `None` when there is no such session.
     fn find_end(&self, key: SessionKey) -> impl Future<Output = Result<Option<SessionEnd>, Error>> + Send;
 
     /// Ends every connection.

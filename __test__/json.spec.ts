@@ -1,0 +1,92 @@
+// `getSessionJson` against `JSON.stringify(await getSession(..))`.
+
+import fc from 'fast-check'
+import { afterAll, beforeAll, expect, test } from 'vitest'
+import { AuthBridge, getSessionJson } from '../index.js'
+import { COOKIE_NAME } from './support/cookies.mjs'
+import { useDatabase } from './support/database.js'
+import { compact, deriveKey, seal } from './support/forge.js'
+import { freePort } from './support/postgres.mjs'
+import { claimsOf, createSession, createUser } from './support/tenants.mjs'
+
+const SECRET = 'the secret of the test, 32 bytes'
+const database = useDatabase()
+let bridge: AuthBridge
+let claims: Record<string, unknown>
+beforeAll(async () => {
+  bridge = new AuthBridge({ secret: SECRET, databaseUrl: database.url })
+  const user = await createUser(database.client)
+  claims = { ...claimsOf(user, await createSession(database.client, user)), exp: 4_102_444_800 }
+})
+afterAll(() => bridge.close())
+
+/** Any JSON text as the claims of a token. */
+function cookie(json: string) {
+  const key = deriveKey(SECRET, 'A256CBC-HS512')
+  return `${COOKIE_NAME}=${compact(seal(key, 'A256CBC-HS512', Buffer.from(json)))}`
+}
+
+async function same(header: string | null | undefined) {
+  const [text, body] = await Promise.all([bridge.getSessionJson(header), bridge.getSession(header)])
+  expect(text).toBe(JSON.stringify(body))
+  return text
+}
+
+test.each<[string, string | null | undefined]>([
+  ['no header', undefined],
+  ['null', null],
+  ['no cookie', 'theme=dark'],
+  ['garbage', `${COOKIE_NAME}=x`],
+])('%s: {}', async (_, header) => {
+  expect(await same(header)).toBe('{}')
+})
+
+test.each([
+  ['plain', 'Ada'],
+  ['not ASCII', 'Ada é € 😀'],
+  ['a slash and letters, escaped', '\\u0041d\\u0061\\/'],
+  ['short escapes', '\\"\\\\\\b\\f\\n\\r\\t'],
+  ['the same as numbers', '\\u0022\\u005c\\u0008\\u000C\\u000a\\u000D\\u0009'],
+  ['other control characters', '\\u0000\\u001F\\u007f'],
+  ['a pair, escaped', '\\uD83D\\uDE00'],
+  ['lone surrogates', '\\uD83D \\uDE00\\uD83D'],
+  ['line separators', '\u2028\\u2029'],
+])('%s', async (_, name) => {
+  const json = JSON.stringify({ ...claims, addons: ['NAME'], name: 'NAME' }).replaceAll('NAME', () => name)
+  expect(JSON.parse(await same(cookie(json))).user).toMatchObject({
+    name: JSON.parse(`"${name}"`),
+    addons: expect.any(Array),
+  })
+})
+
+test('any claims, in any spelling', async () => {
+  const utf16 = fc.string({ unit: fc.integer({ min: 0, max: 0xffff }).map((unit) => String.fromCharCode(unit)) })
+  const value = fc.oneof(utf16, fc.array(utf16, { maxLength: 3 }), fc.jsonValue())
+  const names = ['name', 'email', 'image', 'addons', 'login_method', 'trial_end', 'plan', 'subscription_status']
+  const some = fc.record(Object.fromEntries(names.map((name) => [name, value])), { requiredKeys: [] })
+  const escaping = (json: string) =>
+    json.replace(/[^\x20-\x7e]|[a-z](?=[^"]*"[,}\]])/gu, (text) =>
+      [...text].flatMap((_, index) => `\\u${text.charCodeAt(index).toString(16).padStart(4, '0')}`).join(''),
+    )
+  await fc.assert(
+    fc.asyncProperty(some, fc.boolean(), async (more, escaped) => {
+      const json = JSON.stringify({ ...more, ...claims, plan: more.plan })
+      await same(cookie(escaped ? escaping(json) : json))
+    }),
+    { numRuns: 500 },
+  )
+})
+
+test('rejects where getSession does, with the same code', async () => {
+  const down = new AuthBridge({ secret: SECRET, databaseUrl: `postgres://u@127.0.0.1:${await freePort()}/d` })
+  const header = cookie(JSON.stringify(claims))
+  await expect(down.getSessionJson(header)).rejects.toMatchObject({ code: 'ERR_AUTH_BRIDGE_DATABASE' })
+  await down.close()
+  await expect(down.getSessionJson(header)).rejects.toMatchObject({ code: 'ERR_AUTH_BRIDGE_CLOSED' })
+  await expect(bridge.getSessionJson(7 as never)).rejects.toMatchObject({ code: 'ERR_AUTH_BRIDGE_CONFIG' })
+})
+
+test('the module has it, too', async () => {
+  expect(await getSessionJson('theme=dark')).toBe('{}')
+  await expect(getSessionJson(cookie('{}'))).rejects.toMatchObject({ code: 'ERR_AUTH_BRIDGE_CONFIG' })
+})

@@ -1,0 +1,174 @@
+//! What the pure path costs: cookie, token, claims, body.
+//!
+//!   cargo bench                        medians in ns, and the floor that the token stands on
+//!   cargo bench -- --count=1000        reads so often and no more, for callgrind
+
+use std::cell::RefCell;
+use std::hint::black_box;
+use std::time::Instant;
+
+use authjs_bridge::cipher::ContentEncryption;
+use authjs_bridge::claims::Claims;
+use authjs_bridge::cookie::CookieName;
+use authjs_bridge::key::{Issuer, Keyring, Secret};
+use authjs_bridge::session::Session;
+use authjs_bridge::token;
+use base64::Engine;
+use base64::prelude::BASE64_URL_SAFE_NO_PAD as BASE64URL;
+use openssl::cipher::Cipher;
+use openssl::cipher_ctx::CipherCtx;
+use openssl::sha::Sha512;
+use openssl::symm;
+
+const NAME: &str = "authjs.session-token";
+const NOW: u64 = 1_700_000_000;
+const ROUNDS: usize = 25;
+const CALLS: u32 = 2000;
+
+fn main() {
+    let name = CookieName::new(NAME).expect("a name");
+    let secret = Secret::new("the secret of the benchmark, so so long".to_owned()).expect("a secret");
+    let keyring = Keyring::new(&[secret], &name, Issuer::AuthJs).expect("derives");
+    let sealed = Sealed::new(&keyring, claims().as_bytes());
+    let header = format!("theme=dark; {NAME}={}; csrf=1", sealed.token);
+
+    let read = || {
+        let cookie = black_box(&name).find(black_box(&header)).expect("a cookie");
+        let token = cookie.readings().next().expect("a reading").expect("a token");
+        let plaintext = token::open(&token, &keyring).expect("opens");
+        Session::from_claims(&Claims::parse(&plaintext, NOW).expect("count")).expect("a session")
+    };
+    assert!(read().body.contains("ada@example.com"));
+
+    if let Some(count) = std::env::args().find_map(|argument| argument.strip_prefix("--count=")?.parse().ok()) {
+        return read_often(count, read);
+    }
+    let plaintext = token::open(&sealed.token, &keyring).expect("opens");
+    println!(
+        "token of {} bytes, claims of {} bytes, body of {}",
+        sealed.token.len(),
+        plaintext.len(),
+        read().body.len()
+    );
+    let steps: [(&str, &mut dyn FnMut()); 8] = [
+        ("HMAC-SHA512", &mut || _ = black_box(sealed.mac())),
+        ("AES-256-CBC", &mut || _ = black_box(sealed.decrypt())),
+        ("base64url", &mut || _ = black_box(BASE64URL.decode(black_box(sealed.ciphertext_text())))),
+        ("token::open", &mut || _ = black_box(token::open(black_box(&sealed.token), &keyring))),
+        ("cookie", &mut || _ = black_box(name.find(black_box(&header)))),
+        ("claims", &mut || _ = black_box(Claims::parse(black_box(&plaintext), NOW))),
+        ("claims and body", &mut || {
+            _ = black_box(Session::from_claims(&Claims::parse(&plaintext, NOW).expect("count")))
+        }),
+        ("all: cookie to body", &mut || _ = black_box(read())),
+    ];
+    let medians = interleaved(steps);
+    let floor = medians[0].1 + medians[1].1;
+    for (step, median) in &medians {
+        println!("{step:>20} {median:>8.0} ns");
+    }
+    println!("token::open takes {:.2} times HMAC and AES", medians[3].1 / floor);
+}
+
+#[inline(never)]
+fn read_often(count: u32, read: impl Fn() -> Session) {
+    for _ in 0..count {
+        black_box(read());
+    }
+}
+
+/// The median time of each step in ns, over rounds in which each has its turn.
+fn interleaved<const N: usize>(mut steps: [(&'static str, &mut dyn FnMut()); N]) -> Vec<(&'static str, f64)> {
+    let mut times = vec![Vec::new(); N];
+    for _ in 0..ROUNDS {
+        for ((_, step), times) in steps.iter_mut().zip(&mut times) {
+            let start = Instant::now();
+            for _ in 0..CALLS {
+                step();
+            }
+            times.push(start.elapsed().as_secs_f64() * 1e9 / f64::from(CALLS));
+        }
+    }
+    let median = |mut times: Vec<f64>| {
+        times.sort_by(f64::total_cmp);
+        times[ROUNDS / 2]
+    };
+    steps.iter().map(|(name, _)| *name).zip(times.into_iter().map(median)).collect()
+}
+
+/// The claims of an app of the documented kind: about as many bytes as there.
+fn claims() -> String {
+    let id = |last: u32| format!("00000000-0000-4000-8000-{last:012}");
+    format!(
+        r#"{{"sub":"{0}","id":"{0}","email":"ada@example.com","name":"Ada","tenant":"{1}","user_type":"internal","#,
+        id(1),
+        id(2)
+    ) + &format!(
+        r#""session_id":"{}","login_method":"credentials","tenantSlug":"acme","plan":"enterprise","addons":["backup"],"#,
+        id(3)
+    ) + &format!(r#""proToken":"{}","iat":1700000000,"exp":1800000000,"jti":"{}"}}"#, "p".repeat(280), id(4))
+}
+
+/// A token as Auth.js writes it, and what its floor is made of: the two primitives, set up.
+struct Sealed {
+    token: String,
+    aad: String,
+    iv: [u8; 16],
+    ciphertext: Vec<u8>,
+    /// SHA-512 with a block of the padded key in it.
+    keyed: [Sha512; 2],
+    aes: RefCell<CipherCtx>,
+}
+
+impl Sealed {
+    fn new(keyring: &Keyring, plaintext: &[u8]) -> Self {
+        let key = keyring.candidates(ContentEncryption::A256CbcHs512, None).next().expect("a key");
+        let (mac_key, encryption_key) = key.as_bytes().split_at(32);
+        let header = format!(r#"{{"alg":"dir","enc":"A256CBC-HS512","kid":"{}"}}"#, key.kid());
+        let iv = [7; 16];
+        let ciphertext = symm::encrypt(symm::Cipher::aes_256_cbc(), encryption_key, Some(&iv), plaintext);
+        let keyed = [0x36, 0x5c].map(|pad| {
+            let mut block = [pad; 128];
+            block.iter_mut().zip(mac_key).for_each(|(byte, key)| *byte ^= key);
+            let mut hash = Sha512::new();
+            hash.update(&block);
+            hash
+        });
+        let mut aes = CipherCtx::new().expect("a context");
+        aes.decrypt_init(Some(Cipher::aes_256_cbc()), Some(encryption_key), None).expect("sets up");
+        let mut sealed = Self {
+            token: String::new(),
+            aad: BASE64URL.encode(header),
+            iv,
+            ciphertext: ciphertext.expect("encrypts"),
+            keyed,
+            aes: RefCell::new(aes),
+        };
+        let parts = [&sealed.iv[..], &sealed.ciphertext, &sealed.mac()[..32]].map(|part| BASE64URL.encode(part));
+        sealed.token = format!("{}..{}", sealed.aad, parts.join("."));
+        sealed
+    }
+
+    fn ciphertext_text(&self) -> &str {
+        self.token.split('.').nth(3).expect("five parts")
+    }
+
+    fn mac(&self) -> [u8; 64] {
+        let [mut inner, mut outer] = self.keyed.clone();
+        let bits = (self.aad.len() as u64 * 8).to_be_bytes();
+        for part in [self.aad.as_bytes(), &self.iv, &self.ciphertext, &bits] {
+            inner.update(part);
+        }
+        outer.update(&inner.finish());
+        outer.finish()
+    }
+
+    fn decrypt(&self) -> Vec<u8> {
+        let mut aes = self.aes.borrow_mut();
+        aes.decrypt_init(None, None, Some(&self.iv)).expect("sets up");
+        let mut plaintext = Vec::with_capacity(self.ciphertext.len() + self.iv.len());
+        aes.cipher_update_vec(&self.ciphertext, &mut plaintext).expect("decrypts");
+        aes.cipher_final_vec(&mut plaintext).expect("decrypts");
+        plaintext
+    }
+}

@@ -1,0 +1,100 @@
+//! A revocation source and a receiver of answers for unit tests.
+
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use tokio::sync::{Semaphore, oneshot};
+use uuid::Uuid;
+
+use super::{RevocationSource, SessionEnd, SessionKey, SessionRecord};
+use crate::error::Error;
+use crate::lookups::{Answer, Replies};
+
+/// Answers every key with the same, when `gate` lets it.
+#[derive(Debug)]
+pub(crate) struct Fake {
+    pub(crate) answer: Mutex<Result<Option<SessionRecord>, Error>>,
+    /// The keys of each query, in the order of the queries.
+    pub(crate) asked: Mutex<Vec<Vec<SessionKey>>>,
+    /// A permit for each query that may be answered.
+    pub(crate) gate: Semaphore,
+    pub(crate) panics: AtomicBool,
+    pub(crate) closed: AtomicBool,
+}
+
+impl Fake {
+    /// With the gate open.
+    pub(crate) fn new(answer: Result<Option<SessionRecord>, Error>) -> Self {
+        Self {
+            answer: Mutex::new(answer),
+            asked: Mutex::default(),
+            gate: Semaphore::new(Semaphore::MAX_PERMITS),
+            panics: AtomicBool::new(false),
+            closed: AtomicBool::new(false),
+        }
+    }
+
+    pub(crate) fn live() -> Self {
+        Self::new(Ok(Some(live_record())))
+    }
+
+    pub(crate) fn gated(mut self) -> Self {
+        self.gate = Semaphore::new(0);
+        self
+    }
+
+    /// How many keys each query had.
+    pub(crate) fn batches(&self) -> Vec<usize> {
+        self.asked.lock().expect("no panic").iter().map(Vec::len).collect()
+    }
+}
+
+/// Of a session of user 1.
+pub(crate) fn live_record() -> SessionRecord {
+    SessionRecord {
+        user_id: Some(Uuid::from_u128(1)),
+        revoked: false,
+        expired: false,
+        user_type: Some("internal".to_owned()),
+    }
+}
+
+impl RevocationSource for std::sync::Arc<Fake> {
+    type Connection = ();
+
+    async fn connect(&self) -> Result<(), Error> {
+        assert!(!self.closed.load(Ordering::SeqCst), "asked after close");
+        Ok(())
+    }
+
+    async fn find(&self, (): (), keys: &[SessionKey]) -> Result<Vec<Option<SessionRecord>>, Error> {
+        self.asked.lock().expect("no panic").push(keys.to_vec());
+        assert!(!self.panics.load(Ordering::SeqCst), "as the test wants it");
+        self.gate.acquire().await.expect("never closed").forget();
+        let answer = self.answer.lock().expect("no panic").clone();
+        answer.map(|record| vec![record; keys.len()])
+    }
+
+    async fn find_end(&self, _: SessionKey) -> Result<Option<SessionEnd>, Error> {
+        Ok(None)
+    }
+
+    fn close(&self) {
+        self.closed.store(true, Ordering::SeqCst);
+    }
+}
+
+/// Each call has a channel of its own.
+#[derive(Debug)]
+pub(crate) struct Channels;
+
+impl Replies for Channels {
+    type Call = oneshot::Sender<Answer>;
+
+    fn settle(&self, answers: Vec<(Self::Call, Answer)>) {
+        for (call, answer) in answers {
+            // Whoever no longer listens is not in the test.
+            let _ = call.send(answer);
+        }
+    }
+}
