@@ -1,0 +1,57 @@
+// The command line.
+
+import { parseArgs } from 'node:util'
+import { LETTERS } from './contestants/index.mjs'
+
+const IN_FLIGHT = '1,16,64,256'
+const RESULTS = new URL('results/', import.meta.url)
+
+export function readOptions() {
+  const { values } = parseArgs({
+    options: {
+      seconds: { type: 'string' },
+      rounds: { type: 'string' },
+      'in-flight': { type: 'string', default: IN_FLIGHT },
+      only: { type: 'string' },
+      short: { type: 'boolean', default: false },
+      network: { type: 'boolean', default: false },
+      latency: { type: 'string', multiple: true, default: [] },
+      slow: { type: 'boolean', default: false },
+      json: { type: 'string' },
+      chart: { type: 'string' },
+    },
+  })
+  const { short } = values
+  const network = values.network || values.latency.length > 0 || values.slow
+  // What is measured of a stall of 200 ms in half a second is chance.
+  const seconds = number('seconds', values.seconds ?? (short ? '0.05' : network ? '1' : '0.5'))
+  // A file holds a whole run, unless its name is given.
+  const everyone = !values.only && values['in-flight'] === IN_FLIGHT
+  const whole = everyone && values.latency.length === 0 && !values.slow
+  const file = (/** @type {string | undefined} */ given, /** @type {string} */ usual) => {
+    if (short) return null
+    return given ?? (whole ? new URL(usual, RESULTS) : null)
+  }
+  return {
+    short,
+    network,
+    seconds,
+    rounds: number('rounds', values.rounds ?? (short ? '1' : '5')),
+    inFlight: values['in-flight'].split(',').map((calls) => number('in-flight', calls)),
+    letters: values.only?.split(',') ?? LETTERS,
+    networkLetters: values.only?.split(',') ?? ['b', 'd', 'e', 'f', 'g'],
+    latencies: values.latency.map((latency) => number('latency', latency)),
+    slow: values.slow,
+    json: file(values.json, network ? 'network.json' : 'session-check.json'),
+    chart: file(values.chart, 'session-check.svg'),
+  }
+}
+
+/** @typedef {ReturnType<typeof readOptions>} Options */
+
+/** @param {string} name @param {string} text */
+function number(name, text) {
+  const value = Number(text)
+  if (!(value > 0)) throw new Error(`--${name} takes numbers above 0, not "${text}"`)
+  return value
+}

@@ -1,0 +1,32 @@
+// The question that every contestant asks the database, and what its answer means.
+
+import { SESSION_ID, TENANT_ID } from './seed.mjs'
+
+const COLUMNS = `s.user_id, s.revoked_at IS NOT NULL AS revoked, coalesce(s.expires_at <= now(), false) AS expired,
+  u.user_type`
+
+/** @param {string} tenant @param {string} session_id both as SQL */
+const findSession = (tenant, session_id) => `SELECT ${COLUMNS}
+  FROM sessions s LEFT JOIN users u ON u.tenant = s.tenant AND u.user_id = s.user_id
+  WHERE s.tenant = ${tenant} AND s.session_id = ${session_id}`
+
+/** Parameters: tenant, session_id. */
+export const FIND_SESSION = findSession('$1', '$2')
+
+/** For pgbench. @param {string} tenant @param {string} session both as SQL for a number */
+export const findSeeded = (tenant, session) => findSession(TENANT_ID(tenant), SESSION_ID(session))
+
+/** Parameters: tenants, session_ids. A row for each that is there; `index` counts from 1. */
+export const FIND_SESSIONS = `SELECT ${COLUMNS}, wanted.index
+  FROM unnest($1::uuid[], $2::uuid[]) WITH ORDINALITY wanted(tenant, session_id, index)
+  JOIN sessions s ON s.tenant = wanted.tenant AND s.session_id = wanted.session_id
+  LEFT JOIN users u ON u.tenant = s.tenant AND u.user_id = s.user_id`
+
+/** The columns of a row, in order. @typedef {[user_id: string, revoked: boolean, expired: boolean, user_type: string | null, index?: string]} SessionRow */
+
+/** @param {SessionRow | undefined} row @param {import('./body.mjs').AuthSession} session */
+export function isLive(row, { user }) {
+  if (row === undefined) return false
+  const [user_id, revoked, expired, user_type] = row
+  return !revoked && !expired && user_id === user.id.toLowerCase() && user_type === user.user_type
+}
