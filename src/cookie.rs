@@ -4,6 +4,7 @@
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 
+use memchr::{memchr, memchr_iter};
 use percent_encoding::percent_decode_str;
 
 use crate::redacted::redacted;
@@ -116,7 +117,14 @@ pub enum SizeError {
 /// Splits as the parser of Auth.js does (`@auth/core` `lib/vendored/cookie.js`): a part without
 /// `=` is no cookie, and only spaces and tabs are trimmed.
 pub fn pairs(header: &str) -> impl Iterator<Item = (&str, &str)> {
-    header.split(';').filter_map(|part| part.split_once('=')).map(|(name, value)| (trim(name), trim(value)))
+    let ends = memchr_iter(b';', header.as_bytes()).chain([header.len()]);
+    let mut start = 0;
+    let parts = ends.map(move |end| {
+        let part = &header[start..end];
+        start = end + 1;
+        part
+    });
+    parts.filter_map(|part| part.split_once('=')).map(|(name, value)| (trim(name), trim(value)))
 }
 
 fn trim(text: &str) -> &str {
@@ -132,7 +140,7 @@ pub fn chunk_index(digits: &str) -> Option<u16> {
 /// Raw where decoding fails. A `%` that stays can't be part of a token, so how much of a
 /// malformed value is decoded makes no difference.
 fn percent_decode(value: &str) -> Cow<'_, str> {
-    if !value.contains('%') {
+    if memchr(b'%', value.as_bytes()).is_none() {
         return Cow::Borrowed(value);
     }
     percent_decode_str(value).decode_utf8().unwrap_or(Cow::Borrowed(value))

@@ -4,24 +4,22 @@
 
 use std::sync::LazyLock;
 
-use tokio::runtime::{Builder, Handle, Runtime};
+use tokio::runtime::{Builder, Handle};
 
 use crate::error::Error;
 
 /// Starts with the first bridge, serves all of them in all worker threads, and ends with the
 /// process.
-static RUNTIME: LazyLock<Result<Runtime, String>> = LazyLock::new(|| {
-    Builder::new_multi_thread()
-        .worker_threads(1)
-        .thread_name("authjs-bridge")
-        .enable_all()
-        .build()
-        .map_err(|cause| cause.to_string())
-});
+static RUNTIME: LazyLock<Result<Handle, String>> = LazyLock::new(|| start().map_err(|cause| cause.to_string()));
+
+fn start() -> std::io::Result<Handle> {
+    let runtime = Builder::new_current_thread().enable_all().build()?;
+    let handle = runtime.handle().clone();
+    let run = move || runtime.block_on(std::future::pending::<()>());
+    std::thread::Builder::new().name("authjs-bridge".to_owned()).spawn(run)?;
+    Ok(handle)
+}
 
 pub fn handle() -> Result<&'static Handle, Error> {
-    match &*RUNTIME {
-        Ok(runtime) => Ok(runtime.handle()),
-        Err(cause) => Err(Error::Internal(format!("no thread could be started: {cause}"))),
-    }
+    RUNTIME.as_ref().map_err(|cause| Error::Internal(format!("no thread could be started: {cause}")))
 }

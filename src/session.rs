@@ -70,9 +70,16 @@ impl Session {
             key: SessionKey { tenant, session_id },
             holder: Holder { user_id, user_type },
             token_expires_at: claims.exp,
-            body: serde_json::to_string(&object).expect("strings and booleans always serialise"),
+            body: to_json(&object),
         })
     }
+}
+
+fn to_json(object: &SessionObject) -> String {
+    // Enough for most, so that it hardly ever moves.
+    let mut json = Vec::with_capacity(1024);
+    serde_json::to_writer(&mut json, object).expect("strings and booleans always serialise");
+    String::from_utf8(json).expect("JSON is UTF-8")
 }
 
 /// Names and order are those of the JSON object. A string is passed on as JSON, without being decoded.

@@ -138,7 +138,7 @@ fn body<'env, 'bridge>(
     bridge: impl FnOnce(&str) -> Result<Option<&'bridge SharedBridge>, Error>,
 ) -> napi::Result<Unknown<'env>> {
     let read = settle::guarded(|| {
-        let header = options::cookie_header(cookie_header)?;
+        let header = options::cookie_header(env, cookie_header)?;
         let Some(bridge) = bridge(&header)? else {
             return Ok(None);
         };
@@ -161,7 +161,7 @@ fn explanation<'env, 'bridge>(
     bridge: impl FnOnce() -> Result<&'bridge SharedBridge, Error>,
 ) -> napi::Result<Unknown<'env>> {
     let explained = settle::guarded(|| {
-        let header = options::cookie_header(cookie_header)?;
+        let header = options::cookie_header(env, cookie_header)?;
         let bridge = bridge()?;
         Ok((bridge.lookups(), bridge.explain(&header, unix_time())?))
     });

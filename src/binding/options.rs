@@ -1,8 +1,9 @@
 //! JavaScript values -> [`Options`] and the cookie header, with errors that name what is wrong.
 
-use napi::ValueType;
 use napi::bindgen_prelude::{FromNapiValue, JsObjectValue, JsValue, Object, Unknown};
+use napi::{Env, ValueType};
 
+use super::settle;
 use crate::config::{CookieOption, Options};
 use crate::error::Error;
 
@@ -36,10 +37,13 @@ pub fn parse(value: Unknown) -> Result<Options, Error> {
 }
 
 /// The argument of `getSession`; the empty header stands for none.
-pub fn cookie_header(value: Unknown) -> Result<String, Error> {
+pub fn cookie_header(env: &Env, value: Unknown) -> Result<String, Error> {
+    if let Some(header) = settle::text(env, &value) {
+        return Ok(header);
+    }
     match type_of(&value) {
         ValueType::Undefined | ValueType::Null => Ok(String::new()),
-        ValueType::String => convert("cookieHeader", value),
+        ValueType::String => Err(unreadable("cookieHeader")),
         other => Err(wrong_type("cookieHeader", "the value of the Cookie header: a string, null or undefined", other)),
     }
 }

@@ -262,8 +262,44 @@ fn json_parse(env: &Env) -> napi::Result<sys::napi_ref> {
 
 fn string(env: &Env, text: &str) -> Option<sys::napi_value> {
     let bytes = text.as_ptr().cast();
+    // ASCII is Latin-1, too, which the engine takes over without looking at it.
+    let create = if text.is_ascii() { sys::napi_create_string_latin1 } else { sys::napi_create_string_utf8 };
     // SAFETY: on the JavaScript thread; the text is copied.
-    written(|value| unsafe { sys::napi_create_string_utf8(env.raw(), bytes, text.len() as isize, value) })
+    written(|value| unsafe { create(env.raw(), bytes, text.len() as isize, value) })
+}
+
+/// The text of a string; `None` for another value.
+pub fn text(env: &Env, value: &Unknown) -> Option<String> {
+    const MOST: usize = 4096;
+    const LONGEST_CHARACTER: usize = 4;
+    // Most headers fit, which spares the engine to measure the string first.
+    let mut bytes = read_bytes(env, value, MOST)?;
+    if bytes.len() + LONGEST_CHARACTER >= MOST {
+        bytes = read_bytes(env, value, utf8_length(env, value)? + 1)?;
+    }
+    String::from_utf8(bytes).ok()
+}
+
+fn utf8_length(env: &Env, value: &Unknown) -> Option<usize> {
+    let mut length = 0;
+    // SAFETY: on the JavaScript thread; without a buffer Node only tells the length.
+    let status = unsafe { sys::napi_get_value_string_utf8(env.raw(), value.raw(), null_mut(), 0, &mut length) };
+    (status == sys::Status::napi_ok).then_some(length)
+}
+
+/// The first bytes of a string in UTF-8, fewer than `capacity`, since Node puts a NUL after them.
+fn read_bytes(env: &Env, value: &Unknown, capacity: usize) -> Option<Vec<u8>> {
+    let mut bytes: Vec<u8> = Vec::with_capacity(capacity);
+    let mut length = 0;
+    // SAFETY: on the JavaScript thread; Node writes `length` bytes and a NUL, no more than the capacity.
+    unsafe {
+        let start = bytes.as_mut_ptr().cast();
+        let status = sys::napi_get_value_string_utf8(env.raw(), value.raw(), start, capacity, &mut length);
+        (status == sys::Status::napi_ok).then(|| {
+            bytes.set_len(length);
+            bytes
+        })
+    }
 }
 
 fn empty_object(env: &Env) -> Option<sys::napi_value> {
