@@ -114,33 +114,41 @@ describe('by what the database holds', () => {
   })
 })
 
-test('under load, no call that starts after a revocation has committed returns the session', async () => {
-  const cookies: string[] = []
-  const sessions: (typeof session)[] = []
-  for (let index = 0; index < 100; index++) {
+test('under load, no call that starts after a revocation has committed returns the session', {
+  timeout: 60_000,
+}, async () => {
+  const CALLS = 100_000
+  const sessions: { id: string; cookie: string; revoked: boolean }[] = []
+  for (let index = 0; index < 500; index++) {
     const live = await createSession(database.client, user)
-    sessions.push(live)
-    cookies.push(await mint(claimsOf(user, live)))
+    sessions.push({ id: live.session_id, cookie: await mint(claimsOf(user, live)), revoked: false })
   }
-  let revoked = 0
-  let calls = 0
-  let stale = 0
-  const readers = Array.from({ length: 32 }, async () => {
-    while (revoked < sessions.length) {
-      const index = calls++ % cookies.length
-      const wasRevoked = index < revoked
-      const found = await bridge.getSession(cookies[index])
-      if (wasRevoked && found.session_id) stale++
+  const random = <T>(list: T[]) => list[Math.floor(Math.random() * list.length)] as T
+  const count = { calls: 0, live: 0, revoked: 0, stale: 0 }
+  const reader = async () => {
+    while (count.calls < CALLS) {
+      count.calls++
+      const asked = random(sessions)
+      const wasRevoked = asked.revoked
+      const { session_id } = await bridge.getSession(asked.cookie)
+      if (session_id) expect(session_id).toBe(asked.id)
+      if (!wasRevoked) count.live += session_id ? 1 : 0
+      else if (session_id) count.stale++
+      else count.revoked++
     }
-  })
-  for (const { session_id } of sessions) {
-    await database.client.query('UPDATE sessions SET revoked_at = now() WHERE session_id = $1', [session_id])
-    revoked++
-    expect(await bridge.getSession(cookies[revoked - 1])).toEqual(UNAUTHENTICATED)
   }
-  await Promise.all(readers)
-  expect(stale).toBe(0)
-  expect(calls).toBeGreaterThan(cookies.length)
+  const writer = async () => {
+    for (let left = sessions.length; left > 0 && count.calls < CALLS; left--) {
+      const chosen = random(sessions.filter(({ revoked }) => !revoked))
+      await database.client.query('UPDATE sessions SET revoked_at = now() WHERE session_id = $1', [chosen.id])
+      chosen.revoked = true
+      expect(await bridge.getSession(chosen.cookie)).toEqual(UNAUTHENTICATED)
+    }
+  }
+  await Promise.all([writer(), ...Array.from({ length: 64 }, reader)])
+  expect(count).toMatchObject({ calls: CALLS, stale: 0 })
+  expect(count.live).toBeGreaterThan(1000)
+  expect(count.revoked).toBeGreaterThan(1000)
 })
 
 describe('by what the token claims', () => {
