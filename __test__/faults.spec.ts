@@ -113,6 +113,27 @@ describe('the database cannot be asked: rejects, never {}', () => {
   })
 })
 
+test('no more connections to be had: the one that is there serves all', async () => {
+  await asSuperuser((client) =>
+    client.query(
+      `CREATE ROLE lonely LOGIN PASSWORD 'lonely' CONNECTION LIMIT 1; GRANT SELECT ON sessions, users TO lonely`,
+    ),
+  )
+  const bridge = connect(server.url({ user: 'lonely', password: 'lonely' }))
+  await bridge.getSession(cookie)
+  await asSuperuser(async (client) => {
+    await client.query('BEGIN; LOCK TABLE sessions IN ACCESS EXCLUSIVE MODE')
+    const calls: Promise<{ session_id?: string }>[] = []
+    for (let round = 0; round < 20; round++) {
+      for (let call = 0; call < 50; call++) calls.push(bridge.getSession(cookie))
+      await new Promise((resolve) => setTimeout(resolve, 5))
+    }
+    await client.query('ROLLBACK')
+    const bodies = await Promise.all(calls)
+    expect(bodies.map((body) => body.session_id)).toEqual(Array(1000).fill(sessionId))
+  })
+})
+
 describe('the database is back: so are we', () => {
   test('after its end and start', async () => {
     const bridge = connect(server.url())

@@ -18,9 +18,10 @@ use std::time::Duration;
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 use tokio::runtime::Handle;
+use tokio::time::Instant;
 use tokio_util::task::TaskTracker;
 
-use crate::config::MAX_CONNECTIONS;
+use crate::config::{MAX_CONNECTIONS, STEP_LIMIT};
 use crate::error::Error;
 
 use crate::revocation::{Liveness, RevocationSource, RowExpiry, SessionKey, SessionRecord};
@@ -28,9 +29,11 @@ use crate::session::Session;
 
 /// More keys are not asked in one query.
 const MAX_BATCH: usize = 512;
-/// A query that takes longer is not waited for any more: what gathers meanwhile gets a connection
-/// of its own. docs/performance.md has the measurements.
+/// What takes longer is not waited for any more: what gathers meanwhile gets a connection of its own.
+/// docs/performance.md has the measurements.
 const LATE: Duration = Duration::from_millis(1);
+/// How long no more connections are tried after one was refused, while there are others.
+const PAUSE: Duration = Duration::from_secs(1);
 
 /// The body of a live session; `None` for one that doesn't live.
 pub type Answer = Result<Option<String>, Error>;
@@ -61,22 +64,49 @@ impl<S, R: Replies> fmt::Debug for Lookups<S, R> {
 }
 
 struct Queue<Call> {
-    waiting: Vec<(Session, Call)>,
-    /// Tasks that take batches out of `waiting`, each with a connection.
+    waiting: Vec<Waiting<Call>>,
+    /// Tasks that take batches out of `waiting`.
     workers: usize,
     /// Those of them that are not late: with one of these, `waiting` is soon emptied.
     prompt: usize,
+    /// Those that are late with connecting.
+    slow_connects: usize,
+    /// Those that have a connection.
+    connected: usize,
+    paused_until: Option<Instant>,
+}
+
+struct Waiting<Call> {
+    session: Session,
+    call: Call,
+    since: Instant,
+}
+
+impl<Call> Queue<Call> {
+    const fn new() -> Self {
+        Self { waiting: Vec::new(), workers: 0, prompt: 0, slow_connects: 0, connected: 0, paused_until: None }
+    }
+
+    /// Whether another worker should come in. `has_idle` tells whether it would find a connection:
+    /// new ones are made one at a time.
+    fn needs_worker(&self, has_idle: impl FnOnce() -> bool) -> bool {
+        let is_paused = || self.paused_until.is_some_and(|end| self.connected > 0 && Instant::now() < end);
+        !self.waiting.is_empty()
+            && self.prompt == 0
+            && self.workers < MAX_CONNECTIONS
+            && (has_idle() || (self.slow_connects == 0 && !is_paused()))
+    }
 }
 
 impl<S: RevocationSource + 'static, R: Replies> Lookups<S, R> {
     pub fn new(source: S, row_expiry: RowExpiry, replies: R, runtime: Handle) -> Self {
-        let queue = Queue { waiting: Vec::new(), workers: 0, prompt: 0 };
-        Self { source, row_expiry, replies, runtime, queue: Mutex::new(queue), tracker: TaskTracker::new() }
+        Self { source, row_expiry, replies, runtime, queue: Mutex::new(Queue::new()), tracker: TaskTracker::new() }
     }
 
     /// Settles `call` when the database has answered.
     pub fn ask(self: &Arc<Self>, session: Session, call: R::Call) {
-        self.with_queue(|queue| queue.waiting.push((session, call)));
+        let waiting = Waiting { session, call, since: Instant::now() };
+        self.with_queue(|queue| queue.waiting.push(waiting));
     }
 
     /// Asks for one session by itself.
@@ -121,69 +151,41 @@ impl<S: RevocationSource + 'static, R: Replies> Lookups<S, R> {
     fn with_queue(self: &Arc<Self>, change: impl FnOnce(&mut Queue<R::Call>)) {
         let mut queue = self.queue();
         change(&mut queue);
-        let is_needed = !queue.waiting.is_empty() && queue.prompt == 0 && queue.workers < MAX_CONNECTIONS;
-        if is_needed {
+        if queue.needs_worker(|| self.source.has_idle()) {
             queue.workers += 1;
             queue.prompt += 1;
             drop(queue);
-            self.spawn(Arc::clone(self).work());
+            let worker = Worker { lookups: Arc::clone(self), stage: Stage::Prompt, is_connected: false };
+            self.spawn(worker.work());
         }
-    }
-
-    /// Boxed, since a worker can call in another.
-    fn work(self: Arc<Self>) -> BoxFuture<'static, ()> {
-        async move {
-            while self.is_work_left() {
-                let connection = caught(self.source.connect()).await;
-                let batch = self.close_batch();
-                let keys = Keys::of(&batch);
-                let found = match connection {
-                    Ok(connection) => self.in_time(caught(self.source.find(connection, &keys.unique))).await,
-                    Err(error) => Err(error),
-                };
-                let answers = batch.into_iter().zip(keys.places).map(|((session, call), place)| {
-                    let answer = match &found {
-                        Ok(records) => Ok(self.body_if_live(session, records.get(place).and_then(Option::as_ref))),
-                        Err(error) => Err(error.clone()),
-                    };
-                    (call, answer)
-                });
-                self.replies.settle(answers.collect());
-            }
-        }
-        .boxed()
-    }
-
-    /// Whether something waits; if not, the worker is counted out.
-    fn is_work_left(&self) -> bool {
-        let mut queue = self.queue();
-        let is_left = !queue.waiting.is_empty();
-        if !is_left {
-            queue.workers -= 1;
-            queue.prompt -= 1;
-        }
-        is_left
     }
 
     /// What has gathered. It is sent after this, and nothing joins it any more, so the query sees
     /// all that was committed before any of these calls began.
-    fn close_batch(&self) -> Vec<(Session, R::Call)> {
+    fn close_batch(&self) -> Vec<Waiting<R::Call>> {
         let mut queue = self.queue();
-        let rest = queue.waiting.len().min(MAX_BATCH);
-        let rest = queue.waiting.split_off(rest);
+        let batch = queue.waiting.len().min(MAX_BATCH);
+        let rest = queue.waiting.split_off(batch);
         std::mem::replace(&mut queue.waiting, rest)
     }
 
-    /// Waits for `query`, and lets another worker come in when that takes long.
-    async fn in_time<T>(self: &Arc<Self>, query: impl Future<Output = T>) -> T {
-        let mut query = pin!(query);
-        if let Ok(found) = tokio::time::timeout(LATE, &mut query).await {
-            return found;
+    async fn answer(&self, connection: S::Connection, batch: Vec<Waiting<R::Call>>) {
+        let keys = Keys::of(&batch);
+        let found = caught(self.source.find(connection, &keys.unique)).await;
+        let answers = batch.into_iter().zip(keys.places).map(|(Waiting { session, call, .. }, place)| {
+            let answer = match &found {
+                Ok(records) => Ok(self.body_if_live(session, records.get(place).and_then(Option::as_ref))),
+                Err(error) => Err(error.clone()),
+            };
+            (call, answer)
+        });
+        self.replies.settle(answers.collect());
+    }
+
+    fn reject(&self, batch: Vec<Waiting<R::Call>>, error: &Error) {
+        if !batch.is_empty() {
+            self.replies.settle(batch.into_iter().map(|waiting| (waiting.call, Err(error.clone()))).collect());
         }
-        self.with_queue(|queue| queue.prompt -= 1);
-        let found = query.await;
-        self.queue().prompt += 1;
-        found
     }
 
     fn body_if_live(&self, session: Session, record: Option<&SessionRecord>) -> Option<String> {
@@ -197,6 +199,130 @@ impl<S: RevocationSource + 'static, R: Replies> Lookups<S, R> {
     }
 }
 
+/// A task that takes batches until nothing waits. Counted in the queue from before its start until
+/// it is dropped.
+struct Worker<S: RevocationSource + 'static, R: Replies> {
+    lookups: Arc<Lookups<S, R>>,
+    stage: Stage,
+    is_connected: bool,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Stage {
+    Prompt,
+    SlowConnect,
+    SlowQuery,
+    /// Counted out.
+    Done,
+}
+
+impl<S: RevocationSource + 'static, R: Replies> Worker<S, R> {
+    /// Boxed, since a worker can call in another.
+    fn work(mut self) -> BoxFuture<'static, ()> {
+        async move {
+            let lookups = Arc::clone(&self.lookups);
+            while self.has_work() {
+                let connection = self.in_time(Stage::SlowConnect, caught(lookups.source.connect())).await;
+                match connection {
+                    Ok(connection) => self.serve(connection).await,
+                    Err(error) if self.leaves_it_to_others() => drop(error),
+                    Err(error) => {
+                        let waiting = std::mem::take(&mut lookups.queue().waiting);
+                        lookups.reject(waiting, &error);
+                    }
+                }
+            }
+        }
+        .boxed()
+    }
+
+    async fn serve(&mut self, connection: S::Connection) {
+        let lookups = Arc::clone(&self.lookups);
+        let (late, batch) = lookups.close_batch().into_iter().partition(|waiting| waiting.since.elapsed() > STEP_LIMIT);
+        lookups.reject(late, &Error::Timeout { step: "waiting for a free database connection", limit: STEP_LIMIT });
+        if batch.is_empty() {
+            return;
+        }
+        self.set_connected(true);
+        self.in_time(Stage::SlowQuery, lookups.answer(connection, batch)).await;
+        self.set_connected(false);
+    }
+
+    /// Whether something waits; if not, the worker is counted out in the same breath.
+    fn has_work(&mut self) -> bool {
+        let lookups = Arc::clone(&self.lookups);
+        let mut queue = lookups.queue();
+        if self.stage != Stage::Done && queue.waiting.is_empty() {
+            self.enter(Stage::Done, &mut queue);
+        }
+        self.stage != Stage::Done
+    }
+
+    /// After a connection was refused: whether others have one, and will take what waits.
+    fn leaves_it_to_others(&mut self) -> bool {
+        let lookups = Arc::clone(&self.lookups);
+        let mut queue = lookups.queue();
+        let are_there_others = queue.connected > 0;
+        if are_there_others {
+            queue.paused_until = Some(Instant::now() + PAUSE);
+            self.enter(Stage::Done, &mut queue);
+        }
+        are_there_others
+    }
+
+    /// Waits for `step`, and lets another worker come in when that takes long.
+    async fn in_time<T>(&mut self, slow: Stage, step: impl Future<Output = T>) -> T {
+        let mut step = pin!(step);
+        if let Ok(done) = tokio::time::timeout(LATE, &mut step).await {
+            return done;
+        }
+        let lookups = Arc::clone(&self.lookups);
+        lookups.with_queue(|queue| self.enter(slow, queue));
+        let done = step.await;
+        self.enter(Stage::Prompt, &mut lookups.queue());
+        done
+    }
+
+    fn set_connected(&mut self, connected: bool) {
+        let mut queue = self.lookups.queue();
+        match connected {
+            true => queue.connected += 1,
+            false => queue.connected -= 1,
+        }
+        self.is_connected = connected;
+    }
+
+    fn enter(&mut self, stage: Stage, queue: &mut Queue<R::Call>) {
+        let mut count = |stage, by: isize| {
+            let counter = match stage {
+                Stage::Prompt => &mut queue.prompt,
+                Stage::SlowConnect => &mut queue.slow_connects,
+                Stage::SlowQuery => return,
+                Stage::Done => &mut queue.workers,
+            };
+            *counter = counter.saturating_add_signed(by);
+        };
+        count(self.stage, -1);
+        // `workers` counts those that are not done.
+        count(stage, if stage == Stage::Done { -1 } else { 1 });
+        self.stage = stage;
+    }
+}
+
+impl<S: RevocationSource + 'static, R: Replies> Drop for Worker<S, R> {
+    /// Counts out a worker that panicked.
+    fn drop(&mut self) {
+        let lookups = Arc::clone(&self.lookups);
+        let mut queue = lookups.queue();
+        if self.is_connected {
+            queue.connected -= 1;
+        }
+        if self.stage != Stage::Done {
+            self.enter(Stage::Done, &mut queue);
+        }
+    }
+}
+
 /// The keys of a batch, each once.
 struct Keys {
     unique: Vec<SessionKey>,
@@ -205,12 +331,12 @@ struct Keys {
 }
 
 impl Keys {
-    fn of<Call>(batch: &[(Session, Call)]) -> Self {
+    fn of<Call>(batch: &[Waiting<Call>]) -> Self {
         let mut unique = Vec::with_capacity(batch.len());
         let mut known = HashMap::with_capacity(batch.len());
-        let place = |(session, _): &(Session, Call)| {
-            *known.entry(session.key).or_insert_with(|| {
-                unique.push(session.key);
+        let place = |waiting: &Waiting<Call>| {
+            *known.entry(waiting.session.key).or_insert_with(|| {
+                unique.push(waiting.session.key);
                 unique.len() - 1
             })
         };
@@ -229,7 +355,7 @@ pub async fn caught<T>(call: impl Future<Output = Result<T, Error>>) -> Result<T
 mod tests {
     use std::sync::atomic::Ordering;
 
-    use tokio::sync::oneshot;
+    use tokio::sync::{Semaphore, oneshot};
     use uuid::Uuid;
 
     use super::*;
@@ -332,6 +458,94 @@ mod tests {
         settle_down().await;
         let queue = lookups.queue();
         assert_eq!((queue.workers, queue.prompt), (0, 0));
+    }
+
+    /// A query on its way, and a second connection on its way, too, that doesn't come.
+    async fn with_a_connection_on_its_way(source: &Arc<Fake>, lookups: &Fakes) -> Vec<oneshot::Receiver<Answer>> {
+        let first = ask(lookups, 0);
+        settle_down().await;
+        source.doors.forget_permits(Semaphore::MAX_PERMITS);
+        let second = ask(lookups, 1);
+        tokio::time::sleep(2 * LATE).await;
+        assert_eq!(source.connects.load(Ordering::SeqCst), 2);
+        vec![first, second]
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_connection_on_its_way_holds_back_nothing_that_another_can_serve() {
+        let source = Arc::new(Fake::live().gated());
+        let lookups = lookups(&source);
+        let mut answers = with_a_connection_on_its_way(&source, &lookups).await;
+        tokio::time::sleep(2 * LATE).await;
+        assert_eq!(source.connects.load(Ordering::SeqCst), 2, "one at a time");
+        source.gate.add_permits(100);
+        for session_id in 2..10 {
+            tokio::time::sleep(10 * LATE).await;
+            let start = Instant::now();
+            answers.push(ask(&lookups, session_id));
+            assert_eq!(answers.pop().expect("just pushed").await, Ok(body(session_id)));
+            assert!(start.elapsed() < 2 * LATE, "{session_id}");
+        }
+        for (session_id, answer) in (0..).zip(answers) {
+            assert_eq!(answer.await, Ok(body(session_id)));
+        }
+        source.doors.add_permits(1);
+        settle_down().await;
+        assert!(!source.batches().contains(&0), "nothing is asked for nobody");
+        assert_eq!(lookups.queue().workers, 0);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_refused_connection_is_no_answer_while_another_works() {
+        let source = Arc::new(Fake::live().gated());
+        let lookups = lookups(&source);
+        let refused = Error::Connect("too many clients".to_owned());
+        let mut answers = with_a_connection_on_its_way(&source, &lookups).await;
+        *source.refusal.lock().expect("no panic") = Some(refused.clone());
+        source.doors.add_permits(100);
+        for session_id in 2..50 {
+            answers.push(ask(&lookups, session_id));
+            tokio::time::sleep(2 * LATE).await;
+        }
+        assert_eq!(source.connects.load(Ordering::SeqCst), 2, "not again at once");
+        tokio::time::sleep(PAUSE).await;
+        answers.push(ask(&lookups, 50));
+        tokio::time::sleep(2 * LATE).await;
+        assert_eq!(source.connects.load(Ordering::SeqCst), 3, "but again");
+        source.gate.add_permits(2);
+        for (session_id, answer) in (0..).zip(answers) {
+            assert_eq!(answer.await, Ok(body(session_id)));
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn without_any_connection_all_that_waits_is_rejected_at_once() {
+        let source = Arc::new(Fake::live());
+        let refused = Error::Connect("down".to_owned());
+        *source.refusal.lock().expect("no panic") = Some(refused.clone());
+        let lookups = lookups(&source);
+        let answers: Vec<_> = (0..3 * MAX_BATCH as u128).map(|session_id| ask(&lookups, session_id)).collect();
+        for answer in answers {
+            assert_eq!(answer.await, Ok(Err(refused.clone())));
+        }
+        assert_eq!(source.connects.load(Ordering::SeqCst), 1);
+        *source.refusal.lock().expect("no panic") = None;
+        assert_eq!(ask(&lookups, 3).await, Ok(body(3)));
+    }
+
+    #[tokio::test]
+    async fn what_has_waited_too_long_is_not_asked_any_more() {
+        let source = Arc::new(Fake::live().gated());
+        let lookups = lookups(&source);
+        let first = ask(&lookups, 0);
+        settle_down().await;
+        let (late, waiting) = (ask(&lookups, 1), ask(&lookups, 2));
+        lookups.queue().waiting[0].since -= STEP_LIMIT;
+        source.gate.add_permits(2);
+        assert_eq!(first.await, Ok(body(0)));
+        assert_eq!(late.await.expect("an answer").expect_err("is late").code(), "ERR_AUTH_BRIDGE_TIMEOUT");
+        assert_eq!(waiting.await, Ok(body(2)));
+        assert_eq!(source.batches(), [1, 1]);
     }
 
     #[tokio::test]

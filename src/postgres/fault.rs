@@ -5,7 +5,7 @@ use std::error::Error as StdError;
 use std::time::Duration;
 
 use deadpool_postgres::{PoolError, TimeoutType};
-use tokio_postgres::error::SqlState;
+use tokio_postgres::error::{Severity, SqlState};
 
 use crate::error::Error;
 
@@ -26,15 +26,13 @@ impl Fault {
         let Self::Query(error) = self else {
             return false;
         };
-        match error.code() {
-            Some(code) => [
-                SqlState::ADMIN_SHUTDOWN,
-                SqlState::CRASH_SHUTDOWN,
-                SqlState::INVALID_SQL_STATEMENT_NAME,
-                SqlState::FEATURE_NOT_SUPPORTED,
-            ]
-            .contains(code),
-            None => error.is_closed() || error.source().is_some_and(|source| source.is::<std::io::Error>()),
+        match error.as_db_error() {
+            Some(answer) => {
+                let is_end = matches!(answer.parsed_severity(), Some(Severity::Fatal | Severity::Panic));
+                let is_exception = answer.code().code().starts_with(CONNECTION_EXCEPTION);
+                is_end || is_exception || OUTDATED_STATEMENT.contains(answer.code())
+            }
+            None => is_disconnect(error),
         }
     }
 
@@ -52,10 +50,20 @@ impl Fault {
                 Error::Internal(format!("connection pool: {cause}"))
             }
             Self::Query(cause) if cause.code() == Some(&SqlState::QUERY_CANCELED) => Error::Cancelled(describe(&cause)),
+            Self::Query(cause) if is_disconnect(&cause) => Error::Connect(format!("{address}: {}", describe(&cause))),
             Self::Query(cause) => Error::Query(describe(&cause)),
             Self::QueryTimeout => timeout("the session query"),
         }
     }
+}
+
+/// Class 08 of the SQLSTATEs, which poolers answer with, too.
+const CONNECTION_EXCEPTION: &str = "08";
+/// The prepared statement is gone, or the tables have changed under it.
+const OUTDATED_STATEMENT: [SqlState; 2] = [SqlState::INVALID_SQL_STATEMENT_NAME, SqlState::FEATURE_NOT_SUPPORTED];
+
+fn is_disconnect(error: &tokio_postgres::Error) -> bool {
+    error.is_closed() || error.source().is_some_and(|source| source.is::<std::io::Error>())
 }
 
 /// The server's own words and its SQLSTATE, without the detail, which can quote data; else the

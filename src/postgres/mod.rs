@@ -131,6 +131,10 @@ impl RevocationSource for Postgres {
         self.pool.get().await.map_err(|cause| self.error(Fault::Pool(cause)))
     }
 
+    fn has_idle(&self) -> bool {
+        self.pool.status().available > 0
+    }
+
     async fn find(&self, connection: Object, keys: &[SessionKey]) -> Result<Vec<Option<SessionRecord>>, Error> {
         if let [key] = keys {
             let rows = self.ask(connection, &Query::one(FIND_SESSION, key)).await?;

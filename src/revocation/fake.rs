@@ -1,7 +1,7 @@
 //! A revocation source and a receiver of answers for unit tests.
 
 use std::sync::Mutex;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use tokio::sync::{Semaphore, oneshot};
 use uuid::Uuid;
@@ -18,6 +18,14 @@ pub(crate) struct Fake {
     pub(crate) asked: Mutex<Vec<Vec<SessionKey>>>,
     /// A permit for each query that may be answered.
     pub(crate) gate: Semaphore,
+    /// A permit for each new connection that may be made.
+    pub(crate) doors: Semaphore,
+    /// What each further new connection is refused with.
+    pub(crate) refusal: Mutex<Option<Error>>,
+    /// How many new connections were tried.
+    pub(crate) connects: AtomicUsize,
+    /// Connections that nobody uses.
+    pub(crate) idle: AtomicUsize,
     pub(crate) panics: AtomicBool,
     pub(crate) closed: AtomicBool,
 }
@@ -29,6 +37,10 @@ impl Fake {
             answer: Mutex::new(answer),
             asked: Mutex::default(),
             gate: Semaphore::new(Semaphore::MAX_PERMITS),
+            doors: Semaphore::new(Semaphore::MAX_PERMITS),
+            refusal: Mutex::default(),
+            connects: AtomicUsize::new(0),
+            idle: AtomicUsize::new(0),
             panics: AtomicBool::new(false),
             closed: AtomicBool::new(false),
         }
@@ -64,13 +76,24 @@ impl RevocationSource for std::sync::Arc<Fake> {
 
     async fn connect(&self) -> Result<(), Error> {
         assert!(!self.closed.load(Ordering::SeqCst), "asked after close");
+        if self.idle.load(Ordering::SeqCst) == 0 {
+            self.connects.fetch_add(1, Ordering::SeqCst);
+            self.doors.acquire().await.expect("never closed").forget();
+            return self.refusal.lock().expect("no panic").clone().map_or(Ok(()), Err);
+        }
+        self.idle.fetch_sub(1, Ordering::SeqCst);
         Ok(())
+    }
+
+    fn has_idle(&self) -> bool {
+        self.idle.load(Ordering::SeqCst) > 0
     }
 
     async fn find(&self, (): (), keys: &[SessionKey]) -> Result<Vec<Option<SessionRecord>>, Error> {
         self.asked.lock().expect("no panic").push(keys.to_vec());
         assert!(!self.panics.load(Ordering::SeqCst), "as the test wants it");
         self.gate.acquire().await.expect("never closed").forget();
+        self.idle.fetch_add(1, Ordering::SeqCst);
         let answer = self.answer.lock().expect("no panic").clone();
         answer.map(|record| vec![record; keys.len()])
     }

@@ -117,6 +117,9 @@ pub trait RevocationSource: fmt::Debug + Send + Sync {
     /// A connection that nobody else uses.
     fn connect(&self) -> impl Future<Output = Result<Self::Connection, Error>> + Send;
 
+    /// Whether `connect` would give a connection that is there already.
+    fn has_idle(&self) -> bool;
+
     /// What is there now under each key, in their order: a revocation that was committed before the
     /// call is seen. `None` where there is no such session.
     fn find(
