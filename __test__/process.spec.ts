@@ -174,6 +174,20 @@ describe('the process', () => {
     expect(JSON.parse(await run(script, env)).session_id).toBe(claims.session_id)
   })
 
+  test('goes on when the only worker that had loaded the addon has ended', async () => {
+    const script = `
+      const { Worker } = require('node:worker_threads')
+      const source = \`
+        const { getSession } = require('authjs-bridge')
+        getSession('${await mint()}').then((body) => require('node:worker_threads').parentPort.postMessage(body.session_id))\`
+      const worker = new Worker(source, { eval: true })
+      worker.on('message', async (id) => {
+        await worker.terminate()
+        setTimeout(() => console.log(id), 200)
+      })`
+    expect(await run(script, env)).toBe(claims.session_id)
+  })
+
   test('has workers with bridges of their own, and outlives one that ends with calls in flight', async () => {
     const cookie = await mint()
     const script = `

@@ -12,7 +12,7 @@ use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use napi::Env;
-use napi::bindgen_prelude::Unknown;
+use napi::bindgen_prelude::{Unknown, retain_current_module_for_unload_safety};
 use napi_derive::napi;
 
 use self::environment::ProcessEnv;
@@ -90,7 +90,7 @@ impl AuthBridge {
     /// @throws {AuthBridgeError} Rejects when the database can't be asked or this bridge is closed; never for what a client sent.
     #[napi(ts_args_type = "cookieHeader?: string | null", ts_return_type = "Promise<AuthSessionResponse>")]
     pub fn get_session<'env>(&self, env: &'env Env, cookie_header: Unknown<'env>) -> napi::Result<Unknown<'env>> {
-        body(env, Form::Object, cookie_header, |_| Ok(Some(&self.bridge)))
+        body(env, Form::Object, cookie_header, |_| Ok(Some(Arc::clone(&self.bridge))))
     }
 
     /// The same as `getSession`, but as text: for a handler that forwards the body without looking into it.
@@ -100,7 +100,7 @@ impl AuthBridge {
     /// @throws {AuthBridgeError} Rejects when the database can't be asked or this bridge is closed; never for what a client sent.
     #[napi(ts_args_type = "cookieHeader?: string | null", ts_return_type = "Promise<string>")]
     pub fn get_session_json<'env>(&self, env: &'env Env, cookie_header: Unknown<'env>) -> napi::Result<Unknown<'env>> {
-        body(env, Form::Text, cookie_header, |_| Ok(Some(&self.bridge)))
+        body(env, Form::Text, cookie_header, |_| Ok(Some(Arc::clone(&self.bridge))))
     }
 
     /// Says why a request has or has no session, for the developer: never send it to a client.
@@ -110,7 +110,7 @@ impl AuthBridge {
     /// @throws {AuthBridgeError} Rejects when this bridge is closed; never for what a client sent, nor for a database that can't be asked.
     #[napi(ts_args_type = "cookieHeader?: string | null", ts_return_type = "Promise<SessionExplanation>")]
     pub fn explain_session<'env>(&self, env: &'env Env, cookie_header: Unknown<'env>) -> napi::Result<Unknown<'env>> {
-        explanation(env, cookie_header, || Ok(&self.bridge))
+        explanation(env, cookie_header, || Ok(Arc::clone(&self.bridge)))
     }
 
     /// Refuses further calls with `ERR_AUTH_BRIDGE_CLOSED`, waits for the answers of those in
@@ -131,11 +131,11 @@ impl AuthBridge {
 
 /// The promise of the body. What is known without the database settles it at once and takes no
 /// thread.
-fn body<'env, 'bridge>(
+fn body<'env>(
     env: &'env Env,
     form: Form,
     cookie_header: Unknown,
-    bridge: impl FnOnce(&str) -> Result<Option<&'bridge SharedBridge>, Error>,
+    bridge: impl FnOnce(&str) -> Result<Option<SharedBridge>, Error>,
 ) -> napi::Result<Unknown<'env>> {
     let read = settle::guarded(|| {
         let header = options::cookie_header(env, cookie_header)?;
@@ -155,23 +155,24 @@ fn body<'env, 'bridge>(
     }
 }
 
-fn explanation<'env, 'bridge>(
+fn explanation<'env>(
     env: &'env Env,
     cookie_header: Unknown,
-    bridge: impl FnOnce() -> Result<&'bridge SharedBridge, Error>,
+    bridge: impl FnOnce() -> Result<SharedBridge, Error>,
 ) -> napi::Result<Unknown<'env>> {
     let explained = settle::guarded(|| {
         let header = options::cookie_header(env, cookie_header)?;
         let bridge = bridge()?;
-        Ok((bridge.lookups(), bridge.explain(&header, unix_time())?))
+        let explained = bridge.explain(&header, unix_time())?;
+        Ok((bridge, explained))
     });
-    let (lookups, explained) = match explained {
+    let (bridge, explained) = match explained {
         Ok(explained) => explained,
         Err(error) => return settle::settled(env, Form::Object, Err(error)),
     };
-    let (promise, call) = lookups.replies().promise(env, Form::Object)?;
-    let replies = Arc::clone(lookups.replies());
-    lookups.spawn(async move {
+    let replies = Arc::clone(bridge.lookups().replies());
+    let (promise, call) = replies.promise(env, Form::Object)?;
+    bridge.lookups().spawn(async move {
         let answer = caught(explained).await.map(|explanation| Some(explanation.to_json()));
         replies.settle(vec![(call, answer)]);
     });
@@ -180,23 +181,24 @@ fn explanation<'env, 'bridge>(
 
 /// The module's own bridge for a request; `None` when none is needed: without a session cookie the
 /// answer is known, whatever else is not configured yet.
-fn bridge_for(env: &Env, header: &str) -> Result<Option<&'static SharedBridge>, Error> {
-    if module(env)?.bridge.is_none() {
-        let cookies = config::cookies(&Options::default(), &ProcessEnv::of(env))?;
-        if cookies.iter().all(|cookie| cookie.name.find(header).is_none()) {
-            return Ok(None);
-        }
+fn bridge_for(env: &Env, header: &str) -> Result<Option<SharedBridge>, Error> {
+    if let Some(bridge) = &module(env)?.bridge {
+        return Ok(Some(Arc::clone(bridge)));
+    }
+    let cookies = config::cookies(&Options::default(), &ProcessEnv::of(env))?;
+    if cookies.iter().all(|cookie| cookie.name.find(header).is_none()) {
+        return Ok(None);
     }
     default_bridge(env).map(Some)
 }
 
 /// The module's own bridge, made from the environment when it is first needed.
-fn default_bridge(env: &Env) -> Result<&'static SharedBridge, Error> {
+fn default_bridge(env: &Env) -> Result<SharedBridge, Error> {
     if let Some(bridge) = &module(env)?.bridge {
-        return Ok(bridge);
+        return Ok(Arc::clone(bridge));
     }
     let bridge = new_bridge(env, Options::default(), &ProcessEnv::of(env))?;
-    Ok(module(env)?.bridge.insert(bridge))
+    Ok(Arc::clone(module(env)?.bridge.get_or_insert(bridge)))
 }
 
 fn new_bridge(env: &Env, options: Options, environment: &ProcessEnv) -> Result<SharedBridge, Error> {
@@ -204,20 +206,20 @@ fn new_bridge(env: &Env, options: Options, environment: &ProcessEnv) -> Result<S
     let postgres = Postgres::new(&config.database)?;
     warn::warn_once(env, &config.warnings);
     let settler = Arc::clone(&module(env)?.settler);
+    // The runtime's thread outlives the environment, so its code must stay loaded.
+    retain_current_module_for_unload_safety();
     Ok(Arc::new(Bridge::new(config, postgres, settler, runtime::handle()?.clone())?))
 }
 
-fn module(env: &Env) -> Result<&'static mut Module, Error> {
-    let known = || env.get_instance_data::<Module>();
+/// Not to be held while JavaScript can run, which could come here again.
+fn module(env: &Env) -> Result<&mut Module, Error> {
     let made = || {
-        if let Some(module) = known()? {
-            return Ok(Some(module));
+        if env.get_instance_data::<Module>()?.is_none() {
+            env.set_instance_data(Module { settler: Settler::new(env)?, bridge: None }, (), |_| {})?;
         }
-        env.set_instance_data(Module { settler: Settler::new(env)?, bridge: None }, (), |_| {})?;
-        known()
+        env.get_instance_data::<Module>()
     };
-    let module: Option<&'static mut Module> =
-        made().map_err(|cause: napi::Error| Error::Internal(cause.reason.clone()))?;
+    let module = made().map_err(|cause: napi::Error| Error::Internal(cause.reason.clone()))?;
     module.ok_or_else(|| Error::Internal("no instance data".to_owned()))
 }
 

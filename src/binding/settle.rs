@@ -47,7 +47,8 @@ unsafe impl Send for Call {}
 pub struct Settler {
     /// `None` when the environment has ended.
     wake: Mutex<Option<Wake>>,
-    /// Promises that are not settled yet; while there are any, the process stays alive.
+    /// Promises that are not settled yet; while there are any, the process stays alive. Only the
+    /// JavaScript thread touches it.
     pending: AtomicUsize,
 }
 
@@ -72,7 +73,7 @@ impl Settler {
         let context = Box::new(Context { settler: Arc::clone(&settler), parse: json_parse(env)? });
         let name = env.create_string("authjs-bridge")?;
         let mut function = null_mut();
-        // SAFETY: the context is freed by `finalize`, which Node calls once, after the last `settle_batch`.
+        // SAFETY: the context is freed by `finalize`, which Node calls once.
         unsafe {
             check_status!(sys::napi_create_threadsafe_function(
                 env.raw(),
@@ -154,20 +155,21 @@ unsafe extern "C" fn settle_batch(
     context: *mut c_void,
     answers: *mut c_void,
 ) {
-    // SAFETY: both are what `new` and `settle` gave; Node hands each batch out once.
-    let (context, answers) = unsafe { (&*context.cast::<Context>(), *Box::from_raw(answers.cast::<Answers>())) };
+    // SAFETY: what `settle` gave; Node hands each batch out once.
+    let answers = unsafe { *Box::from_raw(answers.cast::<Answers>()) };
     if env.is_null() {
+        // Node calls `finalize` before it empties the queue: there is no context any more.
         return;
     }
+    // SAFETY: with an environment, `finalize` was not called yet.
+    let context = unsafe { &*context.cast::<Context>() };
     let env = Env::from_raw(env);
     let settled = answers.len();
-    // A panic that left this function would abort the process.
-    let _ = catch_unwind(AssertUnwindSafe(|| {
-        let parser = Parser::of(&env, context);
-        for (call, answer) in answers {
-            settle_now(&env, call, answer, parser.as_ref());
-        }
-    }));
+    let parser = Parser::of(&env, context);
+    for (call, answer) in answers {
+        // A panic that left this function would abort the process.
+        let _ = catch_unwind(AssertUnwindSafe(|| settle_now(&env, call, answer, parser.as_ref())));
+    }
     if context.settler.pending.fetch_sub(settled, Ordering::Relaxed) == settled {
         context.settler.keep_alive(&env, false);
     }
@@ -175,7 +177,8 @@ unsafe extern "C" fn settle_batch(
 
 /// Called by Node when the environment ends.
 unsafe extern "C" fn finalize(_env: sys::napi_env, _data: *mut c_void, context: *mut c_void) {
-    // SAFETY: what `new` gave, and the last use of it.
+    // SAFETY: what `new` gave. `settle_batch` may be called after this, but without an environment, and
+    // then it leaves the context alone.
     drop(unsafe { Box::from_raw(context.cast::<Context>()) });
 }
 
@@ -214,8 +217,7 @@ fn settle_now(env: &Env, call: Call, answer: Answer, parser: Option<&Parser>) {
         (Form::Object, Ok(Some(body))) => parser.and_then(|parser| parser.parse(env, &body)),
     };
     match resolved {
-        // SAFETY: on the JavaScript thread, with a value of this call; the deferred is used up. Where
-        // it fails the thread is about to end.
+        // SAFETY: on the JavaScript thread, with a value of this call; the deferred is used up.
         Some(value) => unsafe {
             sys::napi_resolve_deferred(env.raw(), call.deferred, value);
         },
