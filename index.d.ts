@@ -105,7 +105,7 @@ export interface SessionCookie {
 /**
  * What `explainSession` says: the verdict of `getSession`, which is `authenticated` where it gives a session, `unauthenticated`
  * where it gives `{}` and `unavailable` where it rejects, with the reason and its details. Tell them apart by `reason`; the README
- * says what to do for each. Times are ISO 8601 in UTC, null where no such time exists.
+ * says what to do for each. Times are ISO 8601 in UTC, null where there is no such time or it can't be read.
  */
 export type SessionExplanation =
   | LiveSession
@@ -155,8 +155,8 @@ export type RefusedCookie = { status: 'unauthenticated'; cookie: FoundCookie } &
   /** Not a compact JWE. */
   | { reason: 'malformed-token' }
   /** Fields of the token's header that Auth.js doesn't write so. */
-  | { reason: 'unsupported-header'; fields: ('alg' | 'enc' | 'crit' | 'zip')[] }
-  /** The token's `kid` and those of the configured secrets, newest first, shortened to eight characters. */
+  | { reason: 'unsupported-header'; fields: ('alg' | 'enc' | 'crit' | 'zip' | 'iss' | 'sub' | 'aud')[] }
+  /** The token's `kid`, null if it is no thumbprint, and those of the secrets, newest first; shortened to eight characters. */
   | { reason: 'no-matching-secret'; kid: string | null; secrets: { index: number; kid: string }[] }
   /** All that is wrong from the tag on: another secret, or a token that was changed or cut. */
   | { reason: 'undecryptable' }
@@ -182,7 +182,7 @@ export type RefusedSession = {
   /** The session's user doesn't exist in this tenant. */
   | { reason: 'user-gone' }
   /** `from` is what the token says, `to` what the database says. */
-  | { reason: 'user-type-changed'; from: 'client' | 'internal'; to: string | null }
+  | { reason: 'user-type-changed'; from: 'client' | 'internal'; to: string }
 )
 
 /** A cookie whose name is almost the session cookie's. */

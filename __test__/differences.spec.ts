@@ -56,6 +56,7 @@ const rows: [row: string, request: () => string, issuer: Issuer, reference: bool
   ['base64url spelling', () => `${V5}=${compact(v5()).replace(/\.(?=[^.]*$)/, '%20.')}`, 'authjs', ACCEPTS, REFUSES],
   ['`zip`', () => `${V5}=${compact(v5({ zip: 'DEF' }, deflateRawSync(text())))}`, 'authjs', ACCEPTS, REFUSES],
   ['header', () => `${V5}=${compact(v5({ typ: 1 }))}`, 'authjs', ACCEPTS, REFUSES],
+  ['claims in the header', () => `${V5}=${compact(v5({ sub: claims.sub }))}`, 'authjs', ACCEPTS, REFUSES],
   ['next-auth 4: `kid`', () => `${NAMES['next-auth-v4']}=${v4({ kid: 'other' })}`, 'next-auth-v4', ACCEPTS, REFUSES],
   ['next-auth 4: `enc`', () => `${NAMES['next-auth-v4']}=${compact(cbc128())}`, 'next-auth-v4', ACCEPTS, REFUSES],
   [
@@ -66,6 +67,7 @@ const rows: [row: string, request: () => string, issuer: Issuer, reference: bool
     REFUSES,
   ],
   ['next-auth 4: quoted value', () => `${NAMES['next-auth-v4']}="${v4()}"`, 'next-auth-v4', ACCEPTS, REFUSES],
+  ['size', () => `${V5}=${compact(v5({ x: 'x'.repeat(1500) }))}`, 'authjs', ACCEPTS, REFUSES],
   ['size', () => `${V5}=${compact(v5({}, text({ more: 'x'.repeat(25_000) })))}`, 'authjs', ACCEPTS, REFUSES],
 ]
 

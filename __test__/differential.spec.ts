@@ -69,6 +69,9 @@ const plaintext = fc.oneof(
       (json: string) => `[${json}]`,
       (json: string) => JSON.stringify(json),
       (json: string) => `{"exp":1,${json.slice(1)}`,
+      (json: string) => `{"a\nb":1,${json.slice(1)}`,
+      (json: string) => `{"a\\nb":1,${json.slice(1)}`,
+      (json: string) => `{"\\u0065xp":1,${json.slice(1)}`,
       (json: string) => `${json.slice(0, -1)},"exp":1}`,
       (json: string) => `${json.slice(0, -1)},"tenant":"x"}`,
       (json: string) => `${json.slice(0, -1)},"deep":${'['.repeat(2000)}${']'.repeat(2000)}}`,
@@ -110,6 +113,10 @@ const header = fc.oneof(
     { crit: ['exp'], exp: 1 },
     { zip: 'DEF' },
     { zip: 1 },
+    { iss: 'a' },
+    { sub: 'someone else' },
+    { aud: ['a'] },
+    { x: 'x'.repeat(2000) },
   ),
 )
 
@@ -251,7 +258,7 @@ describe('against @auth/core and next-auth 4', () => {
 
 function isLive(claims: Claims | null) {
   if (!claims) return false
-  const id = typeof claims.id === 'string' ? claims.id : claims.sub
+  const id = claims.id ?? claims.sub
   const same = ['tenant', 'session_id', 'user_type'].every((name) => claims[name] === required[name])
   return same && id === required.id
 }

@@ -115,6 +115,48 @@ const unread: Case[] = [
     details: () => ({ stale: [2, 3] }),
   },
   {
+    // Stale before a gap.
+    reason: 'stale-chunks',
+    request: () =>
+      forge().replace(
+        /^(.{9})(.*)$/,
+        `${COOKIE_NAME}.0=$1; ${COOKIE_NAME}.1=$2; ${COOKIE_NAME}.2=x; ${COOKIE_NAME}.4=y`,
+      ),
+    cookie: { name: COOKIE_NAME, whole: false, chunks: [0, 1, 2, 4] },
+    details: () => ({ stale: [2, 4] }),
+  },
+  {
+    // A cookie that was emptied doesn't hide what is wrong with the chunks.
+    reason: 'chunk-gap',
+    request: () => forge().replace(/^(.{9})(.*)$/, `${COOKIE_NAME}=; ${COOKIE_NAME}.0=$1; ${COOKIE_NAME}.2=$2`),
+    cookie: { ...WHOLE, chunks: [0, 2] },
+    details: () => ({ missing: 1 }),
+  },
+  {
+    reason: 'chunk-gap',
+    request: () => `${COOKIE_NAME}.0=; ${COOKIE_NAME}.2=x`,
+    cookie: { name: COOKIE_NAME, whole: false, chunks: [0, 2] },
+    details: () => ({ missing: 1 }),
+  },
+  {
+    // A token that is whole: the chunk behind it is not to blame.
+    reason: 'no-matching-secret',
+    request: () => `${COOKIE_NAME}.0=${forge(claims(), {}, 'a foreign secret')}; ${COOKIE_NAME}.5=x`,
+    cookie: { name: COOKIE_NAME, whole: false, chunks: [0, 5] },
+    details: () => ({
+      kid: kid('a foreign secret'),
+      secrets: [
+        { index: 0, kid: kid(SECRET) },
+        { index: 1, kid: kid(OTHER_SECRET) },
+      ],
+    }),
+  },
+  {
+    reason: 'unsupported-header',
+    request: () => whole(forge(claims(), { iss: 'a', sub: 'b', aud: ['c'] })),
+    details: () => ({ fields: ['iss', 'sub', 'aud'] }),
+  },
+  {
     reason: 'token-too-large',
     request: () => whole('x'.repeat(32_769)),
     details: () => ({ bytes: 32_769, limit: 32_768 }),
@@ -361,7 +403,7 @@ test('no secret, token, e-mail address or name is shown', async () => {
   }
   shown.push(JSON.stringify(await marked.explainSession(whole(forge(claims(), { kid: `<mark>${'mark@'.repeat(9)}` })))))
   await marked.close()
-  const text = shown.join('\n').replaceAll('"kid":"markmark"', '')
+  const text = shown.join('\n')
   for (const secret of ['mark', 'Mark', SECRET, OTHER_SECRET]) expect(text).not.toContain(secret)
 })
 

@@ -43,6 +43,10 @@ impl ContentEncryption {
         }
     }
 
+    /// The longest IV and the longest tag of the two.
+    pub const MAX_IV_BYTES: usize = 16;
+    pub const MAX_TAG_BYTES: usize = 32;
+
     pub const fn iv_bytes(self) -> usize {
         match self {
             Self::A256CbcHs512 => 16,

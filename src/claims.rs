@@ -16,7 +16,7 @@ use crate::redacted::redacted;
 const CLOCK_TOLERANCE: f64 = 15.0;
 
 /// Why the claims of a token don't count.
-#[derive(Clone, Debug, PartialEq, thiserror::Error)]
+#[derive(Clone, PartialEq, thiserror::Error)]
 pub enum ClaimsError {
     #[error("the plaintext is not a JSON object")]
     NotAnObject,
@@ -30,6 +30,13 @@ pub enum ClaimsError {
     NotYetValid { nbf: f64, now: u64 },
     #[error("{} is missing or not what it must be", .0.join(", "))]
     Missing(Vec<&'static str>),
+}
+
+/// Without the values, since those are claims.
+impl fmt::Debug for ClaimsError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
 }
 
 /// The claims of a token that is neither expired nor from the future.
@@ -57,10 +64,11 @@ macro_rules! claims {
                 match self { $(Self::$claim => $name),+ }
             }
 
-            /// From bytes, since `JSON.parse` takes names with lone surrogates, which a `str` can't hold.
-            fn from_name(name: &[u8]) -> Option<Self> {
-                $(if name == $name.as_bytes() { return Some(Self::$claim); })+
-                None
+            fn from_json(name: &RawValue) -> Option<Self> {
+                match &*decode(name)? {
+                    $($name => Some(Self::$claim),)+
+                    _ => None,
+                }
             }
         }
     };
@@ -109,6 +117,11 @@ impl<'t> Claims<'t> {
         self.typed(claim)
     }
 
+    /// Whether a claim is there and not null.
+    pub fn has(&self, claim: Claim) -> bool {
+        self.value(claim).is_some_and(|raw| raw.get() != "null")
+    }
+
     /// A UUID: its text as JSON, and its value.
     pub fn uuid(&self, claim: Claim) -> Option<(Cow<'t, RawValue>, Uuid)> {
         let text = self.raw_text(claim)?;
@@ -155,8 +168,8 @@ impl<'de> Deserialize<'de> for Claims<'de> {
 
             fn visit_map<A: MapAccess<'de>>(self, mut object: A) -> Result<Self::Value, A::Error> {
                 let mut values = [None; Claim::COUNT];
-                while let Some(Name(claim)) = object.next_key()? {
-                    match claim {
+                while let Some(name) = object.next_key::<&RawValue>()? {
+                    match Claim::from_json(name) {
                         Some(claim) => values[claim as usize] = Some(object.next_value()?),
                         None => drop(object.next_value::<IgnoredAny>()?),
                     }
@@ -166,28 +179,6 @@ impl<'de> Deserialize<'de> for Claims<'de> {
         }
 
         deserializer.deserialize_map(Object)
-    }
-}
-
-struct Name(Option<Claim>);
-
-impl<'de> Deserialize<'de> for Name {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Bytes;
-
-        impl Visitor<'_> for Bytes {
-            type Value = Name;
-
-            fn expecting(&self, f: &mut fmt::Formatter) -> fmt::Result {
-                f.write_str("the name of a claim")
-            }
-
-            fn visit_bytes<E>(self, name: &[u8]) -> Result<Self::Value, E> {
-                Ok(Name(Claim::from_name(name)))
-            }
-        }
-
-        deserializer.deserialize_bytes(Bytes)
     }
 }
 
@@ -265,6 +256,12 @@ mod tests {
             ("empty", "", Err(NotAnObject)),
             ("cut", r#"{"exp":1800000000"#, Err(NotAnObject)),
             ("trailing text", r#"{"exp":1800000000}x"#, Err(NotAnObject)),
+            ("a control character in a name", "{\"exp\":1800000000,\"a\nb\":1}", Err(NotAnObject)),
+            ("a NUL in a name", "{\"exp\":1800000000,\"\0\":1}", Err(NotAnObject)),
+            ("a control character in a claim", "{\"exp\":1800000000,\"a\":\"\t\"}", Err(NotAnObject)),
+            ("an escaped control character in a name", r#"{"exp":1800000000,"a\nb":1}"#, Ok(())),
+            ("an escaped name", r#"{"\u0065xp":1800000000}"#, Ok(())),
+            ("a name that is no string", r#"{"exp":1800000000,1:1}"#, Err(NotAnObject)),
             ("lone surrogate in a name", r#"{"exp":1800000000,"\ud83d":1}"#, Ok(())),
             ("lone surrogate in a claim", r#"{"exp":1800000000,"name":"\ud83d"}"#, Ok(())),
         ] {

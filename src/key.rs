@@ -79,6 +79,23 @@ impl Key {
 
 redacted!(Secret, Key);
 
+/// The first characters of a `kid`: enough to compare, too few to be anything else.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
+pub struct ShortKid(String);
+
+impl ShortKid {
+    const CHARACTERS: usize = 8;
+    /// Of SHA-256 and SHA-512, in base64url.
+    const THUMBPRINT_CHARACTERS: [usize; 2] = [43, 86];
+
+    /// `None` for what is no thumbprint: a client could write anything there.
+    pub fn of(kid: &str) -> Option<Self> {
+        let is_base64url = kid.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_".contains(&byte));
+        let is_thumbprint = is_base64url && Self::THUMBPRINT_CHARACTERS.contains(&kid.len());
+        is_thumbprint.then(|| Self(kid.chars().take(Self::CHARACTERS).collect()))
+    }
+}
+
 /// The keys of one cookie name: one for each secret of the rotation list, newest first.
 #[derive(Debug)]
 pub struct Keyring {
@@ -254,6 +271,19 @@ mod tests {
     #[test]
     fn next_auth_4_has_no_cbc_key() {
         assert_eq!(keyring(V4, &["secret"]).candidates(A256CbcHs512, None).count(), 0);
+    }
+
+    #[test]
+    fn only_thumbprints_are_shown() {
+        let short = |kid: &str| ShortKid::of(kid).map(|ShortKid(text)| text);
+        let keyring = keyring(V5, &["secret"]);
+        for enc in [A256CbcHs512, A256Gcm] {
+            let kid = keyring.candidates(enc, None).next().expect("a key").kid();
+            assert_eq!(short(kid).as_deref(), Some(&kid[..8]));
+            assert_eq!(short(&kid[1..]), None);
+            assert_eq!(short(&format!("<{}", &kid[1..])), None);
+        }
+        assert_eq!(short(""), None);
     }
 
     #[test]

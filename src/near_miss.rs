@@ -34,24 +34,26 @@ const MAX_FOUND: usize = 10;
 
 /// The near misses of `header`, where none of the names `counting` is in it.
 pub fn near_misses(header: &str, counting: &[&CookieName]) -> Vec<NearMiss> {
-    let expected: Vec<_> = counting.iter().map(|name| Spelling::of(name.as_str())).collect();
+    let expected: Vec<_> = counting.iter().map(|name| Spelling::of_cookie(name.as_str())).collect();
     let Some(first) = expected.first() else {
         return Vec::new();
     };
-    let stems = || expected.iter().map(|spelling| spelling.stem).chain(DEFAULT_STEMS);
+    let is_known_stem = |stem| DEFAULT_STEMS.contains(&stem) || expected.iter().any(|spelling| spelling.stem == stem);
     let mut found: Vec<NearMiss> = Vec::new();
     for (name, _) in cookie::pairs(header) {
-        let seen = Spelling::of(name);
+        let seen = Spelling::of_cookie(without_chunk(name));
+        if !is_known_stem(seen.stem) || expected.contains(&seen) || found.len() == MAX_FOUND {
+            continue;
+        }
         let name = seen.to_string();
-        let is_known = expected.contains(&seen) || found.iter().any(|miss| miss.name == name);
-        if !is_known && stems().any(|stem| stem == seen.stem) && found.len() < MAX_FOUND {
+        if found.iter().all(|miss| miss.name != name) {
             found.push(NearMiss { name, differs: seen.differs_from(first) });
         }
     }
     found
 }
 
-/// A name, in its parts; the number of a chunk is left out.
+/// A name, in its parts.
 #[derive(PartialEq, Eq)]
 struct Spelling<'n> {
     prefix: &'n str,
@@ -60,18 +62,13 @@ struct Spelling<'n> {
 }
 
 impl<'n> Spelling<'n> {
-    fn of(name: &'n str) -> Self {
+    fn of_cookie(name: &'n str) -> Self {
         let prefix = PREFIXES.into_iter().find(|prefix| name.starts_with(prefix)).unwrap_or_default();
-        let mut stem = &name[prefix.len()..];
-        let mut port = None;
-        while let Some((rest, number)) = stem.rsplit_once('.').and_then(|(rest, digits)| {
-            let number = cookie::chunk_index(digits)?;
-            Some((rest, number))
-        }) {
-            stem = rest;
-            port = Some(number).filter(|number| *number >= LEAST_PORT).or(port);
+        let rest = &name[prefix.len()..];
+        match number_at_end(rest) {
+            Some((stem, port)) => Self { prefix, stem, port: Some(port) },
+            None => Self { prefix, stem: rest, port: None },
         }
-        Self { prefix, stem, port }
     }
 
     fn differs_from(&self, expected: &Spelling) -> Vec<Part> {
@@ -84,6 +81,16 @@ impl<'n> Spelling<'n> {
         .filter_map(|(part, differs)| differs.then_some(part))
         .collect()
     }
+}
+
+/// Without the number of a chunk, which is lower than any port.
+fn without_chunk(name: &str) -> &str {
+    number_at_end(name).filter(|(_, number)| *number < LEAST_PORT).map_or(name, |(rest, _)| rest)
+}
+
+fn number_at_end(name: &str) -> Option<(&str, u16)> {
+    let (rest, digits) = name.rsplit_once('.')?;
+    Some((rest, cookie::chunk_index(digits)?))
 }
 
 impl std::fmt::Display for Spelling<'_> {
@@ -123,6 +130,8 @@ mod tests {
                 "next-auth.session-token=x; __Secure-next-auth.session-token=y",
                 &[("next-auth.session-token", &[Prefix, Issuer]), ("__Secure-next-auth.session-token", &[Issuer])],
             ),
+            (&["sid.5"], "sid=x; sid.6.0=y", &[("sid", &[Suffix]), ("sid.6", &[Suffix])]),
+            (&[PLAIN], "authjs.session-token.3000.4000=x", &[]),
             (&["next-auth.session-token"], "authjs.session-token=x", &[(PLAIN, &[Issuer])]),
             (&["sid"], "__Secure-sid=x; xsid=y; sid-x=z", &[("__Secure-sid", &[Prefix])]),
             (&[PLAIN], "authjs.session-token-x=x; AUTHJS.session-token=y; authjs.session-token.=z", &[]),

@@ -28,7 +28,7 @@ redacted!(Session);
 
 impl Session {
     pub fn from_claims(claims: &Claims) -> Result<Self, ClaimsError> {
-        let id = if claims.text(Claim::Id).is_some() { Claim::Id } else { Claim::Sub };
+        let id = if claims.has(Claim::Id) { Claim::Id } else { Claim::Sub };
         let needed = (
             claims.uuid(Claim::SessionId).ok_or(Claim::SessionId.name()),
             claims.uuid(Claim::Tenant).ok_or(Claim::Tenant.name()),
@@ -189,7 +189,7 @@ mod tests {
         for (id, sub, expected) in [
             (json!(ID), json!(TENANT), Some(ID)),
             (json!(null), json!(TENANT), Some(TENANT)),
-            (json!(7), json!(TENANT), Some(TENANT)),
+            (json!(7), json!(TENANT), None),
             (json!(""), json!(TENANT), None),
             (json!(null), json!(null), None),
         ] {

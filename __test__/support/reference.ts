@@ -57,19 +57,30 @@ export type Difference =
   | 'base64url spelling'
   | 'zip'
   | 'header'
+  | 'claims in the header'
   | 'no kid'
   | 'next-auth 4: kid'
   | 'next-auth 4: enc'
   | 'next-auth 4: rotation'
 
 /** What is refused here, whatever the reference says. */
-const REFUSED: Difference[] = ['size', 'base64url spelling', 'zip', 'header', 'next-auth 4: kid', 'next-auth 4: enc']
+const REFUSED: Difference[] = [
+  'size',
+  'base64url spelling',
+  'zip',
+  'header',
+  'claims in the header',
+  'next-auth 4: kid',
+  'next-auth 4: enc',
+]
 const MAX_HEADER_BYTES = 65_536
 const MAX_TOKEN_BYTES = 32_768
+const MAX_PROTECTED_HEADER_BYTES = 2048
 
 function oddities(token: string, { issuer, secrets }: Setup): Difference[] {
   const found: Difference[] = token.length > MAX_TOKEN_BYTES ? ['size'] : []
   const parts = token.split('.')
+  if ((parts[0] ?? '').length > MAX_PROTECTED_HEADER_BYTES) found.push('size')
   const respelled = parts.map((part) => Buffer.from(part, 'base64url').toString('base64url'))
   if (respelled.join('.') !== token) found.push('base64url spelling')
   let header: Record<string, unknown>
@@ -79,9 +90,10 @@ function oddities(token: string, { issuer, secrets }: Setup): Difference[] {
     return found
   }
   if (header.zip !== undefined) found.push('zip')
-  if (['typ', 'cty', 'jku', 'iss'].some((name) => !['string', 'undefined'].includes(typeof header[name]))) {
+  if (['typ', 'cty', 'jku'].some((name) => !['string', 'undefined'].includes(typeof header[name]))) {
     found.push('header')
   }
+  if (['iss', 'sub', 'aud'].some((name) => header[name] !== undefined)) found.push('claims in the header')
   if (issuer === 'authjs' && header.kid === undefined && secrets.length > 1) found.push('no kid')
   if (issuer === 'next-auth-v4' && secrets.length > 1) found.push('next-auth 4: rotation')
   if (issuer === 'next-auth-v4' && header.kid !== undefined) found.push('next-auth 4: kid')
@@ -132,7 +144,7 @@ const uuid = (value: unknown) => (typeof value === 'string' && UUID.test(value) 
 
 /** The body of the contract for a live session with these claims. */
 export function bodyOf(claims: Claims) {
-  const id = text(claims.id) ?? text(claims.sub)
+  const id = text(claims.id ?? claims.sub)
   const { user_type, addons, subscription_status } = claims
   if (!uuid(id) || !uuid(claims.tenant) || !uuid(claims.session_id)) return {}
   if (user_type !== 'client' && user_type !== 'internal') return {}

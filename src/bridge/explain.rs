@@ -6,15 +6,15 @@ use std::sync::Arc;
 
 use super::{Bridge, Unauthenticated};
 use crate::cipher::ContentEncryption;
-use crate::cookie::{CookieName, CookieValues};
+use crate::cookie::{CookieName, CookieValues, MAX_TOKEN_BYTES, SizeError};
 use crate::error::Error;
-use crate::explanation::{ClaimedSession, FoundCookie, KnownSecret, Reason, SessionExplanation, ShortKid, Status};
-use crate::key::{Key, Keyring};
+use crate::explanation::{ClaimedSession, FoundCookie, KnownSecret, Reason, SessionExplanation, Status};
+use crate::key::{Key, Keyring, ShortKid};
 use crate::lookups::{Lookups, Replies};
 use crate::near_miss::{LEAST_PORT, near_misses};
 use crate::revocation::{Liveness, RevocationSource};
 use crate::session::Session;
-use crate::token;
+use crate::token::{self, TokenError};
 
 /// More chunks than any token has that Auth.js cuts; bounds the search for stale ones.
 const MAX_CHUNKS_TRIED: usize = 16;
@@ -89,12 +89,14 @@ where
 }
 
 fn explain_refusal(refusal: Unauthenticated, keyring: &Keyring, values: &CookieValues) -> Reason {
-    if let (Unauthenticated::Token(_), false) = (&refusal, values.is_whole()) {
-        if let Some(missing) = gap(values) {
-            return Reason::ChunkGap { missing };
-        }
+    use TokenError::{Malformed, Undecryptable};
+    // What a token that is not whole, or that has something behind it, looks like.
+    if matches!(refusal, Unauthenticated::Token(Malformed | Undecryptable) | Unauthenticated::Size(SizeError::Empty)) {
         if let Some(stale) = stale_chunks(keyring, values) {
             return Reason::StaleChunks { stale };
+        }
+        if let Some(missing) = gap(values) {
+            return Reason::ChunkGap { missing };
         }
     }
     match refusal {
@@ -114,7 +116,11 @@ fn gap(values: &CookieValues) -> Option<u16> {
 /// The last chunks, if the token opens without them: those of a longer token before it.
 fn stale_chunks(keyring: &Keyring, values: &CookieValues) -> Option<Vec<u16>> {
     let chunks: Vec<_> = chunks(values).take(MAX_CHUNKS_TRIED).collect();
-    let fresh = (1..chunks.len()).find(|count| token::open(&values.join_chunks(*count), keyring).is_ok())?;
+    let is_whole_token = |count: &usize| {
+        let token = values.join_chunks(*count);
+        token.len() <= MAX_TOKEN_BYTES && token::open(&token, keyring).is_ok()
+    };
+    let fresh = (1..chunks.len()).find(is_whole_token)?;
     Some(chunks[fresh..].to_vec())
 }
 

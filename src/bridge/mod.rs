@@ -120,7 +120,7 @@ mod tests {
     use super::*;
     use crate::cipher::ContentEncryption;
     use crate::config::Database;
-    use crate::key::{Issuer, Secret};
+    use crate::key::{Issuer, Secret, ShortKid};
     use crate::revocation::RowExpiry;
     use crate::revocation::fake::{Channels, Fake, live_record};
     use crate::runtime;
@@ -175,7 +175,7 @@ mod tests {
         let secure = token(SECURE, 4, NOW + 60);
         let expired = token(PLAIN, 5, NOW - 60);
         let (start, end) = plain.split_at(200);
-        let kid = keyring(SECURE).candidates(ENC, None).next().map(|key| key.kid().to_owned());
+        let kid = keyring(SECURE).candidates(ENC, None).next().and_then(|key| ShortKid::of(key.kid()));
         let foreign = Err(Unauthenticated::Token(TokenError::NoMatchingSecret { enc: ENC, kid }));
         let malformed = || Err(Unauthenticated::Token(TokenError::Malformed));
         let expiry = Err(Unauthenticated::Claims(ClaimsError::Expired { exp: (NOW - 60) as f64, now: NOW }));
