@@ -94,6 +94,8 @@ fn attacks_are_refused_without_a_panic() {
         ("GCM: tag of 4 bytes", change(&gcm, &|parts| parts.tag.truncate(4)), Undecryptable, Stock::Opens),
         ("GCM: tag of 8 bytes", change(&gcm, &|parts| parts.tag.truncate(8)), Undecryptable, Stock::Opens),
         ("GCM: tag of 15 bytes", change(&gcm, &|parts| parts.tag.truncate(15)), Undecryptable, Stock::Opens),
+        ("GCM: tag of 17 bytes", change(&gcm, &|parts| parts.tag.push(0)), Undecryptable, Stock::Refuses),
+        ("GCM: IV of 13 bytes", change(&gcm, &|parts| parts.iv.push(0)), Undecryptable, Stock::Refuses),
         ("GCM: empty IV", change(&gcm, &|parts| parts.iv.clear()), Undecryptable, Stock::Panics),
         (
             "GCM: IV of 8 bytes",
