@@ -11,10 +11,9 @@
 //! 6. [`revocation`] says whether the session lives, from what [`postgres`] finds; [`lookups`] asks it,
 //!    for many calls at once.
 //!
-//! [`bridge`] is that way as one function, with an [`explanation`] for whoever wonders at the answer,
-//! and [`binding`] gives it to JavaScript. [`config`] makes
-//! options and environment into what a bridge needs, and finds what deserves a [`warning`];
-//! [`error`] is all that is not the client's doing.
+//! [`bridge`] is that way as one function, with an [`explanation`] for whoever wonders at the answer;
+//! [`binding`] gives both to JavaScript. [`config`] makes options and environment into what a bridge
+//! needs, and finds what deserves a [`warning`]; [`error`] is all that is not the client's doing.
 
 pub mod error;
 mod redacted;
@@ -23,10 +22,10 @@ pub mod config;
 pub mod warning;
 
 pub mod cookie;
-pub mod key;
 pub mod near_miss;
 
 pub mod cipher;
+pub mod key;
 pub mod token;
 
 pub mod claims;
