@@ -178,7 +178,9 @@ mod tests {
         let kid = keyring(SECURE).candidates(ENC, None).next().and_then(|key| ShortKid::of(key.kid()));
         let foreign = Err(Unauthenticated::Token(TokenError::NoMatchingSecret { enc: ENC, kid }));
         let malformed = || Err(Unauthenticated::Token(TokenError::Malformed));
-        let expiry = Err(Unauthenticated::Claims(ClaimsError::Expired { exp: (NOW - 60) as f64, now: NOW }));
+        let expiry = || Err(Unauthenticated::Claims(ClaimsError::Expired { exp: (NOW - 60) as f64, now: NOW }));
+        let bytes = PLAIN.len() + plain.len() + "=; a=".len() + 65_536;
+        let too_large = Err(Unauthenticated::Size(SizeError::HeaderTooLarge { bytes }));
         let either = &[SECURE, PLAIN] as &[_];
         for (case, names, header, expected) in [
             ("none", either, "a=b".to_owned(), Err(Unauthenticated::NoCookie)),
@@ -206,7 +208,9 @@ mod tests {
                 format!("{PLAIN}={expired}; {PLAIN}.0={start}; {PLAIN}.1={end}"),
                 Ok(3),
             ),
-            ("expired", either, format!("{PLAIN}={expired}"), expiry),
+            ("expired", either, format!("{PLAIN}={expired}"), expiry()),
+            ("expired whole beside a stale chunk", either, format!("{PLAIN}={expired}; {PLAIN}.0=x"), expiry()),
+            ("too large", either, format!("{PLAIN}={plain}; a={}", "x".repeat(65_536)), too_large),
         ] {
             let outcome = bridge(names, &source).read(&header, NOW).expect("no error");
             assert_eq!(session_of(&outcome), expected, "{case}");

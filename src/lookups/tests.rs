@@ -8,7 +8,7 @@ use uuid::Uuid;
 use super::worker::{LATE, PAUSE};
 use super::*;
 use crate::config::STEP_LIMIT;
-use crate::revocation::fake::{Channels, Fake};
+use crate::revocation::fake::{Channels, Fake, live_record};
 use crate::revocation::{Holder, UserType};
 
 type Fakes = Arc<Lookups<Arc<Fake>, Channels>>;
@@ -41,9 +41,12 @@ async fn settle_down() {
 #[tokio::test]
 async fn only_a_live_session_has_a_body() {
     let refused = Error::Query("broken".to_owned());
-    for (source, expected) in
-        [(Fake::live(), body(3)), (Fake::new(Ok(None)), Ok(None)), (Fake::new(Err(refused.clone())), Err(refused))]
-    {
+    for (source, expected) in [
+        (Fake::live(), body(3)),
+        (Fake::new(Ok(None)), Ok(None)),
+        (Fake::new(Ok(Some(SessionRecord { revoked: true, ..live_record() }))), Ok(None)),
+        (Fake::new(Err(refused.clone())), Err(refused)),
+    ] {
         let source = Arc::new(source);
         assert_eq!(ask(&lookups(&source), 3).await.expect("an answer"), expected);
         assert_eq!(source.batches(), [1]);
