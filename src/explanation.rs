@@ -72,7 +72,7 @@ pub enum Reason {
     SessionExpired { expired_at: Option<Timestamp> },
     UserMismatch { session_user_id: Option<Uuid> },
     UserGone,
-    UserTypeChanged { from: UserType, to: Option<String> },
+    UserTypeChanged { from: UserType, to: String },
     DatabaseUnavailable { code: &'static str, message: String },
 }
 
@@ -105,7 +105,8 @@ impl Reason {
             Liveness::OtherUser => Self::UserMismatch { session_user_id: record.and_then(|record| record.user_id) },
             Liveness::UserGone => Self::UserGone,
             Liveness::UserTypeChanged => {
-                Self::UserTypeChanged { from: session.holder.user_type, to: record.and_then(|record| record.user_type) }
+                let to = record.and_then(|record| record.user_type).unwrap_or_default();
+                Self::UserTypeChanged { from: session.holder.user_type, to }
             }
         }
     }

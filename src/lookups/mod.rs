@@ -60,15 +60,23 @@ impl<S, R: Replies> fmt::Debug for Lookups<S, R> {
 
 struct Queue<Call> {
     waiting: Vec<Waiting<Call>>,
-    /// Tasks that take batches out of `waiting`.
-    workers: usize,
-    /// Those of them that are not late: with one of these, `waiting` is soon emptied.
-    prompt: usize,
-    /// Those that are late with connecting.
-    slow_connects: usize,
-    /// Those that have a connection.
-    connected: usize,
+    /// What each worker is at: a task that takes batches out of `waiting`, with a connection.
+    workers: [Option<Progress>; MAX_CONNECTIONS],
+    /// Until then no new connection is tried while there are others.
     paused_until: Option<Instant>,
+}
+
+#[derive(Clone, Copy)]
+struct Progress {
+    step: Step,
+    /// A worker that is not late soon comes back for what waits.
+    is_late: bool,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Step {
+    Connect,
+    Query,
 }
 
 struct Waiting<Call> {
@@ -79,17 +87,27 @@ struct Waiting<Call> {
 
 impl<Call> Queue<Call> {
     const fn new() -> Self {
-        Self { waiting: Vec::new(), workers: 0, prompt: 0, slow_connects: 0, connected: 0, paused_until: None }
+        Self { waiting: Vec::new(), workers: [None; MAX_CONNECTIONS], paused_until: None }
     }
 
-    /// Whether another worker should come in. `has_idle` tells whether it would find a connection:
-    /// new ones are made one at a time.
-    fn needs_worker(&self, has_idle: impl FnOnce() -> bool) -> bool {
-        let is_paused = || self.paused_until.is_some_and(|end| self.connected > 0 && Instant::now() < end);
-        !self.waiting.is_empty()
-            && self.prompt == 0
-            && self.workers < MAX_CONNECTIONS
-            && (has_idle() || (self.slow_connects == 0 && !is_paused()))
+    /// The place of another worker, if one should come in. `has_idle` tells whether it would find a
+    /// connection: new ones are made one at a time.
+    fn place_for_another(&self, has_idle: impl FnOnce() -> bool) -> Option<usize> {
+        let all_late = self.workers.iter().flatten().all(|worker| worker.is_late);
+        if self.waiting.is_empty() || !all_late {
+            return None;
+        }
+        let place = self.workers.iter().position(Option::is_none)?;
+        (has_idle() || self.may_connect()).then_some(place)
+    }
+
+    fn may_connect(&self) -> bool {
+        let is_paused = self.paused_until.is_some_and(|end| Instant::now() < end);
+        !self.is_any_at(Step::Connect) && !(is_paused && self.is_any_at(Step::Query))
+    }
+
+    fn is_any_at(&self, step: Step) -> bool {
+        self.workers.iter().flatten().any(|worker| worker.step == step)
     }
 }
 
@@ -146,11 +164,10 @@ impl<S: RevocationSource + 'static, R: Replies> Lookups<S, R> {
     fn with_queue(self: &Arc<Self>, change: impl FnOnce(&mut Queue<R::Call>)) {
         let mut queue = self.queue();
         change(&mut queue);
-        if queue.needs_worker(|| self.source.has_idle()) {
-            queue.workers += 1;
-            queue.prompt += 1;
+        if let Some(place) = queue.place_for_another(|| self.source.has_idle()) {
+            queue.workers[place] = Some(Progress { step: Step::Connect, is_late: false });
             drop(queue);
-            self.spawn(Worker::new(Arc::clone(self)).work());
+            self.spawn(Worker::new(Arc::clone(self), place).work());
         }
     }
 

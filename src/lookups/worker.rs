@@ -10,7 +10,7 @@ use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 use tokio::time::Instant;
 
-use super::{Lookups, Queue, Replies, caught};
+use super::{Lookups, Progress, Queue, Replies, Step, caught};
 use crate::config::STEP_LIMIT;
 use crate::error::Error;
 use crate::revocation::RevocationSource;
@@ -21,38 +21,28 @@ pub(super) const LATE: Duration = Duration::from_millis(1);
 /// How long no more connections are tried after one was refused, while there are others.
 pub(super) const PAUSE: Duration = Duration::from_secs(1);
 
-/// A task that takes batches until nothing waits. Counted in the queue from before its start until
-/// it is dropped.
+/// A task that takes batches until nothing waits. It has its place in the queue from before its
+/// start until it is dropped.
 pub(super) struct Worker<S: RevocationSource + 'static, R: Replies> {
     lookups: Arc<Lookups<S, R>>,
-    stage: Stage,
-    is_connected: bool,
-}
-
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Stage {
-    Prompt,
-    SlowConnect,
-    SlowQuery,
-    /// Counted out.
-    Done,
+    /// `None` when it has given its place up.
+    place: Option<usize>,
 }
 
 impl<S: RevocationSource + 'static, R: Replies> Worker<S, R> {
-    /// For one that the queue has counted in.
-    pub(super) fn new(lookups: Arc<Lookups<S, R>>) -> Self {
-        Self { lookups, stage: Stage::Prompt, is_connected: false }
+    pub(super) fn new(lookups: Arc<Lookups<S, R>>, place: usize) -> Self {
+        Self { lookups, place: Some(place) }
     }
 
     /// Boxed, since a worker can call in another.
     pub(super) fn work(mut self) -> BoxFuture<'static, ()> {
         async move {
             let lookups = Arc::clone(&self.lookups);
-            while self.has_work() {
-                let connection = self.in_time(Stage::SlowConnect, caught(lookups.source.connect())).await;
-                match connection {
+            while !self.leaves_if(|queue| queue.waiting.is_empty()) {
+                match self.at(Step::Connect, caught(lookups.source.connect())).await {
                     Ok(connection) => self.serve(connection).await,
-                    Err(error) if self.leaves_it_to_others() => drop(error),
+                    // Others have a connection, and will take what waits.
+                    Err(_) if self.leaves_if(pause_if_others_are_connected) => return,
                     Err(error) => {
                         let waiting = std::mem::take(&mut lookups.queue().waiting);
                         lookups.reject(waiting, &error);
@@ -63,89 +53,54 @@ impl<S: RevocationSource + 'static, R: Replies> Worker<S, R> {
         .boxed()
     }
 
-    async fn serve(&mut self, connection: S::Connection) {
-        let lookups = Arc::clone(&self.lookups);
+    async fn serve(&self, connection: S::Connection) {
+        let lookups = &self.lookups;
         let (late, batch) = lookups.close_batch().into_iter().partition(|waiting| waiting.since.elapsed() > STEP_LIMIT);
         lookups.reject(late, &Error::Timeout { step: "waiting for a free database connection", limit: STEP_LIMIT });
-        if batch.is_empty() {
-            return;
+        if !batch.is_empty() {
+            self.at(Step::Query, lookups.answer(connection, batch)).await;
         }
-        self.set_connected(true);
-        self.in_time(Stage::SlowQuery, lookups.answer(connection, batch)).await;
-        self.set_connected(false);
-    }
-
-    /// Whether something waits; if not, the worker is counted out in the same breath.
-    fn has_work(&mut self) -> bool {
-        let lookups = Arc::clone(&self.lookups);
-        let mut queue = lookups.queue();
-        if self.stage != Stage::Done && queue.waiting.is_empty() {
-            self.enter(Stage::Done, &mut queue);
-        }
-        self.stage != Stage::Done
-    }
-
-    /// After a connection was refused: whether others have one, and will take what waits.
-    fn leaves_it_to_others(&mut self) -> bool {
-        let lookups = Arc::clone(&self.lookups);
-        let mut queue = lookups.queue();
-        let are_there_others = queue.connected > 0;
-        if are_there_others {
-            queue.paused_until = Some(Instant::now() + PAUSE);
-            self.enter(Stage::Done, &mut queue);
-        }
-        are_there_others
     }
 
     /// Waits for `step`, and lets another worker come in when that takes long.
-    async fn in_time<T>(&mut self, slow: Stage, step: impl Future<Output = T>) -> T {
-        let mut step = pin!(step);
-        if let Ok(done) = tokio::time::timeout(LATE, &mut step).await {
+    async fn at<T>(&self, step: Step, work: impl Future<Output = T>) -> T {
+        self.set(&mut self.lookups.queue(), Progress { step, is_late: false });
+        let mut work = pin!(work);
+        if let Ok(done) = tokio::time::timeout(LATE, &mut work).await {
             return done;
         }
-        let lookups = Arc::clone(&self.lookups);
-        lookups.with_queue(|queue| self.enter(slow, queue));
-        let done = step.await;
-        self.enter(Stage::Prompt, &mut lookups.queue());
-        done
+        self.lookups.with_queue(|queue| self.set(queue, Progress { step, is_late: true }));
+        work.await
     }
 
-    fn set_connected(&mut self, connected: bool) {
-        let mut queue = self.lookups.queue();
-        match connected {
-            true => queue.connected += 1,
-            false => queue.connected -= 1,
+    fn set(&self, queue: &mut Queue<R::Call>, progress: Progress) {
+        if let Some(place) = self.place {
+            queue.workers[place] = Some(progress);
         }
-        self.is_connected = connected;
     }
 
-    fn enter(&mut self, stage: Stage, queue: &mut Queue<R::Call>) {
-        let mut count = |stage, by: isize| {
-            let counter = match stage {
-                Stage::Prompt => &mut queue.prompt,
-                Stage::SlowConnect => &mut queue.slow_connects,
-                Stage::SlowQuery => return,
-                Stage::Done => &mut queue.workers,
-            };
-            *counter = counter.saturating_add_signed(by);
-        };
-        count(self.stage, -1);
-        // `workers` counts those that are not done.
-        count(stage, if stage == Stage::Done { -1 } else { 1 });
-        self.stage = stage;
+    /// Gives the place up in the same breath in which `is_over` finds that it may; tells whether.
+    fn leaves_if(&mut self, is_over: impl FnOnce(&mut Queue<R::Call>) -> bool) -> bool {
+        let mut queue = self.lookups.queue();
+        let is_over = is_over(&mut queue);
+        if let Some(place) = self.place.take_if(|_| is_over) {
+            queue.workers[place] = None;
+        }
+        is_over
     }
 }
 
+fn pause_if_others_are_connected<Call>(queue: &mut Queue<Call>) -> bool {
+    let are_others = queue.is_any_at(Step::Query);
+    if are_others {
+        queue.paused_until = Some(Instant::now() + PAUSE);
+    }
+    are_others
+}
+
 impl<S: RevocationSource + 'static, R: Replies> Drop for Worker<S, R> {
-    /// Counts out a worker that panicked.
+    /// For one that panicked.
     fn drop(&mut self) {
-        let lookups = Arc::clone(&self.lookups);
-        let mut queue = lookups.queue();
-        if self.is_connected {
-            queue.connected -= 1;
-        }
-        if self.stage != Stage::Done {
-            self.enter(Stage::Done, &mut queue);
-        }
+        self.leaves_if(|_| true);
     }
 }
