@@ -102,8 +102,10 @@ impl<Call> Queue<Call> {
     }
 
     fn may_connect(&self) -> bool {
-        let is_paused = self.paused_until.is_some_and(|end| Instant::now() < end);
-        !self.is_any_at(Step::Connect) && !(is_paused && self.is_any_at(Step::Query))
+        if self.is_any_at(Step::Query) && self.paused_until.is_some_and(|end| Instant::now() < end) {
+            return false;
+        }
+        !self.is_any_at(Step::Connect)
     }
 
     fn is_any_at(&self, step: Step) -> bool {
