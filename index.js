@@ -836,6 +836,7 @@ function __napiStampBindingTarget(exportsObject, target) {
 module.exports.__napiBindingTarget = __napiStampBindingTarget(nativeBinding, __napiLoadedBindingTarget)
 module.exports = nativeBinding
 module.exports.AuthBridge = nativeBinding.AuthBridge
+module.exports.defaultBridge = nativeBinding.defaultBridge
 module.exports.explainSession = nativeBinding.explainSession
 module.exports.getSession = nativeBinding.getSession
 module.exports.getSessionJson = nativeBinding.getSessionJson

@@ -63,7 +63,7 @@ describe('the module', () => {
         console.log(required.join(), typeof getSession, typeof AuthBridge)
       })`
     expect(await run(script)).toBe(
-      'AuthBridge,__napiBindingTarget,explainSession,getSession,getSessionJson function function',
+      'AuthBridge,__napiBindingTarget,defaultBridge,explainSession,getSession,getSessionJson function function',
     )
   })
 

@@ -23,6 +23,8 @@ pub enum Error {
     Query(String),
     /// A step took longer than its limit.
     Timeout { step: &'static str, limit: Duration },
+    /// More than `limit` calls wait already.
+    Overload { limit: usize },
     /// The server ended the query, by its own time limit or at somebody's request.
     Cancelled(String),
     /// `close()` was called before.
@@ -46,7 +48,7 @@ impl Error {
         match self {
             Self::Config { .. } => "ERR_AUTH_BRIDGE_CONFIG",
             Self::Connect(_) | Self::Query(_) => "ERR_AUTH_BRIDGE_DATABASE",
-            Self::Timeout { .. } | Self::Cancelled(_) => "ERR_AUTH_BRIDGE_TIMEOUT",
+            Self::Timeout { .. } | Self::Overload { .. } | Self::Cancelled(_) => "ERR_AUTH_BRIDGE_TIMEOUT",
             Self::Closed => "ERR_AUTH_BRIDGE_CLOSED",
             Self::Internal(_) => "ERR_AUTH_BRIDGE_INTERNAL",
         }
@@ -61,6 +63,9 @@ impl fmt::Display for Error {
             Self::Query(cause) => write!(f, "the database refused the session query: {cause}"),
             Self::Timeout { step, limit } => {
                 write!(f, "{step} took longer than {} ms", limit.as_millis())
+            }
+            Self::Overload { limit } => {
+                write!(f, "{limit} calls wait for the database already, which is the limit (maxWaiting)")
             }
             Self::Cancelled(cause) => write!(f, "the database cancelled the session query: {cause}"),
             Self::Closed => f.write_str("this AuthBridge is closed"),
@@ -93,6 +98,11 @@ mod tests {
                 Error::Timeout { step: "connecting", limit: Duration::from_secs(5) },
                 "ERR_AUTH_BRIDGE_TIMEOUT",
                 "connecting took longer than 5000 ms",
+            ),
+            (
+                Error::Overload { limit: 10 },
+                "ERR_AUTH_BRIDGE_TIMEOUT",
+                "10 calls wait for the database already, which is the limit (maxWaiting)",
             ),
             (
                 Error::Cancelled("statement timeout".to_owned()),

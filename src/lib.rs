@@ -9,7 +9,8 @@
 //! 4. [`claims`] checks that the token counts now.
 //! 5. [`session`] makes the documented object of the claims.
 //! 6. [`revocation`] says whether the session lives, from what [`postgres`] finds; [`lookups`] asks it,
-//!    for many calls at once.
+//!    for many calls at once, and
+//!    counts them in [`metrics`].
 //!
 //! [`bridge`] is that way as one function, with an [`explanation`] for whoever wonders at the answer;
 //! [`binding`] gives both to JavaScript. [`config`] makes options and environment into what a bridge
@@ -33,6 +34,7 @@ pub mod json_string;
 pub mod session;
 
 pub mod lookups;
+pub mod metrics;
 pub mod postgres;
 pub mod revocation;
 mod runtime;

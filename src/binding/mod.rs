@@ -8,6 +8,7 @@ mod options;
 mod settle;
 mod warn;
 
+use std::future::Future;
 use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -21,10 +22,10 @@ use crate::bridge::Bridge;
 use crate::config::{self, Config, Options};
 use crate::error::Error;
 use crate::lookups::{Replies, caught};
-use crate::postgres::Postgres;
+use crate::postgres::SharedPostgres;
 use crate::runtime;
 
-type SharedBridge = Arc<Bridge<Postgres, Arc<Settler>>>;
+type SharedBridge = Arc<Bridge<SharedPostgres, Arc<Settler>>>;
 
 /// What each environment has of its own: the main thread and each worker thread.
 struct Module {
@@ -62,7 +63,16 @@ pub fn get_session_json<'env>(env: &'env Env, cookie_header: Unknown<'env>) -> n
 /// @throws {AuthBridgeError} Rejects when the configuration is wrong; never for what a client sent, nor for a database that can't be asked.
 #[napi(ts_args_type = "cookieHeader?: string | null", ts_return_type = "Promise<SessionExplanation>")]
 pub fn explain_session<'env>(env: &'env Env, cookie_header: Unknown<'env>) -> napi::Result<Unknown<'env>> {
-    explanation(env, cookie_header, || default_bridge(env))
+    explanation(env, cookie_header, || shared_bridge(env))
+}
+
+/// The bridge behind the module's own `getSession`, for its `stats`, `health` and `close`.
+///
+/// @throws {AuthBridgeError} `ERR_AUTH_BRIDGE_CONFIG` when the environment's configuration is wrong or not complete.
+#[napi]
+pub fn default_bridge(env: &Env) -> Result<AuthBridge, napi::Error<&'static str>> {
+    let bridge = settle::guarded(|| shared_bridge(env));
+    Ok(AuthBridge { bridge: bridge.map_err(settle::coded)? })
 }
 
 /// Reads sessions with options of its own, and its own connections to the database.
@@ -113,8 +123,34 @@ impl AuthBridge {
         explanation(env, cookie_header, || Ok(Arc::clone(&self.bridge)))
     }
 
-    /// Refuses further calls with `ERR_AUTH_BRIDGE_CLOSED`, waits for the answers of those in
-    /// flight, and ends every connection. A second call does nothing.
+    /// What this bridge has done since it was made, and its connections as they are now. Counted as it goes, so it costs
+    /// little to ask.
+    #[napi(ts_return_type = "BridgeStats")]
+    pub fn stats<'env>(&self, env: &'env Env) -> napi::Result<Unknown<'env>> {
+        let stats =
+            serde_json::to_string(&self.bridge.lookups().stats()).expect("keys are strings, and no value fails");
+        settle::parsed(env, &stats)
+    }
+
+    /// Sends the session query to the database, for a session that there is not, and waits for the answer.
+    ///
+    /// @returns How long that took.
+    /// @throws {AuthBridgeError} Rejects as `getSession` would when the database can't be asked or this bridge is closed.
+    #[napi(ts_return_type = "Promise<BridgeHealth>")]
+    pub fn health<'env>(&self, env: &'env Env) -> napi::Result<Unknown<'env>> {
+        let lookups = self.bridge.lookups();
+        if lookups.is_closed() {
+            return settle::settled(env, Form::Object, Err(Error::Closed));
+        }
+        let asked = Arc::clone(lookups);
+        later(env, &self.bridge, async move {
+            let milliseconds = asked.health().await?.as_secs_f64() * 1000.0;
+            Ok(format!(r#"{{"milliseconds":{milliseconds:.3}}}"#))
+        })
+    }
+
+    /// Refuses further calls with `ERR_AUTH_BRIDGE_CLOSED`, waits for the answers of those in flight, no longer than
+    /// `callTimeout`, and ends every connection that no other bridge uses. A second call does nothing.
     #[napi(ts_return_type = "Promise<void>")]
     pub fn close<'env>(&self, env: &'env Env) -> napi::Result<Unknown<'env>> {
         let lookups = self.bridge.lookups();
@@ -142,7 +178,7 @@ fn body<'env>(
         let Some(bridge) = bridge(&header)? else {
             return Ok(None);
         };
-        Ok(bridge.read(&header, unix_time())?.ok().map(|session| (bridge, session)))
+        Ok(bridge.read_and_count(&header, unix_time())?.map(|session| (bridge, session)))
     });
     match read {
         Ok(Some((bridge, session))) => {
@@ -170,10 +206,19 @@ fn explanation<'env>(
         Ok(explained) => explained,
         Err(error) => return settle::settled(env, Form::Object, Err(error)),
     };
+    later(env, &bridge, async move { Ok(explained.await?.to_json()) })
+}
+
+/// The promise of an object, which `work` gives as JSON.
+fn later<'env>(
+    env: &'env Env,
+    bridge: &SharedBridge,
+    work: impl Future<Output = Result<String, Error>> + Send + 'static,
+) -> napi::Result<Unknown<'env>> {
     let replies = Arc::clone(bridge.lookups().replies());
     let (promise, call) = replies.promise(env, Form::Object)?;
     bridge.lookups().spawn(async move {
-        let answer = caught(explained).await.map(|explanation| Some(explanation.to_json()));
+        let answer = caught(work).await.map(Some);
         replies.settle(vec![(call, answer)]);
     });
     Ok(promise)
@@ -189,11 +234,11 @@ fn bridge_for(env: &Env, header: &str) -> Result<Option<SharedBridge>, Error> {
     if cookies.iter().all(|cookie| cookie.name.find(header).is_none()) {
         return Ok(None);
     }
-    default_bridge(env).map(Some)
+    shared_bridge(env).map(Some)
 }
 
 /// The module's own bridge, made from the environment when it is first needed.
-fn default_bridge(env: &Env) -> Result<SharedBridge, Error> {
+fn shared_bridge(env: &Env) -> Result<SharedBridge, Error> {
     if let Some(bridge) = &module(env)?.bridge {
         return Ok(Arc::clone(bridge));
     }
@@ -203,7 +248,7 @@ fn default_bridge(env: &Env) -> Result<SharedBridge, Error> {
 
 fn new_bridge(env: &Env, options: Options, environment: &ProcessEnv) -> Result<SharedBridge, Error> {
     let config = Config::new(options, environment)?;
-    let postgres = Postgres::new(&config.database)?;
+    let postgres = SharedPostgres::new(&config.database, &config.limits)?;
     warn::warn_once(env, &config.warnings);
     let settler = Arc::clone(&module(env)?.settler);
     // The runtime's thread outlives the environment, so its code must stay loaded.

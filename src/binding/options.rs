@@ -21,14 +21,21 @@ pub fn parse(value: Unknown) -> Result<Options, Error> {
             "cookieName" => options.cookie_name = Some(list("cookieName", value, cookie)?),
             "secureCookie" => options.secure_cookie = Some(boolean("secureCookie", value)?),
             "databaseUrl" => options.database_url = Some(string("databaseUrl", value)?),
-            "ignoreExpiresAt" => {
-                options.ignore_expires_at = Some(boolean("ignoreExpiresAt", value)?);
-            }
+            "tls" => options.tls_ca = tls(value)?,
+            "preparedStatements" => options.prepared_statements = Some(boolean("preparedStatements", value)?),
+            "sharded" => options.sharded = Some(boolean("sharded", value)?),
+            "ignoreExpiresAt" => options.ignore_expires_at = Some(boolean("ignoreExpiresAt", value)?),
+            "connectTimeout" => options.limits.connect_timeout = Some(number("connectTimeout", value)?),
+            "queryTimeout" => options.limits.query_timeout = Some(number("queryTimeout", value)?),
+            "callTimeout" => options.limits.call_timeout = Some(number("callTimeout", value)?),
+            "maxConnections" => options.limits.max_connections = Some(number("maxConnections", value)?),
+            "maxWaiting" => options.limits.max_waiting = Some(number("maxWaiting", value)?),
             _ => {
                 return Err(Error::config(
                     name,
-                    "is not an option; the options are secret, cookieName, secureCookie, \
-                     databaseUrl and ignoreExpiresAt",
+                    "is not an option; the options are secret, cookieName, secureCookie, databaseUrl, tls, \
+                     preparedStatements, sharded, ignoreExpiresAt, connectTimeout, queryTimeout, callTimeout, \
+                     maxConnections and maxWaiting",
                 ));
             }
         }
@@ -72,6 +79,27 @@ fn cookie(name: &str, value: Unknown) -> Result<CookieOption, Error> {
     Ok(cookie)
 }
 
+/// The certificates of `tls.ca`.
+fn tls(value: Unknown) -> Result<Option<Vec<String>>, Error> {
+    match type_of(&value) {
+        ValueType::Object => {}
+        other => return Err(wrong_type("tls", "an object with the key ca", other)),
+    }
+    let mut ca = None;
+    for (key, value) in properties("tls", value)? {
+        match key.as_str() {
+            "ca" => ca = Some(list("tls.ca", value, string)?),
+            _ => {
+                return Err(Error::config(
+                    format!("tls.{key}"),
+                    "is not an option; tls has the key ca, and the parameters of the URL say the rest",
+                ));
+            }
+        }
+    }
+    Ok(ca)
+}
+
 /// What an object holds, but for `undefined`.
 fn properties<'env>(name: &str, value: Unknown<'env>) -> Result<Vec<(String, Unknown<'env>)>, Error> {
     let object = convert::<Object>(name, value)?;
@@ -89,6 +117,13 @@ fn string(name: &str, value: Unknown) -> Result<String, Error> {
     match type_of(&value) {
         ValueType::String => convert(name, value),
         other => Err(wrong_type(name, "a string", other)),
+    }
+}
+
+fn number(name: &str, value: Unknown) -> Result<f64, Error> {
+    match type_of(&value) {
+        ValueType::Number => convert(name, value),
+        other => Err(wrong_type(name, "a number", other)),
     }
 }
 

@@ -15,7 +15,7 @@ use std::ptr::null_mut;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use napi::bindgen_prelude::{JsObjectValue, Object, Unknown};
+use napi::bindgen_prelude::{Function, JsObjectValue, Object, Unknown};
 use napi::{Env, JsError, JsValue, check_status, sys};
 
 use crate::error::Error;
@@ -187,6 +187,12 @@ pub fn settled<'env>(env: &'env Env, form: Form, answer: Answer) -> napi::Result
     let (promise, deferred) = create_promise(env)?;
     settle_now(env, Call { deferred, form }, answer, None);
     Ok(promise)
+}
+
+/// What `JSON.parse` makes of a text, at once.
+pub fn parsed<'env>(env: &'env Env, text: &str) -> napi::Result<Unknown<'env>> {
+    let json: Object = env.get_global()?.get_named_property("JSON")?;
+    json.get_named_property::<Function<&str, Unknown>>("parse")?.call(text)
 }
 
 /// With the `code` of the JavaScript error.

@@ -80,15 +80,44 @@ export interface AuthBridgeOptions {
    */
   secureCookie?: boolean
   /**
-   * `postgres://user:password@host:port/database?sslmode=...`
-   * Default: `DATABASE_URL`, else `PGHOST`, `PGPORT`, `PGUSER`, `PGPASSWORD`, `PGDATABASE`, `PGSSLMODE` and `PGSSLROOTCERT`.
+   * `postgres://user:password@host:port/database?sslmode=...`, also with several hosts; docs/database.md has the parameters.
+   * Default: `DATABASE_URL`, else libpq's variables: `PGHOST`, `PGPORT`, `PGUSER`, `PGPASSWORD`, `PGDATABASE`, `PGSSLMODE`, ...
    */
   databaseUrl?: string
+  /** What the URL can't say about TLS. */
+  tls?: {
+    /**
+     * Certificates of the authorities to trust, and no others, as PEM. Without an `sslmode` in the URL, or with `verify-full`,
+     * the server must have a certificate of theirs for its host name.
+     */
+    ca?: string | string[]
+  }
+  /**
+   * Whether statements are prepared once on each connection. Set it to false behind a pooler in transaction mode, such as
+   * PgBouncer: then each query goes by itself, in one round trip, and no setting of the connection is changed.
+   * Default: true, unless the URL says `pgbouncer=true`.
+   */
+  preparedStatements?: boolean
+  /**
+   * Whether each query must be about one tenant, so that a distributed database, such as Citus, asks one shard for it. Else calls
+   * of several tenants share a query, which is faster where there is one server. Default: false.
+   */
+  sharded?: boolean
   /**
    * Let a session live on when its row's `expires_at` has passed, so that only the token's own expiry and a revocation end it.
    * Default: false.
    */
   ignoreExpiresAt?: boolean
+  /** How long one attempt to connect, to one address, may take, in ms. Default: `connect_timeout` of the URL, else 5000. */
+  connectTimeout?: number
+  /** How long one query may take, in ms; the server is told the same. Default: 5000. */
+  queryTimeout?: number
+  /** How long a call may take as a whole, in ms, whatever it waits for: it rejects then. Default: 10000. */
+  callTimeout?: number
+  /** How many connections there are at most; they are made when they are needed. Default: `connection_limit` of the URL, else 10. */
+  maxConnections?: number
+  /** How many calls wait for a query at most: more are rejected at once. Default: 10000. */
+  maxWaiting?: number
 }
 
 /** A session cookie of an own name. */
@@ -208,6 +237,59 @@ export interface ClaimedSession {
   userId: string
   userType: 'client' | 'internal'
   tokenExpiresAt: string | null
+}
+
+/** What `stats` tells: counts since the bridge was made, and how things are now. */
+export interface BridgeStats {
+  /** Calls of `getSession` and `getSessionJson` by their end, and those that have none yet. */
+  calls: { authenticated: number; unauthenticated: number; failed: number; pending: number }
+  /** Why calls were unauthenticated: how often each reason, also those that never occurred. */
+  reasons: Record<RefusalReason, number>
+  /** With what calls failed: how often each code, also those that never occurred. */
+  errors: Record<Exclude<ErrorCode, 'ERR_AUTH_BRIDGE_CONFIG'>, number>
+  /** How long calls took that asked the database, in ms, from the call until the answer is handed to JavaScript. */
+  latency: Distribution
+  /** How many different sessions the queries were for. */
+  batches: Distribution
+  /** The connections, of all bridges with the same options together. */
+  pool: {
+    /** How many there are at most. */
+    max: number
+    /** How many there are. */
+    size: number
+    /** How many are in use. */
+    inUse: number
+    /** How many queries wait for one. */
+    waiting: number
+    /** How many were made so far. */
+    connects: number
+    /** How often none could be made. */
+    connectFailures: number
+  }
+}
+
+/** The reasons of `explainSession` that `getSession` tells apart. */
+export type RefusalReason = Exclude<
+  SessionExplanation['reason'],
+  'live' | 'database-unavailable' | 'chunk-gap' | 'stale-chunks'
+>
+
+/** Values that were measured, in buckets: quantiles are right to an eighth. All are 0 while there is no value. */
+export interface Distribution {
+  count: number
+  sum: number
+  max: number
+  p50: number
+  p95: number
+  p99: number
+  /** How many values are at most `le`, for growing `le`: cumulative, as in a histogram of Prometheus. */
+  buckets: { le: number; count: number }[]
+}
+
+/** What `health` tells of a database that answers. */
+export interface BridgeHealth {
+  /** How long the session query took, there and back, in ms. */
+  milliseconds: number
 }
 
 /** The `code` of every error that this package throws or rejects with. */

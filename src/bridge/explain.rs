@@ -71,7 +71,13 @@ where
 {
     let (liveness, record) = match lookups.look_up(session).await {
         Ok(found) => found,
-        Err(outage @ (Error::Connect(_) | Error::Query(_) | Error::Timeout { .. } | Error::Cancelled(_))) => {
+        Err(
+            outage @ (Error::Connect(_)
+            | Error::Query(_)
+            | Error::Timeout { .. }
+            | Error::Overload { .. }
+            | Error::Cancelled(_)),
+        ) => {
             return Ok((Status::Unavailable, Reason::of_outage(&outage)));
         }
         Err(error) => return Err(error),
@@ -82,7 +88,7 @@ where
     };
     let end = match liveness {
         // The verdict stands, whether its circumstances can be had or not.
-        Liveness::Revoked | Liveness::Expired => lookups.source().find_end(session.key).await.ok().flatten(),
+        Liveness::Revoked | Liveness::Expired => lookups.look_up_end(session.key).await.ok().flatten(),
         _ => None,
     };
     Ok((status, Reason::of_liveness(liveness, session, record, end)))

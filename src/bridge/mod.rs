@@ -47,7 +47,7 @@ impl<S: RevocationSource + 'static, R: Replies> Bridge<S, R> {
         };
         Ok(Self {
             cookies: config.cookies.into_iter().map(with_keys).collect::<Result<_, _>>()?,
-            lookups: Arc::new(Lookups::new(source, config.row_expiry, replies, runtime)),
+            lookups: Arc::new(Lookups::new(source, config.row_expiry, config.limits, replies, runtime)),
         })
     }
 
@@ -60,6 +60,13 @@ impl<S: RevocationSource + 'static, R: Replies> Bridge<S, R> {
             return Err(Error::Closed);
         }
         Ok(self.open(cookie_header, now))
+    }
+
+    /// The same for a call of `getSession`, which is counted: `None` where the answer is known to be no.
+    pub fn read_and_count(&self, cookie_header: &str, now: u64) -> Result<Option<Session>, Error> {
+        let metrics = self.lookups.metrics();
+        let read = self.read(cookie_header, now).inspect_err(|error| metrics.count(error))?;
+        Ok(read.inspect_err(|reason| metrics.count(reason)).ok())
     }
 
     /// Asks whether a session that was read still lives, and settles `call` with the answer.
@@ -119,7 +126,7 @@ mod tests {
 
     use super::*;
     use crate::cipher::ContentEncryption;
-    use crate::config::Database;
+    use crate::config::{Database, Limits, Location};
     use crate::key::{Issuer, Secret, ShortKid};
     use crate::revocation::RowExpiry;
     use crate::revocation::fake::{Channels, Fake, live_record};
@@ -131,6 +138,11 @@ mod tests {
     const PLAIN: &str = "authjs.session-token";
     const SECURE: &str = "__Secure-authjs.session-token";
 
+    /// The fake needs none.
+    fn nowhere() -> Database {
+        Database { location: Location::Variables(Vec::new()), ca: None, prepared_statements: None, sharded: false }
+    }
+
     fn secret() -> Secret {
         Secret::new("secret".to_owned()).expect("a secret")
     }
@@ -139,8 +151,9 @@ mod tests {
         let config = Config {
             secrets: vec![secret()],
             cookies: names.iter().map(|name| SessionCookie::by_name(name).expect("a name")).collect(),
-            database: Database::Variables(Box::default()),
+            database: nowhere(),
             row_expiry: RowExpiry::Checked,
+            limits: Limits::default(),
             warnings: Vec::new(),
         };
         Bridge::new(config, Arc::clone(source), Channels, runtime::handle().expect("runs").clone()).expect("a bridge")
@@ -255,8 +268,9 @@ mod tests {
         let config = Config {
             secrets: secrets.iter().map(secret).collect(),
             cookies: vec![SessionCookie::by_name(vector["name"].as_str().expect("a name")).expect("a name")],
-            database: Database::Variables(Box::default()),
+            database: nowhere(),
             row_expiry: RowExpiry::Checked,
+            limits: Limits::default(),
             warnings: Vec::new(),
         };
         Bridge::new(config, Arc::new(Fake::live()), Channels, runtime::handle().expect("runs").clone())

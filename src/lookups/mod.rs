@@ -15,17 +15,22 @@ use std::collections::HashMap;
 use std::fmt;
 use std::future::Future;
 use std::panic::AssertUnwindSafe;
+use std::pin::pin;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use futures_util::FutureExt;
 use tokio::runtime::Handle;
 use tokio::time::Instant;
 use tokio_util::task::TaskTracker;
+use uuid::Uuid;
 
 use self::worker::Worker;
-use crate::config::MAX_CONNECTIONS;
+use crate::config::Limits;
 use crate::error::Error;
-use crate::revocation::{Liveness, RevocationSource, RowExpiry, SessionKey, SessionRecord};
+use crate::metrics::{Metrics, Stats};
+use crate::revocation::{Liveness, RevocationSource, RowExpiry, SessionEnd, SessionKey, SessionRecord};
 use crate::session::Session;
 
 /// More keys are not asked in one query.
@@ -47,6 +52,10 @@ pub struct Lookups<S, R: Replies> {
     row_expiry: RowExpiry,
     replies: R,
     runtime: Handle,
+    limits: Limits,
+    metrics: Metrics,
+    /// Calls that have no answer yet.
+    pending: AtomicUsize,
     queue: Mutex<Queue<R::Call>>,
     /// What is in flight; closed by `close`.
     tracker: TaskTracker,
@@ -61,7 +70,7 @@ impl<S, R: Replies> fmt::Debug for Lookups<S, R> {
 struct Queue<Call> {
     waiting: Vec<Waiting<Call>>,
     /// What each worker is at: a task that takes batches out of `waiting`, with a connection.
-    workers: [Option<Progress>; MAX_CONNECTIONS],
+    workers: Box<[Option<Progress>]>,
     /// Until then no new connection is tried while there are others.
     paused_until: Option<Instant>,
 }
@@ -86,8 +95,8 @@ struct Waiting<Call> {
 }
 
 impl<Call> Queue<Call> {
-    const fn new() -> Self {
-        Self { waiting: Vec::new(), workers: [None; MAX_CONNECTIONS], paused_until: None }
+    fn new(connections: usize) -> Self {
+        Self { waiting: Vec::new(), workers: vec![None; connections].into(), paused_until: None }
     }
 
     /// The place of another worker, if one should come in. `has_idle` tells whether it would find a
@@ -114,25 +123,67 @@ impl<Call> Queue<Call> {
 }
 
 impl<S: RevocationSource + 'static, R: Replies> Lookups<S, R> {
-    pub fn new(source: S, row_expiry: RowExpiry, replies: R, runtime: Handle) -> Self {
-        Self { source, row_expiry, replies, runtime, queue: Mutex::new(Queue::new()), tracker: TaskTracker::new() }
+    pub fn new(source: S, row_expiry: RowExpiry, limits: Limits, replies: R, runtime: Handle) -> Self {
+        let queue = Mutex::new(Queue::new(source.max_connections()));
+        let (metrics, pending, tracker) = (Metrics::default(), AtomicUsize::new(0), TaskTracker::new());
+        Self { source, row_expiry, limits, replies, runtime, metrics, pending, queue, tracker }
     }
 
-    /// Settles `call` when the database has answered.
+    /// Settles `call` when the database has answered, or when the call has taken too long.
     pub fn ask(self: &Arc<Self>, session: Session, call: R::Call) {
         let waiting = Waiting { session, call, since: Instant::now() };
-        self.with_queue(|queue| queue.waiting.push(waiting));
+        self.pending.fetch_add(1, Ordering::Relaxed);
+        let refused = self.with_queue(|queue| {
+            if queue.waiting.len() >= self.limits.max_waiting {
+                return Some(waiting);
+            }
+            queue.waiting.push(waiting);
+            None
+        });
+        if let Some(waiting) = refused {
+            self.reject(vec![waiting], &Error::Overload { limit: self.limits.max_waiting });
+        }
     }
 
     /// Asks for one session by itself.
     pub async fn look_up(&self, session: &Session) -> Result<(Liveness, Option<SessionRecord>), Error> {
-        let connection = self.source.connect().await?;
-        let record = self.source.find(connection, &[session.key]).await?.pop().flatten();
+        let record = self.in_time(self.find_one(session.key)).await?;
         Ok((Liveness::of(record.as_ref(), &session.holder, self.row_expiry), record))
     }
 
-    pub fn source(&self) -> &S {
-        &self.source
+    /// How a session ended.
+    pub async fn look_up_end(&self, key: SessionKey) -> Result<Option<SessionEnd>, Error> {
+        self.in_time(self.source.find_end(key)).await
+    }
+
+    /// How long the query takes, from the connection and back, for a session that there is not.
+    pub async fn health(&self) -> Result<Duration, Error> {
+        let nobody = SessionKey { tenant: Uuid::nil(), session_id: Uuid::nil() };
+        let timed = async {
+            let connection = self.source.connect().await?;
+            let start = Instant::now();
+            self.source.find(connection, &[nobody]).await.pop().unwrap_or(Ok(None))?;
+            Ok(start.elapsed())
+        };
+        self.in_time(timed).await
+    }
+
+    async fn find_one(&self, key: SessionKey) -> Result<Option<SessionRecord>, Error> {
+        let connection = self.source.connect().await?;
+        self.source.find(connection, &[key]).await.pop().unwrap_or(Ok(None))
+    }
+
+    async fn in_time<T>(&self, work: impl Future<Output = Result<T, Error>>) -> Result<T, Error> {
+        let limit = self.limits.call_timeout;
+        tokio::time::timeout(limit, work).await.unwrap_or_else(|_elapsed| Err(too_long(limit)))
+    }
+
+    pub fn metrics(&self) -> &Metrics {
+        &self.metrics
+    }
+
+    pub fn stats(&self) -> Stats {
+        self.metrics.snapshot(self.pending.load(Ordering::Relaxed), self.source.status())
     }
 
     pub fn replies(&self) -> &R {
@@ -152,57 +203,120 @@ impl<S: RevocationSource + 'static, R: Replies> Lookups<S, R> {
         self.tracker.spawn_on(task, &self.runtime);
     }
 
-    /// Refuses calls from now on, lets those in flight have their answer, then ends every connection.
+    /// Refuses calls from now on, lets those in flight have their answer, which none waits for longer
+    /// than a call may take, then ends every connection.
     pub fn close(self: &Arc<Self>) -> impl Future<Output = ()> + Send + use<S, R> {
         self.tracker.close();
         let lookups = Arc::clone(self);
         async move {
-            lookups.tracker.wait().await;
+            // A connection that is still being made has no call left that waits for it.
+            let _ = tokio::time::timeout(lookups.limits.call_timeout, lookups.tracker.wait()).await;
             lookups.source.close();
         }
     }
 
     /// Changes the queue, and calls in another worker if that makes one needed.
-    fn with_queue(self: &Arc<Self>, change: impl FnOnce(&mut Queue<R::Call>)) {
+    fn with_queue<T>(self: &Arc<Self>, change: impl FnOnce(&mut Queue<R::Call>) -> T) -> T {
         let mut queue = self.queue();
-        change(&mut queue);
+        let changed = change(&mut queue);
         if let Some(place) = queue.place_for_another(|| self.source.has_idle()) {
             queue.workers[place] = Some(Progress { step: Step::Connect, is_late: false });
             drop(queue);
             self.spawn(Worker::new(Arc::clone(self), place).work());
         }
+        changed
     }
 
     /// What has gathered. It is sent after this, and nothing joins it any more, so the query sees
     /// all that was committed before any of these calls began.
     fn close_batch(&self) -> Vec<Waiting<R::Call>> {
+        self.reject_overdue();
         let mut queue = self.queue();
         let batch = queue.waiting.len().min(MAX_BATCH);
         let rest = queue.waiting.split_off(batch);
         std::mem::replace(&mut queue.waiting, rest)
     }
 
-    async fn answer(&self, connection: S::Connection, batch: Vec<Waiting<R::Call>>) {
+    /// Rejects what has waited for too long; tells when to look again.
+    fn reject_overdue(&self) -> Instant {
+        let mut queue = self.queue();
+        let overdue = self.split_overdue(&mut queue.waiting);
+        let next = queue.waiting.first().map_or_else(Instant::now, |waiting| waiting.since) + self.limits.call_timeout;
+        drop(queue);
+        self.reject(overdue, &too_long(self.limits.call_timeout));
+        next
+    }
+
+    /// Those that have taken too long, which are the first of `calls`.
+    fn split_overdue(&self, calls: &mut Vec<Waiting<R::Call>>) -> Vec<Waiting<R::Call>> {
+        let overdue = calls.iter().take_while(|call| call.since.elapsed() >= self.limits.call_timeout).count();
+        if overdue == 0 { Vec::new() } else { calls.drain(..overdue).collect() }
+    }
+
+    async fn answer(&self, connection: S::Connection, mut batch: Vec<Waiting<R::Call>>) {
         let keys = Keys::of(&batch);
-        let found = caught(self.source.find(connection, &keys.unique)).await;
-        let answers = batch.into_iter().zip(keys.places).map(|(Waiting { session, call, .. }, place)| {
-            let answer = match &found {
-                Ok(records) => Ok(self.body_if_live(session, records.get(place).and_then(Option::as_ref))),
-                Err(error) => Err(error.clone()),
+        self.metrics.count_batch(keys.unique.len());
+        let found = async { Ok(self.source.find(connection, &keys.unique).await) };
+        let mut found = pin!(caught(found));
+        let found = loop {
+            // With nobody left to answer, the query is given up.
+            let Some(first) = batch.first() else { return };
+            match tokio::time::timeout_at(first.since + self.limits.call_timeout, &mut found).await {
+                Ok(found) => break found,
+                Err(_elapsed) => {
+                    let overdue = self.split_overdue(&mut batch);
+                    self.reject(overdue, &too_long(self.limits.call_timeout));
+                }
+            }
+        };
+        match found {
+            Ok(found) => {
+                // Those at the start may be answered already.
+                let answered = keys.places.len() - batch.len();
+                self.settle(batch, &found, &keys.places[answered..]);
+            }
+            Err(error) => self.reject(batch, &error),
+        }
+    }
+
+    /// `places` says for each call where in `found` its session is.
+    fn settle(&self, batch: Vec<Waiting<R::Call>>, found: &[Result<Option<SessionRecord>, Error>], places: &[usize]) {
+        let now = Instant::now();
+        let answer = |(waiting, place): (Waiting<R::Call>, &usize)| {
+            let answer = match found.get(*place) {
+                Some(Ok(record)) => Ok(self.body_if_live(waiting.session, record.as_ref())),
+                Some(Err(error)) => Err(error.clone()),
+                None => Err(Error::Internal("a session was not asked for".to_owned())),
             };
-            (call, answer)
-        });
-        self.replies.settle(answers.collect());
+            self.count(waiting.since, now, answer.as_ref().err());
+            (waiting.call, answer)
+        };
+        self.replies.settle(batch.into_iter().zip(places).map(answer).collect());
     }
 
     fn reject(&self, batch: Vec<Waiting<R::Call>>, error: &Error) {
-        if !batch.is_empty() {
-            self.replies.settle(batch.into_iter().map(|waiting| (waiting.call, Err(error.clone()))).collect());
+        if batch.is_empty() {
+            return;
+        }
+        let now = Instant::now();
+        let answer = |waiting: Waiting<R::Call>| {
+            self.count(waiting.since, now, Some(error));
+            (waiting.call, Err(error.clone()))
+        };
+        self.replies.settle(batch.into_iter().map(answer).collect());
+    }
+
+    fn count(&self, since: Instant, now: Instant, error: Option<&Error>) {
+        self.pending.fetch_sub(1, Ordering::Relaxed);
+        self.metrics.count_latency(now - since);
+        if let Some(error) = error {
+            self.metrics.count(error);
         }
     }
 
     fn body_if_live(&self, session: Session, record: Option<&SessionRecord>) -> Option<String> {
         let liveness = Liveness::of(record, &session.holder, self.row_expiry);
+        self.metrics.count(liveness);
         (liveness == Liveness::Live).then_some(session.body)
     }
 
@@ -232,6 +346,11 @@ impl Keys {
         let places = batch.iter().map(place).collect();
         Self { unique, places }
     }
+}
+
+/// What a call is told that took longer than it may.
+fn too_long(limit: Duration) -> Error {
+    Error::Timeout { step: "the session check", limit }
 }
 
 /// A panic in `call` is an error.

@@ -7,14 +7,17 @@ use uuid::Uuid;
 
 use super::worker::{LATE, PAUSE};
 use super::*;
-use crate::config::STEP_LIMIT;
-use crate::revocation::fake::{Channels, Fake, live_record};
+use crate::revocation::fake::{Channels, Fake, MAX_CONNECTIONS, live_record};
 use crate::revocation::{Holder, UserType};
 
 type Fakes = Arc<Lookups<Arc<Fake>, Channels>>;
 
 fn lookups(source: &Arc<Fake>) -> Fakes {
-    Arc::new(Lookups::new(Arc::clone(source), RowExpiry::Checked, Channels, Handle::current()))
+    limited(source, Limits::default())
+}
+
+fn limited(source: &Arc<Fake>, limits: Limits) -> Fakes {
+    Arc::new(Lookups::new(Arc::clone(source), RowExpiry::Checked, limits, Channels, Handle::current()))
 }
 
 /// The call for a session of user 1.
@@ -184,6 +187,11 @@ async fn without_any_connection_all_that_waits_is_rejected_at_once() {
     assert_eq!(ask(&lookups, 3).await, Ok(body(3)));
 }
 
+/// What a call is told that took longer than it may.
+fn overdue() -> Answer {
+    Err(Error::Timeout { step: "the session check", limit: Limits::default().call_timeout })
+}
+
 #[tokio::test]
 async fn what_has_waited_too_long_is_not_asked_any_more() {
     let source = Arc::new(Fake::live().gated());
@@ -191,12 +199,90 @@ async fn what_has_waited_too_long_is_not_asked_any_more() {
     let first = ask(&lookups, 0);
     settle_down().await;
     let (late, waiting) = (ask(&lookups, 1), ask(&lookups, 2));
-    lookups.queue().waiting[0].since -= STEP_LIMIT;
+    lookups.queue().waiting[0].since -= Limits::default().call_timeout;
     source.gate.add_permits(2);
     assert_eq!(first.await, Ok(body(0)));
-    assert_eq!(late.await.expect("an answer").expect_err("is late").code(), "ERR_AUTH_BRIDGE_TIMEOUT");
+    assert_eq!(late.await, Ok(overdue()));
     assert_eq!(waiting.await, Ok(body(2)));
     assert_eq!(source.batches(), [1, 1]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn every_call_ends_in_time_whatever_it_waits_for() {
+    let limit = Limits::default().call_timeout;
+    let source = Arc::new(Fake::live().gated());
+    source.doors.forget_permits(Semaphore::MAX_PERMITS);
+    let lookups = lookups(&source);
+    for (case, waits_for) in [("a connection", 0), ("the query", 1)] {
+        source.doors.add_permits(waits_for);
+        let start = Instant::now();
+        let first = ask(&lookups, 0);
+        tokio::time::sleep(limit / 2).await;
+        let second = ask(&lookups, 1);
+        assert_eq!(first.await, Ok(overdue()), "{case}");
+        assert_eq!(start.elapsed().as_millis(), limit.as_millis(), "{case}");
+        assert_eq!(second.await, Ok(overdue()), "{case}");
+        assert_eq!(start.elapsed().as_millis(), (limit * 3 / 2).as_millis(), "{case}");
+    }
+    assert_eq!(lookups.stats().calls.pending, 0);
+    assert_eq!(lookups.stats().errors["ERR_AUTH_BRIDGE_TIMEOUT"], 4);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_query_goes_on_for_those_of_its_batch_that_still_have_time() {
+    let limit = Limits::default().call_timeout;
+    let source = Arc::new(Fake::live().gated());
+    source.doors.forget_permits(Semaphore::MAX_PERMITS);
+    let lookups = lookups(&source);
+    let early = ask(&lookups, 0);
+    tokio::time::sleep(limit / 2).await;
+    let late = ask(&lookups, 1);
+    source.doors.add_permits(1);
+    tokio::time::sleep(limit / 2).await;
+    assert_eq!(early.await, Ok(overdue()));
+    assert_eq!(source.batches(), [2], "both were in it");
+    source.gate.add_permits(1);
+    assert_eq!(late.await, Ok(body(1)));
+}
+
+#[tokio::test]
+async fn more_calls_than_may_wait_are_rejected_at_once() {
+    let source = Arc::new(Fake::live().gated());
+    let lookups = limited(&source, Limits { max_waiting: 3, ..Limits::default() });
+    let in_flight = ask(&lookups, 0);
+    settle_down().await;
+    let waiting = [1, 2, 3].map(|session_id| ask(&lookups, session_id));
+    let too_many = ask(&lookups, 4);
+    assert_eq!(too_many.await, Ok(Err(Error::Overload { limit: 3 })));
+    source.gate.add_permits(2);
+    assert_eq!(in_flight.await, Ok(body(0)));
+    for (session_id, answer) in (1..).zip(waiting) {
+        assert_eq!(answer.await, Ok(body(session_id)));
+    }
+    source.gate.add_permits(1);
+    assert_eq!(ask(&lookups, 5).await, Ok(body(5)), "there is room again");
+}
+
+#[tokio::test]
+async fn calls_and_batches_are_counted() {
+    let source = Arc::new(Fake::live().gated());
+    let lookups = lookups(&source);
+    let first = ask(&lookups, 0);
+    settle_down().await;
+    let others = [1, 2, 2].map(|session_id| ask(&lookups, session_id));
+    assert_eq!(lookups.stats().calls.pending, 4);
+    source.gate.add_permits(1);
+    first.await.expect("an answer").expect("is live");
+    *source.answer.lock().expect("no panic") = Ok(None);
+    source.gate.add_permits(1);
+    for other in others {
+        assert_eq!(other.await, Ok(Ok(None)));
+    }
+    let stats = lookups.stats();
+    assert_eq!((stats.calls.authenticated, stats.calls.unauthenticated, stats.calls.pending), (1, 3, 0));
+    assert_eq!(stats.reasons["session-unknown"], 3);
+    assert_eq!((stats.batches.count, stats.batches.sum), (2, 3.0));
+    assert_eq!(stats.latency.count, 4);
 }
 
 #[tokio::test]

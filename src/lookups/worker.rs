@@ -11,8 +11,6 @@ use futures_util::future::BoxFuture;
 use tokio::time::Instant;
 
 use super::{Lookups, Progress, Queue, Replies, Step, caught};
-use crate::config::STEP_LIMIT;
-use crate::error::Error;
 use crate::revocation::RevocationSource;
 
 /// What takes longer is not waited for any more: what gathers meanwhile gets a connection of its own.
@@ -55,8 +53,7 @@ impl<S: RevocationSource + 'static, R: Replies> Worker<S, R> {
 
     async fn serve(&self, connection: S::Connection) {
         let lookups = &self.lookups;
-        let (late, batch) = lookups.close_batch().into_iter().partition(|waiting| waiting.since.elapsed() > STEP_LIMIT);
-        lookups.reject(late, &Error::Timeout { step: "waiting for a free database connection", limit: STEP_LIMIT });
+        let batch = lookups.close_batch();
         if !batch.is_empty() {
             self.at(Step::Query, lookups.answer(connection, batch)).await;
         }
@@ -70,7 +67,13 @@ impl<S: RevocationSource + 'static, R: Replies> Worker<S, R> {
             return done;
         }
         self.lookups.with_queue(|queue| self.set(queue, Progress { step, is_late: true }));
-        work.await
+        loop {
+            // Nobody else may be free to tell those that wait for too long.
+            let next = self.lookups.reject_overdue();
+            if let Ok(done) = tokio::time::timeout_at(next, &mut work).await {
+                return done;
+            }
+        }
     }
 
     fn set(&self, queue: &mut Queue<R::Call>, progress: Progress) {

@@ -4,71 +4,124 @@
 use std::error::Error as StdError;
 use std::time::Duration;
 
-use deadpool_postgres::{PoolError, TimeoutType};
-use tokio_postgres::error::{Severity, SqlState};
+use tokio_postgres::error::{DbError, Severity, SqlState};
 
 use crate::error::Error;
 
+/// Why a query on a connection has no answer.
 #[derive(Debug)]
 pub(super) enum Fault {
-    /// No connection could be had.
-    Pool(PoolError),
-    /// The query on a connection failed.
+    /// The server or the connection says why.
     Query(tokio_postgres::Error),
-    /// The query on a connection did not end in time.
-    QueryTimeout,
+    /// It did not end in time.
+    Timeout,
 }
 
 impl Fault {
-    /// Whether the connection, not the query, was the trouble: ended by the server or the network
-    /// since its last use, or its prepared statement is gone or outdated.
+    /// Whether the connection, not the query, was the trouble: ended by the server or the network,
+    /// or its prepared statement is gone or outdated. Then the query, which only reads, may be asked
+    /// once more.
     pub(super) fn is_stale_connection(&self) -> bool {
         let Self::Query(error) = self else {
             return false;
         };
-        match error.as_db_error() {
-            Some(answer) => {
-                let is_end = matches!(answer.parsed_severity(), Some(Severity::Fatal | Severity::Panic));
-                let is_exception = answer.code().code().starts_with(CONNECTION_EXCEPTION);
-                is_end || is_exception || OUTDATED_STATEMENT.contains(answer.code())
-            }
-            None => is_disconnect(error),
+        error.as_db_error().is_none_or(|answer| {
+            is_end(answer) || class(answer) == CONNECTION_EXCEPTION || WORTH_A_RETRY.contains(answer.code())
+        })
+    }
+
+    /// Whether nothing can be asked on this connection any more.
+    pub(super) fn ends_connection(&self) -> bool {
+        match self {
+            Self::Query(error) => error.as_db_error().is_none_or(is_end),
+            Self::Timeout => true,
         }
     }
 
-    /// `address` is where the database should be, `limit` what each step may take.
-    pub(super) fn into_error(self, address: &str, limit: Duration) -> Error {
-        let timeout = |step| Error::Timeout { step, limit };
+    /// Whether it can come from one row of many, so that the others are worth asking for alone.
+    pub(super) fn may_be_of_one_row(&self) -> bool {
+        let Self::Query(error) = self else {
+            return false;
+        };
+        error.as_db_error().is_some_and(|answer| !is_end(answer) && OF_ONE_ROW.contains(&class(answer)))
+    }
+
+    /// `address` is where the database should be, `limit` what a query may take.
+    pub(super) fn into_error(self, address: &str, limit: Duration, prepared_statements: bool) -> Error {
         match self {
-            Self::Pool(PoolError::Timeout(TimeoutType::Wait)) => timeout("waiting for a free database connection"),
-            Self::Pool(PoolError::Timeout(TimeoutType::Create | TimeoutType::Recycle)) => {
-                timeout("connecting to the database")
-            }
-            Self::Pool(PoolError::Closed) => Error::Closed,
-            Self::Pool(PoolError::Backend(cause)) => Error::Connect(format!("{address}: {}", describe(&cause))),
-            Self::Pool(cause @ (PoolError::NoRuntimeSpecified | PoolError::PostCreateHook(_))) => {
-                Error::Internal(format!("connection pool: {cause}"))
-            }
-            Self::Query(cause) if cause.code() == Some(&SqlState::QUERY_CANCELED) => Error::Cancelled(describe(&cause)),
-            Self::Query(cause) if is_disconnect(&cause) => Error::Connect(format!("{address}: {}", describe(&cause))),
-            Self::Query(cause) => Error::Query(describe(&cause)),
-            Self::QueryTimeout => timeout("the session query"),
+            Self::Query(cause) => match cause.as_db_error() {
+                Some(answer) if answer.code() == &SqlState::QUERY_CANCELED => Error::Cancelled(describe(&cause)),
+                Some(_) => Error::Query(with_advice(describe(&cause), &cause, prepared_statements)),
+                None => Error::Connect(format!("{address}: {}", describe(&cause))),
+            },
+            Self::Timeout => Error::Timeout { step: "the session query", limit },
         }
     }
 }
 
-/// Class 08 of the SQLSTATEs, which poolers answer with, too.
+/// Classes of SQLSTATEs (PostgreSQL documentation, appendix A). Poolers and distributed databases
+/// answer with the first, too.
 const CONNECTION_EXCEPTION: &str = "08";
-/// The prepared statement is gone, or the tables have changed under it.
-const OUTDATED_STATEMENT: [SqlState; 2] = [SqlState::INVALID_SQL_STATEMENT_NAME, SqlState::FEATURE_NOT_SUPPORTED];
+const PROTOCOL_VIOLATION: &str = "08P01";
+/// Cardinality violation, data exception, external routine exceptions, system error, an error that a
+/// function raised, internal error.
+const OF_ONE_ROW: [&str; 8] = [CONNECTION_EXCEPTION, "21", "22", "38", "39", "58", "P0", "XX"];
+/// The prepared statement is gone, is another one, or the tables have changed under it; a standby had
+/// to end the query for what came from its primary.
+const WORTH_A_RETRY: [SqlState; 4] = [
+    SqlState::INVALID_SQL_STATEMENT_NAME,
+    SqlState::DUPLICATE_PSTATEMENT,
+    SqlState::FEATURE_NOT_SUPPORTED,
+    SqlState::T_R_SERIALIZATION_FAILURE,
+];
+/// What prepared statements, or our own settings, look like behind a pooler that shares connections.
+const POOLER_ADVICE: &str = "; behind a pooler in transaction mode, such as PgBouncer, set the option \
+                             preparedStatements: false, or pgbouncer=true in the URL";
 
-fn is_disconnect(error: &tokio_postgres::Error) -> bool {
-    error.is_closed() || error.source().is_some_and(|source| source.is::<std::io::Error>())
+fn class(answer: &DbError) -> &str {
+    answer.code().code().get(..2).unwrap_or_default()
+}
+
+/// Whether the server ends the connection with this answer. Poolers leave out the severity that is
+/// the same in every language.
+fn is_end(answer: &DbError) -> bool {
+    match answer.parsed_severity() {
+        Some(severity) => matches!(severity, Severity::Fatal | Severity::Panic),
+        None => matches!(answer.severity(), "FATAL" | "PANIC"),
+    }
+}
+
+/// The server doesn't take this user, with this password, for this database.
+pub(super) fn is_refused_login(error: &tokio_postgres::Error) -> bool {
+    error.as_db_error().is_some_and(|answer| class(answer) == "28")
+}
+
+/// Whether the server could take a connection in the other TLS mode: the handshake failed, or its
+/// `pg_hba.conf` has no line for this one.
+pub(super) fn is_refused_without_tls(error: &tokio_postgres::Error) -> bool {
+    match error.as_db_error() {
+        Some(answer) => answer.code() == &SqlState::INVALID_AUTHORIZATION_SPECIFICATION,
+        None => error.source().is_some_and(|cause| !cause.is::<std::io::Error>()),
+    }
+}
+
+/// What to do about it, where that can be told.
+pub(super) fn with_advice(description: String, error: &tokio_postgres::Error, prepared_statements: bool) -> String {
+    let is_of_pooler = |answer: &DbError| {
+        let code = answer.code().code();
+        code == PROTOCOL_VIOLATION
+            || answer.code() == &SqlState::INVALID_SQL_STATEMENT_NAME
+            || answer.code() == &SqlState::DUPLICATE_PSTATEMENT
+    };
+    if prepared_statements && error.as_db_error().is_some_and(is_of_pooler) {
+        return description + POOLER_ADVICE;
+    }
+    description
 }
 
 /// The server's own words and its SQLSTATE, without the detail, which can quote data; else the
 /// chain of causes.
-fn describe(error: &tokio_postgres::Error) -> String {
+pub(super) fn describe(error: &tokio_postgres::Error) -> String {
     if let Some(answer) = error.as_db_error() {
         return format!("{} (SQLSTATE {})", answer.message(), answer.code().code());
     }

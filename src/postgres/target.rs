@@ -1,154 +1,602 @@
-//! Connection URL or `PG*` variables -> where and how to connect.
+//! Connection parameters -> where and how to connect. Each parameter has its meaning in
+//! [`Target::set`], or stands in a list of those that change nothing here; docs/database.md has the
+//! same as a table.
 #![forbid(unsafe_code)]
 
-use percent_encoding::percent_decode_str;
-use postgres_openssl::MakeTlsConnector;
-use tokio_postgres::config::{Host, SslMode};
+use std::net::IpAddr;
+use std::time::Duration;
 
-use super::tls::{self, Mistake};
-use crate::config::{Database, PgVariables, STEP_LIMIT};
+use tokio_postgres::Config;
+use tokio_postgres::config::{ChannelBinding, SslNegotiation};
+
+use super::tls::{Tls, TlsParameters};
+use super::url::{Parameter, parameters};
+use crate::config::{DEFAULT_CONNECT_TIMEOUT, DEFAULT_MAX_CONNECTIONS, Database, Limits};
 use crate::error::Error;
+use crate::redacted::redacted;
 
+const DEFAULT_HOST: &str = "localhost";
+const DEFAULT_PORT: u16 = 5432;
+/// A peer that vanished is noticed after about a minute instead of two hours.
+const KEEPALIVE_IDLE: Duration = Duration::from_secs(30);
+const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(10);
+const KEEPALIVE_RETRIES: u32 = 3;
+/// By how much the server's own limit for a query is longer than ours, which ends the query first if
+/// the network lets it.
+const STATEMENT_TIMEOUT_MARGIN: Duration = Duration::from_secs(1);
+
+/// Of libpq and other clients: about what this package does not do, or does in its own way.
+const IGNORED: [&str; 25] = [
+    "charset",
+    "client_encoding",
+    "gssdelegation",
+    "gssencmode",
+    "gsslib",
+    "idle_in_transaction_session_timeout",
+    "idle_timeout",
+    "krbsrvname",
+    "lock_timeout",
+    "max_lifetime",
+    "pool_max_conn_idle_time",
+    "pool_max_conn_lifetime",
+    "pool_min_conns",
+    "pool_mode",
+    "pool_timeout",
+    "query_timeout",
+    "socket_timeout",
+    "sslcompression",
+    "sslsni",
+    "statement_timeout",
+    "supa",
+    "timezone",
+    "uselibpqcompat",
+    "max_pipeline",
+    "fetch_types",
+];
+/// Of libpq: they ask for something that is not done here, and must not be ignored.
+const UNSUPPORTED: [&str; 11] = [
+    "passfile",
+    "replication",
+    "require_auth",
+    "requirepeer",
+    "service",
+    "sslcertmode",
+    "sslcrl",
+    "sslcrldir",
+    "ssl_max_protocol_version",
+    "sslpassword",
+    "sslidentity",
+];
+
+/// Where and how to connect. Redacted in `Debug`, since it holds the password.
 pub(super) struct Target {
-    pub(super) config: tokio_postgres::Config,
-    pub(super) tls: MakeTlsConnector,
+    /// In the order in which they are tried.
+    pub(super) hosts: Vec<Host>,
+    /// Tried in another order each time.
+    pub(super) shuffled: bool,
+    pub(super) session: SessionKind,
+    pub(super) tls: Tls,
+    /// All of a connection but the host and the TLS mode.
+    pub(super) config: Config,
+    pub(super) connect_timeout: Duration,
+    pub(super) max_connections: usize,
+    pub(super) prepared_statements: bool,
+    /// Of the two tables; `None` where the search path decides.
+    pub(super) schema: Option<String>,
+}
+
+redacted!(Target);
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Host {
+    /// A name, an IP address, or the directory of a Unix socket.
+    pub(super) name: String,
+    /// Where the name is not to be looked up.
+    pub(super) address: Option<IpAddr>,
+    pub(super) port: u16,
+}
+
+impl Host {
+    pub(super) fn is_socket(&self) -> bool {
+        self.name.starts_with('/')
+    }
+
+    /// For messages.
+    pub(super) fn describe(&self) -> String {
+        let Self { name, port, .. } = self;
+        match name {
+            _ if self.is_socket() => format!("{name}/.s.PGSQL.{port}"),
+            _ if name.contains(':') => format!("[{name}]:{port}"),
+            _ => format!("{name}:{port}"),
+        }
+    }
+}
+
+/// Which servers will do: libpq's `target_session_attrs`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) enum SessionKind {
+    #[default]
+    Any,
+    ReadWrite,
+    ReadOnly,
+    Primary,
+    Standby,
+    PreferStandby,
 }
 
 impl Target {
-    pub(super) fn new(database: &Database) -> Result<Self, Error> {
-        let (mut config, (ssl_mode, tls)) = match database {
-            Database::Url { url, from } => from_url(url, from)?,
-            Database::Variables(variables) => from_variables(variables)?,
-        };
-        config.ssl_mode(ssl_mode);
-        if config.get_tcp_user_timeout().is_none() {
-            // A peer that vanished is noticed before the kernel's default of a quarter of an hour.
-            config.tcp_user_timeout(STEP_LIMIT);
+    pub(super) fn new(database: &Database, limits: &Limits) -> Result<Self, Error> {
+        let mut read = Read::default();
+        for parameter in parameters(&database.location)? {
+            read.set(&parameter)?;
         }
+        let hosts = read.hosts()?;
+        let prepared_statements = database.prepared_statements.unwrap_or(!read.unnamed_statements);
+        let mut config = read.config;
         if config.get_application_name().is_none() {
-            config.application_name("authjs-bridge");
+            config.application_name(read.fallback_application_name.as_deref().unwrap_or("authjs-bridge"));
         }
-        if config.get_hosts().is_empty() && config.get_hostaddrs().is_empty() {
-            config.host("localhost");
+        if config.get_tcp_user_timeout().is_none() {
+            config.tcp_user_timeout(limits.query_timeout);
         }
-        Ok(Self { config, tls })
+        if prepared_statements {
+            // A pooler would hand such a setting on to others, or refuse it.
+            let limit = (limits.query_timeout + STATEMENT_TIMEOUT_MARGIN).as_millis();
+            let own = config.get_options().unwrap_or_default();
+            config.options(format!("-c statement_timeout={limit} {own}").trim_end());
+        }
+        Ok(Self {
+            tls: Tls::new(read.tls, database.ca.as_deref())?,
+            hosts,
+            shuffled: read.shuffled,
+            session: read.session,
+            config,
+            connect_timeout: limits.connect_timeout.or(read.connect_timeout).unwrap_or(DEFAULT_CONNECT_TIMEOUT),
+            max_connections: limits.max_connections.or(read.max_connections).unwrap_or(DEFAULT_MAX_CONNECTIONS),
+            prepared_statements,
+            schema: read.schema,
+        })
     }
 
-    /// The hosts and their ports.
+    /// The hosts and their ports, for messages.
     pub(super) fn address(&self) -> String {
-        let ports = self.config.get_ports();
-        let port = |index| ports.get(index).or(ports.first()).copied().unwrap_or(5432);
-        let names = self.config.get_hosts().iter().map(|host| match host {
-            Host::Tcp(name) => name.clone(),
-            #[cfg(unix)]
-            Host::Unix(path) => path.display().to_string(),
-        });
-        let hosts: Vec<_> = names.enumerate().map(|(index, name)| format!("{name}:{}", port(index))).collect();
-        hosts.join(", ")
+        self.hosts.iter().map(Host::describe).collect::<Vec<_>>().join(", ")
     }
 }
 
-fn from_url(url: &str, from: &str) -> Result<(tokio_postgres::Config, (SslMode, MakeTlsConnector)), Error> {
-    let problem = |problem: &str| Error::config(from, problem);
-    if !url.starts_with("postgres://") && !url.starts_with("postgresql://") {
-        return Err(problem("must begin with postgres:// or postgresql://"));
-    }
-    let (base, query) = url.split_once('?').unwrap_or((url, ""));
-    // With a raw @ or ? in the password, a part of it would be taken for the host or for a
-    // parameter, and end in a message.
-    if base.matches('@').count() > 1 || query.contains('@') {
-        return Err(problem(
-            "holds an @ or ? that is not percent-encoded; write %40 for an @ and %3F for a ? \
-             in user, password and parameters",
-        ));
-    }
-    let (tls_parameters, rest): (Vec<_>, Vec<_>) = query
-        .split('&')
-        .filter(|parameter| !parameter.is_empty())
-        .partition(|parameter| tls::PARAMETERS.contains(&name_and_value(parameter).0));
-    let config = format!("{base}?{}", rest.join("&"))
-        .parse()
-        .map_err(|cause: tokio_postgres::Error| problem(&describe(&cause)))?;
-    let tls_parameter = |name| {
-        tls_parameters
-            .iter()
-            .map(|parameter| name_and_value(parameter))
-            .rfind(|(key, _)| *key == name)
-            .map(|(_, value)| percent_decode_str(value).decode_utf8_lossy().into_owned())
-    };
-    let [mode, root_cert] = tls::PARAMETERS.map(tls_parameter);
-    let tls = tls::connector(mode.as_deref(), root_cert)
-        .map_err(|Mistake { parameter, problem: cause }| problem(&format!("{parameter} {cause}")))?;
-    Ok((config, tls))
+/// What the parameters have said so far.
+struct Read {
+    config: Config,
+    host: Option<Parameter>,
+    hostaddr: Option<Parameter>,
+    port: Option<Parameter>,
+    fallback_application_name: Option<String>,
+    shuffled: bool,
+    session: SessionKind,
+    tls: TlsParameters,
+    connect_timeout: Option<Duration>,
+    max_connections: Option<usize>,
+    unnamed_statements: bool,
+    schema: Option<String>,
 }
 
-fn from_variables(variables: &PgVariables) -> Result<(tokio_postgres::Config, (SslMode, MakeTlsConnector)), Error> {
-    let mut config = tokio_postgres::Config::new();
-    for host in variables.host.iter().flat_map(|hosts| hosts.split(',')) {
-        config.host(host);
+impl Default for Read {
+    fn default() -> Self {
+        let mut config = Config::new();
+        config
+            .keepalives_idle(KEEPALIVE_IDLE)
+            .keepalives_interval(KEEPALIVE_INTERVAL)
+            .keepalives_retries(KEEPALIVE_RETRIES);
+        Self {
+            config,
+            host: None,
+            hostaddr: None,
+            port: None,
+            fallback_application_name: None,
+            shuffled: false,
+            session: SessionKind::default(),
+            tls: TlsParameters::default(),
+            connect_timeout: None,
+            max_connections: None,
+            unnamed_statements: false,
+            schema: None,
+        }
     }
-    for port in variables.port.iter().flat_map(|ports| ports.split(',')) {
-        config.port(port.parse().map_err(|_| Error::config("PGPORT", "is not a port number"))?);
-    }
-    if let Some(user) = &variables.user {
-        config.user(user);
-    }
-    if let Some(password) = &variables.password {
-        config.password(password.as_bytes());
-    }
-    if let Some(database) = &variables.database {
-        config.dbname(database);
-    }
-    let ports = config.get_ports().len();
-    if ports > 1 && ports != config.get_hosts().len() {
-        return Err(Error::config("PGPORT", "must hold one port, or one for each host of PGHOST"));
-    }
-    let tls = tls::connector(variables.ssl_mode.as_deref(), variables.ssl_root_cert.clone())
-        .map_err(|Mistake { parameter, problem }| Error::config(format!("PG{}", parameter.to_uppercase()), problem))?;
-    Ok((config, tls))
 }
 
-fn name_and_value(parameter: &str) -> (&str, &str) {
-    parameter.split_once('=').unwrap_or((parameter, ""))
+impl Read {
+    fn set(&mut self, parameter: &Parameter) -> Result<(), Error> {
+        let value = parameter.value.as_str();
+        let config = &mut self.config;
+        match parameter.name.as_str() {
+            "host" => self.host = Some(parameter.clone()),
+            "hostaddr" => self.hostaddr = Some(parameter.clone()),
+            "port" => self.port = Some(parameter.clone()),
+            "user" | "username" => drop(config.user(value)),
+            "password" => drop(config.password(value)),
+            "dbname" | "database" => drop(config.dbname(value)),
+            "options" => drop(config.options(value)),
+            "application_name" => drop(config.application_name(value)),
+            "fallback_application_name" => self.fallback_application_name = Some(value.to_owned()),
+
+            "connect_timeout" => self.connect_timeout = seconds(parameter)?,
+            "tcp_user_timeout" => {
+                let limit = number::<u64>(parameter)?;
+                config.tcp_user_timeout(Duration::from_millis(limit));
+            }
+            "keepalives" => drop(config.keepalives(number::<u8>(parameter)? != 0)),
+            "keepalives_idle" => drop(config.keepalives_idle(seconds(parameter)?.unwrap_or(KEEPALIVE_IDLE))),
+            "keepalives_interval" => {
+                config.keepalives_interval(seconds(parameter)?.unwrap_or(KEEPALIVE_INTERVAL));
+            }
+            "keepalives_count" | "keepalives_retries" => drop(config.keepalives_retries(number(parameter)?)),
+
+            "target_session_attrs" => self.session = choice(parameter, &SESSION_KINDS)?,
+            "load_balance_hosts" => self.shuffled = choice(parameter, &[("disable", false), ("random", true)])?,
+            "channel_binding" => drop(config.channel_binding(choice(parameter, &BINDINGS)?)),
+            "sslnegotiation" => {
+                let negotiation = choice(parameter, &NEGOTIATIONS)?;
+                self.tls.direct = negotiation == SslNegotiation::Direct;
+                config.ssl_negotiation(negotiation);
+            }
+            "sslmode" => self.tls.mode = Some(parameter.clone()),
+            "ssl" => self.tls.switch = Some(parameter.clone()),
+            "sslaccept" => self.tls.accept = Some(parameter.clone()),
+            "sslrootcert" => self.tls.root_cert = Some(parameter.clone()),
+            "sslcert" => self.tls.cert = Some(parameter.clone()),
+            "sslkey" => self.tls.key = Some(parameter.clone()),
+            "ssl_min_protocol_version" => self.tls.min_version = Some(parameter.clone()),
+
+            "connection_limit" | "pool_max_conns" => {
+                let limit = number::<usize>(parameter)?;
+                self.max_connections = Some(limit.max(1));
+            }
+            "schema" | "search_path" => self.schema = schema(parameter)?,
+            "pgbouncer" => self.unnamed_statements |= switch(parameter)?,
+            "prepare" => self.unnamed_statements |= !switch(parameter)?,
+            "statement_cache_size"
+            | "statement_cache_capacity"
+            | "prepared_statement_cache_size"
+            | "prepared_statements_cache_size" => self.unnamed_statements |= number::<i64>(parameter)? == 0,
+            "default_query_exec_mode" => {
+                self.unnamed_statements |= matches!(value, "exec" | "simple_protocol" | "describe_exec");
+            }
+
+            name if IGNORED.contains(&name) => {}
+            name if UNSUPPORTED.contains(&name) => return Err(parameter.mistake("is not supported")),
+            _ => return Err(parameter.unknown()),
+        }
+        Ok(())
+    }
+
+    /// As libpq pairs names, addresses and ports.
+    fn hosts(&self) -> Result<Vec<Host>, Error> {
+        let names = list(self.host.as_ref());
+        let addresses = list(self.hostaddr.as_ref());
+        let ports = list(self.port.as_ref());
+        let count = names.len().max(addresses.len()).max(1);
+        if let Some(hostaddr) = &self.hostaddr
+            && !names.is_empty()
+            && names.len() != addresses.len()
+        {
+            return Err(hostaddr.mistake("must hold one address for each host"));
+        }
+        if let Some(port) = &self.port
+            && ports.len() > 1
+            && ports.len() != count
+        {
+            return Err(port.mistake("must hold one port, or one for each host"));
+        }
+        (0..count)
+            .map(|index| {
+                let text = |items: &[&str]| items.get(index).filter(|item| !item.is_empty()).map(ToString::to_string);
+                let address = match (&self.hostaddr, text(&addresses)) {
+                    (Some(hostaddr), Some(text)) => {
+                        Some(text.parse().map_err(|_| hostaddr.mistake("must hold IP addresses"))?)
+                    }
+                    _ => None,
+                };
+                let port = match (&self.port, ports.get(index).or(ports.first())) {
+                    (Some(parameter), Some(text)) if !text.is_empty() => {
+                        let number = text.parse().ok().filter(|port| *port > 0);
+                        number.ok_or_else(|| parameter.mistake("must be a number from 1 to 65535"))?
+                    }
+                    _ => DEFAULT_PORT,
+                };
+                let name = text(&names).or(address.map(|address: IpAddr| address.to_string()));
+                Ok(Host { name: name.unwrap_or_else(|| DEFAULT_HOST.to_owned()), address, port })
+            })
+            .collect()
+    }
 }
 
-/// tokio-postgres names the parameter, not its value.
-fn describe(error: &tokio_postgres::Error) -> String {
-    use std::error::Error as _;
-    match error.source() {
-        Some(cause) => format!("is not a connection URL: {cause}"),
-        None => "is not a connection URL".to_owned(),
+const SESSION_KINDS: [(&str, SessionKind); 6] = [
+    ("any", SessionKind::Any),
+    ("read-write", SessionKind::ReadWrite),
+    ("read-only", SessionKind::ReadOnly),
+    ("primary", SessionKind::Primary),
+    ("standby", SessionKind::Standby),
+    ("prefer-standby", SessionKind::PreferStandby),
+];
+const BINDINGS: [(&str, ChannelBinding); 3] =
+    [("disable", ChannelBinding::Disable), ("prefer", ChannelBinding::Prefer), ("require", ChannelBinding::Require)];
+const NEGOTIATIONS: [(&str, SslNegotiation); 2] =
+    [("postgres", SslNegotiation::Postgres), ("direct", SslNegotiation::Direct)];
+
+/// The items of a list with commas.
+fn list(parameter: Option<&Parameter>) -> Vec<&str> {
+    parameter.map(|parameter| parameter.value.split(',').map(str::trim).collect()).unwrap_or_default()
+}
+
+pub(super) fn choice<T: Copy>(parameter: &Parameter, choices: &[(&str, T)]) -> Result<T, Error> {
+    let found = choices.iter().find(|(name, _)| *name == parameter.value.as_str());
+    found.map(|(_, choice)| *choice).ok_or_else(|| {
+        let names: Vec<_> = choices.iter().map(|(name, _)| *name).collect();
+        parameter.mistake(format!("must be one of {}", names.join(", ")))
+    })
+}
+
+fn switch(parameter: &Parameter) -> Result<bool, Error> {
+    choice(parameter, &[("true", true), ("false", false), ("1", true), ("0", false)])
+}
+
+fn number<T: std::str::FromStr>(parameter: &Parameter) -> Result<T, Error> {
+    parameter.value.trim().parse().map_err(|_| parameter.mistake("must be a whole number"))
+}
+
+/// `None` where it is zero or less, which stands for the default.
+fn seconds(parameter: &Parameter) -> Result<Option<Duration>, Error> {
+    let seconds: i32 = number(parameter)?;
+    Ok(u64::try_from(seconds).ok().filter(|seconds| *seconds > 0).map(Duration::from_secs))
+}
+
+/// One schema; `public` is what the search path has anyway.
+fn schema(parameter: &Parameter) -> Result<Option<String>, Error> {
+    match parameter.value.trim() {
+        "" | "public" => Ok(None),
+        name if name.contains([',', '"', '\0']) => Err(parameter.mistake("must be the name of one schema")),
+        name => Ok(Some(name.to_owned())),
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+    use tokio_postgres::config::SslMode;
+
     use super::*;
+    use crate::config::{Location, Variable};
+
+    fn database(location: Location) -> Database {
+        Database { location, ca: None, prepared_statements: None, sharded: false }
+    }
 
     fn from_url(url: &str) -> Result<Target, Error> {
-        Target::new(&Database::Url { url: url.to_owned().into(), from: "DATABASE_URL" })
+        let location = Location::Url { url: url.to_owned().into(), from: "DATABASE_URL" };
+        Target::new(&database(location), &Limits::default())
+    }
+
+    fn from_variables(variables: &[(&'static str, &'static str, &str)]) -> Result<Target, Error> {
+        let variable = |(name, parameter, value): &(&'static str, &'static str, &str)| Variable {
+            name,
+            parameter,
+            value: (*value).to_owned().into(),
+        };
+        let location = Location::Variables(variables.iter().map(variable).collect());
+        Target::new(&database(location), &Limits::default())
+    }
+
+    const DISABLE: &[SslMode] = &[SslMode::Disable];
+    const ALLOW: &[SslMode] = &[SslMode::Disable, SslMode::Require];
+    const PREFER: &[SslMode] = &[SslMode::Prefer, SslMode::Disable];
+    const REQUIRE: &[SslMode] = &[SslMode::Require];
+
+    #[test]
+    fn urls_as_providers_give_them() {
+        for (case, url, address, user, password, dbname, modes) in [
+            ("plain", "postgres://u:p@h/d", "h:5432", "u", "p", "d", PREFER),
+            (
+                "Neon",
+                "postgresql://owner:npg_x1@ep-cool-1-pooler.eu-central-1.aws.neon.tech/neondb?sslmode=require&channel_binding=require",
+                "ep-cool-1-pooler.eu-central-1.aws.neon.tech:5432",
+                "owner",
+                "npg_x1",
+                "neondb",
+                REQUIRE,
+            ),
+            (
+                "Neon, endpoint in options",
+                "postgres://owner:x@eu.aws.neon.tech/neondb?options=endpoint%3Dep-cool-1&sslmode=verify-full",
+                "eu.aws.neon.tech:5432",
+                "owner",
+                "x",
+                "neondb",
+                REQUIRE,
+            ),
+            (
+                "Supabase, direct",
+                "postgresql://postgres:x@db.abc.supabase.co:5432/postgres",
+                "db.abc.supabase.co:5432",
+                "postgres",
+                "x",
+                "postgres",
+                PREFER,
+            ),
+            (
+                "Supabase, pooler",
+                "postgres://postgres.abc:x@aws-0-eu.pooler.supabase.com:6543/postgres?pgbouncer=true&connection_limit=1&supa=base-pooler.x",
+                "aws-0-eu.pooler.supabase.com:6543",
+                "postgres.abc",
+                "x",
+                "postgres",
+                PREFER,
+            ),
+            (
+                "RDS",
+                "postgres://app:x@db.c1.eu-west-1.rds.amazonaws.com:5432/app?sslmode=verify-full",
+                "db.c1.eu-west-1.rds.amazonaws.com:5432",
+                "app",
+                "x",
+                "app",
+                REQUIRE,
+            ),
+            (
+                "Azure",
+                "postgres://app%40server:x@server.postgres.database.azure.com:5432/app?sslmode=require",
+                "server.postgres.database.azure.com:5432",
+                "app@server",
+                "x",
+                "app",
+                REQUIRE,
+            ),
+            (
+                "Heroku",
+                "postgres://u1:pa55@ec2-1-2-3-4.compute-1.amazonaws.com:5432/d1a?sslmode=no-verify",
+                "ec2-1-2-3-4.compute-1.amazonaws.com:5432",
+                "u1",
+                "pa55",
+                "d1a",
+                REQUIRE,
+            ),
+            (
+                "Prisma",
+                "postgresql://u:p@h:5432/d?schema=public&connection_limit=5&pool_timeout=2&socket_timeout=3&sslaccept=strict",
+                "h:5432",
+                "u",
+                "p",
+                "d",
+                REQUIRE,
+            ),
+            (
+                "Cloud SQL",
+                "postgresql://u:p@localhost/d?host=/cloudsql/a:b:c",
+                "/cloudsql/a:b:c/.s.PGSQL.5432",
+                "u",
+                "p",
+                "d",
+                PREFER,
+            ),
+            ("Unix socket", "postgres://u:p@%2Frun%2Fpg:5433/d", "/run/pg/.s.PGSQL.5433", "u", "p", "d", PREFER),
+            ("IPv6", "postgres://u:p@[2001:db8::1]:1/d", "[2001:db8::1]:1", "u", "p", "d", PREFER),
+            (
+                "several hosts",
+                "postgres://u:p@a:1,b,[::1]:3/d?target_session_attrs=read-write",
+                "a:1, b:5432, [::1]:3",
+                "u",
+                "p",
+                "d",
+                PREFER,
+            ),
+            (
+                "one port for several hosts",
+                "postgres://u:p@/d?host=a,b&port=6000",
+                "a:6000, b:6000",
+                "u",
+                "p",
+                "d",
+                PREFER,
+            ),
+            ("percent-encoded", "postgres://%75:a%40b%3F%2F%3A%25@h/d%20e", "h:5432", "u", "a@b?/:%", "d e", PREFER),
+            ("raw / and : in the password", "postgres://u:a/b:c@h/d", "h:5432", "u", "a/b:c", "d", PREFER),
+            ("a % that encodes nothing", "postgres://u:50%@h/d", "h:5432", "u", "50%", "d", PREFER),
+            (
+                "parameters win",
+                "postgres://u:p@h:1/d?user=v&password=q&host=i&port=2&dbname=e",
+                "i:2",
+                "v",
+                "q",
+                "e",
+                PREFER,
+            ),
+            ("a line's end behind it", "postgres://u:p@h/d\n", "h:5432", "u", "p", "d", PREFER),
+            ("no host", "postgres://u:p@/d", "localhost:5432", "u", "p", "d", PREFER),
+            ("disable", "postgres://u:p@h/d?sslmode=disable", "h:5432", "u", "p", "d", DISABLE),
+            ("allow", "postgres://u:p@h/d?sslmode=allow", "h:5432", "u", "p", "d", ALLOW),
+            ("system", "postgres://u:p@h/d?sslrootcert=system", "h:5432", "u", "p", "d", REQUIRE),
+            ("ssl of node-postgres", "postgres://u:p@h/d?ssl=true", "h:5432", "u", "p", "d", REQUIRE),
+            ("ssl of postgres.js", "postgres://u:p@h/d?ssl=prefer", "h:5432", "u", "p", "d", PREFER),
+            (
+                "direct TLS",
+                "postgres://u:p@h/d?sslmode=require&sslnegotiation=direct",
+                "h:5432",
+                "u",
+                "p",
+                "d",
+                REQUIRE,
+            ),
+        ] {
+            let target = from_url(url).unwrap_or_else(|error| panic!("{case}: {error}"));
+            let password_read = target.config.get_password().map(String::from_utf8_lossy);
+            let read = (target.config.get_user(), password_read.as_deref(), target.config.get_dbname());
+            assert_eq!(read, (Some(user), Some(password), Some(dbname)), "{case}");
+            assert_eq!(target.address(), address, "{case}");
+            assert_eq!(target.tls.modes, modes, "{case}");
+            assert_eq!(target.config.get_application_name(), Some("authjs-bridge"), "{case}");
+        }
     }
 
     #[test]
-    fn urls() {
-        for (url, address, user, database, mode) in [
-            ("postgres://u:p@h/d", "h:5432", "u", "d", SslMode::Prefer),
-            ("postgresql://u@h:6543/d?sslmode=disable", "h:6543", "u", "d", SslMode::Disable),
-            ("postgres://u@h/d?sslmode=verify-full&connect_timeout=3", "h:5432", "u", "d", SslMode::Require),
-            ("postgres://u@h/d?sslrootcert=system", "h:5432", "u", "d", SslMode::Require),
-            ("postgres://u:a%40b%3F@h/d", "h:5432", "u", "d", SslMode::Prefer),
-            ("postgres://u@[::1]:1/d", "::1:1", "u", "d", SslMode::Prefer),
-            ("postgres://u@/d?host=%2Frun%2Fpg", "/run/pg:5432", "u", "d", SslMode::Prefer),
-            ("postgres://u@a:1,b:2/d", "a:1, b:2", "u", "d", SslMode::Prefer),
-            ("postgres://u@/d", "localhost:5432", "u", "d", SslMode::Prefer),
+    fn what_parameters_mean() {
+        let target = |parameters: &str| from_url(&format!("postgres://u:p@h/d?{parameters}")).expect(parameters);
+        for (parameters, expected) in [
+            ("", true),
+            ("pgbouncer=true", false),
+            ("pgbouncer=false", true),
+            ("statement_cache_size=0", false),
+            ("statement_cache_size=100", true),
+            ("prepare=false", false),
+            ("prepared_statement_cache_size=0", false),
+            ("default_query_exec_mode=simple_protocol", false),
         ] {
-            let target = from_url(url).unwrap_or_else(|error| panic!("{url}: {error}"));
-            assert_eq!(target.address(), address, "{url}");
-            assert_eq!(target.config.get_user(), Some(user), "{url}");
-            assert_eq!(target.config.get_dbname(), Some(database), "{url}");
-            assert_eq!(target.config.get_ssl_mode(), mode, "{url}");
-            assert_eq!(target.config.get_application_name(), Some("authjs-bridge"));
+            assert_eq!(target(parameters).prepared_statements, expected, "{parameters}");
         }
+        assert_eq!(target("connection_limit=3").max_connections, 3);
+        assert_eq!(target("").max_connections, 10);
+        assert_eq!(target("connect_timeout=3").connect_timeout, Duration::from_secs(3));
+        assert_eq!(target("connect_timeout=0").connect_timeout, Duration::from_secs(5));
+        assert_eq!(target("schema=app").schema.as_deref(), Some("app"));
+        assert_eq!(target("schema=public").schema, None);
+        assert!(target("load_balance_hosts=random").shuffled);
+        for (name, kind) in SESSION_KINDS {
+            assert_eq!(target(&format!("target_session_attrs={name}")).session, kind);
+        }
+        for ignored in IGNORED {
+            target(&format!("{ignored}=whatever"));
+        }
+        let tcp = target("keepalives_idle=7&keepalives_interval=8&keepalives_count=9&tcp_user_timeout=1500").config;
+        assert_eq!(tcp.get_keepalives_idle(), Duration::from_secs(7));
+        assert_eq!(tcp.get_keepalives_interval(), Some(Duration::from_secs(8)));
+        assert_eq!(tcp.get_keepalives_retries(), Some(9));
+        assert_eq!(tcp.get_tcp_user_timeout(), Some(&Duration::from_millis(1500)));
+        assert!(!target("keepalives=0").config.get_keepalives());
+        let default = target("").config;
+        assert_eq!(default.get_keepalives_idle(), KEEPALIVE_IDLE);
+        assert_eq!(default.get_tcp_user_timeout(), Some(&Duration::from_secs(5)));
+    }
+
+    #[test]
+    fn the_server_has_a_limit_of_its_own_unless_a_pooler_is_in_between() {
+        for (parameters, expected) in [
+            ("", Some("-c statement_timeout=6000")),
+            ("options=-c%20a%3Db", Some("-c statement_timeout=6000 -c a=b")),
+            ("pgbouncer=true", None),
+            ("pgbouncer=true&options=-c%20a%3Db", Some("-c a=b")),
+        ] {
+            let target = from_url(&format!("postgres://u@h/d?{parameters}")).expect(parameters);
+            assert_eq!(target.config.get_options(), expected, "{parameters}");
+        }
+    }
+
+    #[test]
+    fn options_count_more_than_the_url() {
+        let url = "postgres://u@h/d?pgbouncer=true&connection_limit=3&connect_timeout=3".to_owned();
+        let location = Location::Url { url: url.into(), from: "databaseUrl" };
+        let limits =
+            Limits { connect_timeout: Some(Duration::from_millis(1)), max_connections: Some(7), ..Limits::default() };
+        let database = Database { prepared_statements: Some(true), ..database(location) };
+        let target = Target::new(&database, &limits).expect("is a URL");
+        assert_eq!((target.prepared_statements, target.max_connections), (true, 7));
+        assert_eq!(target.connect_timeout, Duration::from_millis(1));
     }
 
     #[test]
@@ -156,13 +604,38 @@ mod tests {
         for (url, part) in [
             ("", "postgres://"),
             ("mysql://u:hunter2@h/d", "postgres://"),
+            ("prisma+postgres://u:hunter2@h/d", "Prisma's proxy"),
+            ("\"postgres://u:hunter2@h/d\"", "without quotes"),
             ("postgres://u:hun@ter2@h/d", "%40"),
             ("postgres://u:hun?ter2=1@h/d", "%3F"),
-            ("postgres://u:hunter2@h:port/d", "port"),
-            ("postgres://u:hunter2@h/d?sslmode=on", "sslmode"),
-            ("postgres://u:hunter2@h/d?sslmode=require&sslrootcert=system", "sslmode"),
-            ("postgres://u:hunter2@h/d?sslmode=verify-full&sslrootcert=/nowhere", "sslrootcert"),
-            ("postgres://u:hunter2@h/d?colour=blue", "colour"),
+            ("postgres://u:hunter2@h:port/d", "port must be a number"),
+            ("postgres://u:hunter2@h:0/d", "port must be a number"),
+            ("postgres://u:hunter2@h:65536/d", "port must be a number"),
+            ("postgres://u:hunter2@a:1,b:2/d?host=c,d,e", "port must hold one port"),
+            ("postgres://u:hunter2@::1/d", "in brackets"),
+            ("postgres://u:hunter2@[::1/d", "closing bracket"),
+            ("postgres://u:hunter2@[::1]5432/d", "closing bracket"),
+            ("postgres://u:hunter2%ff@h/d", "password is not UTF-8"),
+            ("postgres://u:hunter2@h/d?hostaddr=h", "hostaddr must hold IP addresses"),
+            ("postgres://u:hunter2@a,b/d?hostaddr=1.2.3.4", "hostaddr must hold one address for each host"),
+            ("postgres://u:hunter2@h/d?sslmode=on", "sslmode must be one of disable, allow, prefer"),
+            ("postgres://u:hunter2@h/d?ssl=maybe", "ssl must be one of"),
+            ("postgres://u:hunter2@h/d?sslmode=require&sslrootcert=system", "sslmode must be verify-full"),
+            ("postgres://u:hunter2@h/d?sslmode=prefer&sslnegotiation=direct", "sslmode must be require"),
+            ("postgres://u:hunter2@h/d?sslmode=verify-full&sslrootcert=/nowhere", "sslrootcert /nowhere can't be read"),
+            ("postgres://u:hunter2@h/d?sslcert=/nowhere", "sslcert needs sslkey"),
+            ("postgres://u:hunter2@h/d?sslkey=/nowhere", "sslkey needs sslcert"),
+            ("postgres://u:hunter2@h/d?sslcert=/nowhere&sslkey=/nowhere", "sslcert /nowhere can't be read"),
+            (
+                "postgres://u:hunter2@h/d?target_session_attrs=main",
+                "target_session_attrs must be one of any, read-write",
+            ),
+            ("postgres://u:hunter2@h/d?connection_limit=few", "connection_limit must be a whole number"),
+            ("postgres://u:hunter2@h/d?pgbouncer=yes", "pgbouncer must be one of true, false"),
+            ("postgres://u:hunter2@h/d?schema=a,b", "schema must be the name of one schema"),
+            ("postgres://u:hunter2@h/d?sslcrl=a", "sslcrl is not supported"),
+            ("postgres://u:hunter2@h/d?colour=blue", "colour is not a parameter that is known here"),
+            ("postgres://u:hunter2@h/d?hunter2%20!=blue", "a parameter is not a parameter"),
         ] {
             let error = from_url(url).err().unwrap_or_else(|| panic!("{url} is taken"));
             assert_eq!(error.code(), "ERR_AUTH_BRIDGE_CONFIG", "{url}");
@@ -175,34 +648,81 @@ mod tests {
         }
     }
 
+    proptest! {
+        /// Whatever is wrong around it, the password is in no message and in no `Debug`.
+        #[test]
+        fn no_url_leaks_its_password(
+            user in "[a-z%:]{0,6}",
+            host in "[a-z0-9:,\\[\\]%.]{0,12}",
+            database in "[a-z/%]{0,6}",
+            parameters in "[a-z=&%_]{0,20}",
+            before in "[?/:@&=#%, ]{0,2}",
+            after in "[?/:&=#%, ]{0,2}",
+        ) {
+            let url = format!("postgres://{user}:{before}HUNTER{after}@{host}/{database}?{parameters}");
+            let shown = match from_url(&url) {
+                Err(error) => format!("{error} {error:?}"),
+                Ok(target) => format!("{target:?} {}", target.address()),
+            };
+            prop_assert!(!shown.contains("HUNTER"), "{}: {}", url, shown);
+        }
+    }
+
     #[test]
     fn variables_are_read_as_libpq_reads_them() {
-        let all = PgVariables {
-            host: Some("h".to_owned()),
-            port: Some("6543".to_owned()),
-            user: Some("u".to_owned()),
-            password: Some("p@?".to_owned().into()),
-            database: Some("d".to_owned()),
-            ssl_mode: Some("verify-full".to_owned()),
-            ssl_root_cert: None,
-        };
-        let target = |variables| Target::new(&Database::Variables(Box::new(variables)));
-        let full = target(all.clone()).expect("is complete");
-        assert_eq!(full.address(), "h:6543");
-        assert_eq!(full.config.get_password(), Some(b"p@?".as_slice()));
-        assert_eq!(full.config.get_ssl_mode(), SslMode::Require);
+        let target = from_variables(&[
+            ("PGHOST", "host", "a,/run/pg"),
+            ("PGPORT", "port", "6543,6544"),
+            ("PGUSER", "user", "u@x"),
+            ("PGPASSWORD", "password", "p@?%41"),
+            ("PGDATABASE", "dbname", "d"),
+            ("PGSSLMODE", "sslmode", "verify-full"),
+            ("PGOPTIONS", "options", "-c a=b"),
+            ("PGAPPNAME", "application_name", "mine"),
+            ("PGCONNECT_TIMEOUT", "connect_timeout", "3"),
+            ("PGTARGETSESSIONATTRS", "target_session_attrs", "prefer-standby"),
+        ])
+        .expect("is complete");
+        assert_eq!(target.address(), "a:6543, /run/pg/.s.PGSQL.6544");
+        assert_eq!(target.config.get_user(), Some("u@x"));
+        assert_eq!(target.config.get_password(), Some(b"p@?%41".as_slice()));
+        assert_eq!(target.config.get_application_name(), Some("mine"));
+        assert_eq!(target.tls.modes, REQUIRE);
+        assert_eq!(target.session, SessionKind::PreferStandby);
+        assert_eq!(target.connect_timeout, Duration::from_secs(3));
 
-        let user_only = PgVariables { user: Some("u".to_owned()), ..PgVariables::default() };
-        assert_eq!(target(user_only).expect("is enough").address(), "localhost:5432");
+        let by_address = from_variables(&[("PGHOSTADDR", "hostaddr", "::1")]).expect("is enough");
+        assert_eq!((by_address.address().as_str(), by_address.hosts[0].address.is_some()), ("[::1]:5432", true));
+        let user_only = from_variables(&[("PGUSER", "user", "u")]).expect("is enough");
+        assert_eq!(user_only.address(), "localhost:5432");
 
-        for (variables, name) in [
-            (PgVariables { port: Some("x".to_owned()), ..all.clone() }, "PGPORT"),
-            (PgVariables { port: Some("1,2".to_owned()), ..all.clone() }, "PGPORT"),
-            (PgVariables { ssl_mode: Some("on".to_owned()), ..all.clone() }, "PGSSLMODE"),
-            (PgVariables { ssl_root_cert: Some("/nowhere".to_owned()), ..all }, "PGSSLROOTCERT"),
+        for (name, parameter, value) in [
+            ("PGPORT", "port", "x"),
+            ("PGPORT", "port", "1,2"),
+            ("PGSSLMODE", "sslmode", "on"),
+            ("PGSSLROOTCERT", "sslrootcert", "/nowhere"),
+            ("PGSERVICE", "service", "main"),
         ] {
-            let error = target(variables).err().expect("is a mistake");
+            let all = [("PGHOST", "host", "h"), ("PGSSLMODE", "sslmode", "verify-ca"), (name, parameter, value)];
+            let error = from_variables(&all).expect_err("is a mistake");
             assert!(error.to_string().starts_with(&format!("{name}: ")), "{error}");
         }
+    }
+
+    /// The tables of docs/database.md name every parameter, and whether it counts.
+    #[test]
+    fn the_documentation_names_each_parameter() {
+        let documentation = include_str!("../../docs/database.md");
+        let source = include_str!("target.rs");
+        let (_, set) = source.split_once("match parameter.name.as_str() {").expect("the table of parameters");
+        let (set, _) = set.split_once("name if IGNORED").expect("its end");
+        let arms = set.split('\n').filter(|line| line.contains("=>") || line.trim_start().starts_with(['"', '|']));
+        let names = arms.filter_map(|line| line.split("=>").next()).flat_map(|line| line.split('"').skip(1).step_by(2));
+        let mut count = 0;
+        for name in names.chain(IGNORED).chain(UNSUPPORTED) {
+            assert!(documentation.contains(&format!("`{name}`")), "{name} is not in docs/database.md");
+            count += 1;
+        }
+        assert!(count > 50, "only {count} parameters");
     }
 }

@@ -6,9 +6,11 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use tokio::sync::{Semaphore, oneshot};
 use uuid::Uuid;
 
-use super::{RevocationSource, SessionEnd, SessionKey, SessionRecord};
+use super::{PoolStatus, RevocationSource, SessionEnd, SessionKey, SessionRecord};
 use crate::error::Error;
 use crate::lookups::{Answer, Replies};
+
+pub(crate) const MAX_CONNECTIONS: usize = 10;
 
 /// Answers every key with the same, when `gate` lets it.
 #[derive(Debug)]
@@ -74,6 +76,10 @@ pub(crate) fn live_record() -> SessionRecord {
 impl RevocationSource for std::sync::Arc<Fake> {
     type Connection = ();
 
+    fn max_connections(&self) -> usize {
+        MAX_CONNECTIONS
+    }
+
     async fn connect(&self) -> Result<(), Error> {
         assert!(!self.closed.load(Ordering::SeqCst), "asked after close");
         if self.idle.load(Ordering::SeqCst) == 0 {
@@ -89,17 +95,20 @@ impl RevocationSource for std::sync::Arc<Fake> {
         self.idle.load(Ordering::SeqCst) > 0
     }
 
-    async fn find(&self, (): (), keys: &[SessionKey]) -> Result<Vec<Option<SessionRecord>>, Error> {
+    async fn find(&self, (): (), keys: &[SessionKey]) -> Vec<Result<Option<SessionRecord>, Error>> {
         self.asked.lock().expect("no panic").push(keys.to_vec());
         assert!(!self.panics.load(Ordering::SeqCst), "as the test wants it");
         self.gate.acquire().await.expect("never closed").forget();
         self.idle.fetch_add(1, Ordering::SeqCst);
-        let answer = self.answer.lock().expect("no panic").clone();
-        answer.map(|record| vec![record; keys.len()])
+        vec![self.answer.lock().expect("no panic").clone(); keys.len()]
     }
 
     async fn find_end(&self, _: SessionKey) -> Result<Option<SessionEnd>, Error> {
         Ok(None)
+    }
+
+    fn status(&self) -> PoolStatus {
+        PoolStatus::default()
     }
 
     fn close(&self) {

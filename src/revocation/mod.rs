@@ -114,6 +114,9 @@ pub enum RowExpiry {
 pub trait RevocationSource: fmt::Debug + Send + Sync {
     type Connection: Send;
 
+    /// How many connections there can be at once; at least one.
+    fn max_connections(&self) -> usize;
+
     /// A connection that nobody else uses.
     fn connect(&self) -> impl Future<Output = Result<Self::Connection, Error>> + Send;
 
@@ -121,18 +124,38 @@ pub trait RevocationSource: fmt::Debug + Send + Sync {
     fn has_idle(&self) -> bool;
 
     /// What is there now under each key, in their order: a revocation that was committed before the
-    /// call is seen. `None` where there is no such session.
+    /// call is seen. `None` where there is no such session. Whoever drops the future gives the
+    /// connection up.
     fn find(
         &self,
         connection: Self::Connection,
         keys: &[SessionKey],
-    ) -> impl Future<Output = Result<Vec<Option<SessionRecord>>, Error>> + Send;
+    ) -> impl Future<Output = Vec<Result<Option<SessionRecord>, Error>>> + Send;
 
     /// How a session ended; `None` when there is no such session.
     fn find_end(&self, key: SessionKey) -> impl Future<Output = Result<Option<SessionEnd>, Error>> + Send;
 
+    fn status(&self) -> PoolStatus;
+
     /// Ends every connection.
     fn close(&self);
+}
+
+/// The connections as they are now.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct PoolStatus {
+    /// How many there can be at once.
+    pub max: usize,
+    /// How many there are.
+    pub size: usize,
+    pub in_use: usize,
+    /// Who waits for one.
+    pub waiting: usize,
+    /// How many were made so far.
+    pub connects: u64,
+    /// How often none could be made.
+    pub connect_failures: u64,
 }
 
 #[cfg(test)]

@@ -1,24 +1,19 @@
-//! Options and environment -> a checked [`Config`]; the defaults and limits.
+//! Options and environment -> a checked [`Config`], with the defaults.
 #![forbid(unsafe_code)]
 
-use std::time::Duration;
+mod database;
+mod limits;
 
-use zeroize::Zeroizing;
-
+pub use self::database::{Database, Location, Variable};
+pub use self::limits::{DEFAULT_CONNECT_TIMEOUT, DEFAULT_MAX_CONNECTIONS, LimitOptions, Limits};
 use crate::cookie::CookieName;
 use crate::error::Error;
 use crate::key::{Issuer, Secret};
-use crate::redacted::redacted;
 use crate::revocation::RowExpiry;
 use crate::warning::{SECRET_BYTES, Warning};
 
 const COOKIE_NAME: &str = "authjs.session-token";
 const SECURE_COOKIE_NAME: &str = "__Secure-authjs.session-token";
-
-/// Of each bridge.
-pub const MAX_CONNECTIONS: usize = 10;
-/// For each: waiting for a free connection, making a new one, and the query on it.
-pub const STEP_LIMIT: Duration = Duration::from_secs(5);
 
 /// Newest first (`@auth/core` `lib/utils/env.js`); NextAuth v4's name last.
 const SECRET_VARIABLES: [&str; 5] =
@@ -32,7 +27,11 @@ pub struct Options {
     pub cookie_name: Option<Vec<CookieOption>>,
     pub secure_cookie: Option<bool>,
     pub database_url: Option<String>,
+    pub tls_ca: Option<Vec<String>>,
+    pub prepared_statements: Option<bool>,
+    pub sharded: Option<bool>,
     pub ignore_expires_at: Option<bool>,
+    pub limits: LimitOptions,
 }
 
 /// One name of the option `cookieName`.
@@ -62,6 +61,7 @@ pub struct Config {
     pub cookies: Vec<SessionCookie>,
     pub database: Database,
     pub row_expiry: RowExpiry,
+    pub limits: Limits,
     /// What works, but hardly as it was meant.
     pub warnings: Vec<Warning>,
 }
@@ -82,32 +82,13 @@ impl SessionCookie {
     }
 }
 
-/// Where the database is. Redacted in `Debug`, since it holds the password.
-#[derive(Clone)]
-pub enum Database {
-    /// A connection URL, and the option or variable that it came from.
-    Url { url: Zeroizing<String>, from: &'static str },
-    /// libpq's variables; no `PGHOST` stands for localhost.
-    Variables(Box<PgVariables>),
-}
-
-/// The values of the `PG*` variables that are set.
-#[derive(Clone, Default)]
-pub struct PgVariables {
-    pub host: Option<String>,
-    pub port: Option<String>,
-    pub user: Option<String>,
-    pub password: Option<Zeroizing<String>>,
-    pub database: Option<String>,
-    pub ssl_mode: Option<String>,
-    pub ssl_root_cert: Option<String>,
-}
-
 impl Config {
-    pub fn new(options: Options, environment: &impl Environment) -> Result<Self, Error> {
+    pub fn new(mut options: Options, environment: &impl Environment) -> Result<Self, Error> {
         let cookies = cookies(&options, environment)?;
         let from_environment = options.secret.is_none();
-        let secrets = secrets(options.secret, environment)?;
+        let secrets = secrets(options.secret.take(), environment)?;
+        let database = Database::new(&mut options, environment)?;
+        let limits = Limits::new(options.limits)?;
         let mut warnings: Vec<_> = secrets.iter().enumerate().filter_map(short_secret).collect();
         if from_environment && empty_secret(environment) {
             warnings.push(Warning::EmptySecret);
@@ -119,7 +100,8 @@ impl Config {
             cookies,
             secrets,
             warnings,
-            database: database(options.database_url, environment)?,
+            database,
+            limits,
             row_expiry: match options.ignore_expires_at {
                 Some(true) => RowExpiry::Ignored,
                 Some(false) | None => RowExpiry::Checked,
@@ -231,41 +213,12 @@ fn secrets(option: Option<Vec<String>>, environment: &impl Environment) -> Resul
     Ok(secrets)
 }
 
-fn database(option: Option<String>, environment: &impl Environment) -> Result<Database, Error> {
-    let url = match option {
-        Some(url) => Some(("databaseUrl", url)),
-        None => first_set(["DATABASE_URL"], environment),
-    };
-    if let Some((from, url)) = url {
-        return Ok(Database::Url { url: url.into(), from });
-    }
-    let variables = PgVariables {
-        host: environment.variable("PGHOST"),
-        port: environment.variable("PGPORT"),
-        user: environment.variable("PGUSER"),
-        password: environment.variable("PGPASSWORD").map(Zeroizing::new),
-        database: environment.variable("PGDATABASE"),
-        ssl_mode: environment.variable("PGSSLMODE"),
-        ssl_root_cert: environment.variable("PGSSLROOTCERT"),
-    };
-    if variables.host.is_none() && variables.user.is_none() && variables.database.is_none() {
-        return Err(Error::config(
-            "databaseUrl",
-            "there is none; set the environment variable DATABASE_URL (or PGHOST, PGUSER, \
-             PGDATABASE, ...), or pass the option databaseUrl",
-        ));
-    }
-    Ok(Database::Variables(Box::new(variables)))
-}
-
 fn first_set<const N: usize>(
     names: [&'static str; N],
     environment: &impl Environment,
 ) -> Option<(&'static str, String)> {
     names.into_iter().find_map(|name| Some((name, environment.variable(name)?)))
 }
-
-redacted!(Database);
 
 #[cfg(test)]
 mod tests {

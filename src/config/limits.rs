@@ -1,0 +1,119 @@
+//! The limits that an app can set: their names, ranges and defaults.
+#![forbid(unsafe_code)]
+
+use std::time::Duration;
+
+use crate::error::Error;
+
+/// Of what is measured in ms, and not said otherwise.
+const LONGEST: Duration = Duration::from_secs(600);
+const MOST_CONNECTIONS: usize = 1000;
+const MOST_WAITING: usize = 1_000_000;
+
+pub const DEFAULT_MAX_CONNECTIONS: usize = 10;
+pub const DEFAULT_CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+const DEFAULT_QUERY_TIMEOUT: Duration = Duration::from_secs(5);
+const DEFAULT_CALL_TIMEOUT: Duration = Duration::from_secs(10);
+const DEFAULT_MAX_WAITING: usize = 10_000;
+
+/// The options as JavaScript passes them; what is `None` has its default.
+#[derive(Clone, Copy, Default)]
+pub struct LimitOptions {
+    pub connect_timeout: Option<f64>,
+    pub query_timeout: Option<f64>,
+    pub call_timeout: Option<f64>,
+    pub max_connections: Option<f64>,
+    pub max_waiting: Option<f64>,
+}
+
+/// The limits of one bridge, checked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// For one attempt at one address; `None` where the database's URL or the default decides.
+    pub connect_timeout: Option<Duration>,
+    /// For one query.
+    pub query_timeout: Duration,
+    /// For a call as a whole, whatever it waits for.
+    pub call_timeout: Duration,
+    /// `None` where the database's URL or the default decides.
+    pub max_connections: Option<usize>,
+    /// More calls don't wait for a query to share.
+    pub max_waiting: usize,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            connect_timeout: None,
+            query_timeout: DEFAULT_QUERY_TIMEOUT,
+            call_timeout: DEFAULT_CALL_TIMEOUT,
+            max_connections: None,
+            max_waiting: DEFAULT_MAX_WAITING,
+        }
+    }
+}
+
+impl Limits {
+    pub fn new(options: LimitOptions) -> Result<Self, Error> {
+        let default = Self::default();
+        Ok(Self {
+            connect_timeout: milliseconds("connectTimeout", options.connect_timeout)?,
+            query_timeout: milliseconds("queryTimeout", options.query_timeout)?.unwrap_or(default.query_timeout),
+            call_timeout: milliseconds("callTimeout", options.call_timeout)?.unwrap_or(default.call_timeout),
+            max_connections: count("maxConnections", options.max_connections, MOST_CONNECTIONS)?,
+            max_waiting: count("maxWaiting", options.max_waiting, MOST_WAITING)?.unwrap_or(default.max_waiting),
+        })
+    }
+}
+
+fn milliseconds(name: &str, value: Option<f64>) -> Result<Option<Duration>, Error> {
+    let most = LONGEST.as_millis() as usize;
+    let problem = || Error::config(name, format!("must be a whole number of milliseconds from 1 to {most}"));
+    value.map(|value| Ok(Duration::from_millis(whole(value, most).ok_or_else(problem)? as u64))).transpose()
+}
+
+fn count(name: &str, value: Option<f64>, most: usize) -> Result<Option<usize>, Error> {
+    let problem = || Error::config(name, format!("must be a whole number from 1 to {most}"));
+    value.map(|value| whole(value, most).ok_or_else(problem)).transpose()
+}
+
+fn whole(value: f64, most: usize) -> Option<usize> {
+    ((1.0..=most as f64).contains(&value) && value.fract() == 0.0).then_some(value as usize)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_in_and_out_of_range() {
+        for value in [0.0, -1.0, 0.5, 1.5, f64::NAN, f64::INFINITY, 1e12] {
+            for (options, name) in [
+                (LimitOptions { connect_timeout: Some(value), ..LimitOptions::default() }, "connectTimeout: "),
+                (LimitOptions { query_timeout: Some(value), ..LimitOptions::default() }, "queryTimeout: "),
+                (LimitOptions { call_timeout: Some(value), ..LimitOptions::default() }, "callTimeout: "),
+                (LimitOptions { max_connections: Some(value), ..LimitOptions::default() }, "maxConnections: "),
+                (LimitOptions { max_waiting: Some(value), ..LimitOptions::default() }, "maxWaiting: "),
+            ] {
+                let error = Limits::new(options).expect_err("is out of range");
+                assert!(error.to_string().starts_with(name), "{value}: {error}");
+            }
+        }
+        let options = LimitOptions {
+            connect_timeout: Some(1.0),
+            query_timeout: Some(600_000.0),
+            call_timeout: Some(20.0),
+            max_connections: Some(1000.0),
+            max_waiting: Some(1.0),
+        };
+        let limits = Limits {
+            connect_timeout: Some(Duration::from_millis(1)),
+            query_timeout: LONGEST,
+            call_timeout: Duration::from_millis(20),
+            max_connections: Some(1000),
+            max_waiting: 1,
+        };
+        assert_eq!(Limits::new(options), Ok(limits));
+        assert_eq!(Limits::new(LimitOptions::default()), Ok(Limits::default()));
+    }
+}

@@ -1,0 +1,363 @@
+//! What a bridge has done so far, counted as it goes: a few atomic additions for each call.
+#![forbid(unsafe_code)]
+
+use std::array;
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use serde::Serialize;
+
+use crate::bridge::Unauthenticated;
+use crate::claims::ClaimsError;
+use crate::cookie::SizeError;
+use crate::error::Error;
+use crate::revocation::{Liveness, PoolStatus};
+use crate::token::TokenError;
+
+/// How a call can end. The names of those that give no session are the `reason`s of
+/// `explainSession`, as far as `getSession` looks; of those that fail, the codes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    Live,
+    NoCookie,
+    HeaderTooLarge,
+    EmptyCookie,
+    TokenTooLarge,
+    MalformedToken,
+    UnsupportedHeader,
+    NoMatchingSecret,
+    Undecryptable,
+    MalformedClaims,
+    MissingClaims,
+    TokenExpired,
+    TokenNotYetValid,
+    SessionUnknown,
+    SessionRevoked,
+    SessionExpired,
+    UserMismatch,
+    UserGone,
+    UserTypeChanged,
+    Database,
+    Timeout,
+    Closed,
+    Internal,
+}
+
+/// In the order of the variants.
+const NAMES: [&str; 23] = [
+    "live",
+    "no-cookie",
+    "header-too-large",
+    "empty-cookie",
+    "token-too-large",
+    "malformed-token",
+    "unsupported-header",
+    "no-matching-secret",
+    "undecryptable",
+    "malformed-claims",
+    "missing-claims",
+    "token-expired",
+    "token-not-yet-valid",
+    "session-unknown",
+    "session-revoked",
+    "session-expired",
+    "user-mismatch",
+    "user-gone",
+    "user-type-changed",
+    "ERR_AUTH_BRIDGE_DATABASE",
+    "ERR_AUTH_BRIDGE_TIMEOUT",
+    "ERR_AUTH_BRIDGE_CLOSED",
+    "ERR_AUTH_BRIDGE_INTERNAL",
+];
+const FIRST_REFUSAL: usize = Outcome::NoCookie as usize;
+const FIRST_FAILURE: usize = Outcome::Database as usize;
+
+impl From<&Unauthenticated> for Outcome {
+    fn from(reason: &Unauthenticated) -> Self {
+        match reason {
+            Unauthenticated::NoCookie => Self::NoCookie,
+            Unauthenticated::Size(SizeError::HeaderTooLarge { .. }) => Self::HeaderTooLarge,
+            Unauthenticated::Size(SizeError::Empty) => Self::EmptyCookie,
+            Unauthenticated::Size(SizeError::TooLarge { .. }) => Self::TokenTooLarge,
+            Unauthenticated::Token(TokenError::Malformed) => Self::MalformedToken,
+            Unauthenticated::Token(TokenError::UnsupportedHeader(_)) => Self::UnsupportedHeader,
+            Unauthenticated::Token(TokenError::NoMatchingSecret { .. }) => Self::NoMatchingSecret,
+            Unauthenticated::Token(TokenError::Undecryptable) => Self::Undecryptable,
+            Unauthenticated::Claims(ClaimsError::NotAnObject | ClaimsError::NotANumber(_)) => Self::MalformedClaims,
+            Unauthenticated::Claims(ClaimsError::Missing(_)) => Self::MissingClaims,
+            Unauthenticated::Claims(ClaimsError::Expired { .. }) => Self::TokenExpired,
+            Unauthenticated::Claims(ClaimsError::NotYetValid { .. }) => Self::TokenNotYetValid,
+        }
+    }
+}
+
+impl From<Liveness> for Outcome {
+    fn from(liveness: Liveness) -> Self {
+        match liveness {
+            Liveness::Live => Self::Live,
+            Liveness::Unknown => Self::SessionUnknown,
+            Liveness::Revoked => Self::SessionRevoked,
+            Liveness::Expired => Self::SessionExpired,
+            Liveness::OtherUser => Self::UserMismatch,
+            Liveness::UserGone => Self::UserGone,
+            Liveness::UserTypeChanged => Self::UserTypeChanged,
+        }
+    }
+}
+
+impl From<&Error> for Outcome {
+    fn from(error: &Error) -> Self {
+        match error {
+            Error::Connect(_) | Error::Query(_) => Self::Database,
+            Error::Timeout { .. } | Error::Cancelled(_) | Error::Overload { .. } => Self::Timeout,
+            Error::Closed => Self::Closed,
+            // A configuration that is wrong makes no bridge.
+            Error::Internal(_) | Error::Config { .. } => Self::Internal,
+        }
+    }
+}
+
+#[derive(Debug)]
+pub struct Metrics {
+    outcomes: [AtomicU64; NAMES.len()],
+    /// Of calls that asked the database, in microseconds.
+    latency: Histogram,
+    /// How many different sessions one query was for.
+    batches: Histogram,
+}
+
+impl Default for Metrics {
+    fn default() -> Self {
+        let outcomes = array::from_fn(|_| AtomicU64::default());
+        Self { outcomes, latency: Histogram::default(), batches: Histogram::default() }
+    }
+}
+
+impl Metrics {
+    pub fn count(&self, outcome: impl Into<Outcome>) {
+        add(&self.outcomes[outcome.into() as usize], 1);
+    }
+
+    pub fn count_latency(&self, latency: Duration) {
+        self.latency.record(u64::try_from(latency.as_micros()).unwrap_or(u64::MAX));
+    }
+
+    pub fn count_batch(&self, sessions: usize) {
+        self.batches.record(sessions as u64);
+    }
+
+    /// `pending` calls have no outcome yet.
+    pub fn snapshot(&self, pending: usize, pool: PoolStatus) -> Stats {
+        let by_name: Vec<_> =
+            NAMES.into_iter().zip(self.outcomes.iter().map(|counter| counter.load(Ordering::Relaxed))).collect();
+        let sum = |outcomes: &[(&str, u64)]| outcomes.iter().map(|(_, count)| count).sum();
+        let (reasons, errors) = (&by_name[FIRST_REFUSAL..FIRST_FAILURE], &by_name[FIRST_FAILURE..]);
+        Stats {
+            calls: Calls {
+                authenticated: by_name[Outcome::Live as usize].1,
+                unauthenticated: sum(reasons),
+                failed: sum(errors),
+                pending,
+            },
+            reasons: reasons.iter().copied().collect(),
+            errors: errors.iter().copied().collect(),
+            latency: self.latency.snapshot(|microseconds| microseconds as f64 / 1000.0),
+            batches: self.batches.snapshot(|sessions| sessions as f64),
+            pool,
+        }
+    }
+}
+
+fn add(counter: &AtomicU64, value: u64) {
+    counter.fetch_add(value, Ordering::Relaxed);
+}
+
+/// Serialises to `BridgeStats` of `index.d.ts`.
+#[derive(Debug, Serialize)]
+pub struct Stats {
+    pub calls: Calls,
+    pub reasons: BTreeMap<&'static str, u64>,
+    pub errors: BTreeMap<&'static str, u64>,
+    pub latency: Distribution,
+    pub batches: Distribution,
+    pub pool: PoolStatus,
+}
+
+#[derive(Debug, PartialEq, Eq, Serialize)]
+pub struct Calls {
+    pub authenticated: u64,
+    pub unauthenticated: u64,
+    pub failed: u64,
+    pub pending: usize,
+}
+
+#[derive(Debug, Serialize)]
+pub struct Distribution {
+    pub count: u64,
+    pub sum: f64,
+    pub max: f64,
+    pub p50: f64,
+    pub p95: f64,
+    pub p99: f64,
+    /// Cumulative, as Prometheus wants them.
+    pub buckets: Vec<Bucket>,
+}
+
+#[derive(Debug, PartialEq, Serialize)]
+pub struct Bucket {
+    /// Values up to this one, with it, are counted.
+    pub le: f64,
+    pub count: u64,
+}
+
+/// Each power of two is cut into this many buckets, so a quantile is right to an eighth.
+const PARTS: usize = 8;
+const PARTS_LOG: usize = PARTS.ilog2() as usize;
+/// Values above 2 to this power are in the last bucket.
+const POWERS: usize = 28;
+const BUCKETS: usize = (POWERS - PARTS_LOG + 1) * PARTS;
+
+/// Whole numbers from 1 on, in buckets that grow with them.
+#[derive(Debug)]
+struct Histogram {
+    buckets: [AtomicU64; BUCKETS],
+    sum: AtomicU64,
+    max: AtomicU64,
+}
+
+impl Default for Histogram {
+    fn default() -> Self {
+        Self { buckets: array::from_fn(|_| AtomicU64::default()), sum: AtomicU64::default(), max: AtomicU64::default() }
+    }
+}
+
+impl Histogram {
+    fn record(&self, value: u64) {
+        add(&self.buckets[place_of(value)], 1);
+        add(&self.sum, value);
+        self.max.fetch_max(value, Ordering::Relaxed);
+    }
+
+    fn snapshot(&self, unit: impl Fn(u64) -> f64) -> Distribution {
+        let counts: Vec<_> = self.buckets.iter().map(|count| count.load(Ordering::Relaxed)).collect();
+        let cumulative: Vec<u64> = counts
+            .iter()
+            .scan(0, |below, count| {
+                *below += count;
+                Some(*below)
+            })
+            .collect();
+        let count = cumulative.last().copied().unwrap_or(0);
+        let max = self.max.load(Ordering::Relaxed);
+        // The smallest bound that so many of 100 values don't exceed.
+        let quantile = |percent: u64| {
+            let rank = (count * percent).div_ceil(100);
+            let place = cumulative.iter().position(|below| *below >= rank).unwrap_or(0);
+            if count == 0 { 0.0 } else { unit(bound(place).min(max)) }
+        };
+        let powers = cumulative.iter().enumerate().filter(|(place, _)| bound(*place).is_power_of_two());
+        Distribution {
+            count,
+            sum: unit(self.sum.load(Ordering::Relaxed)),
+            max: unit(max),
+            p50: quantile(50),
+            p95: quantile(95),
+            p99: quantile(99),
+            buckets: powers.map(|(place, below)| Bucket { le: unit(bound(place)), count: *below }).collect(),
+        }
+    }
+}
+
+/// The bucket of a value: each of the first for one value, then eight for each power of two.
+fn place_of(value: u64) -> usize {
+    let below = value.saturating_sub(1);
+    let Some(power) = below.checked_ilog2().map(|power| power as usize).filter(|power| *power >= PARTS_LOG) else {
+        return below as usize;
+    };
+    let part = (below >> (power - PARTS_LOG)) as usize - PARTS;
+    ((power - PARTS_LOG + 1) * PARTS + part).min(BUCKETS - 1)
+}
+
+/// The greatest value of a bucket.
+fn bound(place: usize) -> u64 {
+    let (group, part) = (place / PARTS, place % PARTS);
+    match group.checked_sub(1) {
+        None => part as u64 + 1,
+        Some(shift) => ((PARTS + part + 1) as u64) << shift,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        #[test]
+        fn a_value_is_in_the_first_bucket_whose_bound_it_does_not_exceed(value in 1..1_u64 << POWERS) {
+            let place = place_of(value);
+            prop_assert!(value <= bound(place));
+            prop_assert!(place == 0 || value > bound(place - 1));
+            prop_assert!(bound(place) as f64 <= value as f64 * 1.125 + 1.0);
+        }
+    }
+
+    #[test]
+    fn values_beyond_the_last_bucket_are_in_it() {
+        assert_eq!(place_of(0), 0);
+        for value in [1 << POWERS, (1 << POWERS) + 1, u64::MAX] {
+            assert_eq!(place_of(value), BUCKETS - 1, "{value}");
+        }
+        assert_eq!(bound(BUCKETS - 1), 1 << POWERS);
+    }
+
+    #[test]
+    fn quantiles_and_buckets() {
+        let histogram = Histogram::default();
+        let empty = histogram.snapshot(|value| value as f64);
+        assert_eq!((empty.count, empty.p50, empty.max), (0, 0.0, 0.0));
+        for value in 1..=100 {
+            histogram.record(value);
+        }
+        let distribution = histogram.snapshot(|value| value as f64);
+        assert_eq!((distribution.count, distribution.sum, distribution.max), (100, 5050.0, 100.0));
+        assert_eq!((distribution.p50, distribution.p95, distribution.p99), (52.0, 96.0, 100.0));
+        let below: Vec<_> = distribution.buckets.iter().map(|bucket| (bucket.le, bucket.count)).take(9).collect();
+        let expected = [1, 2, 4, 8, 16, 32, 64, 128, 256].map(|le: u64| (le as f64, le.min(100)));
+        assert_eq!(below, expected);
+        assert_eq!(distribution.buckets.last(), Some(&Bucket { le: (1_u64 << POWERS) as f64, count: 100 }));
+    }
+
+    #[test]
+    fn outcomes_are_counted_by_reason_and_code() {
+        let metrics = Metrics::default();
+        metrics.count(Liveness::Live);
+        metrics.count(Liveness::Revoked);
+        metrics.count(&Unauthenticated::NoCookie);
+        metrics.count(&Unauthenticated::NoCookie);
+        metrics.count(&Error::Query("no table".to_owned()));
+        metrics.count(&Error::Closed);
+        let stats = metrics.snapshot(7, PoolStatus::default());
+        assert_eq!(stats.calls, Calls { authenticated: 1, unauthenticated: 3, failed: 2, pending: 7 });
+        assert_eq!((stats.reasons["no-cookie"], stats.reasons["session-revoked"]), (2, 1));
+        assert_eq!(stats.reasons.len(), FIRST_FAILURE - FIRST_REFUSAL);
+        for error in [Error::Query(String::new()), Error::Closed] {
+            assert_eq!(stats.errors[error.code()], 1);
+        }
+    }
+
+    #[test]
+    fn a_failure_is_counted_under_its_code() {
+        for error in [
+            Error::Connect(String::new()),
+            Error::Timeout { step: "", limit: Duration::ZERO },
+            Error::Overload { limit: 1 },
+            Error::Closed,
+            Error::Internal(String::new()),
+        ] {
+            assert_eq!(NAMES[Outcome::from(&error) as usize], error.code());
+        }
+    }
+}

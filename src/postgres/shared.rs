@@ -1,0 +1,135 @@
+//! Bridges that are made with the same database options use the same connections: a module that is
+//! loaded again, as in development with Next.js, or in another worker thread, opens no more.
+#![forbid(unsafe_code)]
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use deadpool::managed::Object;
+
+use super::Postgres;
+use super::connect::Connector;
+use super::query::Found;
+use crate::config::{Database, Limits};
+use crate::error::Error;
+use crate::redacted::redacted;
+use crate::revocation::{PoolStatus, RevocationSource, SessionEnd, SessionKey};
+
+static OPEN: Mutex<Vec<Entry>> = Mutex::new(Vec::new());
+
+struct Entry {
+    database: Database,
+    limits: Limits,
+    postgres: Arc<Postgres>,
+    users: usize,
+}
+
+/// One user's share of the connections, which are ended when the last user closes or drops its own.
+pub struct SharedPostgres {
+    postgres: Arc<Postgres>,
+    is_closed: AtomicBool,
+}
+
+redacted!(SharedPostgres);
+
+impl SharedPostgres {
+    /// Connects to nothing yet: the first lookup does.
+    pub fn new(database: &Database, limits: &Limits) -> Result<Self, Error> {
+        let mut open = OPEN.lock().unwrap_or_else(PoisonError::into_inner);
+        let known = open.iter_mut().find(|entry| entry.database == *database && entry.limits == *limits);
+        let postgres = match known {
+            Some(entry) => {
+                entry.users += 1;
+                Arc::clone(&entry.postgres)
+            }
+            None => {
+                let postgres = Arc::new(Postgres::new(database, limits)?);
+                let (database, limits) = (database.clone(), *limits);
+                open.push(Entry { database, limits, postgres: Arc::clone(&postgres), users: 1 });
+                postgres
+            }
+        };
+        Ok(Self { postgres, is_closed: AtomicBool::new(false) })
+    }
+
+    fn leave(&self) {
+        if self.is_closed.swap(true, Ordering::SeqCst) {
+            return;
+        }
+        let mut open = OPEN.lock().unwrap_or_else(PoisonError::into_inner);
+        let Some(place) = open.iter().position(|entry| Arc::ptr_eq(&entry.postgres, &self.postgres)) else {
+            return;
+        };
+        open[place].users -= 1;
+        if open[place].users == 0 {
+            open.swap_remove(place).postgres.pool.close();
+        }
+    }
+}
+
+impl Drop for SharedPostgres {
+    fn drop(&mut self) {
+        self.leave();
+    }
+}
+
+impl RevocationSource for SharedPostgres {
+    type Connection = Object<Connector>;
+
+    fn max_connections(&self) -> usize {
+        self.postgres.max_connections
+    }
+
+    async fn connect(&self) -> Result<Object<Connector>, Error> {
+        self.postgres.connection().await
+    }
+
+    fn has_idle(&self) -> bool {
+        self.postgres.has_idle()
+    }
+
+    async fn find(&self, connection: Object<Connector>, keys: &[SessionKey]) -> Vec<Found> {
+        self.postgres.find(connection, keys).await
+    }
+
+    async fn find_end(&self, key: SessionKey) -> Result<Option<SessionEnd>, Error> {
+        self.postgres.find_end(key).await
+    }
+
+    fn status(&self) -> PoolStatus {
+        self.postgres.status()
+    }
+
+    fn close(&self) {
+        self.leave();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::Location;
+
+    fn open(url: &str) -> SharedPostgres {
+        let location = Location::Url { url: url.to_owned().into(), from: "databaseUrl" };
+        let database = Database { location, ca: None, prepared_statements: None, sharded: false };
+        SharedPostgres::new(&database, &Limits::default()).expect("is a URL")
+    }
+
+    #[test]
+    fn the_last_user_ends_the_connections() {
+        let [first, second, other] = ["one", "one", "two"].map(|name| open(&format!("postgres://shared-{name}/d")));
+        assert!(Arc::ptr_eq(&first.postgres, &second.postgres));
+        assert!(!Arc::ptr_eq(&first.postgres, &other.postgres));
+        first.close();
+        first.close();
+        drop(first);
+        assert!(!second.postgres.pool.is_closed(), "somebody still uses it");
+        let postgres = Arc::clone(&second.postgres);
+        drop(second);
+        assert!(postgres.pool.is_closed());
+        let anew = open("postgres://shared-one/d");
+        assert!(!Arc::ptr_eq(&anew.postgres, &postgres));
+        assert!(!anew.postgres.pool.is_closed());
+    }
+}

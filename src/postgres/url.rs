@@ -1,0 +1,153 @@
+//! Connection URL or environment variables -> connection parameters by libpq's names.
+//!
+//! `postgres://user:password@host:port,host:port/dbname?name=value&...` (PostgreSQL documentation,
+//! section "Connection URIs" of libpq). No message holds a value: any part of a malformed URL can be
+//! the password.
+#![forbid(unsafe_code)]
+
+use percent_encoding::percent_decode_str;
+use zeroize::Zeroizing;
+
+use crate::config::{Location, Variable};
+use crate::error::Error;
+
+const SCHEMES: [&str; 2] = ["postgres://", "postgresql://"];
+/// A longer name of a parameter is not repeated in a message.
+const LONGEST_NAME: usize = 40;
+
+/// One connection parameter, and where the developer wrote it.
+#[derive(Clone)]
+pub(super) struct Parameter {
+    pub(super) name: String,
+    pub(super) value: Zeroizing<String>,
+    origin: Origin,
+}
+
+#[derive(Clone, Copy)]
+enum Origin {
+    Url { from: &'static str },
+    Variable(&'static str),
+}
+
+impl Parameter {
+    /// What is wrong with the value, without the value.
+    pub(super) fn mistake(&self, problem: impl AsRef<str>) -> Error {
+        let problem = problem.as_ref();
+        match self.origin {
+            Origin::Url { from } => Error::config(from, format!("{} {problem}", self.shown_name())),
+            Origin::Variable(name) => Error::config(name, problem),
+        }
+    }
+
+    pub(super) fn unknown(&self) -> Error {
+        self.mistake("is not a parameter that is known here; take it out of the URL, or see docs/database.md")
+    }
+
+    /// What is behind a stray `?` or `&` can be a part of the password.
+    fn shown_name(&self) -> &str {
+        let is_name = |byte: u8| byte.is_ascii_alphabetic() || byte == b'_' || byte == b'.' || byte == b'-';
+        if self.name.len() <= LONGEST_NAME && self.name.bytes().all(is_name) { &self.name } else { "a parameter" }
+    }
+}
+
+/// In the order in which they count: a later one replaces an earlier one of the same name.
+pub(super) fn parameters(location: &Location) -> Result<Vec<Parameter>, Error> {
+    match location {
+        Location::Url { url, from } => Url { from }.parse(url.trim()),
+        Location::Variables(variables) => Ok(variables.iter().map(of_variable).collect()),
+    }
+}
+
+fn of_variable(variable: &Variable) -> Parameter {
+    Parameter {
+        name: variable.parameter.to_owned(),
+        value: variable.value.clone(),
+        origin: Origin::Variable(variable.name),
+    }
+}
+
+struct Url {
+    from: &'static str,
+}
+
+impl Url {
+    fn parse(&self, url: &str) -> Result<Vec<Parameter>, Error> {
+        let rest = SCHEMES.iter().find_map(|scheme| url.strip_prefix(scheme));
+        let rest = rest.ok_or_else(|| self.mistake(&wrong_scheme(url)))?;
+        let (base, query) = rest.split_once('?').unwrap_or((rest, ""));
+        // With a raw @ or ? in the password, a part of it would be taken for the host or for a
+        // parameter, and end in a message.
+        if base.matches('@').count() > 1 || query.contains('@') {
+            return Err(self.mistake(
+                "holds an @ or ? that is not percent-encoded; write %40 for an @ and %3F for a ? \
+                 in user, password and parameters",
+            ));
+        }
+        let (credentials, location) = base.split_once('@').unwrap_or(("", base));
+        let (hosts, database) = location.split_once('/').unwrap_or((location, ""));
+        let (user, password) = credentials.split_once(':').unwrap_or((credentials, ""));
+        let (names, ports) = self.split_hosts(hosts)?;
+
+        let mut parameters = Vec::new();
+        for (name, value) in
+            [("user", user), ("password", password), ("host", &names), ("port", &ports), ("dbname", database)]
+        {
+            if !value.is_empty() {
+                parameters.push(self.parameter(name, value)?);
+            }
+        }
+        for pair in query.split('&').filter(|pair| !pair.is_empty()) {
+            let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
+            parameters.push(self.parameter(name, value)?);
+        }
+        Ok(parameters)
+    }
+
+    /// Both lists with commas, as the parameters `host` and `port` have them.
+    fn split_hosts(&self, hosts: &str) -> Result<(String, String), Error> {
+        let mut names = Vec::new();
+        let mut ports = Vec::new();
+        for host in hosts.split(',') {
+            let (name, port) = match host.strip_prefix('[') {
+                Some(rest) => rest
+                    .split_once(']')
+                    .and_then(|(name, port)| Some((name, if port.is_empty() { "" } else { port.strip_prefix(':')? })))
+                    .ok_or_else(|| self.mistake("has an IPv6 address without its closing bracket"))?,
+                None if host.matches(':').count() > 1 => {
+                    return Err(self.mistake("has more than one : after a host; write an IPv6 address in brackets"));
+                }
+                None => host.split_once(':').unwrap_or((host, "")),
+            };
+            names.push(name);
+            ports.push(port);
+        }
+        let list =
+            |items: Vec<&str>| if items.iter().all(|item| item.is_empty()) { String::new() } else { items.join(",") };
+        Ok((list(names), list(ports)))
+    }
+
+    fn parameter(&self, name: &str, value: &str) -> Result<Parameter, Error> {
+        let name = percent_decode_str(name).decode_utf8_lossy().into_owned();
+        let value = percent_decode_str(value).decode_utf8().map(|value| Zeroizing::new(value.into_owned()));
+        let parameter = |value| Parameter { name, value, origin: Origin::Url { from: self.from } };
+        match value {
+            Ok(value) => Ok(parameter(value)),
+            Err(_) => Err(parameter(Zeroizing::default()).mistake("is not UTF-8 when it is percent-decoded")),
+        }
+    }
+
+    fn mistake(&self, problem: &str) -> Error {
+        Error::config(self.from, problem)
+    }
+}
+
+fn wrong_scheme(url: &str) -> String {
+    let expected = "must begin with postgres:// or postgresql://";
+    if url.starts_with("prisma") {
+        return format!("{expected}; take the address of the database itself, not that of Prisma's proxy");
+    }
+    if url.starts_with(['"', '\'']) {
+        return format!("{expected}, without quotes around it");
+    }
+    expected.to_owned()
+}
