@@ -8,6 +8,9 @@ import {
   type AuthSession,
   type AuthSessionResponse,
   type AuthSessionUser,
+  type BridgeHealth,
+  type BridgeStats,
+  defaultBridge,
   type ErrorCode,
   explainSession,
   getSession,
@@ -25,6 +28,8 @@ expectTypeOf<AuthBridgeOptions>().not.toBeAny()
 expectTypeOf<AuthBridgeError>().not.toBeAny()
 expectTypeOf<ErrorCode>().not.toBeAny()
 expectTypeOf<SessionExplanation>().not.toBeAny()
+expectTypeOf<BridgeStats>().not.toBeAny()
+expectTypeOf<BridgeHealth>().not.toBeAny()
 expectTypeOf(getSession).not.toBeAny()
 expectTypeOf(getSessionJson).not.toBeAny()
 expectTypeOf(explainSession).not.toBeAny()
@@ -108,7 +113,15 @@ expectTypeOf<AuthBridgeOptions>().toEqualTypeOf<{
   cookieName?: string | SessionCookie | (string | SessionCookie)[]
   secureCookie?: boolean
   databaseUrl?: string
+  tls?: { ca?: string | string[] }
+  preparedStatements?: boolean
+  sharded?: boolean
   ignoreExpiresAt?: boolean
+  connectTimeout?: number
+  queryTimeout?: number
+  callTimeout?: number
+  maxConnections?: number
+  maxWaiting?: number
 }>()
 expectTypeOf<SessionCookie>().toEqualTypeOf<{ name: string; issuer?: 'authjs' | 'next-auth-v4' }>()
 expectTypeOf<ErrorCode>().toEqualTypeOf<
@@ -118,5 +131,17 @@ expectTypeOf<ErrorCode>().toEqualTypeOf<
   | 'ERR_AUTH_BRIDGE_CLOSED'
   | 'ERR_AUTH_BRIDGE_INTERNAL'
 >()
+
+// Statistics and health.
+const stats = new AuthBridge().stats()
+expectTypeOf(stats).toEqualTypeOf<BridgeStats>()
+expectTypeOf(stats.calls.pending).toEqualTypeOf<number>()
+expectTypeOf(stats.reasons['session-revoked']).toEqualTypeOf<number>()
+expectTypeOf(stats.errors.ERR_AUTH_BRIDGE_TIMEOUT).toEqualTypeOf<number>()
+// @ts-expect-error a bridge that is there has a configuration
+stats.errors.ERR_AUTH_BRIDGE_CONFIG
+expectTypeOf(stats.latency.buckets).toEqualTypeOf<{ le: number; count: number }[]>()
+expectTypeOf(defaultBridge()).toEqualTypeOf<AuthBridge>()
+expectTypeOf(defaultBridge().health()).toEqualTypeOf<Promise<BridgeHealth>>()
 expectTypeOf<AuthBridgeError>().toExtend<Error>()
 expectTypeOf<AuthBridgeError['code']>().toEqualTypeOf<ErrorCode>()

@@ -5,7 +5,7 @@
 
 import { execFileSync, spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { rmSync } from 'node:fs'
+import { readFileSync, rmSync } from 'node:fs'
 import { chown, cp, mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { createRequire } from 'node:module'
 import { createServer } from 'node:net'
@@ -24,18 +24,8 @@ const PASSWORD = 'p@ss?word'
  */
 export async function startPostgres(settings = {}, tls) {
   const directory = await mkdtemp(join(tmpdir(), 'authjs-bridge-postgres-'))
-  /** @type {import('node:child_process').ChildProcess | undefined} */
-  let server
-
-  /** For a process that ends without waiting for anything. */
-  function abandon() {
-    server?.kill('SIGKILL')
-    rmSync(directory, { recursive: true, force: true, maxRetries: 3 })
-  }
-  process.on('exit', abandon)
-
-  const data = join(directory, 'data')
   const { initdb, postgres, owner } = await binaries(directory)
+  const data = join(directory, 'data')
   const passwordFile = join(directory, 'password')
   await writeFile(passwordFile, PASSWORD)
   await own(directory, owner)
@@ -51,23 +41,67 @@ export async function startPostgres(settings = {}, tls) {
     await own(key, owner)
     settings = { ssl: 'on', ssl_cert_file: certificate, ssl_key_file: key, ...settings }
   }
+  const server = await createServerOf({ directory, data, postgres, owner }, settings)
+  await server.start()
+  return server
+}
+
+/**
+ * A server that follows `primary` by streaming replication, from a copy of its data. The primary is restarted for that.
+ *
+ * @param {Awaited<ReturnType<typeof startPostgres>>} primary
+ * @param {Record<string, string>} [settings]
+ * @param {string} [readyWhen] what the server's log says when it is up
+ */
+export async function startStandby(primary, settings = {}, readyWhen) {
+  const directory = await mkdtemp(join(tmpdir(), 'authjs-bridge-standby-'))
+  const { postgres, owner } = await binaries(directory)
+  await own(directory, owner)
+  const data = join(directory, 'data')
+  await primary.stop()
+  await cp(primary.data, data, { recursive: true })
+  await primary.start()
+  await writeFile(join(data, 'standby.signal'), '')
+  execFileSync('chown', ['-R', `--reference=${primary.data}`, data])
+  const source = `host=127.0.0.1 port=${primary.port} user=${USER} password='${PASSWORD}'`
+  const server = await createServerOf({ directory, data, postgres, owner }, { primary_conninfo: source, ...settings })
+  await server.start(readyWhen)
+  return server
+}
+
+/**
+ * @typedef {{ uid?: number, gid?: number }} Owner
+ * @param {{ directory: string, data: string, postgres: string, owner: Owner }} cluster
+ * @param {Record<string, string>} settings
+ */
+async function createServerOf({ directory, data, postgres, owner }, settings) {
+  /** @type {import('node:child_process').ChildProcess | undefined} */
+  let server
+
+  /** For a process that ends without waiting for anything. */
+  function abandon() {
+    server?.kill('SIGKILL')
+    rmSync(directory, { recursive: true, force: true, maxRetries: 3 })
+  }
+  process.on('exit', abandon)
 
   const port = await freePort()
   const fixed = { listen_addresses: '127.0.0.1', port: String(port), unix_socket_directories: '', fsync: 'off' }
   const flags = Object.entries({ ...fixed, ...settings }).flatMap(([name, value]) => ['-c', `${name}=${value}`])
 
-  async function start() {
+  /** @param {string} [readyWhen] */
+  async function start(readyWhen = 'ready to accept') {
     const child = spawn(postgres, ['-D', data, ...flags], { ...owner, stdio: ['ignore', 'ignore', 'pipe'] })
     server = child
-    await ready(child)
+    await ready(child, readyWhen)
   }
 
-  /** Ends the server as `pg_ctl stop --mode=fast` does; its data stay. */
-  async function stop() {
+  /** Ends the server, its data stay: as `pg_ctl stop` does in its mode `fast`, or, as after a crash, `immediate`. */
+  async function stop(mode = 'fast') {
     const child = server
     server = undefined
     if (child && child.exitCode === null && child.signalCode === null) {
-      child.kill('SIGINT')
+      child.kill(mode === 'immediate' ? 'SIGQUIT' : 'SIGINT')
       await once(child, 'exit')
     }
   }
@@ -79,16 +113,24 @@ export async function startPostgres(settings = {}, tls) {
     await rm(directory, { recursive: true, force: true })
   }
 
-  await start()
   return {
     port,
-    /** @param {{ user?: string, password?: string, database?: string }} [parts] */
-    url({ user = USER, password = PASSWORD, database = 'postgres' } = {}) {
-      return `postgres://${user}:${encodeURIComponent(password)}@127.0.0.1:${port}/${database}`
+    data,
+    /** @param {{ user?: string, password?: string, database?: string, port?: number }} [parts] */
+    url({ user = USER, password = PASSWORD, database = 'postgres', port: other = port } = {}) {
+      return `postgres://${user}:${encodeURIComponent(password)}@127.0.0.1:${other}/${database}`
     },
     start,
     stop,
     dispose,
+    /** Sends a signal to the process that accepts connections, and to those that serve them. */
+    signal(/** @type {NodeJS.Signals} */ signal, { connections = false } = {}) {
+      const pid = /** @type {number} */ (server?.pid)
+      process.kill(pid, signal)
+      if (!connections) return
+      const children = readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8').trim().split(' ')
+      for (const child of children) process.kill(Number(child), signal)
+    },
   }
 }
 
@@ -123,14 +165,14 @@ async function own(path, { uid, gid }) {
   if (uid !== undefined && gid !== undefined) await chown(path, uid, gid)
 }
 
-/** @param {import('node:child_process').ChildProcess} server */
-function ready(server) {
+/** @param {import('node:child_process').ChildProcess} server @param {string} readyWhen */
+function ready(server, readyWhen) {
   let log = ''
   return new Promise((resolve, reject) => {
     // Read to the end, so that the server never waits for a full pipe.
     server.stderr?.on('data', (chunk) => {
       log += chunk
-      if (log.includes('ready to accept connections')) resolve(undefined)
+      if (log.includes(readyWhen)) resolve(undefined)
     })
     server.once('exit', () => reject(new Error(`PostgreSQL did not start:\n${log}`)))
   })

@@ -1,14 +1,25 @@
 import { once } from 'node:events'
 import { type AddressInfo, connect, createServer, type Socket } from 'node:net'
 
+/** What becomes of an answer of the server: half of it arrives, or all of it later. */
+export type Disturbance = 'cut' | 'swallow' | { delayMs: number }
+
 /** A TCP proxy before a PostgreSQL server, for what networks and other clients of a connection can do to it. */
-export async function startProxy(serverPort: number) {
-  const links = new Set<{ client: Socket; server: Socket; swallows: boolean }>()
+export async function startProxy(serverPort: number, port = 0) {
+  const links = new Set<{ client: Socket; server: Socket; swallows: boolean; disturbance?: Disturbance }>()
+  let forNewLinks: Disturbance | undefined
   const proxy = createServer((client) => {
-    const link = { client, server: connect(serverPort, '127.0.0.1'), swallows: false }
+    const link = { client, server: connect(serverPort, '127.0.0.1'), swallows: false, disturbance: forNewLinks }
     links.add(link)
     client.on('data', (bytes) => link.swallows || link.server.write(bytes))
-    link.server.on('data', (bytes) => link.swallows || client.write(bytes))
+    link.server.on('data', (bytes) => {
+      if (link.swallows) return
+      if (link.disturbance === undefined) return client.write(bytes)
+      if (typeof link.disturbance === 'object') return setTimeout(() => client.write(bytes), link.disturbance.delayMs)
+      link.swallows = true
+      client.write(bytes.subarray(0, bytes.length / 2))
+      if (link.disturbance === 'cut') client.end()
+    })
     for (const [one, other] of [
       [client, link.server],
       [link.server, client],
@@ -20,7 +31,7 @@ export async function startProxy(serverPort: number) {
       })
     }
   })
-  proxy.listen(0, '127.0.0.1')
+  proxy.listen(port, '127.0.0.1')
   await once(proxy, 'listening')
   return {
     port: (proxy.address() as AddressInfo).port,
@@ -29,6 +40,11 @@ export async function startProxy(serverPort: number) {
     /** From now on the present connections stay open, but nothing comes through them. New ones work. */
     swallow() {
       for (const link of links) link.swallows = true
+    },
+    /** What becomes of the next answer on each present connection; with `always` on new ones, too. */
+    disturb(disturbance: Disturbance | undefined, { always = false } = {}) {
+      for (const link of links) link.disturbance = disturbance
+      forNewLinks = always ? disturbance : undefined
     },
     /** Runs a statement on each connection, which must be idle, without its client's knowledge. */
     async inject(statement: string) {

@@ -15,6 +15,7 @@ export async function createTables(database) {
  * @param {{ tenant?: string, user_id?: string, user_type?: 'client' | 'internal', email?: string }} [columns]
  */
 export async function createUser(database, columns = {}) {
+  /** @type {{ tenant: string, user_id: string, user_type: 'client' | 'internal', email: string }} */
   const user = {
     tenant: randomUUID(),
     user_id: randomUUID(),
@@ -29,7 +30,7 @@ export async function createUser(database, columns = {}) {
 /**
  * @param {import('pg').Client} database
  * @param {{ tenant: string, user_id: string }} user
- * @param {{ expires_at?: Date | null, revoked_at?: Date | null }} [columns]
+ * @param {{ session_id?: string, login_method?: string, expires_at?: Date | null, revoked_at?: Date | null }} [columns]
  */
 export async function createSession(database, { tenant, user_id }, columns = {}) {
   const session = { tenant, session_id: randomUUID(), user_id, login_method: 'credentials', ...columns }
