@@ -12,7 +12,10 @@ if (modules.length === 0 || untested.length > 0) {
   throw new Error(`modules of src/lib.rs without a test: ${untested.join(', ') || 'no module found'}`)
 }
 
-const scripts = readdirSync(new URL('..', import.meta.url)).filter((file) => file.endsWith('.ts'))
+const folders = ['..', '../pgbouncer']
+const scripts = folders
+  .flatMap((folder) => readdirSync(new URL(folder, import.meta.url)))
+  .filter((file) => file.endsWith('.ts'))
 const unknown = scripts.filter((file) => !/\.(spec|test-d)\.ts$/.test(file))
 if (scripts.length === 0 || unknown.length > 0) {
   throw new Error(`files of __test__ that no runner collects: ${unknown.join(', ') || 'no file found'}`)

@@ -14,6 +14,7 @@ use tokio::time::timeout;
 use tokio_postgres::config::SslMode;
 use tokio_postgres::{Client, SimpleQueryMessage};
 
+use super::cancel::{Endpoint, cancel};
 use super::fault::{describe, is_refused_login, is_refused_without_tls, with_advice};
 use super::target::{Host, SessionKind, Target};
 use crate::error::Error;
@@ -30,7 +31,13 @@ pub struct Connector {
     failures: AtomicU64,
 }
 
-redacted!(Connector);
+/// A connection, and where it leads to.
+pub struct Connection {
+    pub(super) client: ClientWrapper,
+    endpoint: Endpoint,
+}
+
+redacted!(Connector, Connection);
 
 /// Why one attempt, at one address, gave no connection.
 enum Failure {
@@ -48,7 +55,14 @@ impl Connector {
         Self { target, distrusted: Mutex::new(None), connects: AtomicU64::new(0), failures: AtomicU64::new(0) }
     }
 
-    pub(super) fn tls(&self) -> MakeTlsConnector {
+    /// Tells the server to end what it does for `connection`.
+    pub(super) async fn cancel(&self, connection: &Connection) {
+        let Connection { client, endpoint } = connection;
+        // Whether it worked or not, the connection is not used any more.
+        let _ = cancel(client.cancel_token(), endpoint.clone(), self.tls()).await;
+    }
+
+    fn tls(&self) -> MakeTlsConnector {
         self.target.tls.connector.clone()
     }
 
@@ -67,7 +81,7 @@ impl Connector {
         distrusted.is_none_or(|until| made > until)
     }
 
-    async fn connect(&self) -> Result<ClientWrapper, Error> {
+    async fn connect(&self) -> Result<Connection, Error> {
         match self.target.session {
             // Any will do if there is no standby.
             SessionKind::PreferStandby => match self.connect_to_any_host(SessionKind::Standby).await {
@@ -79,7 +93,7 @@ impl Connector {
     }
 
     /// The first that will do. The others are not tried where the password is wrong, as in libpq.
-    async fn connect_to_any_host(&self, kind: SessionKind) -> Result<ClientWrapper, Error> {
+    async fn connect_to_any_host(&self, kind: SessionKind) -> Result<Connection, Error> {
         let mut failures = Vec::new();
         'hosts: for host in self.in_order(self.target.hosts.iter().collect()) {
             let addresses = match self.addresses(host).await {
@@ -91,7 +105,7 @@ impl Connector {
             };
             for address in addresses {
                 match self.connect_to(host, address, kind).await {
-                    Ok(client) => return Ok(client),
+                    Ok(connection) => return Ok(connection),
                     Err(failure) => {
                         let is_final = matches!(&failure, Failure::Refused(cause) if is_refused_login(cause));
                         failures.push((host, failure));
@@ -128,18 +142,13 @@ impl Connector {
 }
 
 impl Connector {
-    async fn connect_to(
-        &self,
-        host: &Host,
-        address: Option<IpAddr>,
-        kind: SessionKind,
-    ) -> Result<ClientWrapper, Failure> {
+    async fn connect_to(&self, host: &Host, address: Option<IpAddr>, kind: SessionKind) -> Result<Connection, Failure> {
         // TLS is not used through a Unix socket (libpq, `sslmode`).
         let modes = if host.is_socket() { &[SslMode::Disable] } else { self.target.tls.modes };
         let mut failure = Failure::Timeout;
         for (index, mode) in modes.iter().enumerate() {
             match timeout(self.target.connect_timeout, self.open(host, address, *mode, kind)).await {
-                Ok(Ok(client)) => return Ok(client),
+                Ok(Ok(connection)) => return Ok(connection),
                 Ok(Err(cause)) => {
                     let is_worth_another = matches!(&cause, Failure::Refused(cause) if is_refused_without_tls(cause));
                     if index == 0 || is_worth_another {
@@ -161,7 +170,7 @@ impl Connector {
         address: Option<IpAddr>,
         mode: SslMode,
         kind: SessionKind,
-    ) -> Result<ClientWrapper, Failure> {
+    ) -> Result<Connection, Failure> {
         let mut config = self.target.config.clone();
         config.host(&host.name).port(host.port).ssl_mode(mode);
         if let Some(address) = address {
@@ -174,7 +183,7 @@ impl Connector {
         });
         let client = ClientWrapper::new(client, task);
         check_kind(&client, kind).await?;
-        Ok(client)
+        Ok(Connection { client, endpoint: Endpoint { host: host.clone(), address } })
     }
 
     fn error(&self, failures: &[(&Host, Failure)]) -> Error {
@@ -221,18 +230,18 @@ async fn check_kind(client: &Client, kind: SessionKind) -> Result<(), Failure> {
 }
 
 impl managed::Manager for Connector {
-    type Type = ClientWrapper;
+    type Type = Connection;
     type Error = Error;
 
-    async fn create(&self) -> Result<ClientWrapper, Error> {
+    async fn create(&self) -> Result<Connection, Error> {
         let connected = self.connect().await;
         let counter = if connected.is_ok() { &self.connects } else { &self.failures };
         counter.fetch_add(1, Ordering::Relaxed);
         connected
     }
 
-    async fn recycle(&self, client: &mut ClientWrapper, metrics: &Metrics) -> RecycleResult<Error> {
-        if client.is_closed() || !self.trusts(metrics.created) {
+    async fn recycle(&self, connection: &mut Connection, metrics: &Metrics) -> RecycleResult<Error> {
+        if connection.client.is_closed() || !self.trusts(metrics.created) {
             return Err(RecycleError::message("closed, or as good as closed"));
         }
         Ok(())

@@ -2,10 +2,11 @@
 //! deadpool.
 //!
 //! [`url`] reads what the developer wrote, [`target`] and [`tls`] make out what it means, [`connect`]
-//! connects, [`query`] asks, [`fault`] knows what can go wrong; [`shared`] lets bridges of the same
-//! database use the same connections.
+//! connects, [`query`] asks, [`cancel`] takes it back, [`fault`] knows what can go wrong; [`shared`]
+//! lets bridges of the same database use the same connections.
 #![forbid(unsafe_code)]
 
+mod cancel;
 mod connect;
 mod fault;
 mod query;
@@ -181,7 +182,7 @@ impl Asked {
     }
 
     fn client(&self) -> &ClientWrapper {
-        self.0.as_ref().expect("is there until it is released")
+        &self.0.as_ref().expect("is there until it is released").client
     }
 
     /// The answer is there: somebody else may ask.
@@ -197,11 +198,9 @@ impl Drop for Asked {
         let Some(connection) = self.0.take() else {
             return;
         };
-        let tls = Object::pool(&connection).map(|pool| pool.manager().tls());
         tokio::spawn(async move {
-            if let Some(tls) = tls {
-                // Whether it worked or not: the connection is closed next.
-                let _ = tokio::time::timeout(CANCEL_LIMIT, connection.cancel_token().cancel_query(tls)).await;
+            if let Some(pool) = Object::pool(&connection) {
+                let _ = tokio::time::timeout(CANCEL_LIMIT, pool.manager().cancel(&connection)).await;
             }
             drop(Object::take(connection));
         });

@@ -1,0 +1,163 @@
+// Through a real PgBouncer in transaction mode, whose clients share two connections to the server.
+
+import { setTimeout as sleep } from 'node:timers/promises'
+import pg from 'pg'
+import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest'
+import { AuthBridge, type AuthBridgeOptions } from '../../index.js'
+import { mintCookie } from '../support/cookies.mjs'
+import { QUICK, refusal, SLACK_MS, withClient } from '../support/faults.js'
+import { startLoad } from '../support/load.mjs'
+import { startPgBouncer } from '../support/pgbouncer.mjs'
+import { startPostgres } from '../support/postgres.mjs'
+import { claimsOf, createSession, createTables, createUser } from '../support/tenants.mjs'
+
+const SECRET = 'the secret of the test, 32 bytes'
+
+let server: Awaited<ReturnType<typeof startPostgres>>
+let pooler: Awaited<ReturnType<typeof startPgBouncer>>
+let sessions: Awaited<ReturnType<typeof createSession>>[]
+let cookies: string[]
+
+beforeAll(async () => {
+  server = await startPostgres()
+  pooler = await startPgBouncer(server.url())
+  await withClient(server.url(), async (client) => {
+    await createTables(client)
+    const user = await createUser(client)
+    sessions = []
+    for (let count = 0; count < 50; count++) sessions.push(await createSession(client, user))
+    cookies = await Promise.all(sessions.map((row) => mintCookie(claimsOf(user, row), { secret: SECRET })))
+  })
+})
+afterAll(async () => {
+  await pooler.stop()
+  await server.dispose()
+})
+
+const open: AuthBridge[] = []
+afterEach(async () => {
+  await Promise.all(open.splice(0).map((bridge) => bridge.close()))
+})
+function connect(options: AuthBridgeOptions, parameters = '', port = pooler.port) {
+  const databaseUrl = server.url({ port }) + parameters
+  const bridge = new AuthBridge({ secret: SECRET, databaseUrl, ...QUICK, ...options })
+  open.push(bridge)
+  return bridge
+}
+
+/** Runs something beside another client, whose queries come through the same two connections. */
+async function besideAnother<T>(run: () => Promise<T>) {
+  const client = new pg.Client(server.url({ port: pooler.port }))
+  client.on('error', () => {})
+  await client.connect()
+  const done = run()
+  let others = 0
+  let isDone = false
+  const end = () => {
+    isDone = true
+  }
+  done.then(end, end)
+  while (!isDone) {
+    await client.query('SELECT $1::int AS one', [1])
+    others++
+  }
+  await client.end()
+  expect(others).toBeGreaterThan(0)
+  return done
+}
+
+const UNNAMED: [string, AuthBridgeOptions, string][] = [
+  ['preparedStatements: false', { preparedStatements: false }, ''],
+  ['pgbouncer=true in the URL', {}, '?pgbouncer=true'],
+]
+
+describe.each(UNNAMED)('%s', (_, options, parameters) => {
+  test('every call is answered, in batches and alone, beside another client', async () => {
+    const bridge = connect(options, parameters)
+    await besideAnother(async () => {
+      for (let round = 0; round < 40; round++) {
+        const count = round % 2 === 0 ? 1 : sessions.length
+        const bodies = await Promise.all(cookies.slice(0, count).map((cookie) => bridge.getSession(cookie)))
+        const expected = sessions.slice(0, count).map((row) => row.session_id)
+        expect(bodies.map((body) => body.session_id)).toEqual(expected)
+      }
+    })
+    expect(bridge.stats().batches.max).toBeGreaterThan(1)
+  })
+
+  test('sets nothing on the connections that others get', async () => {
+    await connect(options, parameters).getSession(cookies[0])
+    const settings = await withClient(server.url({ port: pooler.port }), (client) =>
+      client.query(`SELECT name FROM pg_settings WHERE source = 'session' AND name LIKE '%timeout'`),
+    )
+    expect(settings.rows).toEqual([])
+  })
+})
+
+test('a batch of several tenants, a query for each, in unnamed statements, too', async () => {
+  const bridge = connect({ preparedStatements: false, sharded: true })
+  const bodies = await Promise.all(cookies.map((cookie) => bridge.getSession(cookie)))
+  expect(bodies.map((body) => body.session_id)).toEqual(sessions.map((row) => row.session_id))
+})
+
+test('a revoked session is gone at the next call', async () => {
+  const bridge = connect({ preparedStatements: false })
+  expect((await bridge.getSession(cookies[1])).session_id).toBe(sessions[1].session_id)
+  const revoke = (revoked: string) =>
+    withClient(server.url(), (client) =>
+      client.query(`UPDATE sessions SET revoked_at = ${revoked} WHERE session_id = $1`, [sessions[1].session_id]),
+    )
+  await revoke('now()')
+  expect(await bridge.getSession(cookies[1])).toEqual({})
+  await revoke('NULL')
+})
+
+test('a query that takes too long is ended at the server', async () => {
+  const bridge = connect({ preparedStatements: false })
+  await withClient(server.url(), async (client) => {
+    await client.query('BEGIN; LOCK TABLE sessions IN ACCESS EXCLUSIVE MODE')
+    expect(await refusal(bridge, cookies[0])).toMatchObject({ code: 'ERR_AUTH_BRIDGE_TIMEOUT' })
+    const waiting = `SELECT count(*)::int FROM pg_stat_activity WHERE wait_event_type = 'Lock'`
+    await expect.poll(async () => (await client.query(waiting)).rows[0].count).toBe(0)
+    await client.query('ROLLBACK')
+  })
+  expect((await bridge.getSession(cookies[0])).session_id).toBe(sessions[0].session_id)
+})
+
+test('the server restarted behind it, under load', async () => {
+  const bridge = connect({ preparedStatements: false })
+  const load = startLoad(bridge, cookies[0], sessions[0].session_id)
+  await load.answers()
+  await server.stop('immediate')
+  await sleep(200)
+  await server.start()
+  await load.answers()
+  const outcomes = await load.stop()
+  expect(outcomes.wrong).toBe(0)
+  const allowed = ['ERR_AUTH_BRIDGE_DATABASE', 'ERR_AUTH_BRIDGE_TIMEOUT']
+  expect(Object.keys(outcomes.errors).filter((code) => !allowed.includes(code))).toEqual([])
+  expect(outcomes.slowestMs).toBeLessThan(QUICK.callTimeout + SLACK_MS)
+})
+
+describe('without the option: the error says what to set', () => {
+  const ADVICE = /preparedStatements: false, or pgbouncer=true in the URL$/
+
+  test('where the pooler refuses settings of the connection', async () => {
+    const { code, message } = await refusal(connect({}), cookies[0])
+    expect(code).toBe('ERR_AUTH_BRIDGE_DATABASE')
+    expect(message).toMatch(/unsupported startup parameter: options.*SQLSTATE 08P01/)
+    expect(message).toMatch(ADVICE)
+  })
+
+  test('where it ignores them, and prepared statements get lost', async () => {
+    const settings = { ignore_startup_parameters: 'options', server_reset_query_always: 1 }
+    const lenient = await startPgBouncer(server.url(), settings)
+    const bridge = connect({}, '', lenient.port)
+    const { code, message } = await refusal(bridge, cookies[0])
+    expect(code).toBe('ERR_AUTH_BRIDGE_DATABASE')
+    expect(message).toMatch(/prepared statement "\w+" does not exist.*SQLSTATE 26000/)
+    expect(message).toMatch(ADVICE)
+    await bridge.close()
+    await lenient.stop()
+  })
+})
