@@ -1,0 +1,155 @@
+// More than one server: which of them is asked, and what happens when the primary fails.
+
+import { setTimeout as sleep } from 'node:timers/promises'
+import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest'
+import { AuthBridge, type AuthBridgeOptions } from '../index.js'
+import { mintCookie } from './support/cookies.mjs'
+import { connections, QUICK, refusal, SLACK_MS, withClient } from './support/faults.js'
+import { startLoad } from './support/load.mjs'
+import { freePort, startPostgres, startStandby } from './support/postgres.mjs'
+import { startProxy } from './support/proxy.js'
+import { claimsOf, createSession, createTables, createUser } from './support/tenants.mjs'
+
+const SECRET = 'the secret of the test, 32 bytes'
+
+let primary: Awaited<ReturnType<typeof startPostgres>>
+let standby: Awaited<ReturnType<typeof startStandby>>
+let session: Awaited<ReturnType<typeof createSession>>
+let cookie: string
+
+beforeAll(async () => {
+  primary = await startPostgres()
+  await withClient(primary.url(), async (client) => {
+    await createTables(client)
+    const user = await createUser(client)
+    session = await createSession(client, user)
+    cookie = await mintCookie(claimsOf(user, session), { secret: SECRET })
+  })
+  standby = await startStandby(primary)
+})
+afterAll(async () => {
+  await standby.dispose()
+  await primary.dispose()
+})
+
+const open: AuthBridge[] = []
+afterEach(async () => {
+  await Promise.all(open.splice(0).map((bridge) => bridge.close()))
+})
+type Server = { port: number }
+/** A bridge for servers in this order. */
+function connect(servers: Server[], parameters = '', options: AuthBridgeOptions = {}) {
+  const hosts = servers.map(({ port }) => `127.0.0.1:${port}`).join()
+  const databaseUrl = primary.url().replace(`127.0.0.1:${primary.port}`, hosts) + parameters
+  const bridge = new AuthBridge({ secret: SECRET, databaseUrl, ...QUICK, ...options })
+  open.push(bridge)
+  return bridge
+}
+const connectionsOf = (server: typeof primary) => withClient(server.url(), (client) => connections(client))
+const execute = (sql: string, server = primary) => withClient(server.url(), (client) => client.query(sql))
+
+describe('which server is asked', () => {
+  test.each<[string, () => Server[], string, 'primary' | 'standby']>([
+    ['the first', () => [primary, standby], '', 'primary'],
+    ['the first, whatever it is', () => [standby, primary], '', 'standby'],
+    ['the second where nothing listens', () => [{ port: 1 }, primary], '', 'primary'],
+    ['read-write', () => [standby, primary], '?target_session_attrs=read-write', 'primary'],
+    ['primary', () => [standby, primary], '?target_session_attrs=primary', 'primary'],
+    ['read-only', () => [primary, standby], '?target_session_attrs=read-only', 'standby'],
+    ['standby', () => [primary, standby], '?target_session_attrs=standby', 'standby'],
+    ['prefer-standby, with one', () => [primary, standby], '?target_session_attrs=prefer-standby', 'standby'],
+    ['prefer-standby, without one', () => [primary], '?target_session_attrs=prefer-standby', 'primary'],
+  ])('%s', async (_, servers, parameters, expected) => {
+    const bridge = connect(servers(), parameters)
+    expect((await bridge.getSession(cookie)).session_id).toBe(session.session_id)
+    const found = { primary: await connectionsOf(primary), standby: await connectionsOf(standby) }
+    expect(found).toEqual({ primary: 0, standby: 0, [expected]: 1 })
+    await bridge.close()
+    await expect.poll(async () => (await connectionsOf(primary)) + (await connectionsOf(standby))).toBe(0)
+  })
+
+  test('in any order with load_balance_hosts=random', async () => {
+    const seen = new Set<string>()
+    for (let tries = 0; seen.size < 2 && tries < 64; tries++) {
+      const bridge = connect([primary, standby], '?load_balance_hosts=random')
+      await bridge.getSession(cookie)
+      seen.add((await connectionsOf(primary)) > (await connectionsOf(standby)) ? 'primary' : 'standby')
+      await bridge.close()
+      await expect.poll(async () => (await connectionsOf(primary)) + (await connectionsOf(standby))).toBe(0)
+    }
+    expect([...seen].sort()).toEqual(['primary', 'standby'])
+  })
+
+  test('none of the kind that is wanted: the error says so for each', async () => {
+    const { code, message } = await refusal(connect([{ port: 1 }, standby], '?target_session_attrs=read-write'), cookie)
+    expect(code).toBe('ERR_AUTH_BRIDGE_DATABASE')
+    expect(message).toMatch(/127\.0\.0\.1:1: .*refused.*; 127\.0\.0\.1:\d+: is read-only$/)
+  })
+
+  test('the next after connectTimeout, where the first says nothing', async () => {
+    const silent = await startProxy(primary.port)
+    silent.disturb({ delayMs: 600_000 }, { always: true })
+    const bridge = connect([silent, primary])
+    const start = performance.now()
+    expect((await bridge.getSession(cookie)).session_id).toBe(session.session_id)
+    expect(performance.now() - start).toBeGreaterThan(QUICK.connectTimeout - 10)
+    expect(performance.now() - start).toBeLessThan(QUICK.connectTimeout + SLACK_MS)
+    silent.close()
+  })
+
+  test('a wrong password is the answer of all: the others are not tried', async () => {
+    const databaseUrl = `postgres://postgres:wrong@127.0.0.1:${primary.port},127.0.0.1:${await freePort()}/postgres`
+    const { code, message } = await refusal(new AuthBridge({ secret: SECRET, databaseUrl }), cookie)
+    expect(code).toBe('ERR_AUTH_BRIDGE_DATABASE')
+    expect(message).toMatch(
+      /^cannot connect to the database: 127\.0\.0\.1:\d+: password authentication failed.*28P01\)$/,
+    )
+  })
+})
+
+test('a standby that lags still gives a revoked session; with read-write none does', async () => {
+  const lagging = connect([standby, primary])
+  const fresh = connect([standby, primary], '?target_session_attrs=read-write')
+  await execute('SELECT pg_wal_replay_pause()', standby)
+  await execute('UPDATE sessions SET revoked_at = now()')
+  expect(await fresh.getSession(cookie)).toEqual({})
+  expect((await lagging.getSession(cookie)).session_id).toBe(session.session_id)
+  await execute('SELECT pg_wal_replay_resume()', standby)
+  await expect.poll(() => lagging.getSession(cookie)).toEqual({})
+  await execute('UPDATE sessions SET revoked_at = NULL')
+  await expect.poll(async () => (await lagging.getSession(cookie)).session_id).toBe(session.session_id)
+})
+
+test('a standby that is in recovery and takes no queries: an error, and the session when it does', async () => {
+  await standby.stop()
+  const port = await freePort()
+  const closed = await startStandby(primary, { hot_standby: 'off', port: String(port) }, 'started streaming WAL')
+  await standby.start()
+  const { code, message } = await refusal(connect([{ port }]), cookie)
+  expect(code).toBe('ERR_AUTH_BRIDGE_DATABASE')
+  expect(message).toMatch(/SQLSTATE 57P03/)
+  expect((await connect([{ port }, primary]).getSession(cookie)).session_id).toBe(session.session_id)
+  await closed.dispose()
+})
+
+test('failover to a promoted standby under load', async () => {
+  const maxConnections = 5
+  const bridge = connect([primary, standby], '?target_session_attrs=read-write', { maxConnections })
+  const load = startLoad(bridge, cookie, session.session_id)
+  await load.answers()
+  await primary.stop('immediate')
+  await sleep(300)
+  await execute('SELECT pg_promote()', standby)
+  await load.answers()
+  const outcomes = await load.stop()
+  expect(outcomes.wrong).toBe(0)
+  expect(Object.keys(outcomes.errors)).toEqual(['ERR_AUTH_BRIDGE_DATABASE'])
+  expect(outcomes.slowestMs).toBeLessThan(QUICK.callTimeout + SLACK_MS)
+  expect(await connectionsOf(standby)).toBeLessThanOrEqual(maxConnections)
+
+  // The promise holds at the new primary.
+  await execute('UPDATE sessions SET revoked_at = now()', standby)
+  expect(await bridge.getSession(cookie)).toEqual({})
+  await execute('UPDATE sessions SET revoked_at = NULL', standby)
+  expect((await bridge.getSession(cookie)).session_id).toBe(session.session_id)
+})

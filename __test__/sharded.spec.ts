@@ -1,0 +1,78 @@
+// For a distributed database each query must be about one tenant, named first, so that it is routed to one shard. Tables that
+// are partitioned by the tenant stand for the shards here: the plan of each query touches one partition of each.
+
+import { expect, test } from 'vitest'
+import { AuthBridge } from '../index.js'
+import { mintCookie } from './support/cookies.mjs'
+import { useDatabase } from './support/database.js'
+import { claimsOf, createSession, createUser } from './support/tenants.mjs'
+
+const SECRET = 'the secret of the test, 32 bytes'
+const database = useDatabase()
+
+async function partition() {
+  for (const table of ['sessions', 'users']) {
+    await database.client.query(`ALTER TABLE ${table} RENAME TO whole`)
+    await database.client.query(`CREATE TABLE ${table} (LIKE whole INCLUDING ALL) PARTITION BY HASH (tenant)`)
+    for (let shard = 0; shard < 8; shard++) {
+      const values = `FOR VALUES WITH (MODULUS 8, REMAINDER ${shard})`
+      await database.client.query(`CREATE TABLE ${table}_${shard} PARTITION OF ${table} ${values}`)
+    }
+    await database.client.query('DROP TABLE whole')
+  }
+}
+
+test('each query is about one tenant and touches one shard; all are answered', async () => {
+  await partition()
+  const people = []
+  for (let count = 0; count < 20; count++) {
+    const user = await createUser(database.client)
+    for (let device = 0; device < 3; device++) {
+      const session = await createSession(database.client, user)
+      people.push({ session, cookie: await mintCookie(claimsOf(user, session), { secret: SECRET }) })
+    }
+  }
+  const bridge = new AuthBridge({ secret: SECRET, databaseUrl: database.url, sharded: true, maxConnections: 1 })
+
+  /** The last statement of our connection, and how many partitions its plan touches. */
+  async function shardsOfLastQuery(tenant: string, rest: string) {
+    const { rows } = await database.client.query(
+      `SELECT query FROM pg_stat_activity WHERE application_name = 'authjs-bridge' AND datname = current_database()`,
+    )
+    expect(rows).toHaveLength(1)
+    const { query } = rows[0]
+    expect(query).toMatch(/WHERE s\.tenant = \$1 AND /)
+    expect(query).toContain('ON u.tenant = s.tenant AND ')
+    const name = `statement_${rest.length}`
+    await database.client.query(`PREPARE ${name} AS ${query}`)
+    const plan = await database.client.query(`EXPLAIN EXECUTE ${name}('${tenant}', '${rest}')`)
+    const text = plan.rows.map((row) => row['QUERY PLAN']).join('\n')
+    return [...new Set(text.match(/\b(sessions|users)_\d\b/g))].map((partition) => partition.slice(0, -2)).sort()
+  }
+  const oneOfEach = ['sessions', 'users']
+
+  const { session, cookie } = people[0]
+  expect((await bridge.getSession(cookie)).session_id).toBe(session.session_id)
+  expect(await shardsOfLastQuery(session.tenant, session.session_id)).toEqual(oneOfEach)
+
+  // What waits together is of one tenant, then of all.
+  const ofOneTenant = people.slice(0, 3)
+  await Promise.all([cookie, ...ofOneTenant.map((person) => person.cookie)].map((header) => bridge.getSession(header)))
+  expect(await shardsOfLastQuery(session.tenant, `{${session.session_id}}`)).toEqual(oneOfEach)
+
+  const bodies = await Promise.all([people[0], ...people].map((person) => bridge.getSession(person.cookie)))
+  expect(bodies.map((body) => body.session_id)).toEqual(
+    [people[0], ...people].map((person) => person.session.session_id),
+  )
+  expect(bridge.stats().batches.max).toBe(people.length)
+
+  // A session under another tenant is unknown, also in a batch.
+  const [first, other] = [people[0].session, people[5].session]
+  const crossed = claimsOf({ ...first, tenant: other.tenant, user_type: 'internal', email: '' }, first)
+  const forged = await mintCookie(crossed, { secret: SECRET })
+  const answers = await Promise.all(
+    [cookie, forged, people[5].cookie, forged].map((header) => bridge.getSession(header)),
+  )
+  expect(answers.map((body) => body.session_id)).toEqual([first.session_id, undefined, other.session_id, undefined])
+  await bridge.close()
+})
