@@ -1,9 +1,12 @@
-import { mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { once } from 'node:events'
+import { chmod, mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { type AddressInfo, createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { createSecureContext, TLSSocket } from 'node:tls'
 import pg from 'pg'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import { AuthBridge } from '../index.js'
+import { AuthBridge, type AuthBridgeOptions } from '../index.js'
 import { createAuthority } from './support/certificates.js'
 import { mintCookie } from './support/cookies.mjs'
 import { startPostgres } from './support/postgres.mjs'
@@ -14,40 +17,78 @@ const DAY = 24 * 3600 * 1000
 
 type Server = Awaited<ReturnType<typeof startPostgres>>
 let folder: string
-let servers: Record<'good' | 'expired', Server>
+let servers: Record<'good' | 'expired' | 'plain' | 'choosy', Server>
+let authorities: Record<'right' | 'other', string>
 let cookie: string
 let sessionId: string
+let user: Awaited<ReturnType<typeof createUser>>
+let session: Awaited<ReturnType<typeof createSession>>
 
 beforeAll(async () => {
   folder = await mkdtemp(join(tmpdir(), 'authjs-bridge-tls-'))
   const authority = await createAuthority('the right authority')
-  await writeFile(join(folder, 'right.pem'), authority.certificate)
-  await writeFile(join(folder, 'other.pem'), (await createAuthority('another authority')).certificate)
+  const other = await createAuthority('another authority')
+  authorities = { right: authority.certificate, other: other.certificate }
+  const own = await authority.sign('postgres')
+  const [right, client] = [join(folder, 'right.pem'), join(folder, 'client')]
+  await writeFile(right, authority.certificate)
+  await writeFile(join(folder, 'other.pem'), other.certificate)
+  await writeFile(`${client}.crt`, own.certificate)
+  await writeFile(`${client}.key`, own.key, { mode: 0o600 })
+  await chmod(folder, 0o755)
+  const certificate = await authority.sign('localhost')
   servers = {
-    good: await startPostgres({}, await authority.sign('localhost')),
+    good: await startPostgres({}, certificate),
     expired: await startPostgres({}, await authority.sign('localhost', { notAfter: new Date(Date.now() - DAY) })),
+    plain: await startPostgres(),
+    // Nothing but TLS with a certificate of the client's.
+    choosy: await startPostgres({ ssl_ca_file: right }, certificate),
   }
-  const client = new pg.Client(servers.good.url())
-  await client.connect()
-  await createTables(client)
-  const user = await createUser(client)
-  const session = await createSession(client, user)
+  const lines = 'hostnossl all all all reject\nhostssl all all all scram-sha-256 clientcert=verify-ca\n'
+  await writeFile(join(servers.choosy.data, 'pg_hba.conf'), lines)
+  await asPostgres(servers.good, async (database) => {
+    await createTables(database)
+    user = await createUser(database)
+    session = await createSession(database, user)
+  })
+  for (const server of [servers.plain, servers.choosy]) {
+    await asPostgres(server, async (database) => {
+      await createTables(database)
+      await createUser(database, user)
+      await createSession(database, user, session)
+      await database.query('SELECT pg_reload_conf()')
+    })
+  }
   sessionId = session.session_id
   cookie = await mintCookie(claimsOf(user, session), { secret: SECRET })
-  await client.end()
 })
 afterAll(async () => {
   await Promise.all(Object.values(servers).map((server) => server.dispose()))
   await rm(folder, { recursive: true })
 })
 
+async function asPostgres<T>(server: Server, run: (client: pg.Client) => Promise<T>) {
+  const client = new pg.Client(server.url())
+  await client.connect()
+  try {
+    return await run(client)
+  } finally {
+    await client.end()
+  }
+}
+
 /** The session, or the error's code and message; and whether the server saw TLS. */
-async function read(host: string, parameters: Record<string, string>, server: Server = servers.good) {
+async function read(
+  host: string,
+  parameters: Record<string, string>,
+  server: Server = servers.good,
+  options: AuthBridgeOptions = {},
+) {
   const url = new URL(server.url())
   url.hostname = host
   for (const [name, value] of Object.entries(parameters)) url.searchParams.set(name, value)
   url.searchParams.set('application_name', 'tls-test')
-  const bridge = new AuthBridge({ secret: SECRET, databaseUrl: url.href })
+  const bridge = new AuthBridge({ secret: SECRET, databaseUrl: url.href, ...options })
   try {
     const { session_id } = await bridge.getSession(cookie)
     return { session_id, encrypted: await isEncrypted(server) }
@@ -58,12 +99,11 @@ async function read(host: string, parameters: Record<string, string>, server: Se
   }
 }
 
+/** What the server says of its connection for the test; null where it asks for a certificate of the client's. */
 async function isEncrypted(server: Server) {
-  const client = new pg.Client(server.url())
-  await client.connect()
+  if (server === servers.choosy) return 'null'
   const connections = `SELECT ssl FROM pg_stat_ssl JOIN pg_stat_activity USING (pid) WHERE application_name = 'tls-test'`
-  const { rows } = await client.query(connections)
-  await client.end()
+  const { rows } = await asPostgres(server, (client) => client.query(connections))
   return rows.map(({ ssl }) => ssl).join()
 }
 
@@ -80,6 +120,103 @@ describe('connects', () => {
     ['verify-full', 'localhost', () => ({ sslmode: 'verify-full', sslrootcert: file('right.pem') }), true],
   ])('%s', async (_, host, parameters, encrypted) => {
     expect(await read(host, parameters())).toEqual({ session_id: sessionId, encrypted: String(encrypted) })
+  })
+})
+
+describe('connects, too', () => {
+  test.each<[string, string, string | undefined]>([
+    ['tls.ca: verify-full', 'localhost', undefined],
+    ['tls.ca beside verify-ca', '127.0.0.1', 'verify-ca'],
+    ['tls.ca beside require, which is verify-ca then', '127.0.0.1', 'require'],
+  ])('%s', async (_, host, sslmode) => {
+    const options = { tls: { ca: [authorities.other, authorities.right] } }
+    const found = await read(host, sslmode ? { sslmode } : {}, servers.good, options)
+    expect(found).toEqual({ session_id: sessionId, encrypted: 'true' })
+  })
+
+  test.each(['prefer', 'allow', 'disable'])('%s: a server without TLS', async (sslmode) => {
+    const found = await read('localhost', { sslmode }, servers.plain)
+    expect(found).toEqual({ session_id: sessionId, encrypted: 'false' })
+  })
+
+  test('sslrootcert=system: an authority of the system', async () => {
+    process.env.SSL_CERT_FILE = file('right.pem')
+    try {
+      const found = await read('localhost', { sslrootcert: 'system' })
+      expect(found).toEqual({ session_id: sessionId, encrypted: 'true' })
+    } finally {
+      delete process.env.SSL_CERT_FILE
+    }
+  })
+
+  test('a password that is bound to the channel', async () => {
+    const found = await read('localhost', { sslmode: 'require', channel_binding: 'require' })
+    expect(found).toEqual({ session_id: sessionId, encrypted: 'true' })
+  })
+
+  test('TLS without asking first', async () => {
+    const found = await read('localhost', { sslmode: 'require', sslnegotiation: 'direct' })
+    expect(found).toEqual({ session_id: sessionId, encrypted: 'true' })
+  })
+
+  test.each(['require', 'allow'])('%s: a server that wants a certificate of the client', async (sslmode) => {
+    const parameters = { sslmode, sslcert: file('client.crt'), sslkey: file('client.key') }
+    expect(await read('localhost', parameters, servers.choosy)).toMatchObject({ session_id: sessionId })
+  })
+
+  test('prefer: without TLS where the handshake fails', async () => {
+    // The server speaks TLS 1.2 at most.
+    await asPostgres(servers.good, (client) =>
+      client
+        .query(`ALTER SYSTEM SET ssl_max_protocol_version = 'TLSv1.2'`)
+        .then(() => client.query('SELECT pg_reload_conf()')),
+    )
+    try {
+      const parameters = { ssl_min_protocol_version: 'TLSv1.3' }
+      await expect
+        .poll(() => read('localhost', { sslmode: 'require', ...parameters }))
+        .toMatchObject({ code: 'ERR_AUTH_BRIDGE_DATABASE', message: expect.stringMatching(/alert protocol version/) })
+      const found = await read('localhost', { sslmode: 'prefer', ...parameters })
+      expect(found).toEqual({ session_id: sessionId, encrypted: 'false' })
+    } finally {
+      await asPostgres(servers.good, (client) =>
+        client.query('ALTER SYSTEM RESET ssl_max_protocol_version').then(() => client.query('SELECT pg_reload_conf()')),
+      )
+    }
+  })
+
+  test('tells the server the name that it wants (SNI), and no address', async () => {
+    const names: (string | false | null)[] = []
+    const authority = await createAuthority('for names')
+    const { certificate, key } = await authority.sign('localhost')
+    const secureContext = createSecureContext({ cert: certificate, key })
+    // As much of a PostgreSQL server as there is before the login.
+    const server = createServer((socket) => {
+      socket.once('data', () => {
+        socket.write('S')
+        const secure = new TLSSocket(socket, {
+          isServer: true,
+          secureContext,
+          SNICallback: (name, done) => {
+            names.push(name)
+            done(null, secureContext)
+          },
+        })
+        secure.on('error', () => {})
+        secure.once('data', () => secure.destroy())
+      })
+    })
+    server.listen(0)
+    await once(server, 'listening')
+    const { port } = server.address() as AddressInfo
+    for (const host of ['localhost', '127.0.0.1']) {
+      const databaseUrl = `postgres://u:p@${host}:${port}/d?sslmode=require`
+      const bridge = new AuthBridge({ secret: SECRET, databaseUrl })
+      await expect(bridge.getSession(cookie)).rejects.toMatchObject({ code: 'ERR_AUTH_BRIDGE_DATABASE' })
+      await bridge.close()
+    }
+    server.close()
+    expect(names).toEqual(['localhost'])
   })
 })
 
@@ -118,6 +255,56 @@ describe('refuses', () => {
   ])('%s', async (_, host, parameters, message) => {
     const expected = { code: 'ERR_AUTH_BRIDGE_DATABASE', message: expect.stringMatching(message) }
     expect(await read(host, parameters())).toMatchObject(expected)
+  })
+
+  test('verify-full by tls.ca: another authority', async () => {
+    const options = { tls: { ca: authorities.other } }
+    expect(await read('localhost', {}, servers.good, options)).toMatchObject({
+      code: 'ERR_AUTH_BRIDGE_DATABASE',
+      message: expect.stringMatching(/certificate verify failed/),
+    })
+  })
+
+  test('verify-full by tls.ca, which is the default beside it: another name', async () => {
+    const options = { tls: { ca: authorities.right } }
+    expect(await read('127.0.0.1', {}, servers.good, options)).toMatchObject({
+      code: 'ERR_AUTH_BRIDGE_DATABASE',
+      message: expect.stringMatching(/certificate verify failed.*IP address mismatch/),
+    })
+  })
+
+  test('authorities of the environment do not count beside those that are named', async () => {
+    process.env.SSL_CERT_FILE = file('right.pem')
+    try {
+      const parameters = { sslmode: 'verify-full', sslrootcert: file('other.pem') }
+      expect(await read('localhost', parameters)).toMatchObject({
+        message: expect.stringMatching(/certificate verify failed/),
+      })
+    } finally {
+      delete process.env.SSL_CERT_FILE
+    }
+  })
+
+  test.each(['require', 'verify-ca', 'verify-full'])('%s: a server without TLS', async (sslmode) => {
+    expect(await read('localhost', { sslmode }, servers.plain)).toMatchObject({
+      code: 'ERR_AUTH_BRIDGE_DATABASE',
+      message: expect.stringMatching(/server does not support TLS/),
+    })
+  })
+
+  test('channel_binding=require without TLS, which has no channel to bind to', async () => {
+    const parameters = { sslmode: 'disable', channel_binding: 'require' }
+    expect(await read('localhost', parameters)).toMatchObject({
+      code: 'ERR_AUTH_BRIDGE_DATABASE',
+      message: expect.stringMatching(/channel binding/),
+    })
+  })
+
+  test('a server that wants a certificate of the client: none', async () => {
+    expect(await read('localhost', { sslmode: 'require' }, servers.choosy)).toMatchObject({
+      code: 'ERR_AUTH_BRIDGE_DATABASE',
+      message: expect.stringMatching(/valid client certificate/),
+    })
   })
 
   test('verify-full: an expired certificate', async () => {
