@@ -4,7 +4,8 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import type pg from 'pg'
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest'
-import { AuthBridge, type AuthBridgeOptions } from '../index.js'
+import type { AuthBridge, AuthBridgeOptions } from '../index.js'
+import { SECRET, useBridges } from './support/bridges.js'
 import { mintCookie } from './support/cookies.mjs'
 import { connections, QUICK, refusal, SLACK_MS, withClient } from './support/faults.js'
 import { startLoad } from './support/load.mjs'
@@ -12,7 +13,6 @@ import { freePort, startPostgres } from './support/postgres.mjs'
 import { startProxy } from './support/proxy.js'
 import { claimsOf, createSession, createTables, createUser } from './support/tenants.mjs'
 
-const SECRET = 'the secret of the test, 32 bytes'
 const DATABASE = 'ERR_AUTH_BRIDGE_DATABASE'
 const TIMEOUT = 'ERR_AUTH_BRIDGE_TIMEOUT'
 
@@ -45,15 +45,8 @@ beforeAll(async () => {
 })
 afterAll(() => server.dispose())
 
-const open: AuthBridge[] = []
-afterEach(async () => {
-  await Promise.all(open.splice(0).map((bridge) => bridge.close()))
-})
-function connect(databaseUrl: string, options: AuthBridgeOptions = {}) {
-  const bridge = new AuthBridge({ secret: SECRET, databaseUrl, ...QUICK, ...options })
-  open.push(bridge)
-  return bridge
-}
+const open = useBridges()
+const connect = (url: string, options: AuthBridgeOptions = {}) => open(url, { ...QUICK, ...options })
 const several = (bridge: AuthBridge) => Promise.all(Array.from({ length: 20 }, () => bridge.getSession(cookie)))
 async function expectAnswers(bridge: AuthBridge) {
   const bodies = await several(bridge)
@@ -467,14 +460,13 @@ describe('behind a network', () => {
   })
 
   test('answers after 10 s, by the default limits: rejects after 5 s, and never takes a late answer for another', async () => {
-    const patient = new AuthBridge({ secret: SECRET, databaseUrl: server.url({ port: proxy.port }) })
+    const patient = open(server.url({ port: proxy.port }))
     await expectAnswers(patient)
     proxy.disturb({ delayMs: 10_000 })
     const { code, message, elapsedMs } = await refusal(patient, cookie)
     expect({ code, message }).toEqual({ code: TIMEOUT, message: 'the session query took longer than 5000 ms' })
     expect(elapsedMs).toBeLessThan(5000 + SLACK_MS)
     await expectAnswers(patient)
-    await patient.close()
   })
 
   /** Calls that wait for a lock, one after the other: each takes a connection of its own. */

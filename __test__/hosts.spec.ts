@@ -1,16 +1,15 @@
 // More than one server: which of them is asked, and what happens when the primary fails.
 
 import { setTimeout as sleep } from 'node:timers/promises'
-import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest'
-import { AuthBridge, type AuthBridgeOptions } from '../index.js'
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import type { AuthBridgeOptions } from '../index.js'
+import { SECRET, useBridges } from './support/bridges.js'
 import { mintCookie } from './support/cookies.mjs'
 import { connections, QUICK, refusal, SLACK_MS, withClient } from './support/faults.js'
 import { startLoad } from './support/load.mjs'
 import { freePort, startPostgres, startStandby } from './support/postgres.mjs'
 import { startProxy } from './support/proxy.js'
 import { claimsOf, createSession, createTables, createUser } from './support/tenants.mjs'
-
-const SECRET = 'the secret of the test, 32 bytes'
 
 let primary: Awaited<ReturnType<typeof startPostgres>>
 let standby: Awaited<ReturnType<typeof startStandby>>
@@ -32,18 +31,13 @@ afterAll(async () => {
   await primary.dispose()
 })
 
-const open: AuthBridge[] = []
-afterEach(async () => {
-  await Promise.all(open.splice(0).map((bridge) => bridge.close()))
-})
+const open = useBridges()
 type Server = { port: number }
 /** A bridge for servers in this order. */
 function connect(servers: Server[], parameters = '', options: AuthBridgeOptions = {}) {
   const hosts = servers.map(({ port }) => `127.0.0.1:${port}`).join()
   const databaseUrl = primary.url().replace(`127.0.0.1:${primary.port}`, hosts) + parameters
-  const bridge = new AuthBridge({ secret: SECRET, databaseUrl, ...QUICK, ...options })
-  open.push(bridge)
-  return bridge
+  return open(databaseUrl, { ...QUICK, ...options })
 }
 const connectionsOf = (server: typeof primary) => withClient(server.url(), (client) => connections(client))
 const execute = (sql: string, server = primary) => withClient(server.url(), (client) => client.query(sql))
@@ -99,7 +93,7 @@ describe('which server is asked', () => {
 
   test('a wrong password is the answer of all: the others are not tried', async () => {
     const databaseUrl = `postgres://postgres:wrong@127.0.0.1:${primary.port},127.0.0.1:${await freePort()}/postgres`
-    const { code, message } = await refusal(new AuthBridge({ secret: SECRET, databaseUrl }), cookie)
+    const { code, message } = await refusal(open(databaseUrl), cookie)
     expect(code).toBe('ERR_AUTH_BRIDGE_DATABASE')
     expect(message).toMatch(
       /^cannot connect to the database: 127\.0\.0\.1:\d+: password authentication failed.*28P01\)$/,

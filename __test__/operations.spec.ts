@@ -2,28 +2,22 @@
 
 import { readFile } from 'node:fs/promises'
 import { afterEach, describe, expect, test } from 'vitest'
-import { AuthBridge, type AuthBridgeOptions, type BridgeStats } from '../index.js'
+import type { AuthBridgeOptions, BridgeStats } from '../index.js'
+import { SECRET, useBridges } from './support/bridges.js'
 import { mintCookie } from './support/cookies.mjs'
 import { useDatabase } from './support/database.js'
 import { connections, SLACK_MS } from './support/faults.js'
 import { freePort } from './support/postgres.mjs'
 import { claimsOf, createSession, createUser } from './support/tenants.mjs'
 
-const SECRET = 'the secret of the test, 32 bytes'
 const database = useDatabase()
 const execute = (sql: string) => database.client.query(sql)
 const ourConnections = () => connections(database.client, 'AND datname = current_database()')
 
-const open: AuthBridge[] = []
-afterEach(async () => {
-  await Promise.all(open.splice(0).map((bridge) => bridge.close()))
-  await expect.poll(ourConnections).toBe(0)
-})
-function connect(options: AuthBridgeOptions = {}) {
-  const bridge = new AuthBridge({ secret: SECRET, databaseUrl: database.url, ...options })
-  open.push(bridge)
-  return bridge
-}
+// After the bridges of a test are closed: hooks run in reverse order.
+afterEach(() => expect.poll(ourConnections).toBe(0))
+const open = useBridges()
+const connect = (options: AuthBridgeOptions = {}) => open(database.url, options)
 async function signIn(columns = {}) {
   const user = await createUser(database.client)
   const session = await createSession(database.client, user, columns)

@@ -2,16 +2,15 @@
 
 import { setTimeout as sleep } from 'node:timers/promises'
 import pg from 'pg'
-import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest'
-import { AuthBridge, type AuthBridgeOptions } from '../../index.js'
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import type { AuthBridgeOptions } from '../../index.js'
+import { SECRET, useBridges } from '../support/bridges.js'
 import { mintCookie } from '../support/cookies.mjs'
 import { QUICK, refusal, SLACK_MS, withClient } from '../support/faults.js'
 import { startLoad } from '../support/load.mjs'
 import { startPgBouncer } from '../support/pgbouncer.mjs'
 import { startPostgres } from '../support/postgres.mjs'
 import { claimsOf, createSession, createTables, createUser } from '../support/tenants.mjs'
-
-const SECRET = 'the secret of the test, 32 bytes'
 
 let server: Awaited<ReturnType<typeof startPostgres>>
 let pooler: Awaited<ReturnType<typeof startPgBouncer>>
@@ -34,16 +33,9 @@ afterAll(async () => {
   await server.dispose()
 })
 
-const open: AuthBridge[] = []
-afterEach(async () => {
-  await Promise.all(open.splice(0).map((bridge) => bridge.close()))
-})
-function connect(options: AuthBridgeOptions, parameters = '', port = pooler.port) {
-  const databaseUrl = server.url({ port }) + parameters
-  const bridge = new AuthBridge({ secret: SECRET, databaseUrl, ...QUICK, ...options })
-  open.push(bridge)
-  return bridge
-}
+const open = useBridges()
+const connect = (options: AuthBridgeOptions, parameters = '', port = pooler.port) =>
+  open(server.url({ port }) + parameters, { ...QUICK, ...options })
 
 /** Runs something beside another client, whose queries come through the same two connections. */
 async function besideAnother<T>(run: () => Promise<T>) {

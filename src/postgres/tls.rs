@@ -121,27 +121,17 @@ const MODES: [(&str, Mode); 7] = [
     // Of node-postgres.
     ("no-verify", Mode::Require),
 ];
-/// node-postgres verifies where it says `true`, postgres.js takes the names of `sslmode`.
-const SWITCHES: [(&str, Mode); 11] = [
-    ("true", Mode::VerifyFull),
-    ("1", Mode::VerifyFull),
-    ("false", Mode::Disable),
-    ("0", Mode::Disable),
-    ("disable", Mode::Disable),
-    ("allow", Mode::Allow),
-    ("prefer", Mode::Prefer),
-    ("require", Mode::Require),
-    ("verify-ca", Mode::VerifyCa),
-    ("verify-full", Mode::VerifyFull),
-    ("no-verify", Mode::Require),
-];
-
 fn policy(parameters: &TlsParameters, has_ca: bool) -> Result<Policy, Error> {
     let root_cert = parameters.root_cert.as_ref();
     let is_system = !has_ca && root_cert.is_some_and(|root| root.value.as_str() == SYSTEM);
     let mut mode = match (&parameters.mode, &parameters.switch) {
         (Some(mode), _) => Some(choice(mode, &MODES)?),
-        (None, Some(switch)) => Some(choice(switch, &SWITCHES)?),
+        (None, Some(switch)) => Some(match switch.value.as_str() {
+            // node-postgres verifies then.
+            "true" | "1" => Mode::VerifyFull,
+            "false" | "0" => Mode::Disable,
+            _ => choice(switch, &MODES)?,
+        }),
         (None, None) => None,
     };
     if let Some(accept) = &parameters.accept {
