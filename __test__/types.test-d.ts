@@ -19,6 +19,14 @@ import {
   type SessionExplanation,
   type UnauthenticatedSession,
 } from '../index.js'
+import {
+  type AuthOptions,
+  auth,
+  createAuth,
+  createSessionRoute,
+  type SessionRoute,
+  type SessionRouteOptions,
+} from '../next/index.js'
 
 // None of the exported types is `any`, whose tests would all pass.
 expectTypeOf<AuthSessionResponse>().not.toBeAny()
@@ -145,3 +153,19 @@ expectTypeOf(defaultBridge()).toEqualTypeOf<AuthBridge>()
 expectTypeOf(defaultBridge().health()).toEqualTypeOf<Promise<BridgeHealth>>()
 expectTypeOf<AuthBridgeError>().toExtend<Error>()
 expectTypeOf<AuthBridgeError['code']>().toEqualTypeOf<ErrorCode>()
+
+// The entry for Next.js.
+expectTypeOf(auth).not.toBeAny()
+expectTypeOf(createAuth).not.toBeAny()
+expectTypeOf(createSessionRoute).not.toBeAny()
+expectTypeOf(auth).toEqualTypeOf<() => Promise<AuthSession | null>>()
+expectTypeOf(createAuth).toEqualTypeOf<(options?: AuthOptions) => typeof auth>()
+expectTypeOf(createSessionRoute).toEqualTypeOf<(options?: SessionRouteOptions) => SessionRoute>()
+expectTypeOf<SessionRoute>().toEqualTypeOf<{ GET: (request: Request) => Promise<Response> }>()
+expectTypeOf<SessionRouteOptions['unauthenticated']>().toEqualTypeOf<'empty' | 'null' | undefined>()
+createSessionRoute({ bridge: new AuthBridge(), unauthenticated: 'null' })
+createAuth({ bridge: new AuthBridge() })
+// @ts-expect-error the word, not the value
+createSessionRoute({ unauthenticated: null })
+// @ts-expect-error it has no body to choose
+createAuth({ unauthenticated: 'null' })

@@ -1,0 +1,38 @@
+// Checks options as `new AuthBridge(options)` does: what is unknown or wrong is an error that names it.
+
+/**
+ * @param {unknown} options
+ * @param {Record<string, string | string[]>} known an option's method, if it is an object, or else its values
+ */
+function parseOptions(options = {}, known) {
+  if (typeof options !== 'object' || options === null) {
+    throw configError('options', `must be an object, not ${typeOf(options)}`)
+  }
+  for (const [name, value] of Object.entries(options)) {
+    if (value === undefined) continue
+    if (!Object.hasOwn(known, name)) {
+      throw configError(name, `is not an option; the options are ${Object.keys(known).join(' and ')}`)
+    }
+    check(name, value, known[name])
+  }
+  return options
+}
+
+function check(name, value, expected) {
+  if (Array.isArray(expected)) {
+    const values = expected.map((value) => `"${value}"`).join(' or ')
+    if (!expected.includes(value)) throw configError(name, `must be ${values}`)
+  } else if (typeof value?.[expected] !== 'function') {
+    throw configError(name, `must be an AuthBridge, not ${typeOf(value)}`)
+  }
+}
+
+function configError(name, problem) {
+  return Object.assign(new Error(`${name}: ${problem}`), { code: 'ERR_AUTH_BRIDGE_CONFIG' })
+}
+
+function typeOf(value) {
+  return value === null ? 'null' : typeof value
+}
+
+module.exports = { parseOptions }
