@@ -12,7 +12,7 @@ if (modules.length === 0 || untested.length > 0) {
   throw new Error(`modules of src/lib.rs without a test: ${untested.join(', ') || 'no module found'}`)
 }
 
-const folders = ['..', '../pgbouncer', '../soak']
+const folders = ['..', '../browser', '../next', '../pgbouncer', '../soak']
 const scripts = folders
   .flatMap((folder) => readdirSync(new URL(folder, import.meta.url)))
   .filter((file) => file.endsWith('.ts'))

@@ -1,0 +1,337 @@
+// The example, as its command starts it, in real browsers.
+
+import { mkdir } from 'node:fs/promises'
+import { join } from 'node:path'
+import { setTimeout } from 'node:timers/promises'
+import pg from 'pg'
+import type { Browser, BrowserContext, Page } from 'playwright-core'
+import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest'
+import { ROOT, serve } from '../support/apps.mjs'
+import { complaintsOf, DEVICES, launchBrowser } from '../support/browser.js'
+import { freePort, startPostgres } from '../support/postgres.mjs'
+
+type Device = keyof typeof DEVICES
+type User = 'internal' | 'client'
+
+const SCREENSHOTS = join(ROOT, 'screenshots')
+
+/** Starts the example; what it prints is all that the tests know of it. */
+async function startExample(args: string[], env: Record<string, string>) {
+  const port = String(await freePort())
+  const command = [join(ROOT, 'examples', 'nextjs.mjs'), ...args]
+  const options = { cwd: ROOT, env: { PORT: port, ...env }, ready: /a user of its client portal/ }
+  const server = await serve(process.execPath, command, options)
+  const printed = server.output()
+  const logins = Object.fromEntries(
+    [...printed.matchAll(/^ +(\S+@\S+) +(\S+) +\((internal|client):/gm)].map(([, email, password, type]) => [
+      type,
+      { email, password },
+    ]),
+  )
+  return { ...server, origin: printed.match(/http:\/\/localhost:\d+/)?.[0] ?? '', logins }
+}
+
+let browser: Browser
+let database: Awaited<ReturnType<typeof startPostgres>>
+let example: Awaited<ReturnType<typeof startExample>>
+beforeAll(async () => {
+  await mkdir(SCREENSHOTS, { recursive: true })
+  browser = await launchBrowser()
+  database = await startPostgres()
+  example = await startExample([], { DATABASE_URL: database.url() })
+})
+afterAll(async () => {
+  await example?.stop()
+  await database?.dispose()
+  await browser?.close()
+})
+
+const open: BrowserContext[] = []
+afterEach(() => Promise.all(open.splice(0).map((context) => context.close())))
+
+async function newDevice(device: Device, { origin } = example) {
+  const context = await browser.newContext({ ...DEVICES[device], baseURL: origin })
+  open.push(context)
+  return context.newPage()
+}
+
+async function signIn(page: Page, user: User) {
+  await page.goto('/dashboard')
+  await page.waitForURL('**/signin')
+  await page.getByLabel('E-mail').fill(example.logins[user]?.email ?? '')
+  await page.getByLabel('Password').fill(example.logins[user]?.password ?? '')
+  await page.getByRole('button', { name: 'Sign in', exact: true }).click()
+  await page.waitForURL('**/dashboard')
+}
+
+async function signedIn(device: Device, user: User = 'internal', at = example) {
+  const page = await newDevice(device, at)
+  await signIn(page, user)
+  return page
+}
+
+/** A request of the page's own browser, with its cookies. */
+async function get(page: Page, path: string) {
+  const response = await page.request.get(path)
+  return { status: response.status(), body: await response.text() }
+}
+
+const sessionOf = async (page: Page) => JSON.parse((await get(page, '/api/session')).body)
+const devicesOf = (page: Page) => page.getByRole('listitem').locator('.device-name').allInnerTexts()
+const sessionStatus = (page: Page) => page.locator('.status').innerText()
+const fieldsOf = (page: Page) => page.locator('dl').innerText()
+
+async function screenshot(page: Page, name: string) {
+  await page.screenshot({ path: join(SCREENSHOTS, `${name}.png`), fullPage: true })
+  const overflow = await page.evaluate(() => document.documentElement.scrollWidth - window.innerWidth)
+  expect(overflow).toBeLessThanOrEqual(0)
+}
+
+async function query(statement: string, values: unknown[]) {
+  const client = new pg.Client(database.url())
+  await client.connect()
+  const { rows } = await client.query(statement, values)
+  await client.end()
+  return rows[0]
+}
+
+test('the command prints the address and two logins', () => {
+  expect(example.origin).toMatch(/^http:\/\/localhost:\d+$/)
+  expect(Object.keys(example.logins).sort()).toEqual(['client', 'internal'])
+})
+
+describe('signed in', () => {
+  test('the dashboard shows the session as auth() sees it, the body of the endpoint, and this device', async () => {
+    const page = await newDevice('desktop')
+    const complaints = complaintsOf(page)
+    await signIn(page, 'internal')
+    const session = await sessionOf(page)
+    expect(session).toMatchObject({
+      login_method: 'credentials',
+      user: { email: 'ada@acme.example', name: 'Ada Lovelace', user_type: 'internal', tenantSlug: 'acme' },
+    })
+    expect(await fieldsOf(page)).toContain(session.session_id)
+    expect(await devicesOf(page)).toEqual([expect.stringMatching(/^Chrome on Linux\s+This device$/)])
+    await expect.poll(() => page.getByTestId('body').innerText()).toBe(JSON.stringify(session))
+    await expect.poll(() => sessionStatus(page)).toBe('useSession() authenticated')
+    expect(complaints).toEqual([])
+  })
+
+  test('the client-portal user has the fields of one', async () => {
+    const page = await signedIn('desktop', 'client')
+    const { user } = await sessionOf(page)
+    expect(user).toMatchObject({
+      email: 'grace@client.example',
+      user_type: 'client',
+      clientId: 'c1a4b7e9-3d52-4f86-a0b3-9e8d7c6f5a01',
+      contactId: '5e0c7d34-88b1-4c1f-8d6e-2b7a90c4e301',
+    })
+    expect(await page.locator('.person').innerText()).toMatch(/Grace Hopper\s+Client portal/)
+    const fields = await fieldsOf(page)
+    expect(fields).toContain(user.clientId)
+    expect(fields).toContain(user.contactId)
+    await expect.poll(() => page.getByTestId('body').innerText()).toContain(user.contactId)
+  })
+
+  test('the endpoint sets no cookie, and update() of the client issues it anew', async () => {
+    const page = await signedIn('desktop')
+    const token = async () =>
+      (await page.context().cookies()).find(({ name }) => name === 'authjs.session-token')?.value
+    const first = await token()
+    const read = await page.request.get('/api/auth/session')
+    expect(read.headers()['set-cookie']).toBeUndefined()
+    expect(await token()).toBe(first)
+    const { csrfToken } = await (await page.request.get('/api/auth/csrf')).json()
+    expect((await page.request.post('/api/auth/session', { data: { csrfToken, data: {} } })).status()).toBe(200)
+    expect(await token()).not.toBe(first)
+    expect((await sessionOf(page)).user.email).toBe('ada@acme.example')
+  })
+})
+
+test('a wrong password is refused, and says so', async () => {
+  const page = await newDevice('phone')
+  await page.goto('/signin')
+  await page.getByRole('button', { name: 'Ada Lovelace' }).click()
+  await page.getByLabel('Password').fill('wrong')
+  await page.getByRole('button', { name: 'Sign in', exact: true }).click()
+  await expect.poll(() => page.locator('.problem').innerText()).toMatch(/don’t match/)
+  expect(await get(page, '/api/session')).toEqual({ status: 200, body: '{}' })
+})
+
+describe('two devices of one user', () => {
+  test('see each other, and one signs the other out, whose very next request has no session', async () => {
+    const desktop = await signedIn('desktop')
+    const phone = await signedIn('phone')
+    await desktop.reload()
+    for (const page of [desktop, phone]) {
+      expect((await devicesOf(page)).map((name) => name.split('\n')[0]).sort()).toEqual(
+        expect.arrayContaining(['Chrome on Linux', 'Safari on iPhone']),
+      )
+    }
+    const { session_id } = await sessionOf(phone)
+    await expect.poll(() => sessionStatus(phone)).toBe('useSession() authenticated')
+
+    await desktop.getByRole('button', { name: 'Sign out Safari on iPhone' }).first().click()
+    await expect
+      .poll(() => query('SELECT revoked_reason FROM sessions WHERE session_id = $1', [session_id]))
+      .toEqual({ revoked_reason: 'signed out from another device' })
+
+    expect(await get(phone, '/api/session')).toEqual({ status: 200, body: '{}' })
+    expect(await get(phone, '/api/auth/session')).toEqual({ status: 200, body: 'null' })
+    // What Chromium fires when one comes back to the tab.
+    await phone.evaluate(() => document.dispatchEvent(new Event('visibilitychange')))
+    await expect.poll(() => sessionStatus(phone)).toBe('useSession() unauthenticated')
+    await phone.reload()
+    expect(new URL(phone.url()).pathname).toBe('/signin')
+    await expect.poll(() => sessionStatus(phone)).toBe('useSession() unauthenticated')
+    await desktop.reload()
+    expect((await sessionOf(desktop)).user.email).toBe('ada@acme.example')
+    expect(new URL(desktop.url()).pathname).toBe('/dashboard')
+  })
+
+  test('one signs out all others, and stays', async () => {
+    const [desktop, phone, tablet] = [await signedIn('desktop'), await signedIn('phone'), await signedIn('phone')]
+    await desktop.reload()
+    await desktop.getByRole('button', { name: 'Sign out all others' }).click()
+    await expect.poll(() => devicesOf(desktop)).toEqual([expect.stringMatching(/^Chrome on Linux\s+This device$/)])
+    for (const page of [phone, tablet]) expect(await get(page, '/api/session')).toEqual({ status: 200, body: '{}' })
+    expect((await sessionOf(desktop)).user.email).toBe('ada@acme.example')
+  })
+
+  test('signing out leaves nothing that a copy of the cookie could use', async () => {
+    const page = await signedIn('desktop')
+    const { session_id } = await sessionOf(page)
+    const copy = (await page.context().cookies()).map(({ name, value }) => `${name}=${value}`).join('; ')
+    const replay = () => fetch(`${example.origin}/api/session`, { headers: { cookie: copy } }).then((got) => got.json())
+    expect((await replay()).session_id).toBe(session_id)
+
+    await page.getByRole('listitem').filter({ hasText: 'This device' }).getByRole('button').click()
+    await page.waitForURL('**/signin')
+    expect(await replay()).toEqual({})
+    expect(await get(page, '/api/session')).toEqual({ status: 200, body: '{}' })
+    const row = await query('SELECT revoked_reason FROM sessions WHERE session_id = $1', [session_id])
+    expect(row).toEqual({ revoked_reason: 'signed out' })
+  })
+
+  test("a session of another user can't be signed out, even by its id", async () => {
+    const grace = await signedIn('phone', 'client')
+    const { session_id } = await sessionOf(grace)
+    const ada = await signedIn('desktop')
+    await signedIn('phone')
+    await ada.reload()
+    const row = ada.getByRole('listitem').filter({ hasNotText: 'This device' }).first()
+    await row.locator('[name=session_id]').evaluate((input, id) => ((input as HTMLInputElement).value = id), session_id)
+    const answer = ada.waitForResponse((response) => response.request().method() === 'POST')
+    await row.getByRole('button').click()
+    expect((await answer).status()).toBe(200)
+    expect((await sessionOf(grace)).session_id).toBe(session_id)
+  })
+})
+
+test('with the database stopped the app says so, and after its start the same session is there again', async () => {
+  const page = await signedIn('desktop')
+  const { session_id } = await sessionOf(page)
+  await database.stop()
+  try {
+    await page.goto('/dashboard')
+    await expect.poll(() => page.locator('h1').innerText()).toBe('We can’t check your session right now')
+    await screenshot(page, 'outage-desktop')
+    const failed = { status: 500, body: '{"error":"failed_to_get_session"}' }
+    expect(await get(page, '/api/auth/session')).toEqual(failed)
+    expect(example.output()).toContain('failed to get the session: ERR_AUTH_BRIDGE_DATABASE')
+
+    const phone = await newDevice('phone')
+    await phone.goto('/signin')
+    await phone.getByRole('button', { name: 'Ada Lovelace' }).click()
+    await phone.getByRole('button', { name: 'Sign in', exact: true }).click()
+    await expect.poll(() => phone.locator('.problem').innerText()).toMatch(/can’t be signed in right now/)
+    await screenshot(phone, 'outage-phone')
+  } finally {
+    await database.start()
+  }
+  await page.getByRole('button', { name: 'Try again' }).click()
+  await expect.poll(() => fieldsOf(page)).toContain(session_id)
+  expect((await sessionOf(page)).session_id).toBe(session_id)
+})
+
+test.each<Device>(['desktop', 'phone'])('nothing is wider than a %s', async (device) => {
+  const page = await newDevice(device)
+  await page.goto('/signin')
+  await expect.poll(() => sessionStatus(page)).toBe('useSession() unauthenticated')
+  await screenshot(page, `signin-${device}`)
+  await signedIn(device === 'phone' ? 'desktop' : 'phone', 'client')
+  await signIn(page, 'client')
+  await expect.poll(() => page.getByTestId('body').innerText()).toContain('grace@client.example')
+  await expect.poll(() => sessionStatus(page)).toBe('useSession() authenticated')
+  await screenshot(page, `dashboard-${device}`)
+})
+
+describe('rolling sessions', () => {
+  const SECONDS = 8
+  let rolling: typeof example
+  beforeAll(async () => {
+    const env = { DATABASE_URL: database.url(), SESSION_SECONDS: String(SECONDS) }
+    rolling = await startExample(['--no-build'], env)
+  })
+  afterAll(() => rolling?.stop())
+
+  const rowOf = (session_id: string) => query('SELECT * FROM sessions WHERE session_id = $1', [session_id])
+
+  /** Does something each second until a session would have ended, had nobody used it. */
+  async function untilAfter(expires_at: Date, action: () => Promise<unknown>) {
+    while (Date.now() < expires_at.getTime() + 2_000) {
+      await setTimeout(1_000)
+      await action()
+    }
+  }
+
+  test('an active session outlives its first expires_at', async () => {
+    const page = await signedIn('desktop', 'internal', rolling)
+    const { session_id } = await sessionOf(page)
+    const first = await rowOf(session_id)
+    expect(first.expires_at - first.created_at).toBe(SECONDS * 1000)
+    await untilAfter(first.expires_at, async () => {
+      await page.reload()
+      expect(new URL(page.url()).pathname).toBe('/dashboard')
+    })
+    expect((await sessionOf(page)).session_id).toBe(session_id)
+    const last = await rowOf(session_id)
+    expect(last.expires_at - last.last_activity_at).toBe(SECONDS * 1000)
+    expect(last.last_activity_at.getTime()).toBeGreaterThan(first.last_activity_at.getTime())
+  })
+
+  test('one that is only read ends at its expires_at', async () => {
+    const page = await signedIn('desktop', 'internal', rolling)
+    const { session_id } = await sessionOf(page)
+    const first = await rowOf(session_id)
+    await untilAfter(first.expires_at, () => get(page, '/api/auth/session'))
+    expect(await rowOf(session_id)).toEqual(first)
+    expect(await get(page, '/api/session')).toEqual({ status: 200, body: '{}' })
+    await page.reload()
+    expect(new URL(page.url()).pathname).toBe('/signin')
+  })
+
+  test('one that was revoked stays so, however it is used', async () => {
+    const page = await signedIn('desktop', 'internal', rolling)
+    const { session_id } = await sessionOf(page)
+    await query(`UPDATE sessions SET revoked_at = now(), revoked_reason = 'lost' WHERE session_id = $1`, [session_id])
+    const revoked = await rowOf(session_id)
+    // Long enough that the row of a live session would be written to.
+    await setTimeout(3_000)
+    await page.reload()
+    expect(new URL(page.url()).pathname).toBe('/signin')
+    expect(await rowOf(session_id)).toEqual(revoked)
+    expect((await page.context().cookies()).map(({ name }) => name)).not.toContain('authjs.session-token')
+  })
+})
+
+test('without DATABASE_URL it brings a PostgreSQL of its own', async () => {
+  const own = await startExample(['--no-build'], {})
+  try {
+    const page = await signedIn('phone', 'client', own)
+    const { session_id } = await sessionOf(page)
+    expect(await query('SELECT 1 FROM sessions WHERE session_id = $1', [session_id])).toBeUndefined()
+  } finally {
+    await own.stop()
+  }
+})

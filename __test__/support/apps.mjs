@@ -1,0 +1,96 @@
+// Next.js apps that have this package as a user would: packed and installed.
+
+import { execFile, spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { promisify } from 'node:util'
+
+export const ROOT = fileURLToPath(new URL('../..', import.meta.url))
+
+/** What the caller's shell, npm or vitest sets must not decide how an app runs. */
+const FOREIGN = /^(AUTH_|NEXTAUTH_|PG|DATABASE_URL$|NODE_ENV$|PORT$|SESSION_SECONDS$|VITEST|npm_(?!config_registry))/
+
+/** @param {Record<string, string | undefined>} [more] */
+export function cleanEnvironment(more = {}) {
+  const own = Object.entries(process.env).filter(([name]) => !FOREIGN.test(name))
+  return { ...Object.fromEntries(own), NEXT_TELEMETRY_DISABLED: '1', ...more }
+}
+
+/** @param {string} folder @returns the path of the tarball */
+export async function packPackage(folder) {
+  const { stdout } = await run('npm', ['pack', '--silent', '--pack-destination', folder], { cwd: ROOT })
+  return join(folder, stdout.trim())
+}
+
+/**
+ * Runs a command to its end; what it prints is in the error, if it fails.
+ *
+ * @param {string} command
+ * @param {string[]} args
+ * @param {{ cwd: string, env?: Record<string, string | undefined> }} options
+ */
+export async function run(command, args, { cwd, env }) {
+  const options = { cwd, env: cleanEnvironment(env), maxBuffer: 2 ** 26 }
+  try {
+    return await promisify(execFile)(command, args, options)
+  } catch (error) {
+    const { stdout, stderr } = /** @type {{ stdout: string, stderr: string }} */ (error)
+    throw new Error(`${command} ${args.join(' ')} failed:\n${stdout}${stderr}`, { cause: error })
+  }
+}
+
+/**
+ * Starts a server, which has started when it prints what `ready` matches.
+ *
+ * @param {string} command
+ * @param {string[]} args
+ * @param {{ cwd: string, env?: Record<string, string | undefined>, ready: RegExp, echo?: boolean }} options
+ */
+export async function serve(command, args, { cwd, env, ready, echo = false }) {
+  // A process group of its own, since servers have children that a signal to the parent may leave behind.
+  const child = spawn(command, args, { cwd, env: cleanEnvironment(env), stdio: 'pipe', detached: true })
+  const exited = once(child, 'exit')
+  const abandon = () => signal('SIGKILL')
+  process.on('exit', abandon)
+  let output = ''
+
+  /** @param {NodeJS.Signals} name */
+  function signal(name) {
+    try {
+      if (child.pid) process.kill(-child.pid, name)
+    } catch {
+      // It has ended already.
+    }
+  }
+
+  async function stop() {
+    signal('SIGTERM')
+    const patience = setTimeout(abandon, 10_000)
+    await exited
+    clearTimeout(patience)
+    abandon()
+    process.off('exit', abandon)
+  }
+
+  await new Promise((resolve, reject) => {
+    /** @param {Buffer} chunk */
+    function read(chunk) {
+      output += chunk
+      if (echo) process.stderr.write(chunk)
+      if (ready.test(output)) resolve(undefined)
+    }
+    child.stdout.on('data', read)
+    child.stderr.on('data', read)
+    exited.then(() => reject(new Error(`${command} ${args.join(' ')} ended:\n${output}`)), reject)
+  })
+  return { output: () => output, exited, stop }
+}
+
+/** @param {string} app @param {string[]} args */
+export function next(app, args) {
+  return /** @type {[command: string, args: string[]]} */ ([
+    process.execPath,
+    [join(app, 'node_modules', 'next', 'dist', 'bin', 'next'), ...args],
+  ])
+}

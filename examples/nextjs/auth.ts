@@ -1,0 +1,29 @@
+import { headers } from 'next/headers'
+import NextAuth from 'next-auth'
+import Credentials from 'next-auth/providers/credentials'
+import { type Account, findAccount } from '@/lib/accounts'
+import { keepSession, revokeSession, SESSION_SECONDS, startSession } from '@/lib/sessions'
+
+export const { auth, handlers, signIn, signOut } = NextAuth({
+  pages: { signIn: '/signin', error: '/signin' },
+  session: { strategy: 'jwt', maxAge: SESSION_SECONDS },
+  providers: [
+    Credentials({
+      credentials: { email: {}, password: {} },
+      authorize: ({ email, password }) => findAccount(String(email), String(password)),
+    }),
+  ],
+  callbacks: {
+    /** At sign-in: the session's row, and the claims that authjs-bridge reads. Later: the row lives on with the cookie. */
+    async jwt({ token, user, account, trigger }) {
+      if (trigger !== 'signIn' || !account) return keepSession(token)
+      return { ...token, ...(await startSession(user as Account, account.provider, await headers())) }
+    },
+  },
+  events: {
+    async signOut(message) {
+      const token = 'token' in message ? message.token : null
+      if (token) await revokeSession({ tenant: token.tenant, id: token.id, session_id: token.session_id }, 'signed out')
+    },
+  },
+})

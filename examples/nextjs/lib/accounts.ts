@@ -1,0 +1,48 @@
+import { database } from '@/lib/database'
+import { hashPassword, verifyPassword } from '@/lib/passwords'
+
+/** A user as the claims of the token describe one. */
+export interface Account {
+  id: string
+  email: string
+  name: string
+  username: string
+  tenant: string
+  tenantSlug: string
+  plan: string
+  addons: string[]
+  user_type: 'client' | 'internal'
+  contactId?: string
+  clientId?: string
+}
+
+const QUERY = `
+  SELECT users.*, passwords.hash, contacts.client_id, tenants.slug, tenants.plan, tenants.addons
+    FROM users
+    JOIN passwords USING (tenant, user_id)
+    JOIN tenants USING (tenant)
+    LEFT JOIN contacts USING (tenant, contact_id)
+   WHERE users.email = $1`
+
+/** Of whom there is no password, so that an unknown address takes as long as a wrong password. */
+const nobody = hashPassword('')
+
+export async function findAccount(email: string, password: string): Promise<Account | null> {
+  const { rows } = await database.query(QUERY, [email.trim().toLowerCase()])
+  const row = rows[0]
+  const right = await verifyPassword(password, row?.hash ?? (await nobody))
+  if (!row || !right) return null
+  return {
+    id: row.user_id,
+    email: row.email,
+    name: `${row.first_name} ${row.last_name}`,
+    username: row.username,
+    tenant: row.tenant,
+    tenantSlug: row.slug,
+    plan: row.plan,
+    addons: row.addons,
+    user_type: row.user_type,
+    contactId: row.contact_id ?? undefined,
+    clientId: row.client_id ?? undefined,
+  }
+}

@@ -1,0 +1,105 @@
+// The table `sessions`: who is signed in on which device, and until when.
+
+import { randomUUID } from 'node:crypto'
+import type { JWT } from 'next-auth/jwt'
+import type { Account } from '@/lib/accounts'
+import { database } from '@/lib/database'
+import { describeDevice } from '@/lib/devices'
+
+/** How long a session lasts without being used; of the cookie and of the row alike. */
+export const SESSION_SECONDS = Number(process.env.SESSION_SECONDS ?? 30 * 24 * 60 * 60)
+
+/** A row is written to only this often, however many pages are read. */
+const KEEP_EVERY_SECONDS = Math.min(60, SESSION_SECONDS / 5)
+
+/** Inserts the row of a new session. @returns the claims that go into its token */
+export async function startSession(user: Account, loginMethod: string, headers: Headers): Promise<JWT> {
+  const session_id = randomUUID()
+  const userAgent = headers.get('user-agent') ?? ''
+  const device = describeDevice(userAgent)
+  await database.query(
+    `INSERT INTO sessions (tenant, session_id, user_id, login_method, expires_at, last_activity_at,
+                           ip_address, user_agent, device_name, device_type)
+     VALUES ($1, $2, $3, $4, now() + make_interval(secs => $5), now(), $6, $7, $8, $9)`,
+    [
+      user.tenant,
+      session_id,
+      user.id,
+      loginMethod,
+      SESSION_SECONDS,
+      // Only a proxy of one's own in front of the app makes this header trustworthy.
+      headers.get('x-forwarded-for')?.split(',')[0]?.trim() ?? null,
+      userAgent,
+      device.name,
+      device.type,
+    ],
+  )
+  return { ...user, session_id, login_method: loginMethod, kept_at: seconds() }
+}
+
+/**
+ * Moves the end of a session that is in use. A session that was revoked or has expired stays so.
+ *
+ * @returns the claims of the next token, or null, upon which Auth.js deletes the cookie
+ */
+export async function keepSession(token: JWT): Promise<JWT | null> {
+  if (seconds() < Number(token.kept_at) + KEEP_EVERY_SECONDS) return token
+  try {
+    const { rowCount } = await database.query(
+      `UPDATE sessions
+          SET expires_at = now() + make_interval(secs => $3), last_activity_at = now(), updated_at = now()
+        WHERE tenant = $1 AND session_id = $2 AND revoked_at IS NULL AND expires_at > now()`,
+      [token.tenant, token.session_id, SESSION_SECONDS],
+    )
+    return rowCount === 1 ? { ...token, kept_at: seconds() } : null
+  } catch (error) {
+    // An error would make Auth.js delete the cookie, but an outage of the database is no sign-out.
+    console.error('could not keep the session', error)
+    return token
+  }
+}
+
+interface Claims {
+  tenant: unknown
+  id: unknown
+  session_id: unknown
+}
+
+export async function revokeSession({ tenant, id, session_id }: Claims, reason: string) {
+  await database.query(
+    `UPDATE sessions SET revoked_at = now(), revoked_reason = $4, updated_at = now()
+      WHERE tenant = $1 AND user_id = $2 AND session_id::text = $3 AND revoked_at IS NULL`,
+    [tenant, id, session_id, reason],
+  )
+}
+
+/** All of a user's sessions but the given one. */
+export async function revokeOtherSessions({ tenant, id, session_id }: Claims, reason: string) {
+  await database.query(
+    `UPDATE sessions SET revoked_at = now(), revoked_reason = $4, updated_at = now()
+      WHERE tenant = $1 AND user_id = $2 AND session_id <> $3 AND revoked_at IS NULL`,
+    [tenant, id, session_id, reason],
+  )
+}
+
+export interface Device {
+  session_id: string
+  device_name: string
+  device_type: string
+  ip_address: string | null
+  last_activity_at: Date
+}
+
+export async function listDevices({ tenant, id }: Pick<Claims, 'tenant' | 'id'>): Promise<Device[]> {
+  const { rows } = await database.query(
+    `SELECT session_id, device_name, device_type, ip_address, last_activity_at FROM sessions
+      WHERE tenant = $1 AND user_id = $2 AND revoked_at IS NULL AND expires_at > now()
+      ORDER BY last_activity_at DESC`,
+    [tenant, id],
+  )
+  return rows
+}
+
+function seconds() {
+  return Math.floor(Date.now() / 1000)
+}
