@@ -245,6 +245,7 @@ test('with the database stopped the app says so, and after its start the same se
     await phone.getByRole('button', { name: 'Ada Lovelace' }).click()
     await phone.getByRole('button', { name: 'Sign in', exact: true }).click()
     await expect.poll(() => phone.locator('.problem').innerText()).toMatch(/can’t be signed in right now/)
+    expect(await phone.getByLabel('E-mail').inputValue()).toBe('ada@acme.example')
     await screenshot(phone, 'outage-phone')
   } finally {
     await database.start()
@@ -259,11 +260,17 @@ test.each<Device>(['desktop', 'phone'])('nothing is wider than a %s', async (dev
   await page.goto('/signin')
   await expect.poll(() => sessionStatus(page)).toBe('useSession() unauthenticated')
   await screenshot(page, `signin-${device}`)
+
+  await query('DELETE FROM sessions', [])
   await signedIn(device === 'phone' ? 'desktop' : 'phone', 'client')
+  await query(`UPDATE sessions SET last_activity_at = now() - interval '3 hours'`, [])
   await signIn(page, 'client')
   await expect.poll(() => page.getByTestId('body').innerText()).toContain('grace@client.example')
   await expect.poll(() => sessionStatus(page)).toBe('useSession() authenticated')
+  expect(await page.getByRole('listitem').last().innerText()).toContain('Active 3 hours ago')
   await screenshot(page, `dashboard-${device}`)
+  await page.emulateMedia({ colorScheme: 'dark' })
+  await screenshot(page, `dashboard-${device}-dark`)
 })
 
 describe('rolling sessions', () => {
