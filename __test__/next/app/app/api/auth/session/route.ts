@@ -1,0 +1,3 @@
+import { createSessionRoute } from 'authjs-bridge/next'
+
+export const { GET } = createSessionRoute()
