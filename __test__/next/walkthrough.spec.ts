@@ -1,0 +1,97 @@
+// Follows the README from `create-next-app` to a guarded page: its commands and files, as they stand there.
+
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { dirname, join } from 'node:path'
+import { expect, onTestFinished, test } from 'vitest'
+import { cleanEnvironment, packPackage, ROOT, serve } from '../support/apps.mjs'
+import { launchBrowser } from '../support/browser.js'
+import { freePort, startPostgres } from '../support/postgres.mjs'
+
+const SECTION = /^### From `create-next-app` to a guarded page\n(.*?)^### /ms
+const BLOCK = /^```(\w*)\n(.*?)^```/gms
+const TARBALL = '/path/to/authjs-bridge-0.1.0.tgz'
+const SERVER = 'npm start'
+
+test('the steps of the README lead to a guarded page', async () => {
+  const folder = await mkdtemp(join(tmpdir(), 'authjs-bridge-readme-'))
+  onTestFinished(() => rm(folder, { recursive: true }))
+  const database = await startPostgres()
+  onTestFinished(() => database.dispose())
+  const port = String(await freePort())
+  const origin = `http://localhost:${port}`
+  // The README's port may be another's on this machine, and npx asks a person whether it may install.
+  const here = { PORT: port, AUTH_URL: origin, npm_config_yes: 'true' }
+  const env = cleanEnvironment({ DATABASE_URL: database.url(), ...here })
+  const tarball = await packPackage(folder)
+
+  const readme = await readFile(join(ROOT, 'README.md'), 'utf8')
+  const blocks = [...(readme.match(SECTION)?.[1] ?? '').matchAll(BLOCK)].map(([, language, text]) => ({
+    language,
+    text,
+  }))
+  const starts = blocks.findIndex(({ text }) => text.includes(SERVER))
+  const commands = blocks.filter(({ language }) => language === 'sh')
+  expect(commands).toHaveLength(4)
+  expect(commands.filter(({ text }) => text.includes(TARBALL))).toHaveLength(1)
+
+  let cwd = folder
+  for (const { language, text } of blocks.slice(0, starts + 1)) {
+    if (language === 'sh') cwd = await shell(text.replace(TARBALL, tarball).replace(SERVER, ''), cwd, env)
+    else await write(text, cwd)
+  }
+  const server = await serve('npm', ['start'], { cwd, env, ready: /Ready in/ })
+  onTestFinished(() => server.stop())
+
+  const browser = await launchBrowser()
+  onTestFinished(() => browser.close())
+  const page = await browser.newPage({ baseURL: origin })
+  const session = async () => (await page.request.get('/api/auth/session')).text()
+  await page.goto('/')
+  await page.waitForURL('**/api/auth/signin**')
+  expect(await session()).toBe('{}')
+  await page.locator('[name=email]').fill('ada@example.com')
+  await page.locator('[name=password]').fill(await variable('DEMO_PASSWORD', cwd))
+  await page.locator('[type=submit]').click()
+  await page.waitForURL('/')
+  await expect.poll(() => page.locator('h1').innerText()).toBe('Hello ada@example.com')
+  expect(JSON.parse(await session())).toMatchObject({
+    login_method: 'credentials',
+    user: { email: 'ada@example.com', user_type: 'internal' },
+  })
+
+  const rest = blocks.slice(starts + 1)
+  expect(rest.map(({ text }) => text).join()).toContain('revoked_at')
+  for (const { text } of rest) await shell(text, cwd, env)
+  expect(await session()).toBe('{}')
+  await page.reload()
+  await page.waitForURL('**/api/auth/signin**')
+})
+
+/** Runs commands until one fails. @returns the folder that they leave one in */
+async function shell(commands: string, cwd: string, env: NodeJS.ProcessEnv) {
+  const child = spawn('bash', ['-e', '-c', `${commands}\necho\npwd`], { cwd, env, stdio: ['ignore', 'pipe', 'pipe'] })
+  let output = ''
+  let errors = ''
+  child.stdout.on('data', (chunk) => (output += chunk))
+  child.stderr.on('data', (chunk) => (errors += chunk))
+  const [code] = await once(child, 'close')
+  if (code !== 0) throw new Error(`${commands}\nfailed:\n${output}${errors}`)
+  return output.trimEnd().split('\n').at(-1) ?? cwd
+}
+
+/** Writes a block of code to the file that its first line names. */
+async function write(text: string, cwd: string) {
+  const path = text.match(/^\/\/ (\S+)\n/)?.[1]
+  expect(path).toMatch(/\.tsx?$/)
+  const file = join(cwd, path ?? '')
+  await mkdir(dirname(file), { recursive: true })
+  await writeFile(file, text)
+}
+
+async function variable(name: string, cwd: string) {
+  const file = await readFile(join(cwd, '.env.local'), 'utf8')
+  return file.match(new RegExp(`^${name}=(.+)$`, 'm'))?.[1] ?? ''
+}
