@@ -192,7 +192,7 @@ describe('where no native module can be loaded', () => {
     for (const name of ['authjs-bridge', 'authjs-bridge/next']) {
       const script = `try { require('${name}') } catch ({ code, message }) { console.log(code, message) }`
       const printed = execFileSync(process.execPath, [`--conditions=${condition}`, '-e', script], { cwd: root })
-      expect(printed.toString()).toMatch(/^ERR_AUTH_BRIDGE_CONFIG authjs-bridge is a native module, .*'nodejs'/)
+      expect(printed.toString()).toMatch(/^ERR_AUTH_BRIDGE_CONFIG authjs-bridge is a native module, .*'nodejs'/s)
     }
   })
 })

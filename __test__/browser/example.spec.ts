@@ -208,6 +208,7 @@ describe('two devices of one user', () => {
     await page.getByRole('listitem').filter({ hasText: 'This device' }).getByRole('button').click()
     await page.waitForURL('**/signin')
     expect(await replay()).toEqual({})
+    expect((await page.context().cookies()).map(({ name }) => name)).not.toContain('authjs.session-token')
     expect(await get(page, '/api/session')).toEqual({ status: 200, body: '{}' })
     const row = await query('SELECT revoked_reason FROM sessions WHERE session_id = $1', [session_id])
     expect(row).toEqual({ revoked_reason: 'signed out' })

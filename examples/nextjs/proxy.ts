@@ -3,4 +3,4 @@
 
 export { auth as proxy } from '@/auth'
 
-export const config = { matcher: '/((?!api/|_next/|favicon.ico).*)' }
+export const config = { matcher: '/((?!api/|_next/|.*\\.).*)' }
