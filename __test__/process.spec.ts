@@ -202,8 +202,8 @@ describe('the process', () => {
       const answers = Array.from({ length: 4 }, (_, index) => new Promise((resolve) => {
         const worker = new Worker(source, { eval: true })
         worker.on('message', (message) => {
-          if (message !== 'started') resolve(message)
-          else if (index === 0) worker.terminate().then(() => resolve('terminated'))
+          if (index === 0) worker.terminate().then(() => resolve('terminated'))
+          else if (message !== 'started') resolve(message)
         })
       }))
       const own = Array.from({ length: 50 }, () => getSession('${cookie}'))

@@ -64,7 +64,8 @@ test('each query is about one tenant and touches one shard; all are answered', a
   expect(bodies.map((body) => body.session_id)).toEqual(
     [people[0], ...people].map((person) => person.session.session_id),
   )
-  expect(bridge.stats().batches.max).toBe(people.length)
+  // How many wait for the first query depends on how long it takes, but it is more than one tenant has.
+  expect(bridge.stats().batches.max).toBeGreaterThan(ofOneTenant.length)
 
   // A session under another tenant is unknown, also in a batch.
   const [first, other] = [people[0].session, people[5].session]

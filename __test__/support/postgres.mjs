@@ -129,8 +129,17 @@ async function createServerOf({ directory, data, postgres, owner }, settings) {
       process.kill(pid, signal)
       if (!connections) return
       const children = readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8').trim().split(' ')
-      for (const child of children) process.kill(Number(child), signal)
+      for (const child of children) signalIfAlive(Number(child), signal)
     },
+  }
+}
+
+/** A connection may end before its process is signalled. @param {number} pid @param {NodeJS.Signals} signal */
+function signalIfAlive(pid, signal) {
+  try {
+    process.kill(pid, signal)
+  } catch (error) {
+    if (/** @type {NodeJS.ErrnoException} */ (error).code !== 'ESRCH') throw error
   }
 }
 
