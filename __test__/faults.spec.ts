@@ -269,6 +269,27 @@ test('no more connections to be had: the one that is there serves all', async ()
   })
 })
 
+test('a new connection that does not come: those that are there serve all meanwhile', async () => {
+  const proxy = await startProxy(server.port)
+  const bridge = connect(server.url({ port: proxy.port }), { connectTimeout: 2000, callTimeout: 8000 })
+  await bridge.getSession(cookie)
+  proxy.disturbNew({ delayMs: 600_000 })
+  await asSuperuser(async (client) => {
+    await client.query('BEGIN; LOCK TABLE sessions IN ACCESS EXCLUSIVE MODE')
+    const calls = [bridge.getSession(cookie)]
+    await sleep(50)
+    // For this one another connection is tried.
+    calls.push(bridge.getSession(cookie))
+    await expect.poll(() => proxy.connections()).toBe(2)
+    await client.query('ROLLBACK')
+    await Promise.all(calls)
+  })
+  expect(bridge.stats().pool).toMatchObject({ size: 1, inUse: 0 })
+  for (let round = 0; round < 10; round++) await expectAnswers(bridge)
+  expect(bridge.stats().calls.failed).toBe(0)
+  proxy.close()
+})
+
 test('one row that spoils the query for all costs only its own calls', async () => {
   await execute('CREATE DATABASE spoilt')
   await fill('spoilt')

@@ -286,7 +286,8 @@ describe('refuses', () => {
   })
 
   test.each(['require', 'verify-ca', 'verify-full'])('%s: a server without TLS', async (sslmode) => {
-    expect(await read('localhost', { sslmode }, servers.plain)).toMatchObject({
+    const parameters = { sslmode, sslrootcert: file('right.pem') }
+    expect(await read('localhost', parameters, servers.plain)).toMatchObject({
       code: 'ERR_AUTH_BRIDGE_DATABASE',
       message: expect.stringMatching(/server does not support TLS/),
     })

@@ -46,6 +46,10 @@ export async function startProxy(serverPort: number, port = 0) {
       for (const link of links) link.disturbance = disturbance
       forNewLinks = always ? disturbance : undefined
     },
+    /** The same for new connections alone. */
+    disturbNew(disturbance: Disturbance | undefined) {
+      forNewLinks = disturbance
+    },
     /** Runs a statement on each connection, which must be idle, without its client's knowledge. */
     async inject(statement: string) {
       await Promise.all(

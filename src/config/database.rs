@@ -10,7 +10,7 @@ use crate::redacted::redacted;
 
 /// libpq's environment variables and the connection parameters that they stand for (PostgreSQL
 /// documentation, sections "Parameter Key Words" and "Environment Variables" of libpq).
-const VARIABLES: [(&str, &str); 18] = [
+const VARIABLES: [(&str, &str); 25] = [
     ("PGHOST", "host"),
     ("PGHOSTADDR", "hostaddr"),
     ("PGPORT", "port"),
@@ -22,9 +22,16 @@ const VARIABLES: [(&str, &str); 18] = [
     ("PGCONNECT_TIMEOUT", "connect_timeout"),
     ("PGLOADBALANCEHOSTS", "load_balance_hosts"),
     ("PGOPTIONS", "options"),
+    ("PGREQUIREAUTH", "require_auth"),
+    ("PGREQUIREPEER", "requirepeer"),
     ("PGSERVICE", "service"),
     ("PGSSLCERT", "sslcert"),
+    ("PGSSLCERTMODE", "sslcertmode"),
+    ("PGSSLCRL", "sslcrl"),
+    ("PGSSLCRLDIR", "sslcrldir"),
     ("PGSSLKEY", "sslkey"),
+    ("PGSSLMAXPROTOCOLVERSION", "ssl_max_protocol_version"),
+    ("PGSSLMINPROTOCOLVERSION", "ssl_min_protocol_version"),
     ("PGSSLMODE", "sslmode"),
     ("PGSSLNEGOTIATION", "sslnegotiation"),
     ("PGSSLROOTCERT", "sslrootcert"),

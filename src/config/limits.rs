@@ -7,7 +7,7 @@ use crate::error::Error;
 
 /// Of what is measured in ms, and not said otherwise.
 const LONGEST: Duration = Duration::from_secs(600);
-const MOST_CONNECTIONS: usize = 1000;
+pub const MOST_CONNECTIONS: usize = 1000;
 const MOST_WAITING: usize = 1_000_000;
 
 pub const DEFAULT_MAX_CONNECTIONS: usize = 10;

@@ -5,7 +5,7 @@ mod database;
 mod limits;
 
 pub use self::database::{Database, Location, Variable};
-pub use self::limits::{DEFAULT_CONNECT_TIMEOUT, DEFAULT_MAX_CONNECTIONS, LimitOptions, Limits};
+pub use self::limits::{DEFAULT_CONNECT_TIMEOUT, DEFAULT_MAX_CONNECTIONS, LimitOptions, Limits, MOST_CONNECTIONS};
 use crate::cookie::CookieName;
 use crate::error::Error;
 use crate::key::{Issuer, Secret};

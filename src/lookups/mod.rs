@@ -308,9 +308,12 @@ impl<S: RevocationSource + 'static, R: Replies> Lookups<S, R> {
 
     fn count(&self, since: Instant, now: Instant, error: Option<&Error>) {
         self.pending.fetch_sub(1, Ordering::Relaxed);
-        self.metrics.count_latency(now - since);
         if let Some(error) = error {
             self.metrics.count(error);
+        }
+        // One that was turned away has asked nothing.
+        if !matches!(error, Some(Error::Overload { .. })) {
+            self.metrics.count_latency(now - since);
         }
     }
 

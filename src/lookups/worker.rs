@@ -39,6 +39,8 @@ impl<S: RevocationSource + 'static, R: Replies> Worker<S, R> {
             while !self.leaves_if(|queue| queue.waiting.is_empty()) {
                 match self.at(Step::Connect, caught(lookups.source.connect())).await {
                     Ok(connection) => self.serve(connection).await,
+                    // One has come back meanwhile.
+                    Err(_) if lookups.source.has_idle() => {}
                     // Others have a connection, and will take what waits.
                     Err(_) if self.leaves_if(pause_if_others_are_connected) => return,
                     Err(error) => {

@@ -30,6 +30,12 @@ impl Fault {
         })
     }
 
+    /// Whether a standby ended the query for what came from its primary: the connection is as good as
+    /// before.
+    pub(super) fn is_conflict(&self) -> bool {
+        matches!(self, Self::Query(error) if error.code() == Some(&SqlState::T_R_SERIALIZATION_FAILURE))
+    }
+
     /// Whether nothing can be asked on this connection any more.
     pub(super) fn ends_connection(&self) -> bool {
         match self {
@@ -65,7 +71,7 @@ const CONNECTION_EXCEPTION: &str = "08";
 const PROTOCOL_VIOLATION: &str = "08P01";
 /// Cardinality violation, data exception, external routine exceptions, system error, an error that a
 /// function raised, internal error.
-const OF_ONE_ROW: [&str; 8] = [CONNECTION_EXCEPTION, "21", "22", "38", "39", "58", "P0", "XX"];
+const OF_ONE_ROW: [&str; 7] = ["21", "22", "38", "39", "58", "P0", "XX"];
 /// The prepared statement is gone, is another one, or the tables have changed under it; a standby had
 /// to end the query for what came from its primary.
 const WORTH_A_RETRY: [SqlState; 4] = [
@@ -112,6 +118,8 @@ pub(super) fn with_advice(description: String, error: &tokio_postgres::Error, pr
         code == PROTOCOL_VIOLATION
             || answer.code() == &SqlState::INVALID_SQL_STATEMENT_NAME
             || answer.code() == &SqlState::DUPLICATE_PSTATEMENT
+            // RDS Proxy's word for settings that it doesn't hand on.
+            || (is_end(answer) && answer.code() == &SqlState::FEATURE_NOT_SUPPORTED)
     };
     if prepared_statements && error.as_db_error().is_some_and(is_of_pooler) {
         return description + POOLER_ADVICE;

@@ -15,6 +15,7 @@ mod target;
 mod tls;
 mod url;
 
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use deadpool::managed::{Object, Pool, PoolError};
@@ -73,7 +74,12 @@ impl Postgres {
     }
 
     fn has_idle(&self) -> bool {
-        self.pool.status().available > 0
+        self.idle() > 0
+    }
+
+    /// The pool's own status takes one that is being made for one that is in use.
+    fn idle(&self) -> usize {
+        self.pool.retain(|_, _| true).retained
     }
 
     fn status(&self) -> PoolStatus {
@@ -82,7 +88,7 @@ impl Postgres {
         PoolStatus {
             max: self.max_connections,
             size: status.size,
-            in_use: status.size - status.available.min(status.size),
+            in_use: status.size.saturating_sub(self.idle()),
             waiting: status.waiting,
             connects,
             connect_failures,
@@ -98,28 +104,42 @@ impl Postgres {
         }
     }
 
-    /// Asks for all keys; for the halves where one row may have spoilt it for all.
-    fn find<'a>(&'a self, connection: Object<Connector>, keys: &'a [SessionKey]) -> BoxFuture<'a, Vec<Found>> {
+    /// What is there under each key.
+    async fn find(&self, connection: Object<Connector>, keys: &[SessionKey]) -> Vec<Found> {
+        // Enough to find a few rows that spoil it for all, and a bound where every row does.
+        let spared = AtomicUsize::new(2 * keys.len().max(1).ilog2() as usize);
+        self.find_in_halves(connection, keys, &spared).await
+    }
+
+    /// Asks for all keys; for the halves where one row may have spoilt it for all, so often as is `spared`.
+    fn find_in_halves<'a>(
+        &'a self,
+        connection: Object<Connector>,
+        keys: &'a [SessionKey],
+        spared: &'a AtomicUsize,
+    ) -> BoxFuture<'a, Vec<Found>> {
         async move {
             let fault = match self.ask(connection, &Sessions(keys)).await {
                 Ok(found) => return found,
                 Err(Refusal::NoConnection(error)) => return vec![Err(error); keys.len()],
                 Err(Refusal::Fault(fault)) => fault,
             };
-            if keys.len() == 1 || !fault.may_be_of_one_row() {
+            let may_halve =
+                || spared.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |left| left.checked_sub(1)).is_ok();
+            if keys.len() == 1 || !fault.may_be_of_one_row() || !may_halve() {
                 return vec![Err(self.error(fault)); keys.len()];
             }
             let (left, right) = keys.split_at(keys.len() / 2);
-            let mut found = self.find_anew(left).await;
-            found.extend(self.find_anew(right).await);
+            let mut found = self.find_anew(left, spared).await;
+            found.extend(self.find_anew(right, spared).await);
             found
         }
         .boxed()
     }
 
-    async fn find_anew(&self, keys: &[SessionKey]) -> Vec<Found> {
+    async fn find_anew(&self, keys: &[SessionKey], spared: &AtomicUsize) -> Vec<Found> {
         match self.connection().await {
-            Ok(connection) => self.find(connection, keys).await,
+            Ok(connection) => self.find_in_halves(connection, keys, spared).await,
             Err(error) => vec![Err(error); keys.len()],
         }
     }
@@ -129,8 +149,10 @@ impl Postgres {
     async fn ask<Q: Question>(&self, connection: Object<Connector>, question: &Q) -> Result<Q::Answer, Refusal> {
         match self.ask_once(connection, question).await {
             Err(fault) if fault.is_stale_connection() => {
-                // All may be as stale as this one.
-                self.distrust_all();
+                if !fault.is_conflict() {
+                    // All may be as stale as this one.
+                    distrust_all(&self.pool);
+                }
                 let connection = self.connection().await.map_err(Refusal::NoConnection)?;
                 self.ask_once(connection, question).await.map_err(Refusal::Fault)
             }
@@ -145,25 +167,22 @@ impl Postgres {
             Err(_elapsed) => Err(Fault::Timeout),
         };
         match &answer {
-            Err(Fault::Timeout) => {
-                // The network may have swallowed all of them.
-                self.distrust_all();
-            }
+            Err(Fault::Timeout) => drop(asked),
             Err(fault) if fault.ends_connection() => drop(Object::take(asked.release())),
             _ => drop(asked.release()),
         }
         answer
     }
 
-    fn distrust_all(&self) {
-        self.pool.manager().distrust_all();
-        // Those that are idle; the others when they come back.
-        self.pool.retain(|_, _| false);
-    }
-
     fn error(&self, fault: Fault) -> Error {
         fault.into_error(&self.address, self.query_timeout, self.prepared_statements)
     }
+}
+
+/// Ends the connections that are idle; the others when they come back.
+fn distrust_all(pool: &Pool<Connector>) {
+    pool.manager().distrust_all();
+    pool.retain(|_, _| false);
 }
 
 /// Why there is no answer.
@@ -198,6 +217,10 @@ impl Drop for Asked {
         let Some(connection) = self.0.take() else {
             return;
         };
+        if let Some(pool) = Object::pool(&connection) {
+            // The network may have swallowed all of them.
+            distrust_all(&pool);
+        }
         tokio::spawn(async move {
             if let Some(pool) = Object::pool(&connection) {
                 let _ = tokio::time::timeout(CANCEL_LIMIT, pool.manager().cancel(&connection)).await;

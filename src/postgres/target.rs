@@ -11,7 +11,7 @@ use tokio_postgres::config::{ChannelBinding, SslNegotiation};
 
 use super::tls::{Tls, TlsParameters};
 use super::url::{Parameter, parameters};
-use crate::config::{DEFAULT_CONNECT_TIMEOUT, DEFAULT_MAX_CONNECTIONS, Database, Limits};
+use crate::config::{DEFAULT_CONNECT_TIMEOUT, DEFAULT_MAX_CONNECTIONS, Database, Limits, MOST_CONNECTIONS};
 use crate::error::Error;
 use crate::redacted::redacted;
 
@@ -248,8 +248,9 @@ impl Read {
             "ssl_min_protocol_version" => self.tls.min_version = Some(parameter.clone()),
 
             "connection_limit" | "pool_max_conns" => {
-                let limit = number::<usize>(parameter)?;
-                self.max_connections = Some(limit.max(1));
+                let limit = number::<usize>(parameter).ok().filter(|limit| (1..=MOST_CONNECTIONS).contains(limit));
+                let problem = || parameter.mistake(format!("must be a whole number from 1 to {MOST_CONNECTIONS}"));
+                self.max_connections = Some(limit.ok_or_else(problem)?);
             }
             "schema" | "search_path" => self.schema = schema(parameter)?,
             "pgbouncer" => self.unnamed_statements |= switch(parameter)?,
@@ -350,10 +351,10 @@ fn seconds(parameter: &Parameter) -> Result<Option<Duration>, Error> {
     Ok(u64::try_from(seconds).ok().filter(|seconds| *seconds > 0).map(Duration::from_secs))
 }
 
-/// One schema; `public` is what the search path has anyway.
+/// One schema.
 fn schema(parameter: &Parameter) -> Result<Option<String>, Error> {
     match parameter.value.trim() {
-        "" | "public" => Ok(None),
+        "" => Ok(None),
         name if name.contains([',', '"', '\0']) => Err(parameter.mistake("must be the name of one schema")),
         name => Ok(Some(name.to_owned())),
     }
@@ -555,7 +556,8 @@ mod tests {
         assert_eq!(target("connect_timeout=3").connect_timeout, Duration::from_secs(3));
         assert_eq!(target("connect_timeout=0").connect_timeout, Duration::from_secs(5));
         assert_eq!(target("schema=app").schema.as_deref(), Some("app"));
-        assert_eq!(target("schema=public").schema, None);
+        assert_eq!(target("schema=public").schema.as_deref(), Some("public"));
+        assert_eq!(target("schema=").schema, None);
         assert!(target("load_balance_hosts=random").shuffled);
         for (name, kind) in SESSION_KINDS {
             assert_eq!(target(&format!("target_session_attrs={name}")).session, kind);
@@ -631,6 +633,13 @@ mod tests {
                 "target_session_attrs must be one of any, read-write",
             ),
             ("postgres://u:hunter2@h/d?connection_limit=few", "connection_limit must be a whole number"),
+            ("postgres://u:hunter2@h/d?connection_limit=9223372036854775807", "a whole number from 1 to 1000"),
+            ("postgres://u:hunter2@h/d?connection_limit=0", "a whole number from 1 to 1000"),
+            ("postgres://u@h/d?password=abc&hunter", "a parameter is not a parameter"),
+            ("postgres://u@h/d?password=abc&hunter=1&a=b", "a parameter is not a parameter"),
+            ("postgres://u:pw?hunter", "a parameter is not a parameter"),
+            ("postgres://u:pw?hunter=1", "a parameter is not a parameter"),
+            ("postgres://u:hunter2@h/d?sslmode=verify-ca", "sslmode needs sslrootcert"),
             ("postgres://u:hunter2@h/d?pgbouncer=yes", "pgbouncer must be one of true, false"),
             ("postgres://u:hunter2@h/d?schema=a,b", "schema must be the name of one schema"),
             ("postgres://u:hunter2@h/d?sslcrl=a", "sslcrl is not supported"),
@@ -703,7 +712,7 @@ mod tests {
             ("PGSSLROOTCERT", "sslrootcert", "/nowhere"),
             ("PGSERVICE", "service", "main"),
         ] {
-            let all = [("PGHOST", "host", "h"), ("PGSSLMODE", "sslmode", "verify-ca"), (name, parameter, value)];
+            let all = [("PGHOST", "host", "h"), ("PGSSLMODE", "sslmode", "verify-full"), (name, parameter, value)];
             let error = from_variables(&all).expect_err("is a mistake");
             assert!(error.to_string().starts_with(&format!("{name}: ")), "{error}");
         }

@@ -151,6 +151,12 @@ fn policy(parameters: &TlsParameters, has_ca: bool) -> Result<Policy, Error> {
         let parameter = parameters.mode.as_ref().or(parameters.switch.as_ref());
         return Err(parameter.map_or_else(|| Error::config("sslmode", mistake), |mode| mode.mistake(mistake)));
     }
+    if mode == Some(Mode::VerifyCa) && !has_ca && root_cert.is_none() {
+        // Of the system's authorities any would do, for any name.
+        let mistake = "needs sslrootcert or the option tls.ca beside it; with the system's authorities use verify-full";
+        let parameter = parameters.mode.as_ref().or(parameters.switch.as_ref());
+        return Err(parameter.map_or_else(|| Error::config("sslmode", mistake), |mode| mode.mistake(mistake)));
+    }
     let policy = |modes, verify| Policy { modes, verify };
     Ok(match mode {
         None if has_ca || is_system => policy(REQUIRE, Verify::ChainAndHostName),
@@ -249,7 +255,7 @@ mod tests {
             ("sslmode=require", false, REQUIRE, Nothing),
             ("sslmode=no-verify", false, REQUIRE, Nothing),
             ("sslmode=require&sslrootcert=ca.pem", false, REQUIRE, Chain),
-            ("sslmode=verify-ca", false, REQUIRE, Chain),
+            ("sslmode=verify-ca&sslrootcert=ca.pem", false, REQUIRE, Chain),
             ("sslmode=verify-full", false, REQUIRE, ChainAndHostName),
             ("sslmode=verify-full&sslrootcert=ca.pem", false, REQUIRE, ChainAndHostName),
             ("sslmode=verify-full&sslrootcert=system", false, REQUIRE, ChainAndHostName),
@@ -263,7 +269,7 @@ mod tests {
             ("sslaccept=strict", false, REQUIRE, ChainAndHostName),
             ("sslmode=require&sslaccept=strict", false, REQUIRE, ChainAndHostName),
             ("sslmode=require&sslaccept=accept_invalid_certs", false, REQUIRE, Nothing),
-            ("sslmode=verify-ca&sslaccept=accept_invalid_certs", false, REQUIRE, Chain),
+            ("sslmode=verify-ca&sslrootcert=a&sslaccept=accept_invalid_certs", false, REQUIRE, Chain),
             ("sslmode=disable&sslaccept=strict", false, DISABLE, Nothing),
         ] {
             let policy = policy_of(query, has_ca).unwrap_or_else(|error| panic!("{query}: {error}"));
@@ -271,6 +277,8 @@ mod tests {
         }
         for (query, has_ca, name) in [
             ("sslmode=", false, "DATABASE_URL: sslmode"),
+            ("sslmode=verify-ca", false, "DATABASE_URL: sslmode needs sslrootcert"),
+            ("ssl=verify-ca", false, "DATABASE_URL: ssl needs sslrootcert"),
             ("sslmode=verify-ca&sslrootcert=system", false, "DATABASE_URL: sslmode"),
             ("ssl=prefer&sslrootcert=system", false, "DATABASE_URL: ssl"),
             ("sslmode=disable", true, "tls.ca: "),

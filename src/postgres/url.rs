@@ -12,6 +12,8 @@ use crate::config::{Location, Variable};
 use crate::error::Error;
 
 const SCHEMES: [&str; 2] = ["postgres://", "postgresql://"];
+/// What a parameter is called whose name is not repeated.
+const UNNAMED: &str = "a parameter";
 /// A longer name of a parameter is not repeated in a message.
 const LONGEST_NAME: usize = 40;
 
@@ -25,7 +27,11 @@ pub(super) struct Parameter {
 
 #[derive(Clone, Copy)]
 enum Origin {
-    Url { from: &'static str },
+    /// `is_named` tells that the name can't be a part of the password.
+    Url {
+        from: &'static str,
+        is_named: bool,
+    },
     Variable(&'static str),
 }
 
@@ -34,7 +40,10 @@ impl Parameter {
     pub(super) fn mistake(&self, problem: impl AsRef<str>) -> Error {
         let problem = problem.as_ref();
         match self.origin {
-            Origin::Url { from } => Error::config(from, format!("{} {problem}", self.shown_name())),
+            Origin::Url { from, is_named } => {
+                let name = if is_named { self.shown_name() } else { UNNAMED };
+                Error::config(from, format!("{name} {problem}"))
+            }
             Origin::Variable(name) => Error::config(name, problem),
         }
     }
@@ -46,7 +55,7 @@ impl Parameter {
     /// What is behind a stray `?` or `&` can be a part of the password.
     fn shown_name(&self) -> &str {
         let is_name = |byte: u8| byte.is_ascii_alphabetic() || byte == b'_' || byte == b'.' || byte == b'-';
-        if self.name.len() <= LONGEST_NAME && self.name.bytes().all(is_name) { &self.name } else { "a parameter" }
+        if self.name.len() <= LONGEST_NAME && self.name.bytes().all(is_name) { &self.name } else { UNNAMED }
     }
 }
 
@@ -93,12 +102,17 @@ impl Url {
             [("user", user), ("password", password), ("host", &names), ("port", &ports), ("dbname", database)]
         {
             if !value.is_empty() {
-                parameters.push(self.parameter(name, value)?);
+                parameters.push(self.parameter(name, value, true)?);
             }
         }
+        // A raw ? or & can be in a password, and what follows it looks like a parameter.
+        let may_be_password = credentials.is_empty() && base.contains(':');
+        let mut previous = "";
         for pair in query.split('&').filter(|pair| !pair.is_empty()) {
             let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
-            parameters.push(self.parameter(name, value)?);
+            let is_named = !may_be_password && previous != "password" && pair.contains('=');
+            parameters.push(self.parameter(name, value, is_named)?);
+            previous = name;
         }
         Ok(parameters)
     }
@@ -126,10 +140,10 @@ impl Url {
         Ok((list(names), list(ports)))
     }
 
-    fn parameter(&self, name: &str, value: &str) -> Result<Parameter, Error> {
+    fn parameter(&self, name: &str, value: &str, is_named: bool) -> Result<Parameter, Error> {
         let name = percent_decode_str(name).decode_utf8_lossy().into_owned();
         let value = percent_decode_str(value).decode_utf8().map(|value| Zeroizing::new(value.into_owned()));
-        let parameter = |value| Parameter { name, value, origin: Origin::Url { from: self.from } };
+        let parameter = |value| Parameter { name, value, origin: Origin::Url { from: self.from, is_named } };
         match value {
             Ok(value) => Ok(parameter(value)),
             Err(_) => Err(parameter(Zeroizing::default()).mistake("is not UTF-8 when it is percent-decoded")),
