@@ -9,12 +9,13 @@ import { connections, QUICK, refusal, SLACK_MS, withClient } from './support/fau
 import { startLoad } from './support/load.mjs'
 import { freePort, startPostgres, startStandby } from './support/postgres.mjs'
 import { startProxy } from './support/proxy.js'
-import { claimsOf, createSession, createTables, createUser } from './support/tenants.mjs'
+import { claimsOf, createSession, createSessions, createTables, createUser } from './support/tenants.mjs'
 
 let primary: Awaited<ReturnType<typeof startPostgres>>
 let standby: Awaited<ReturnType<typeof startStandby>>
 let session: Awaited<ReturnType<typeof createSession>>
 let cookie: string
+let sessions: Awaited<ReturnType<typeof createSessions>>
 
 beforeAll(async () => {
   primary = await startPostgres()
@@ -22,6 +23,7 @@ beforeAll(async () => {
     await createTables(client)
     const user = await createUser(client)
     session = await createSession(client, user)
+    sessions = await createSessions(client, user, SECRET)
     cookie = await mintCookie(claimsOf(user, session), { secret: SECRET })
   })
   standby = await startStandby(primary)
@@ -41,6 +43,9 @@ function connect(servers: Server[], parameters = '', options: AuthBridgeOptions 
 }
 const connectionsOf = (server: typeof primary) => withClient(server.url(), (client) => connections(client))
 const execute = (sql: string, server = primary) => withClient(server.url(), (client) => client.query(sql))
+
+const setRevoked = (value: string) =>
+  `UPDATE sessions SET revoked_at = ${value} WHERE session_id = '${session.session_id}'`
 
 describe('which server is asked', () => {
   test.each<[string, () => Server[], string, 'primary' | 'standby']>([
@@ -105,12 +110,12 @@ test('a standby that lags still gives a revoked session; with read-write none do
   const lagging = connect([standby, primary])
   const fresh = connect([standby, primary], '?target_session_attrs=read-write')
   await execute('SELECT pg_wal_replay_pause()', standby)
-  await execute('UPDATE sessions SET revoked_at = now()')
+  await execute(setRevoked('now()'))
   expect(await fresh.getSession(cookie)).toEqual({})
   expect((await lagging.getSession(cookie)).session_id).toBe(session.session_id)
   await execute('SELECT pg_wal_replay_resume()', standby)
   await expect.poll(() => lagging.getSession(cookie)).toEqual({})
-  await execute('UPDATE sessions SET revoked_at = NULL')
+  await execute(setRevoked('NULL'))
   await expect.poll(async () => (await lagging.getSession(cookie)).session_id).toBe(session.session_id)
 })
 
@@ -129,7 +134,7 @@ test('a standby that is in recovery and takes no queries: an error, and the sess
 test('failover to a promoted standby under load', async () => {
   const maxConnections = 5
   const bridge = connect([primary, standby], '?target_session_attrs=read-write', { maxConnections })
-  const load = startLoad(bridge, cookie, session.session_id)
+  const load = startLoad(bridge, sessions)
   await load.answers()
   await primary.stop('immediate')
   await sleep(300)
@@ -142,8 +147,8 @@ test('failover to a promoted standby under load', async () => {
   expect(await connectionsOf(standby)).toBeLessThanOrEqual(maxConnections)
 
   // The promise holds at the new primary.
-  await execute('UPDATE sessions SET revoked_at = now()', standby)
+  await execute(setRevoked('now()'), standby)
   expect(await bridge.getSession(cookie)).toEqual({})
-  await execute('UPDATE sessions SET revoked_at = NULL', standby)
+  await execute(setRevoked('NULL'), standby)
   expect((await bridge.getSession(cookie)).session_id).toBe(session.session_id)
 })

@@ -118,7 +118,10 @@ test('a query that takes too long is ended at the server', async () => {
 
 test('the server restarted behind it, under load', async () => {
   const bridge = connect({ preparedStatements: false })
-  const load = startLoad(bridge, cookies[0], sessions[0].session_id)
+  const load = startLoad(
+    bridge,
+    cookies.map((cookie, index) => ({ cookie, sessionId: sessions[index].session_id })),
+  )
   await load.answers()
   await server.stop('immediate')
   await sleep(200)

@@ -3,20 +3,20 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 
 /**
- * Keeps `inFlight` calls for one live session on their way until it is stopped.
+ * Keeps `inFlight` calls on their way until it is stopped, for these sessions in turn.
  *
  * @param {import('../../index.js').AuthBridge} bridge
- * @param {string} cookie
- * @param {string} sessionId what each call that resolves must give
+ * @param {{ cookie: string, sessionId: string | undefined }[]} sessions what each call that resolves must give; `undefined`
+ *   for one that does not live
  */
-export function startLoad(bridge, cookie, sessionId, { inFlight = 16, pauseMs = 1 } = {}) {
+export function startLoad(bridge, sessions, { inFlight = 16, pauseMs = 1 } = {}) {
   const errors = /** @type {Record<string, number>} */ ({})
   const outcomes = { started: 0, answered: 0, wrong: 0, errors, slowestMs: 0 }
   let running = true
 
   async function call() {
     const start = performance.now()
-    outcomes.started++
+    const { cookie, sessionId } = sessions[outcomes.started++ % sessions.length]
     try {
       const body = await bridge.getSession(cookie)
       if (body.session_id === sessionId) outcomes.answered++

@@ -2,6 +2,7 @@
 
 import { randomUUID } from 'node:crypto'
 import { readFile } from 'node:fs/promises'
+import { mintCookie } from './cookies.mjs'
 
 const SCHEMA = new URL('../../schema.sql', import.meta.url)
 
@@ -56,6 +57,23 @@ export function claimsOf(user, session, more = {}) {
     login_method: session.login_method,
     ...more,
   }
+}
+
+/**
+ * More sessions of a user, live ones and one that was revoked: what a load asks for.
+ *
+ * @param {import('pg').Client} database
+ * @param {Parameters<typeof claimsOf>[0]} user
+ * @param {string} secret
+ */
+export async function createSessions(database, user, secret) {
+  const sessions = []
+  for (const revoked_at of [null, null, null, null, new Date()]) {
+    const session = await createSession(database, user, { revoked_at })
+    const cookie = await mintCookie(claimsOf(user, session), { secret })
+    sessions.push({ cookie, sessionId: revoked_at ? undefined : session.session_id })
+  }
+  return sessions
 }
 
 /** @param {import('pg').Client} database @param {string} table @param {Record<string, unknown>} row */
