@@ -1,10 +1,96 @@
 import { execFileSync } from 'node:child_process'
-import { readdir, readFile } from 'node:fs/promises'
+import { mkdtemp, readdir, readFile, rm } from 'node:fs/promises'
+import { createRequire } from 'node:module'
+import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import { describe, expect, test } from 'vitest'
+import { checkPackage, createPackageFromTarballData } from '@arethetypeswrong/core'
+import { parseTriple } from '@napi-rs/cli'
+import { publint } from 'publint'
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { makeTarballs } from '../scripts/tarballs.mjs'
+import { PLATFORMS } from '../unavailable.js'
 
+const require = createRequire(import.meta.url)
 const root = fileURLToPath(new URL('..', import.meta.url))
+
+describe('the packages', () => {
+  let folder: string
+  let main: string
+  let platform: string
+
+  beforeAll(async () => {
+    folder = await mkdtemp(join(tmpdir(), 'authjs-bridge-package-'))
+    const tarballs = makeTarballs({ output: folder })
+    expect(tarballs).toHaveLength(2)
+    ;[main = '', platform = ''] = tarballs
+  })
+  afterAll(() => rm(folder, { recursive: true }))
+
+  function filesOf(tarball: string) {
+    const paths = execFileSync('tar', ['-tzf', tarball], { encoding: 'utf8' }).trim().split('\n')
+    return paths.map((path) => path.replace('package/', '')).sort()
+  }
+
+  function manifestOf(tarball: string) {
+    return JSON.parse(execFileSync('tar', ['-xzOf', tarball, 'package/package.json'], { encoding: 'utf8' }))
+  }
+
+  /** Alone in its buffer, as a small file of `readFile` is not. */
+  const contentOf = async (tarball: string) => new Uint8Array(await readFile(tarball)).buffer
+
+  test('hold these files and no other', () => {
+    expect(filesOf(main)).toEqual([
+      'LICENSE',
+      'README.md',
+      'binding.js',
+      'index.d.ts',
+      'index.js',
+      'package.json',
+      'schema.sql',
+      'unavailable.js',
+    ])
+    const name = `authjs-bridge.${manifestOf(platform).name.replace('authjs-bridge-', '')}.node`
+    expect(filesOf(platform)).toEqual(['LICENSE', 'README.md', name, 'package.json'])
+  })
+
+  test('depend on nothing but the native part, in the same version', () => {
+    const { name, version, dependencies, optionalDependencies } = manifestOf(main)
+    expect({ name, dependencies }).toEqual({ name: 'authjs-bridge', dependencies: undefined })
+    expect(optionalDependencies).toEqual({ [manifestOf(platform).name]: version })
+    expect(manifestOf(platform)).toMatchObject({ version, os: [process.platform], cpu: [process.arch] })
+  })
+
+  test('are what publint asks for', async () => {
+    expect(await publint({ pack: { tarball: await contentOf(main) } })).toMatchObject({ messages: [] })
+    // It would like a `type`, which the napi CLI doesn't write where there is no JavaScript.
+    const options = { level: 'warning', pack: { tarball: await contentOf(platform) } } as const
+    expect(await publint(options)).toMatchObject({ messages: [] })
+  })
+
+  test('have types that are right for each way to import them', async () => {
+    const analysis = await checkPackage(createPackageFromTarballData(await readFile(main)), {
+      excludeEntrypoints: ['./schema.sql'],
+    })
+    if (!analysis.types) throw new Error('no types found')
+    expect(Object.keys(analysis.entrypoints)).toContain('.')
+    expect(analysis.problems).toEqual([])
+  })
+})
+
+test('a missing native part is named for each platform that there is a build for', async () => {
+  const { name, napi } = JSON.parse(await readFile(join(root, 'package.json'), 'utf8'))
+  const built = napi.targets.map((triple: string) => `${name}-${parseTriple(triple).platformArchABI}`)
+  expect(PLATFORMS.map((platform) => platform.name).sort()).toEqual(built.sort())
+})
+
+test('require and import give the names that the types declare', async () => {
+  const types = await readFile(join(root, 'index.d.ts'), 'utf8')
+  const declared = [...types.matchAll(/^export declare (?:class|const|function) (\w+)/gm)].map(([, name]) => name)
+  expect(declared).toContain('getSession')
+  expect(Object.keys(require('../index.js')).sort()).toEqual(declared.sort())
+  expect(Object.keys(await import('../index.js')).sort()).toEqual([...declared, 'default'].sort())
+})
 
 describe.runIf(process.platform === 'linux')('the binary', () => {
   async function symbols(which: '--defined-only' | '--undefined-only') {

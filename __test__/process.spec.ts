@@ -2,9 +2,9 @@ import { execFileSync, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { mkdir, mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
-import { join } from 'node:path'
-import { fileURLToPath } from 'node:url'
+import { basename, join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { makeTarballs } from '../scripts/tarballs.mjs'
 import { mintCookie, SECURE_COOKIE_NAME } from './support/cookies.mjs'
 import { useDatabase } from './support/database.js'
 import { freePort } from './support/postgres.mjs'
@@ -17,15 +17,15 @@ const database = useDatabase()
 let folder: string
 let claims: Record<string, unknown>
 
-/** An app's folder with this package in it, as `npm pack` makes it. */
+/** An app's folder with the packages in it that `npm install` would put there. */
 beforeAll(async () => {
   folder = await mkdtemp(join(tmpdir(), 'authjs-bridge-app-'))
-  const root = fileURLToPath(new URL('..', import.meta.url))
-  const pack = ['pack', '--silent', '--pack-destination', folder]
-  const tarball = execFileSync('npm', pack, { cwd: root, encoding: 'utf8' }).trim()
-  const installed = join(folder, 'node_modules', 'authjs-bridge')
-  await mkdir(installed, { recursive: true })
-  execFileSync('tar', ['-xzf', tarball, '-C', installed, '--strip-components=1'], { cwd: folder })
+  for (const tarball of makeTarballs({ output: folder })) {
+    const name = basename(tarball).replace(/-\d.*$/, '')
+    const installed = join(folder, 'node_modules', name)
+    await mkdir(installed, { recursive: true })
+    execFileSync('tar', ['-xzf', tarball, '-C', installed, '--strip-components=1'])
+  }
   const user = await createUser(database.client)
   claims = claimsOf(user, await createSession(database.client, user))
 })

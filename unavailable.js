@@ -1,0 +1,68 @@
+// Why the native part can't be loaded, in the words of someone who has to do something about it.
+
+/** @typedef {{ os: string, cpu: string, libc?: string, name: string }} Platform */
+
+/** @type {Platform[]} */
+const PLATFORMS = [
+  { os: 'linux', cpu: 'x64', libc: 'glibc', name: 'authjs-bridge-linux-x64-gnu' },
+  { os: 'linux', cpu: 'arm64', libc: 'glibc', name: 'authjs-bridge-linux-arm64-gnu' },
+  { os: 'linux', cpu: 'x64', libc: 'musl', name: 'authjs-bridge-linux-x64-musl' },
+  { os: 'linux', cpu: 'arm64', libc: 'musl', name: 'authjs-bridge-linux-arm64-musl' },
+  { os: 'darwin', cpu: 'x64', name: 'authjs-bridge-darwin-x64' },
+  { os: 'darwin', cpu: 'arm64', name: 'authjs-bridge-darwin-arm64' },
+  { os: 'win32', cpu: 'x64', name: 'authjs-bridge-win32-x64-msvc' },
+  { os: 'win32', cpu: 'arm64', name: 'authjs-bridge-win32-arm64-msvc' },
+]
+
+/** What the loader says and tries in any case: advice of its own, a file beside it, a build for WASI. */
+const UNREMARKABLE = /^Cannot find (native binding|module '(\.\/authjs-bridge\.|authjs-bridge-wasm32))/
+
+/** @param {unknown} cause what the loader threw */
+function unavailable(cause) {
+  return Object.assign(new Error(explanation(cause), { cause }), { code: 'ERR_AUTH_BRIDGE_CONFIG' })
+}
+
+/** @param {unknown} cause */
+function explanation(cause) {
+  const here = { os: process.platform, cpu: process.arch, libc: libc() }
+  const platform = PLATFORMS.find(({ os, cpu, libc }) => os === here.os && cpu === here.cpu && libc === here.libc)
+  if (!platform) return `authjs-bridge has no build for ${words(here)}, only for ${PLATFORMS.map(words).join(', ')}.`
+
+  const attempts = messages(cause)
+  if (attempts.some((message) => message.startsWith(`Cannot find module '${platform.name}'`))) return missing(platform)
+  const reasons = attempts.filter((message) => !UNREMARKABLE.test(message)).map((message) => message.split('\n')[0])
+  return `authjs-bridge can't load its native part for ${words(platform)}: ${reasons.join('; ')}`
+}
+
+/** @param {Platform} platform */
+function missing(platform) {
+  return `authjs-bridge lacks its native part for ${words(platform)}: the package ${platform.name} is not installed.
+There are two usual causes:
+- Optional dependencies were left out. Install with them:
+    npm install --include=optional
+- The lock file or node_modules comes from another platform. Delete both and install anew:
+    ${process.platform === 'win32' ? 'rmdir /s /q node_modules & del package-lock.json &' : 'rm -rf node_modules package-lock.json &&'} npm install`
+}
+
+/** @param {Omit<Platform, 'name'>} platform */
+function words({ os, cpu, libc }) {
+  return [os, cpu, ...(libc ? [`(${libc})`] : [])].join(' ')
+}
+
+function libc() {
+  if (process.platform !== 'linux') return undefined
+  const { header } = /** @type {{ header: { glibcVersionRuntime?: string } }} */ (process.report.getReport())
+  return header.glibcVersionRuntime ? 'glibc' : 'musl'
+}
+
+/**
+ * The loader chains the errors of all its attempts, the first one last.
+ * @param {unknown} error
+ */
+function messages(error) {
+  const found = []
+  for (let next = error; next instanceof Error; next = next.cause) found.push(next.message)
+  return found
+}
+
+module.exports = { PLATFORMS, unavailable }
