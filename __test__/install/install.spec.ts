@@ -1,0 +1,206 @@
+// The tarballs as npm installs them: on a machine with Node and nothing to build with, and where the native part is missing.
+
+import { spawnSync } from 'node:child_process'
+import { copyFile, mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises'
+import { createRequire } from 'node:module'
+import { tmpdir } from 'node:os'
+import { dirname, join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { makeTarballs } from '../../scripts/tarballs.mjs'
+import { PLATFORMS } from '../../unavailable.js'
+import { bareMachine } from '../support/bare-machine.js'
+import { mintCookie } from '../support/cookies.mjs'
+import { useDatabase } from '../support/database.js'
+import { startRegistry } from '../support/registry.js'
+import { claimsOf, createSession, createUser } from '../support/tenants.mjs'
+
+const ARTIFACTS = fileURLToPath(new URL('../../artifacts', import.meta.url))
+const NATIVE = 'authjs-bridge-linux-x64-gnu'
+const BINARY = 'authjs-bridge.linux-x64-gnu.node'
+const SECRET = 'the secret of the test, 32 bytes'
+const MISSING = `authjs-bridge lacks its native part for linux x64 (glibc): the package ${NATIVE} is not installed.
+There are two usual causes:
+- Optional dependencies were left out. Install with them:
+    npm install --include=optional
+- The lock file or node_modules comes from another platform. Delete both and install anew:
+    rm -rf node_modules package-lock.json && npm install`
+
+const database = useDatabase()
+let packed: string
+let tarballs: string[]
+let registry: Awaited<ReturnType<typeof startRegistry>>
+let machine: Awaited<ReturnType<typeof bareMachine>>
+
+beforeAll(async () => {
+  packed = await mkdtemp(join(tmpdir(), 'authjs-bridge-packed-'))
+  tarballs = makeTarballs({ artifacts: ARTIFACTS, output: packed })
+  registry = await startRegistry(await tarballsForAllPlatforms())
+  machine = await bareMachine(registry.url)
+})
+afterAll(async () => {
+  await machine.dispose()
+  await registry.close()
+  await rm(packed, { recursive: true })
+})
+
+/** As a release makes them. The builds for other platforms are only there to be passed over. */
+async function tarballsForAllPlatforms() {
+  const artifacts = join(packed, 'artifacts')
+  await mkdir(artifacts)
+  for (const { name } of PLATFORMS) {
+    const file = name.replace('authjs-bridge-', 'authjs-bridge.')
+    await writeFile(join(artifacts, `${file}.node`), 'for another platform')
+  }
+  await copyFile(join(ARTIFACTS, BINARY), join(artifacts, BINARY))
+  return makeTarballs({ artifacts, output: join(packed, 'all'), all: true })
+}
+
+const print = 'console.log(JSON.stringify([await getSession(process.env.COOKIE), typeof AuthBridge]))'
+const scripts = {
+  'script.cjs': `const { AuthBridge, getSession } = require('authjs-bridge')\n;(async () => { ${print} })()`,
+  'script.mjs': `import { AuthBridge, getSession } from 'authjs-bridge'\n${print}`,
+  'script.mts': `import { AuthBridge, getSession, type AuthSessionResponse } from 'authjs-bridge'
+declare const process: { env: Record<string, string | undefined> }
+const session: AuthSessionResponse = await getSession(process.env.COOKIE)
+const email: string = session.user ? session.user.email : 'nobody'
+console.log(JSON.stringify([session, typeof AuthBridge, email]))`,
+}
+
+/** Prints what an import ends with. */
+const failure = `(error) => console.log(JSON.stringify({ code: error.code, message: error.message, cause: error.cause?.message }))`
+const requiring = ['-e', `try { require('authjs-bridge') } catch (error) { (${failure})(error) }`]
+const importing = ['--input-type=module', '-e', `await import('authjs-bridge').catch(${failure})`]
+const using = ['-e', `require('authjs-bridge').getSession('theme=dark').then((body) => console.log(body))`]
+
+describe('both tarballs in an empty folder', () => {
+  let folder: string
+  let environment: Record<string, string>
+  let body: object
+
+  beforeAll(async () => {
+    folder = await machine.emptyFolder('tarballs')
+    await machine.succeed(folder, 'npm', ['install', ...tarballs])
+    for (const [name, source] of Object.entries(scripts)) await writeFile(join(folder, name), source)
+    const user = await createUser(database.client)
+    const claims = claimsOf(user, await createSession(database.client, user))
+    const cookie = await mintCookie(claims, { secret: SECRET })
+    environment = { COOKIE: cookie, AUTH_SECRET: SECRET, AUTH_URL: 'http://localhost', DATABASE_URL: database.url }
+    body = {
+      session_id: claims.session_id,
+      login_method: 'credentials',
+      user: expect.objectContaining({ id: user.user_id, email: 'ada@example.com', tenant: user.tenant }),
+    }
+  })
+
+  test('need no compiler, no Rust, no sources, and no other package', async () => {
+    for (const tool of ['cargo', 'rustc', 'cc', 'gcc', 'clang', 'make', 'perl', 'python3']) {
+      expect(spawnSync(tool, ['--version'], { env: machine.environment }).error).toMatchObject({ code: 'ENOENT' })
+    }
+    const installed = join(folder, 'node_modules')
+    expect((await readdir(installed)).filter((name) => !name.startsWith('.')).sort()).toEqual(['authjs-bridge', NATIVE])
+    expect((await readdir(join(installed, NATIVE))).sort()).toEqual(['LICENSE', 'README.md', BINARY, 'package.json'])
+    expect(registry.takeDownloads()).toEqual([])
+  })
+
+  test('serve CommonJS', async () => {
+    const output = await machine.succeed(folder, 'node', ['script.cjs'], environment)
+    expect(JSON.parse(output)).toEqual([body, 'function'])
+  })
+
+  test('serve ESM', async () => {
+    const output = await machine.succeed(folder, 'node', ['script.mjs'], environment)
+    expect(JSON.parse(output)).toEqual([body, 'function'])
+  })
+
+  test('serve TypeScript, whose compiler needs no other types for theirs', async () => {
+    const compiler = join(dirname(createRequire(import.meta.url).resolve('typescript/package.json')), 'bin', 'tsc')
+    const options = ['--strict', '--module', 'nodenext', '--target', 'es2023', '--types', '', '--outDir', 'compiled']
+    await machine.succeed(folder, 'node', [compiler, ...options, '--ignoreConfig', 'script.mts'])
+    const output = await machine.succeed(folder, 'node', ['compiled/script.mjs'], environment)
+    expect(JSON.parse(output)).toEqual([body, 'function', 'ada@example.com'])
+  })
+})
+
+test('of eight platform packages npm takes the one for this machine', async () => {
+  const folder = await machine.emptyFolder('registry')
+  await machine.succeed(folder, 'npm', ['install', 'authjs-bridge'])
+  expect(registry.takeDownloads()).toEqual(['authjs-bridge-0.1.0.tgz', `${NATIVE}-0.1.0.tgz`])
+  expect(await machine.succeed(folder, 'node', using)).toBe('{}')
+
+  const lock = JSON.parse(await readFile(join(folder, 'package-lock.json'), 'utf8'))
+  const locked = Object.keys(lock.packages).map((path) => path.replace('node_modules/', ''))
+  expect(locked.filter((name) => PLATFORMS.some((platform) => platform.name === name))).toHaveLength(8)
+})
+
+describe('without the platform package', () => {
+  /** The command below the cause in the message. */
+  const commandFor = (cause: RegExp) =>
+    MISSING.split('\n').find((_, index, lines) => cause.test(lines[index - 1] ?? ''))
+
+  async function expectMissing(folder: string) {
+    for (const script of [requiring, importing]) {
+      const thrown = JSON.parse(await machine.succeed(folder, 'node', script))
+      expect(thrown).toEqual({
+        code: 'ERR_AUTH_BRIDGE_CONFIG',
+        message: MISSING,
+        cause: expect.stringContaining('Cannot find native binding'),
+      })
+    }
+  }
+
+  async function expectMendedBy(command: string | undefined, folder: string) {
+    await machine.succeed(folder, 'sh', ['-c', command ?? 'false'])
+    expect(await machine.succeed(folder, 'node', using)).toBe('{}')
+  }
+
+  test('since optional dependencies were left out, it says so, and its command mends that', async () => {
+    const folder = await machine.emptyFolder('omitted')
+    await machine.succeed(folder, 'npm', ['install', '--omit=optional', 'authjs-bridge'])
+    await expectMissing(folder)
+    await expectMendedBy(commandFor(/Optional dependencies/), folder)
+  })
+
+  test('since node_modules comes from another platform, it says so, and its command mends that', async () => {
+    const folder = await machine.emptyFolder('copied')
+    await machine.succeed(folder, 'npm', ['install', '--os=darwin', '--cpu=arm64', 'authjs-bridge'])
+    expect(await readdir(join(folder, 'node_modules'))).toContain('authjs-bridge-darwin-arm64')
+    await expectMissing(folder)
+    await expectMendedBy(commandFor(/another platform/), folder)
+  })
+
+  test('an uncaught error shows the message before all else', async () => {
+    const folder = await machine.emptyFolder('uncaught')
+    await machine.succeed(folder, 'npm', ['install', '--omit=optional', 'authjs-bridge'])
+    const { code, output } = await machine.run(folder, 'node', ['-e', `require('authjs-bridge')`])
+    expect(code).toBe(1)
+    expect(output.indexOf(`Error: ${MISSING}`)).toBeGreaterThan(0)
+    expect(output.indexOf('Cannot find')).toBeGreaterThan(output.indexOf(MISSING))
+  })
+})
+
+describe('with a platform package that does not load', () => {
+  test('it says what the system says', async () => {
+    const folder = await machine.emptyFolder('damaged')
+    await machine.succeed(folder, 'npm', ['install', 'authjs-bridge'])
+    const binary = join(folder, 'node_modules', NATIVE, BINARY)
+    await writeFile(binary, 'no shared object')
+    const thrown = JSON.parse(await machine.succeed(folder, 'node', requiring))
+    expect(thrown).toMatchObject({
+      code: 'ERR_AUTH_BRIDGE_CONFIG',
+      message: `authjs-bridge can't load its native part for linux x64 (glibc): ${binary}: file too short`,
+    })
+  })
+
+  test('on a platform without one it says which there are', async () => {
+    const folder = await machine.emptyFolder('elsewhere')
+    await machine.succeed(folder, 'npm', ['install', 'authjs-bridge'])
+    const elsewhere = [`Object.defineProperty(process, 'platform', { value: 'freebsd' })`, requiring[1]].join('\n')
+    const thrown = JSON.parse(await machine.succeed(folder, 'node', ['-e', elsewhere]))
+    expect(thrown).toMatchObject({
+      code: 'ERR_AUTH_BRIDGE_CONFIG',
+      message:
+        'authjs-bridge has no build for freebsd x64, only for linux x64 (glibc), linux arm64 (glibc), linux x64 (musl), linux arm64 (musl), darwin x64, darwin arm64, win32 x64, win32 arm64.',
+    })
+  })
+})

@@ -1,0 +1,59 @@
+import { type SpawnSyncReturns, spawn, spawnSync } from 'node:child_process'
+import { once } from 'node:events'
+import { mkdir, mkdtemp, realpath, rm, symlink, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+
+/** What a container with Node has, and nothing to build with. */
+const TOOLS = ['env', 'node', 'npm', 'rm', 'sh']
+
+/** Empty folders on a machine without compilers. npm knows one registry only, and has nothing in its cache. */
+export async function bareMachine(registry: string) {
+  const home = await realpath(await mkdtemp(join(tmpdir(), 'authjs-bridge-install-')))
+  const path = join(home, 'bin')
+  await mkdir(path)
+  for (const tool of TOOLS)
+    await symlink(await realpath(tool === 'node' ? process.execPath : which(tool)), join(path, tool))
+  const environment = {
+    PATH: path,
+    HOME: home,
+    npm_config_registry: registry,
+    npm_config_audit: 'false',
+    npm_config_fund: 'false',
+    npm_config_update_notifier: 'false',
+  }
+
+  /** Runs a command to its end, whatever comes out of it. Not in sync, since the registry answers from this process. */
+  async function run(cwd: string, command: string, args: string[], env: Record<string, string> = {}) {
+    const cache = { npm_config_cache: join(cwd, '.npm') }
+    const child = spawn(command, args, { cwd, env: { ...environment, ...cache, ...env }, timeout: 50_000 })
+    let output = ''
+    child.stdout.on('data', (chunk) => (output += chunk))
+    child.stderr.on('data', (chunk) => (output += chunk))
+    const [code] = await once(child, 'close')
+    return { code, output: output.trimEnd() }
+  }
+
+  return {
+    environment,
+    run,
+    /** Runs a command that has to succeed, and returns what it prints. */
+    async succeed(cwd: string, command: string, args: string[], env: Record<string, string> = {}) {
+      const { code, output } = await run(cwd, command, args, env)
+      if (code !== 0) throw new Error(`${command} ${args.join(' ')} failed:\n${output}`)
+      return output
+    },
+    async emptyFolder(name: string) {
+      const folder = join(home, name)
+      await mkdir(folder)
+      await writeFile(join(folder, 'package.json'), '{ "private": true }')
+      return folder
+    },
+    dispose: () => rm(home, { recursive: true }),
+  }
+}
+
+function which(tool: string) {
+  const found: SpawnSyncReturns<string> = spawnSync('which', [tool], { encoding: 'utf8' })
+  return found.stdout.trim()
+}
