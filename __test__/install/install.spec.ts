@@ -34,7 +34,10 @@ let machine: Awaited<ReturnType<typeof bareMachine>>
 
 beforeAll(async () => {
   packed = await mkdtemp(join(tmpdir(), 'authjs-bridge-packed-'))
-  tarballs = makeTarballs({ artifacts: ARTIFACTS, output: packed })
+  const own = join(packed, 'own')
+  await mkdir(own)
+  await copyFile(join(ARTIFACTS, BINARY), join(own, BINARY))
+  tarballs = makeTarballs({ artifacts: own, output: packed })
   registry = await startRegistry(await tarballsForAllPlatforms())
   machine = await bareMachine(registry.url)
 })

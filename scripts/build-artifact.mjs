@@ -1,0 +1,49 @@
+// Builds the native part as it is published, into artifacts/.
+//
+//   npm run build:artifact [-- --target=aarch64-unknown-linux-musl]
+//
+// For Linux with zig as compiler and linker: whatever the machine that builds, the result runs with the C library that is
+// named here, and zig builds for glibc and musl, x64 and arm64 alike.
+
+import { execFileSync } from 'node:child_process'
+import { existsSync } from 'node:fs'
+import { delimiter, join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { parseArgs } from 'node:util'
+import { parseTriple } from '@napi-rs/cli'
+
+/** The oldest that Rust supports, of 2012. */
+const GLIBC = '2.17'
+const ZIG = ['cargo-zigbuild==0.24.1', 'ziglang==0.15.2']
+
+const root = fileURLToPath(new URL('..', import.meta.url))
+const { values: options } = parseArgs({ options: { target: { type: 'string', default: hostTarget() } } })
+const { platform, abi } = parseTriple(options.target)
+const linux = platform === 'linux'
+const target = abi === 'gnu' ? `${options.target}.${GLIBC}` : options.target
+
+const cli = fileURLToPath(import.meta.resolve('@napi-rs/cli/package.json').replace('package.json', 'dist/cli.js'))
+const output = ['--platform', '--no-js', '--dts', '../target/index.d.ts', '--output-dir', 'artifacts']
+const how = ['--profile', 'dist', '--target', target, ...(linux ? ['--cross-compile'] : [])]
+const PATH = [...(linux ? [zig()] : []), process.env.PATH].join(delimiter)
+execFileSync(process.execPath, [cli, 'build', ...how, ...output], {
+  cwd: root,
+  env: { ...process.env, PATH },
+  stdio: 'inherit',
+})
+
+function hostTarget() {
+  const [, host] = /^host: (.+)$/m.exec(execFileSync('rustc', ['-vV'], { encoding: 'utf8' })) ?? []
+  return host
+}
+
+/** @returns {string} the folder with cargo-zigbuild in it, which finds the zig beside it */
+function zig() {
+  const environment = join(root, 'target', 'zig')
+  const programs = join(environment, 'bin')
+  if (!existsSync(join(programs, 'cargo-zigbuild'))) {
+    execFileSync('python3', ['-m', 'venv', environment], { stdio: 'inherit' })
+    execFileSync(join(programs, 'pip'), ['install', '--quiet', ...ZIG], { stdio: 'inherit' })
+  }
+  return programs
+}
