@@ -14,6 +14,8 @@ import { parseTriple } from '@napi-rs/cli'
 
 /** The oldest that Rust supports, of 2012. */
 const GLIBC = '2.17'
+/** Nothing unwinds through OpenSSL: no panic leaves a callback. */
+const CFLAGS = '-fno-asynchronous-unwind-tables -fno-unwind-tables'
 const ZIG = ['cargo-zigbuild==0.24.1', 'ziglang==0.15.2']
 
 const root = fileURLToPath(new URL('..', import.meta.url))
@@ -28,7 +30,7 @@ const how = ['--profile', 'dist', '--target', target, ...(linux ? ['--cross-comp
 const PATH = [...(linux ? [zig()] : []), process.env.PATH].join(delimiter)
 execFileSync(process.execPath, [cli, 'build', ...how, ...output], {
   cwd: root,
-  env: { ...process.env, PATH },
+  env: { ...process.env, PATH, ...(linux && { CFLAGS }) },
   stdio: 'inherit',
 })
 

@@ -74,7 +74,7 @@ function keepTargets(folder, binaries) {
 
 /** @param {string} cwd @param {string[]} args */
 function napi(cwd, ...args) {
-  execFileSync(process.execPath, [CLI, ...args], { cwd, stdio: 'pipe' })
+  execFileSync(process.execPath, [CLI, ...args], { cwd, encoding: 'utf8', stdio: 'pipe' })
 }
 
 /** @param {string} cwd @param {string} destination */

@@ -6,6 +6,6 @@ export default defineConfig({
     globalSetup: '__test__/support/global-setup.ts',
     setupFiles: '__test__/support/environment.ts',
     testTimeout: 60_000,
-    hookTimeout: 60_000,
+    hookTimeout: 300_000,
   },
 })
