@@ -1,10 +1,10 @@
-// Starts examples/nextjs with this package as `npm pack` makes it, and with a PostgreSQL of its own, or that of
+// Starts examples/nextjs with this package as users install it, and with a PostgreSQL of its own, or that of
 // DATABASE_URL. PORT is 3000 by default. `--dev` runs `next dev`; `--no-build` takes what the last run has built.
 
-import { readFile, rename } from 'node:fs/promises'
+import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import pg from 'pg'
-import { next, packPackage, ROOT, run, serve } from '../__test__/support/apps.mjs'
+import { installWithPackage, next, ROOT, run, serve } from '../__test__/support/apps.mjs'
 import { startPostgres } from '../__test__/support/postgres.mjs'
 
 const APP = join(ROOT, 'examples', 'nextjs')
@@ -51,8 +51,7 @@ async function createDatabase() {
 
 async function build() {
   console.log('Packing and installing ...')
-  await rename(await packPackage(APP), join(APP, 'authjs-bridge.tgz'))
-  await run('npm', ['ci'], { cwd: APP })
+  await installWithPackage(APP)
   if (DEV) return
   console.log('Building ...')
   await run(...next(APP, ['build']), { cwd: APP })

@@ -1,11 +1,11 @@
-// A small app with this package as `npm pack` makes it, under both bundlers of Next.js, in all the ways to run it.
+// A small app with this package as users install it, under both bundlers of Next.js, in all the ways to run it.
 
 import { cp, mkdir, mkdtemp, readFile, rename, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import { AuthBridge } from '../../index.js'
-import { next, packPackage, ROOT, run, serve } from '../support/apps.mjs'
+import { installWithPackage, next, ROOT, run, serve } from '../support/apps.mjs'
 import { mintCookie } from '../support/cookies.mjs'
 import { useDatabase } from '../support/database.js'
 import { freePort } from '../support/postgres.mjs'
@@ -31,8 +31,7 @@ beforeAll(async () => {
   app = join(folder, 'app')
   await cp(FIXTURE, app, { recursive: true })
   for (const file of ['package.json', 'package-lock.json']) await cp(join(EXAMPLE, file), join(app, file))
-  await rename(await packPackage(app), join(app, 'authjs-bridge.tgz'))
-  await run('npm', ['ci'], { cwd: app })
+  await installWithPackage(app)
 })
 afterAll(async () => {
   await bridge?.close()

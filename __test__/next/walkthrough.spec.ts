@@ -6,13 +6,14 @@ import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import { expect, onTestFinished, test } from 'vitest'
-import { cleanEnvironment, packPackage, ROOT, serve } from '../support/apps.mjs'
+import { makeTarballs } from '../../scripts/tarballs.mjs'
+import { cleanEnvironment, ROOT, serve } from '../support/apps.mjs'
 import { launchBrowser } from '../support/browser.js'
 import { freePort, startPostgres } from '../support/postgres.mjs'
 
 const SECTION = /^### From `create-next-app` to a guarded page\n(.*?)^### /ms
 const BLOCK = /^```(\w*)\n(.*?)^```/gms
-const TARBALL = '/path/to/authjs-bridge-0.1.0.tgz'
+const TARBALLS = '/path/to/tarballs'
 const SERVER = 'npm start'
 
 test('the steps of the README lead to a guarded page', async () => {
@@ -25,7 +26,8 @@ test('the steps of the README lead to a guarded page', async () => {
   // The README's port may be another's on this machine, and npx asks a person whether it may install.
   const here = { PORT: port, AUTH_URL: origin, npm_config_yes: 'true' }
   const env = cleanEnvironment({ DATABASE_URL: database.url(), ...here })
-  const tarball = await packPackage(folder)
+  const tarballs = join(folder, 'tarballs')
+  makeTarballs({ output: tarballs })
 
   const readme = await readFile(join(ROOT, 'README.md'), 'utf8')
   const blocks = [...(readme.match(SECTION)?.[1] ?? '').matchAll(BLOCK)].map(([, language, text]) => ({
@@ -35,11 +37,11 @@ test('the steps of the README lead to a guarded page', async () => {
   const starts = blocks.findIndex(({ text }) => text.includes(SERVER))
   const commands = blocks.filter(({ language }) => language === 'sh')
   expect(commands).toHaveLength(4)
-  expect(commands.filter(({ text }) => text.includes(TARBALL))).toHaveLength(1)
+  expect(commands.filter(({ text }) => text.includes(TARBALLS))).toHaveLength(1)
 
   let cwd = folder
   for (const { language, text } of blocks.slice(0, starts + 1)) {
-    if (language === 'sh') cwd = await shell(text.replace(TARBALL, tarball).replace(SERVER, ''), cwd, env)
+    if (language === 'sh') cwd = await shell(text.replace(TARBALLS, tarballs).replace(SERVER, ''), cwd, env)
     else await write(text, cwd)
   }
   const server = await serve('npm', ['start'], { cwd, env, ready: /Ready in/ })

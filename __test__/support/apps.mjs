@@ -2,9 +2,11 @@
 
 import { execFile, spawn } from 'node:child_process'
 import { once } from 'node:events'
+import { rename } from 'node:fs/promises'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
+import { makeTarballs } from '../../scripts/tarballs.mjs'
 
 export const ROOT = fileURLToPath(new URL('../..', import.meta.url))
 
@@ -17,10 +19,17 @@ export function cleanEnvironment(more = {}) {
   return { ...Object.fromEntries(own), NEXT_TELEMETRY_DISABLED: '1', ...more }
 }
 
-/** @param {string} folder @returns the path of the tarball */
-export async function packPackage(folder) {
-  const { stdout } = await run('npm', ['pack', '--silent', '--pack-destination', folder], { cwd: ROOT })
-  return join(folder, stdout.trim())
+/**
+ * Installs what the app's lock file says, and this package as its two tarballs.
+ *
+ * @param {string} app
+ */
+export async function installWithPackage(app) {
+  const [main, native] = makeTarballs({ output: app })
+  if (!main || !native) throw new Error('npm run build, first')
+  await rename(main, join(app, 'authjs-bridge.tgz'))
+  await run('npm', ['ci'], { cwd: app })
+  await run('npm', ['install', '--no-save', native], { cwd: app })
 }
 
 /**
