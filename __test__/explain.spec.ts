@@ -407,13 +407,13 @@ test('no secret, token, e-mail address or name is shown', async () => {
   for (const secret of ['mark', 'Mark', SECRET, OTHER_SECRET]) expect(text).not.toContain(secret)
 })
 
-test('every reason of the types is reached here, and has its line in the README', () => {
+test('every reason of the types is reached here, and has its line in the documentation', () => {
   const text = (file: string) => readFileSync(new URL(file, import.meta.url), 'utf8')
   const typed = [...text('../index.d.ts').matchAll(/reason: '([a-z-]+)'/g)].map(([, reason]) => reason)
   const reached = [...live, ...absent, ...unread, ...claimed_, ...judged].map(({ reason }) => reason)
-  const documented = [...(text('../README.md').split('### Reasons')[1] ?? '').matchAll(/^\| `([a-z-]+)` \|/gm)].map(
-    ([, reason]) => reason,
-  )
+  const documented = [
+    ...(text('../docs/how-a-request-is-decided.md').split('## Reasons')[1] ?? '').matchAll(/^\| `([a-z-]+)` \|/gm),
+  ].map(([, reason]) => reason)
   expect(new Set([...reached, 'database-unavailable'])).toEqual(new Set(typed))
   expect(new Set(documented)).toEqual(new Set(typed))
 })

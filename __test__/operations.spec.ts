@@ -1,12 +1,12 @@
 // What an operator sees and does: statistics, health, the end, and connections that are shared.
 
-import { readFile } from 'node:fs/promises'
 import { afterEach, describe, expect, test } from 'vitest'
 import type { AuthBridgeOptions, BridgeStats } from '../index.js'
 import { SECRET, useBridges } from './support/bridges.js'
 import { mintCookie } from './support/cookies.mjs'
 import { useDatabase } from './support/database.js'
 import { connections, SLACK_MS } from './support/faults.js'
+import { codeBlocks } from './support/pages.js'
 import { freePort } from './support/postgres.mjs'
 import { claimsOf, createSession, createUser } from './support/tenants.mjs'
 
@@ -100,12 +100,11 @@ describe('stats', () => {
     expect(pool.connectFailures).toBe(1)
   })
 
-  test('the exporter of docs/database.md gives lines that Prometheus reads', async () => {
+  test('the exporter of docs/operating.md gives lines that Prometheus reads', async () => {
     const bridge = connect()
     const { cookie } = await signIn()
     await bridge.getSession(cookie)
-    const text = await readFile(new URL('../docs/database.md', import.meta.url), 'utf8')
-    const example = text.match(/```ts\n(import \{ defaultBridge \}[^`]*(?:`[^`\n]*`[^`]*)*?)\n```/)?.[1] ?? ''
+    const example = codeBlocks('docs/operating.md').find(({ text }) => text.includes('metrics()'))?.text ?? ''
     const [importLine, ...rest] = example.split('\n')
     expect(importLine).toBe(`import { defaultBridge } from 'authjs-bridge'`)
     const metrics = new Function('defaultBridge', `${rest.join('\n').replace('export ', '')}\nreturn metrics`)

@@ -11,6 +11,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { makeTarballs } from '../scripts/tarballs.mjs'
 import { PLATFORMS } from '../unavailable.js'
 import { dynamicSymbols, OF_OPENSSL } from './support/binary.js'
+import { PAGES } from './support/pages.js'
 
 const require = createRequire(import.meta.url)
 const root = fileURLToPath(new URL('..', import.meta.url))
@@ -45,6 +46,7 @@ describe('the packages', () => {
       'LICENSE',
       'README.md',
       'binding.js',
+      ...PAGES.filter((page) => page.startsWith('docs/')),
       'edge.js',
       'index.d.ts',
       'index.js',

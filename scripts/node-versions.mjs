@@ -1,5 +1,5 @@
-// Runs the tests with each Node that is supported: all of them with the newest of each line, and those of loading and ending
-// with the oldest that `engines` admits. Each comes as an npm package, for Linux on x64.
+// Runs the tests with each other Node that is supported: all of them with the newest of each line but the one that runs this,
+// and those of loading and ending with the oldest that `engines` admits. Each comes as an npm package, for Linux on x64.
 //
 //   npm run test:node-versions [-- 22.13.0]
 
@@ -10,7 +10,10 @@ import { fileURLToPath } from 'node:url'
 const vitest = fileURLToPath(new URL('../node_modules/vitest/vitest.mjs', import.meta.url))
 const { engines } = createRequire(import.meta.url)('../package.json')
 const oldest = engines.node.match(/\d+\.\d+\.\d+/g)
-const lines = oldest.map((/** @type {string} */ version) => version.split('.')[0])
+const [current] = process.versions.node.split('.')
+const lines = oldest
+  .map((/** @type {string} */ version) => version.split('.')[0])
+  .filter((/** @type {string} */ line) => line !== current)
 const versions = process.argv.length > 2 ? process.argv.slice(2) : [...oldest, ...lines]
 
 for (const version of versions) {

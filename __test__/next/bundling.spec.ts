@@ -8,6 +8,7 @@ import { AuthBridge } from '../../index.js'
 import { installWithPackage, next, ROOT, run, serve } from '../support/apps.mjs'
 import { mintCookie } from '../support/cookies.mjs'
 import { useDatabase } from '../support/database.js'
+import { codeBlocks } from '../support/pages.js'
 import { freePort } from '../support/postgres.mjs'
 import { claimsOf, createSession, createUser } from '../support/tenants.mjs'
 
@@ -15,11 +16,11 @@ const SECRET = 'the secret of the test, 32 bytes'
 const FIXTURE = join(ROOT, '__test__', 'next', 'app')
 const EXAMPLE = join(ROOT, 'examples', 'nextjs')
 
-/** What each bundler says of a native module. */
-const ERRORS = {
-  turbopack: 'Error: non-ecmascript placeable asset',
-  webpack: 'Module parse failed: Unexpected character',
-}
+/** What each bundler says of a native module, as the documentation shows it. */
+const [turbopack = '', webpack = ''] = codeBlocks('docs/getting-started.md')
+  .filter(({ language }) => language === '')
+  .map(({ text }) => text.trim())
+const ERRORS = { turbopack, webpack }
 
 const database = useDatabase()
 let bridge: AuthBridge
@@ -157,11 +158,13 @@ describe.each(['turbopack', 'webpack'] as const)('%s', (bundler) => {
     }
   })
 
-  test('without the line in next.config the build fails with what the README shows', async () => {
+  test('without the line in next.config the build fails with what the documentation shows', async () => {
     const error = await build(bundler, { WITHOUT_LINE: '1' }).catch(String)
-    expect(error).toContain('authjs-bridge.linux-x64-gnu.node')
-    expect(error).toContain(ERRORS[bundler])
-    expect(await readFile(join(ROOT, 'README.md'), 'utf8')).toContain(ERRORS[bundler])
+    const [file = '', reason = ''] = ERRORS[bundler].split('\n')
+    expect(file).toMatch(/^\.\/node_modules\/authjs-bridge/)
+    expect(reason).not.toBe('')
+    expect(error).toContain(file)
+    expect(error).toContain(reason)
   })
 
   describe('the edge runtime', () => {

@@ -1,4 +1,4 @@
-// Follows the README from `create-next-app` to a guarded page: its commands and files, as they stand there.
+// Follows docs/getting-started.md, from `create-next-app` to a guarded page: its commands and files, as they stand there.
 
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
@@ -7,33 +7,29 @@ import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import { expect, onTestFinished, test } from 'vitest'
 import { makeTarballs } from '../../scripts/tarballs.mjs'
-import { cleanEnvironment, ROOT, serve } from '../support/apps.mjs'
+import { cleanEnvironment, serve } from '../support/apps.mjs'
 import { launchBrowser } from '../support/browser.js'
+import { codeBlocks } from '../support/pages.js'
 import { freePort, startPostgres } from '../support/postgres.mjs'
 
-const SECTION = /^### From `create-next-app` to a guarded page\n(.*?)^### /ms
-const BLOCK = /^```(\w*)\n(.*?)^```/gms
 const TARBALLS = '/path/to/tarballs'
 const SERVER = 'npm start'
 
-test('the steps of the README lead to a guarded page', async () => {
-  const folder = await mkdtemp(join(tmpdir(), 'authjs-bridge-readme-'))
+test('the steps of getting started lead to a guarded page', async () => {
+  const folder = await mkdtemp(join(tmpdir(), 'authjs-bridge-started-'))
   onTestFinished(() => rm(folder, { recursive: true }))
   const database = await startPostgres()
   onTestFinished(() => database.dispose())
   const port = String(await freePort())
   const origin = `http://localhost:${port}`
-  // The README's port may be another's on this machine, and npx asks a person whether it may install.
+  // The page's port may be another's on this machine, and npx asks a person whether it may install.
   const here = { PORT: port, AUTH_URL: origin, npm_config_yes: 'true' }
   const env = cleanEnvironment({ DATABASE_URL: database.url(), ...here })
   const tarballs = join(folder, 'tarballs')
   makeTarballs({ output: tarballs })
 
-  const readme = await readFile(join(ROOT, 'README.md'), 'utf8')
-  const blocks = [...(readme.match(SECTION)?.[1] ?? '').matchAll(BLOCK)].map(([, language, text]) => ({
-    language,
-    text,
-  }))
+  // What is printed is compared by bundling.spec.ts.
+  const blocks = codeBlocks('docs/getting-started.md').filter(({ language }) => language !== '')
   const starts = blocks.findIndex(({ text }) => text.includes(SERVER))
   const commands = blocks.filter(({ language }) => language === 'sh')
   expect(commands).toHaveLength(4)

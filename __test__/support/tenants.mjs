@@ -1,4 +1,4 @@
-// Tenants with users and sessions, in the schema that the README shows.
+// Tenants with users and sessions, in the tables of schema.sql.
 
 import { randomUUID } from 'node:crypto'
 import { readFile } from 'node:fs/promises'

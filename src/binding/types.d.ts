@@ -80,7 +80,7 @@ export interface AuthBridgeOptions {
    */
   secureCookie?: boolean
   /**
-   * `postgres://user:password@host:port/database?sslmode=...`, also with several hosts; docs/database.md has the parameters.
+   * `postgres://user:password@host:port/database?sslmode=...`, also with several hosts; docs/configuration.md has the parameters.
    * Default: `DATABASE_URL`, else libpq's variables: `PGHOST`, `PGPORT`, `PGUSER`, `PGPASSWORD`, `PGDATABASE`, `PGSSLMODE`, ...
    */
   databaseUrl?: string
@@ -133,8 +133,9 @@ export interface SessionCookie {
 
 /**
  * What `explainSession` says: the verdict of `getSession`, which is `authenticated` where it gives a session, `unauthenticated`
- * where it gives `{}` and `unavailable` where it rejects, with the reason and its details. Tell them apart by `reason`; the README
- * says what to do for each. Times are ISO 8601 in UTC, null where there is no such time or it can't be read.
+ * where it gives `{}` and `unavailable` where it rejects, with the reason and its details. Tell them apart by `reason`;
+ * docs/how-a-request-is-decided.md says what to do for each. Times are ISO 8601 in UTC, null where there is no such time or it
+ * can't be read.
  */
 export type SessionExplanation =
   | LiveSession

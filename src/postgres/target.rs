@@ -1,5 +1,5 @@
 //! Connection parameters -> where and how to connect. Each parameter has its meaning in
-//! [`Target::set`], or stands in a list of those that change nothing here; docs/database.md has the
+//! [`Target::set`], or stands in a list of those that change nothing here; docs/configuration.md has the
 //! same as a table.
 #![forbid(unsafe_code)]
 
@@ -718,10 +718,10 @@ mod tests {
         }
     }
 
-    /// The tables of docs/database.md name every parameter, and whether it counts.
+    /// The tables of docs/configuration.md name every parameter, and whether it counts.
     #[test]
     fn the_documentation_names_each_parameter() {
-        let documentation = include_str!("../../docs/database.md");
+        let documentation = include_str!("../../docs/configuration.md");
         let source = include_str!("target.rs");
         let (_, set) = source.split_once("match parameter.name.as_str() {").expect("the table of parameters");
         let (set, _) = set.split_once("name if IGNORED").expect("its end");
@@ -729,7 +729,7 @@ mod tests {
         let names = arms.filter_map(|line| line.split("=>").next()).flat_map(|line| line.split('"').skip(1).step_by(2));
         let mut count = 0;
         for name in names.chain(IGNORED).chain(UNSUPPORTED) {
-            assert!(documentation.contains(&format!("`{name}`")), "{name} is not in docs/database.md");
+            assert!(documentation.contains(&format!("`{name}`")), "{name} is not in docs/configuration.md");
             count += 1;
         }
         assert!(count > 50, "only {count} parameters");

@@ -49,7 +49,7 @@ impl Parameter {
     }
 
     pub(super) fn unknown(&self) -> Error {
-        self.mistake("is not a parameter that is known here; take it out of the URL, or see docs/database.md")
+        self.mistake("is not a parameter that is known here; take it out of the URL, or see docs/configuration.md")
     }
 
     /// What is behind a stray `?` or `&` can be a part of the password.

@@ -1,0 +1,26 @@
+// The TypeScript of the documentation in an app that has what it imports: this package, Next.js, Auth.js, pg.
+
+import { cp, mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { expect, onTestFinished, test } from 'vitest'
+import { installWithPackage, ROOT, run } from '../support/apps.mjs'
+import { codeBlocks, PAGES } from '../support/pages.js'
+
+test('every block of TypeScript has the right types', async () => {
+  const app = await mkdtemp(join(tmpdir(), 'authjs-bridge-docs-'))
+  onTestFinished(() => rm(app, { recursive: true }))
+  await cp(join(ROOT, 'examples', 'nextjs'), app, {
+    recursive: true,
+    filter: (path) => !/node_modules|\.next$/.test(path),
+  })
+  await installWithPackage(app)
+
+  const blocks = PAGES.flatMap(codeBlocks).filter(({ language }) => /^tsx?$/.test(language))
+  expect(blocks.length).toBeGreaterThanOrEqual(20)
+  const files = blocks.map(({ page, language }, index) => `${page.replaceAll(/\W/g, '-')}-${index}.${language}`)
+  for (const [index, { text }] of blocks.entries()) await writeFile(join(app, files[index] ?? ''), text)
+  const tsconfig = { extends: './tsconfig.json', compilerOptions: { incremental: false }, include: [], files }
+  await writeFile(join(app, 'tsconfig.docs.json'), JSON.stringify(tsconfig))
+  await run(join(app, 'node_modules', '.bin', 'tsc'), ['--project', 'tsconfig.docs.json'], { cwd: app })
+})
