@@ -1,6 +1,8 @@
 // Whatever the database or the network does: each call ends in time, with the right answer or an error that says what is
 // wrong, and when the database is back, so are we.
 
+import { once } from 'node:events'
+import { type AddressInfo, createServer } from 'node:net'
 import { setTimeout as sleep } from 'node:timers/promises'
 import type pg from 'pg'
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest'
@@ -166,6 +168,30 @@ describe('the database cannot be asked: rejects at once, never {}; once that is 
     expect(bridge.stats().calls.pending).toBe(0)
   })
 
+  test('a proxy that refuses our settings: the error says what to set', async () => {
+    const proxy = createServer((client) => client.once('data', () => client.end(refusalOfSettings())))
+    proxy.listen(0, '127.0.0.1')
+    await once(proxy, 'listening')
+    const { port } = proxy.address() as AddressInfo
+    const url = `postgres://u@127.0.0.1:${port}/d?sslmode=disable`
+    const advice = 'set the option preparedStatements: false'
+    const { code, message } = await refusal(connect(url), cookie)
+    expect({ code, message }).toEqual({ code: DATABASE, message: expect.stringContaining(advice) })
+    // Who has done so is not told to.
+    const told = await refusal(connect(url, { preparedStatements: false }), cookie)
+    expect(told.message).toContain('0A000')
+    expect(told.message).not.toContain(advice)
+    proxy.close()
+  })
+
+  /** As RDS Proxy says it: message `E` of the PostgreSQL protocol. */
+  function refusalOfSettings() {
+    const fields = Buffer.from('SFATAL\0VFATAL\0C0A000\0MFeature not supported\0\0')
+    const length = Buffer.alloc(4)
+    length.writeInt32BE(fields.length + 4)
+    return Buffer.concat([Buffer.from('E'), length, fields])
+  }
+
   test('200 calls at once, each with its error', async () => {
     const bridge = connect(`postgres://u@127.0.0.1:${await freePort()}/d`)
     const outcomes = await Promise.allSettled(Array.from({ length: 200 }, () => bridge.getSession(cookie)))
@@ -328,6 +354,31 @@ test('one row that spoils the query for all costs only its own calls', async () 
   expect(bridge.stats().batches.max).toBeGreaterThan(1)
 })
 
+test('rows that all spoil the query: the server is asked a few times, not once for each', async () => {
+  await execute('CREATE DATABASE ruined')
+  await fill('ruined')
+  const cookies = await asSuperuser(async (client) => {
+    const rows = []
+    for (let row = 0; row < 200; row++) rows.push(await createSession(client, user))
+    // It fails at the first row, and counts how often.
+    await client.query(`
+      CREATE SEQUENCE queries;
+      ALTER TABLE users RENAME TO people;
+      CREATE VIEW users AS SELECT tenant, user_id, (nextval('queries') / (random() * 0)::int)::text AS user_type FROM people`)
+    return Promise.all(rows.map((row) => mintCookie(claimsOf(user, row), { secret: SECRET })))
+  }, 'ruined')
+  const bridge = connect(server.url({ database: 'ruined' }), { maxConnections: 1 })
+  const outcomes = await Promise.allSettled(cookies.map((each) => bridge.getSession(each)))
+  expect(new Set(outcomes.map((outcome) => (outcome as PromiseRejectedResult).reason?.code))).toEqual(
+    new Set([DATABASE]),
+  )
+  // A query for 200 is halved fourteen times at most, and each half is a query.
+  const { count, max } = bridge.stats().batches
+  expect(max).toBeGreaterThan(50)
+  const { rows } = await asSuperuser((client) => client.query('SELECT last_value FROM queries'), 'ruined')
+  expect(Number(rows[0].last_value)).toBeLessThanOrEqual(count * (1 + 2 * 14))
+})
+
 describe('faults under load', () => {
   /** Errors that calls may have meanwhile; without any, none may fail. */
   interface Fault {
@@ -480,6 +531,14 @@ describe('behind a network', () => {
     proxy.swallow()
     expect((await refusal(bridge, cookie)).code).toBe(TIMEOUT)
     await expectAnswers(bridge)
+  })
+
+  test('the same where the call ends before its query may', async () => {
+    const brief = connect(server.url({ port: proxy.port }), { queryTimeout: 60_000, callTimeout: 500 })
+    await openConnections(brief, 2)
+    proxy.swallow()
+    expect((await refusal(brief, cookie)).code).toBe(TIMEOUT)
+    await expectAnswers(brief)
   })
 
   test('answers after 10 s, by the default limits: rejects after 5 s, and never takes a late answer for another', async () => {

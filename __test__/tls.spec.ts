@@ -9,6 +9,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { AuthBridge, type AuthBridgeOptions } from '../index.js'
 import { createAuthority } from './support/certificates.js'
 import { mintCookie } from './support/cookies.mjs'
+import { connections, refusal } from './support/faults.js'
 import { startPostgres } from './support/postgres.mjs'
 import { claimsOf, createSession, createTables, createUser } from './support/tenants.mjs'
 
@@ -315,4 +316,24 @@ describe('refuses', () => {
       message: expect.stringMatching(/certificate has expired/),
     })
   })
+})
+
+test('a query that is given up is ended on the server, told through TLS', async () => {
+  const url = new URL(servers.good.url())
+  url.hostname = 'localhost'
+  url.searchParams.set('sslmode', 'verify-full')
+  url.searchParams.set('sslrootcert', file('right.pem'))
+  // Without prepared statements, so that the server has no time-out of its own.
+  const options = { preparedStatements: false, queryTimeout: 500 }
+  const bridge = new AuthBridge({ secret: SECRET, databaseUrl: url.href, ...options })
+  await asPostgres(servers.good, async (client) => {
+    await client.query('BEGIN; LOCK TABLE sessions IN ACCESS EXCLUSIVE MODE')
+    const waiting = () => asPostgres(servers.good, (watcher) => connections(watcher, `AND wait_event_type = 'Lock'`))
+    const refused = refusal(bridge, cookie)
+    await expect.poll(waiting).toBe(1)
+    expect((await refused).code).toBe('ERR_AUTH_BRIDGE_TIMEOUT')
+    await expect.poll(waiting).toBe(0)
+    await client.query('ROLLBACK')
+  })
+  await bridge.close()
 })
