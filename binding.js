@@ -840,3 +840,4 @@ module.exports.defaultBridge = nativeBinding.defaultBridge
 module.exports.explainSession = nativeBinding.explainSession
 module.exports.getSession = nativeBinding.getSession
 module.exports.getSessionJson = nativeBinding.getSessionJson
+module.exports.versions = nativeBinding.versions

@@ -293,6 +293,14 @@ export interface BridgeHealth {
   milliseconds: number
 }
 
+/** What `versions` tells. `docs/supply-chain.md` says where all the others stand. */
+export interface BridgeVersions {
+  /** Version of this package's native part. */
+  authjsBridge: string
+  /** Version of the OpenSSL that is linked in, which is not that of `process.versions.openssl`. */
+  openssl: string
+}
+
 /** The `code` of every error that this package throws or rejects with. */
 export type ErrorCode =
   /** An option or an environment variable is missing or wrong; the message names it. */
@@ -406,3 +414,6 @@ export declare function getSession(cookieHeader?: string | null): Promise<AuthSe
  * @throws {AuthBridgeError} Rejects when the configuration is wrong or the database can't be asked; never for what a client sent.
  */
 export declare function getSessionJson(cookieHeader?: string | null): Promise<string>
+
+/** What the native part is built of, to compare with a security advisory. Needs no configuration. */
+export declare function versions(): BridgeVersions

@@ -13,4 +13,5 @@ module.exports.defaultBridge = binding.defaultBridge
 module.exports.explainSession = binding.explainSession
 module.exports.getSession = binding.getSession
 module.exports.getSessionJson = binding.getSessionJson
+module.exports.versions = binding.versions
 module.exports.__napiBindingTarget = binding.__napiBindingTarget

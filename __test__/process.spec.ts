@@ -4,6 +4,7 @@ import { mkdir, mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { basename, join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import manifest from '../package.json' with { type: 'json' }
 import { makeTarballs } from '../scripts/tarballs.mjs'
 import { mintCookie, SECURE_COOKIE_NAME } from './support/cookies.mjs'
 import { useDatabase } from './support/database.js'
@@ -63,12 +64,20 @@ describe('the module', () => {
         console.log(required.join(), typeof getSession, typeof AuthBridge)
       })`
     expect(await run(script)).toBe(
-      'AuthBridge,__napiBindingTarget,defaultBridge,explainSession,getSession,getSessionJson function function',
+      'AuthBridge,__napiBindingTarget,defaultBridge,explainSession,getSession,getSessionJson,versions function function',
     )
   })
 
   test('answers {} to a request without a session cookie, with nothing configured', async () => {
     expect(await run(`require('authjs-bridge').getSession('x=y').then(console.log)`)).toBe('{}')
+  })
+
+  test('tells of what it is built, with nothing configured', async () => {
+    const { authjsBridge, openssl } = JSON.parse(
+      await run(`console.log(JSON.stringify(require('authjs-bridge').versions()))`),
+    )
+    expect(authjsBridge).toBe(manifest.version)
+    expect(openssl).toMatch(/^\d+\.\d+\.\d+$/)
   })
 
   test.each([

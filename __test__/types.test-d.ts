@@ -10,6 +10,7 @@ import {
   type AuthSessionUser,
   type BridgeHealth,
   type BridgeStats,
+  type BridgeVersions,
   defaultBridge,
   type ErrorCode,
   explainSession,
@@ -18,6 +19,7 @@ import {
   type SessionCookie,
   type SessionExplanation,
   type UnauthenticatedSession,
+  versions,
 } from '../index.js'
 import {
   type AuthOptions,
@@ -38,6 +40,7 @@ expectTypeOf<ErrorCode>().not.toBeAny()
 expectTypeOf<SessionExplanation>().not.toBeAny()
 expectTypeOf<BridgeStats>().not.toBeAny()
 expectTypeOf<BridgeHealth>().not.toBeAny()
+expectTypeOf<BridgeVersions>().not.toBeAny()
 expectTypeOf(getSession).not.toBeAny()
 expectTypeOf(getSessionJson).not.toBeAny()
 expectTypeOf(explainSession).not.toBeAny()
@@ -151,6 +154,8 @@ stats.errors.ERR_AUTH_BRIDGE_CONFIG
 expectTypeOf(stats.latency.buckets).toEqualTypeOf<{ le: number; count: number }[]>()
 expectTypeOf(defaultBridge()).toEqualTypeOf<AuthBridge>()
 expectTypeOf(defaultBridge().health()).toEqualTypeOf<Promise<BridgeHealth>>()
+expectTypeOf(versions).toEqualTypeOf<() => BridgeVersions>()
+expectTypeOf<BridgeVersions>().toEqualTypeOf<{ authjsBridge: string; openssl: string }>()
 expectTypeOf<AuthBridgeError>().toExtend<Error>()
 expectTypeOf<AuthBridgeError['code']>().toEqualTypeOf<ErrorCode>()
 

@@ -14,7 +14,8 @@
 //!
 //! [`bridge`] is that way as one function, with an [`explanation`] for whoever wonders at the answer;
 //! [`binding`] gives both to JavaScript. [`config`] makes options and environment into what a bridge
-//! needs, and finds what deserves a [`warning`]; [`error`] is all that is not the client's doing.
+//! needs, and finds what deserves a [`warning`]; [`error`] is all that is not the client's doing;
+//! [`versions`] says what it is built of.
 
 pub mod error;
 mod redacted;
@@ -41,6 +42,7 @@ mod runtime;
 
 pub mod bridge;
 pub mod explanation;
+pub mod versions;
 
 #[cfg(not(test))]
 mod binding;

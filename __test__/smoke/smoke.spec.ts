@@ -2,7 +2,8 @@
 
 import { encode as encodeV4 } from 'next-auth-4/jwt'
 import { afterAll, describe, expect, test } from 'vitest'
-import { AuthBridge } from '../../index.js'
+import { AuthBridge, versions } from '../../index.js'
+import manifest from '../../package.json' with { type: 'json' }
 import { COOKIE_NAME, mintCookie, SECURE_COOKIE_NAME } from '../support/cookies.mjs'
 import { freePort } from '../support/postgres.mjs'
 
@@ -51,4 +52,8 @@ test('a wrong option is named', () => {
   expect(() => new AuthBridge({ secret: SECRET, databaseUrl: 'mysql://host/database' })).toThrow(
     expect.objectContaining({ code: 'ERR_AUTH_BRIDGE_CONFIG', message: expect.stringContaining('databaseUrl') }),
   )
+})
+
+test('tells of what it is built', () => {
+  expect(versions()).toEqual({ authjsBridge: manifest.version, openssl: expect.stringMatching(/^3\.\d+\.\d+$/) })
 })

@@ -24,6 +24,7 @@ use crate::error::Error;
 use crate::lookups::{Replies, caught};
 use crate::postgres::SharedPostgres;
 use crate::runtime;
+use crate::versions::Versions;
 
 type SharedBridge = Arc<Bridge<SharedPostgres, Arc<Settler>>>;
 
@@ -73,6 +74,13 @@ pub fn explain_session<'env>(env: &'env Env, cookie_header: Unknown<'env>) -> na
 pub fn default_bridge(env: &Env) -> Result<AuthBridge, napi::Error<&'static str>> {
     let bridge = settle::guarded(|| shared_bridge(env));
     Ok(AuthBridge { bridge: bridge.map_err(settle::coded)? })
+}
+
+/// What the native part is built of, to compare with a security advisory. Needs no configuration.
+#[napi(ts_return_type = "BridgeVersions")]
+pub fn versions(env: &Env) -> napi::Result<Unknown<'_>> {
+    let versions = serde_json::to_string(&Versions::of_this_build()).expect("keys are strings, and no value fails");
+    settle::parsed(env, &versions)
 }
 
 /// Reads sessions with options of its own, and its own connections to the database.

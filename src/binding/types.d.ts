@@ -293,6 +293,14 @@ export interface BridgeHealth {
   milliseconds: number
 }
 
+/** What `versions` tells. `docs/supply-chain.md` says where all the others stand. */
+export interface BridgeVersions {
+  /** Version of this package's native part. */
+  authjsBridge: string
+  /** Version of the OpenSSL that is linked in, which is not that of `process.versions.openssl`. */
+  openssl: string
+}
+
 /** The `code` of every error that this package throws or rejects with. */
 export type ErrorCode =
   /** An option or an environment variable is missing or wrong; the message names it. */
