@@ -1,6 +1,6 @@
 import { execFileSync, spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { mkdir, mkdtemp, rm } from 'node:fs/promises'
+import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { basename, join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
@@ -78,6 +78,14 @@ describe('the module', () => {
     )
     expect(authjsBridge).toBe(manifest.version)
     expect(openssl).toMatch(/^\d+\.\d+\.\d+$/)
+  })
+
+  test('leaves OPENSSL_CONF to the OpenSSL that Node has', async () => {
+    const file = join(folder, 'openssl.cnf')
+    // Without this section OpenSSL loads all of its algorithms, with it none.
+    await writeFile(file, 'openssl_conf = init\n[init]\nproviders = list\n[list]\nnull = null\n[null]\nactivate = 1\n')
+    const env = { OPENSSL_CONF: file, AUTH_SECRET: SECRET, DATABASE_URL: database.url }
+    expect(JSON.parse(await run(read(await mint()), env))).toMatchObject({ session_id: claims.session_id })
   })
 
   test.each([

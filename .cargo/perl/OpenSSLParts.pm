@@ -16,8 +16,16 @@ my @left_out = (
     qw(blake2 md4 mdc2 rmd160 siphash sm2 sm3 whirlpool), # likewise, hashes
     qw(dsa ec2m lms slh-dsa),                          # signatures and curves of no certificate on the web
     qw(engine filenames legacy multiblock ui-console),
+    qw(autoload-config), # OPENSSL_CONF is meant for the OpenSSL of Node, and could take this one's algorithms away
 );
 
-push @ARGV, map { "no-$_" } @left_out if $0 =~ /\bConfigure$/;
+# OpenSSL looks for modules below the folder that it was built in: one that on another machine anybody might make.
+my @folders = (
+    q(-DENGINESDIR="\"/usr/local/ssl/engines\""),
+    q(-DMODULESDIR="\"/usr/local/ssl/modules\""),
+);
+@folders = () if $^O eq 'MSWin32'; # whose make quotes in another way
+
+push @ARGV, (map { "no-$_" } @left_out), @folders if $0 =~ /\bConfigure$/;
 
 1;
