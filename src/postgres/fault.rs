@@ -13,8 +13,16 @@ use crate::error::Error;
 pub(super) enum Fault {
     /// The server or the connection says why.
     Query(tokio_postgres::Error),
+    /// A row that was not asked for.
+    UnaskedRow,
     /// It did not end in time.
     Timeout,
+}
+
+impl From<tokio_postgres::Error> for Fault {
+    fn from(error: tokio_postgres::Error) -> Self {
+        Self::Query(error)
+    }
 }
 
 impl Fault {
@@ -40,16 +48,19 @@ impl Fault {
     pub(super) fn ends_connection(&self) -> bool {
         match self {
             Self::Query(error) => error.as_db_error().is_none_or(is_end),
-            Self::Timeout => true,
+            Self::UnaskedRow | Self::Timeout => true,
         }
     }
 
     /// Whether it can come from one row of many, so that the others are worth asking for alone.
     pub(super) fn may_be_of_one_row(&self) -> bool {
-        let Self::Query(error) = self else {
-            return false;
-        };
-        error.as_db_error().is_some_and(|answer| !is_end(answer) && OF_ONE_ROW.contains(&class(answer)))
+        match self {
+            Self::Query(error) => {
+                error.as_db_error().is_some_and(|answer| !is_end(answer) && OF_ONE_ROW.contains(&class(answer)))
+            }
+            Self::UnaskedRow => true,
+            Self::Timeout => false,
+        }
     }
 
     /// `address` is where the database should be, `limit` what a query may take.
@@ -60,6 +71,7 @@ impl Fault {
                 Some(_) => Error::Query(with_advice(describe(&cause), &cause, prepared_statements)),
                 None => Error::Connect(format!("{address}: {}", describe(&cause))),
             },
+            Self::UnaskedRow => Error::Query(NO_KEY.to_owned()),
             Self::Timeout => Error::Timeout { step: "the session query", limit },
         }
     }
@@ -80,6 +92,8 @@ const WORTH_A_RETRY: [SqlState; 4] = [
     SqlState::FEATURE_NOT_SUPPORTED,
     SqlState::T_R_SERIALIZATION_FAILURE,
 ];
+/// More rows than sessions were asked for.
+pub(super) const NO_KEY: &str = "more than one row for a session; sessions and users need the keys of schema.sql";
 /// What prepared statements, or our own settings, look like behind a pooler that shares connections.
 const POOLER_ADVICE: &str = "; behind a pooler in transaction mode, such as PgBouncer, set the option \
                              preparedStatements: false, or pgbouncer=true in the URL";
@@ -131,9 +145,27 @@ pub(super) fn with_advice(description: String, error: &tokio_postgres::Error, pr
 /// chain of causes.
 pub(super) fn describe(error: &tokio_postgres::Error) -> String {
     if let Some(answer) = error.as_db_error() {
-        return format!("{} (SQLSTATE {})", answer.message(), answer.code().code());
+        return format!("{} (SQLSTATE {})", on_one_line(answer.message()), on_one_line(answer.code().code()));
     }
     let first: &(dyn StdError + 'static) = error;
     let causes = std::iter::successors(Some(first), |error| StdError::source(*error));
-    causes.map(ToString::to_string).collect::<Vec<_>>().join(": ")
+    on_one_line(&causes.map(ToString::to_string).collect::<Vec<_>>().join(": "))
+}
+
+/// What a server says ends up in logs, where it must not look like an entry of its own, or fill them.
+pub(super) fn on_one_line(text: &str) -> String {
+    const MOST: usize = 500;
+    let line = text.chars().map(|character| if character.is_control() { ' ' } else { character });
+    line.take(MOST).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_server_s_words_are_one_line_of_bounded_length() {
+        assert_eq!(on_one_line("the table\r\n\u{1b}[31mis missing\u{85}"), "the table   [31mis missing ");
+        assert_eq!(on_one_line(&"é".repeat(10_000)), "é".repeat(500));
+    }
 }

@@ -163,7 +163,7 @@ impl Postgres {
     async fn ask_once<Q: Question>(&self, connection: Object<Connector>, question: &Q) -> Result<Q::Answer, Fault> {
         let asked = Asked::new(connection);
         let answer = match tokio::time::timeout(self.query_timeout, question.ask(&self.queries, asked.client())).await {
-            Ok(answer) => answer.map_err(Fault::Query),
+            Ok(answer) => answer,
             Err(_elapsed) => Err(Fault::Timeout),
         };
         match &answer {

@@ -3,13 +3,16 @@
 
 use std::collections::HashMap;
 use std::future::Future;
+use std::pin::pin;
 
 use deadpool_postgres::ClientWrapper;
+use futures_util::TryStreamExt;
 use futures_util::future::try_join_all;
 use tokio_postgres::Row;
 use tokio_postgres::types::{FromSql, ToSql, Type};
 use uuid::Uuid;
 
+use super::fault::{Fault, NO_KEY, on_one_line};
 use crate::error::Error;
 use crate::revocation::{SessionEnd, SessionKey, SessionRecord};
 
@@ -67,38 +70,30 @@ impl Queries {
         }
     }
 
-    async fn find_one(&self, client: &ClientWrapper, key: &SessionKey) -> Result<Found, tokio_postgres::Error> {
+    async fn find_one(&self, client: &ClientWrapper, key: &SessionKey) -> Result<Found, Fault> {
         let parameters = [(&key.tenant as _, Type::UUID), (&key.session_id as _, Type::UUID)];
-        let rows = self.run(client, &self.find_session, &parameters).await?;
+        let rows = self.run(client, &self.find_session, &parameters, 1).await?;
         Ok(rows.first().map(session_record).transpose())
     }
 
-    async fn find_many(
-        &self,
-        client: &ClientWrapper,
-        keys: &[SessionKey],
-    ) -> Result<Vec<Found>, tokio_postgres::Error> {
+    async fn find_many(&self, client: &ClientWrapper, keys: &[SessionKey]) -> Result<Vec<Found>, Fault> {
         let tenants: Vec<_> = keys.iter().map(|key| key.tenant).collect();
         let session_ids: Vec<_> = keys.iter().map(|key| key.session_id).collect();
         let parameters = [(&tenants as _, Type::UUID_ARRAY), (&session_ids as _, Type::UUID_ARRAY)];
-        let rows = self.run(client, &self.find_sessions, &parameters).await?;
+        let rows = self.run(client, &self.find_sessions, &parameters, keys.len()).await?;
         let mut found = vec![Ok(None); keys.len()];
         for row in &rows {
-            let place = column::<i32>(row, 4, "its place").map(|place| usize::try_from(place).unwrap_or(usize::MAX));
-            match place {
-                Ok(place) => found.get_mut(place).into_iter().for_each(|found| *found = session_record(row).map(Some)),
+            let place = match column::<i32>(row, 4, "its place") {
+                Ok(place) => usize::try_from(place).ok().and_then(|place| found.get_mut(place)),
                 Err(error) => return Ok(vec![Err(error); keys.len()]),
-            }
+            };
+            add(place.ok_or(Fault::UnaskedRow)?, row);
         }
         Ok(found)
     }
 
     /// All queries are sent before the first is answered.
-    async fn find_by_tenant(
-        &self,
-        client: &ClientWrapper,
-        keys: &[SessionKey],
-    ) -> Result<Vec<Found>, tokio_postgres::Error> {
+    async fn find_by_tenant(&self, client: &ClientWrapper, keys: &[SessionKey]) -> Result<Vec<Found>, Fault> {
         let mut tenants: HashMap<Uuid, Vec<Uuid>> = HashMap::new();
         for key in keys {
             tenants.entry(key.tenant).or_default().push(key.session_id);
@@ -113,35 +108,60 @@ impl Queries {
         client: &ClientWrapper,
         tenant: &Uuid,
         session_ids: &Vec<Uuid>,
-    ) -> Result<Vec<(SessionKey, Found)>, tokio_postgres::Error> {
+    ) -> Result<HashMap<SessionKey, Found>, Fault> {
         let key = |session_id| SessionKey { tenant: *tenant, session_id };
         if let [session_id] = session_ids[..] {
             let key = key(session_id);
-            return Ok(vec![(key, self.find_one(client, &key).await?)]);
+            return Ok(HashMap::from([(key, self.find_one(client, &key).await?)]));
         }
         let parameters = [(tenant as _, Type::UUID), (session_ids as _, Type::UUID_ARRAY)];
-        let rows = self.run(client, &self.find_sessions_of_tenant, &parameters).await?;
-        let found = |row| match column::<Uuid>(row, 4, "sessions.session_id") {
-            Ok(session_id) => vec![(key(session_id), session_record(row).map(Some))],
-            Err(error) => session_ids.iter().map(|id| (key(*id), Err(error.clone()))).collect(),
-        };
-        Ok(rows.iter().flat_map(found).collect())
+        let rows = self.run(client, &self.find_sessions_of_tenant, &parameters, session_ids.len()).await?;
+        let mut found: HashMap<_, _> = session_ids.iter().map(|id| (key(*id), Ok(None))).collect();
+        for row in &rows {
+            let place = match column::<Uuid>(row, 4, "sessions.session_id") {
+                Ok(session_id) => found.get_mut(&key(session_id)),
+                Err(error) => return Ok(session_ids.iter().map(|id| (key(*id), Err(error.clone()))).collect()),
+            };
+            add(place.ok_or(Fault::UnaskedRow)?, row);
+        }
+        Ok(found)
     }
 
+    /// One row more than `most` is a fault: what comes after it is not waited for.
     async fn run(
         &self,
         client: &ClientWrapper,
         sql: &str,
         parameters: &[(&(dyn ToSql + Sync), Type); 2],
-    ) -> Result<Vec<Row>, tokio_postgres::Error> {
+        most: usize,
+    ) -> Result<Vec<Row>, Fault> {
         let [(first, first_type), (second, second_type)] = parameters;
-        if !self.prepared {
-            return client.query_typed(sql, &[(*first, first_type.clone()), (*second, second_type.clone())]).await;
-        }
         let types = [first_type.clone(), second_type.clone()];
-        let statement = client.prepare_typed_cached(sql, &types).await?;
-        client.query(&statement, &[*first, *second]).await
+        let rows = if self.prepared {
+            let statement = client.prepare_typed_cached(sql, &types).await?;
+            client.query_raw(&statement, [*first, *second]).await?
+        } else {
+            let [first_type, second_type] = types;
+            client.query_typed_raw(sql, [(*first, first_type), (*second, second_type)]).await?
+        };
+        let mut rows = pin!(rows);
+        let mut found = Vec::new();
+        while let Some(row) = rows.try_next().await? {
+            if found.len() == most {
+                return Err(Fault::UnaskedRow);
+            }
+            found.push(row);
+        }
+        Ok(found)
     }
+}
+
+/// A second row for the same session says that `sessions` or `users` has no key: which of them counts can't be told.
+fn add(found: &mut Found, row: &Row) {
+    *found = match found {
+        Ok(None) => session_record(row).map(Some),
+        _ => Err(Error::Query(NO_KEY.to_owned())),
+    };
 }
 
 /// What can be asked of a connection, again if need be.
@@ -152,7 +172,7 @@ pub(super) trait Question: Sync {
         &self,
         queries: &Queries,
         client: &ClientWrapper,
-    ) -> impl Future<Output = Result<Self::Answer, tokio_postgres::Error>> + Send;
+    ) -> impl Future<Output = Result<Self::Answer, Fault>> + Send;
 }
 
 /// What is there under each key, in their order?
@@ -161,7 +181,7 @@ pub(super) struct Sessions<'k>(pub(super) &'k [SessionKey]);
 impl Question for Sessions<'_> {
     type Answer = Vec<Found>;
 
-    async fn ask(&self, queries: &Queries, client: &ClientWrapper) -> Result<Vec<Found>, tokio_postgres::Error> {
+    async fn ask(&self, queries: &Queries, client: &ClientWrapper) -> Result<Vec<Found>, Fault> {
         match self.0 {
             [key] => Ok(vec![queries.find_one(client, key).await?]),
             keys if queries.by_tenant => queries.find_by_tenant(client, keys).await,
@@ -176,10 +196,10 @@ pub(super) struct End(pub(super) SessionKey);
 impl Question for End {
     type Answer = Result<Option<SessionEnd>, Error>;
 
-    async fn ask(&self, queries: &Queries, client: &ClientWrapper) -> Result<Self::Answer, tokio_postgres::Error> {
+    async fn ask(&self, queries: &Queries, client: &ClientWrapper) -> Result<Self::Answer, Fault> {
         let Self(key) = self;
         let parameters = [(&key.tenant as _, Type::UUID), (&key.session_id as _, Type::UUID)];
-        let rows = queries.run(client, &queries.find_end, &parameters).await?;
+        let rows = queries.run(client, &queries.find_end, &parameters, 1).await?;
         Ok(rows.first().map(session_end).transpose())
     }
 }
@@ -204,6 +224,7 @@ fn session_end(row: &Row) -> Result<SessionEnd, Error> {
 fn column<'r, T: FromSql<'r>>(row: &'r Row, index: usize, name: &str) -> Result<T, Error> {
     row.try_get(index).map_err(|_| {
         let actual = row.columns().get(index).map_or("unknown", |column| column.type_().name());
+        let actual = on_one_line(actual);
         Error::Query(format!("{name} is not of the type that schema.sql gives it, but {actual}, or can't be read"))
     })
 }

@@ -1,0 +1,228 @@
+// A database that lies, or whoever answers for it where TLS does not check the server: it can say which sessions live, but
+// it gets no session that no token holds, ends no process, blocks nobody else, and puts nothing into the logs that is not marked
+// as its own words.
+
+import { randomUUID } from 'node:crypto'
+import { afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest'
+import type { AuthBridge } from '../index.js'
+import { SECRET, useBridges } from './support/bridges.js'
+import { mintCookie } from './support/cookies.mjs'
+import { QUICK, refusal, SLACK_MS } from './support/faults.js'
+import {
+  accepted,
+  commandComplete,
+  dataRow,
+  errorResponse,
+  int32,
+  message,
+  notice,
+  type Reply,
+  readyForQuery,
+  rowDescription,
+  startHostileServer,
+  TYPES,
+} from './support/hostile-server.js'
+
+const DATABASE = 'ERR_AUTH_BRIDGE_DATABASE'
+const TIMEOUT = 'ERR_AUTH_BRIDGE_TIMEOUT'
+
+const user = { tenant: randomUUID(), id: randomUUID(), user_type: 'internal' }
+const bytes = (uuid: string) => Buffer.from(uuid.replaceAll('-', ''), 'hex')
+const { uuid, bool, text, int4 } = TYPES
+const [no, yes] = [Buffer.from([0]), Buffer.from([1])]
+/** What the session query asks for, and what it answers for a session that lives. */
+const COLUMNS = [uuid, bool, bool, text]
+const LIVE = [bytes(user.id), no, no, Buffer.from('internal')]
+const REVOKED = [bytes(user.id), yes, no, Buffer.from('internal')]
+
+const open = useBridges()
+let server: Awaited<ReturnType<typeof startHostileServer>>
+let cookie: string
+
+const mint = (session_id: string) => mintCookie({ ...user, session_id }, { secret: SECRET })
+beforeAll(async () => {
+  cookie = await mint(randomUUID())
+})
+beforeEach(async () => {
+  server = await startHostileServer()
+})
+afterEach(() => server.close())
+
+const connect = (options = {}) => open(server.url, { ...QUICK, maxConnections: 1, ...options })
+const answers = (...messages: Buffer[]): Reply => {
+  return (socket) => socket.write(Buffer.concat([accepted, ...messages, readyForQuery]))
+}
+const rows = (columns: number[], ...rows: (Buffer | null)[][]) =>
+  answers(rowDescription(columns), ...rows.map(dataRow), commandComplete)
+
+/** The server can be believed again, and so it is. */
+async function expectAnswer(bridge: AuthBridge) {
+  server.answer(rows(COLUMNS, LIVE))
+  expect(await bridge.getSession(cookie)).toMatchObject({ user: { id: user.id } })
+}
+
+test('what an honest server says is understood', async () => {
+  const bridge = connect()
+  await expectAnswer(bridge)
+  server.answer(rows(COLUMNS))
+  expect(await bridge.getSession(cookie)).toEqual({})
+  server.answer(rows(COLUMNS, REVOKED))
+  expect(await bridge.getSession(cookie)).toEqual({})
+})
+
+test('it cannot make a session of another user of what a token holds', async () => {
+  const bridge = connect()
+  const other = [bytes(randomUUID()), no, no, Buffer.from('internal')]
+  for (const row of [other, [...LIVE.slice(0, 3), Buffer.from('client')], [...LIVE.slice(0, 3), null]]) {
+    server.answer(rows(COLUMNS, row))
+    expect(await bridge.getSession(cookie)).toEqual({})
+  }
+})
+
+describe('an answer that is none: rejects, and the next call is answered', () => {
+  const broken: Record<string, { reply: Reply; code?: string }> = {
+    'fewer columns': { reply: rows(COLUMNS.slice(0, 2), LIVE.slice(0, 2)) },
+    'no columns': { reply: rows([], []) },
+    'a row with fewer values than columns': { reply: rows(COLUMNS, LIVE.slice(0, 2)) },
+    'a row with more values than columns': { reply: rows(COLUMNS, [...LIVE, yes]) },
+    'columns of other types': { reply: rows([text, text, text, text], LIVE) },
+    'columns in another order': { reply: rows([text, bool, bool, uuid], [...LIVE].reverse()) },
+    'a UUID of 3 bytes': { reply: rows(COLUMNS, [Buffer.alloc(3), ...LIVE.slice(1)]) },
+    'a truth value of 5 bytes': {
+      reply: rows(COLUMNS, [bytes(user.id), Buffer.alloc(5), no, Buffer.from('internal')]),
+    },
+    'nothing where a truth value must be': {
+      reply: rows(COLUMNS, [bytes(user.id), null, no, Buffer.from('internal')]),
+    },
+    'text that is not UTF-8': { reply: rows(COLUMNS, [...LIVE.slice(0, 3), Buffer.from([0xff, 0xfe])]) },
+    'two rows for one session, a live one first': { reply: rows(COLUMNS, LIVE, REVOKED) },
+    'two rows for one session, a live one last': { reply: rows(COLUMNS, REVOKED, LIVE) },
+    'a row before its columns': { reply: answers(dataRow(LIVE), rowDescription(COLUMNS), commandComplete) },
+    'an unknown message': { reply: answers(message('?', 'what')) },
+    'a message of length 0': { reply: (socket) => socket.write(Buffer.concat([Buffer.from('D'), int32(0)])) },
+    'a message of negative length': { reply: (socket) => socket.write(Buffer.concat([Buffer.from('D'), int32(-1)])) },
+    'a message that is cut': { reply: (socket) => socket.end(dataRow(LIVE).subarray(0, 9)) },
+    'another protocol, whose greeting is the head of a long message': {
+      reply: (socket) => socket.write('220 mail.example ESMTP\r\n'),
+      code: TIMEOUT,
+    },
+    'a message of 2 GB that does not come': {
+      reply: (socket) => socket.write(Buffer.concat([Buffer.from('D'), int32(2 ** 31 - 1)])),
+      code: TIMEOUT,
+    },
+  }
+  test.each(Object.entries(broken))('%s', async (_, { reply, code = DATABASE }) => {
+    const bridge = connect()
+    server.answer(reply)
+    const refused = await refusal(bridge, cookie)
+    expect({ code: refused.code, message: refused.message }).toEqual({
+      code,
+      message: expect.not.stringContaining('\n'),
+    })
+    expect(refused.message.length).toBeLessThan(800)
+    expect(refused.elapsedMs).toBeLessThan(QUICK.queryTimeout + SLACK_MS)
+    await expectAnswer(bridge)
+  })
+})
+
+describe('an answer without end: rejects in time, takes no memory, and blocks nobody else', () => {
+  const endless = {
+    rows: dataRow(LIVE),
+    notices: notice('again'),
+  }
+  test.each(Object.entries(endless))('%s', async (_, one) => {
+    const flood = Buffer.concat(Array.from({ length: 1000 }, () => one))
+    const bridge = connect()
+    await expectAnswer(bridge)
+    const before = process.memoryUsage().rss
+    server.answer((socket) => {
+      socket.write(Buffer.concat([accepted, rowDescription(COLUMNS)]))
+      const more = () => {
+        while (!socket.destroyed && socket.write(flood));
+      }
+      socket.on('drain', more)
+      more()
+    })
+    const { code, elapsedMs } = await refusal(bridge, cookie)
+    expect([DATABASE, TIMEOUT]).toContain(code)
+    expect(elapsedMs).toBeLessThan(QUICK.queryTimeout + SLACK_MS)
+    expect(process.memoryUsage().rss - before).toBeLessThan(200e6)
+    await expectAnswer(bridge)
+  })
+})
+
+describe('several sessions in one query', () => {
+  const sessions = [randomUUID(), randomUUID(), randomUUID()]
+  const placed = [...COLUMNS, int4]
+  const row = (place: number, values = LIVE) => [...values, int32(place)]
+  let cookies: string[]
+  beforeAll(async () => {
+    cookies = await Promise.all(sessions.map(mint))
+  })
+
+  /** While the one connection is busy with another session, these gather. */
+  async function outcomes(reply: Reply) {
+    const bridge = connect()
+    let first: Promise<unknown> | undefined
+    const isBusy = new Promise<void>((resolve) => {
+      server.answer((socket) => {
+        server.answer(reply)
+        setTimeout(() => rows(COLUMNS, LIVE)(socket), 100)
+        resolve()
+      })
+      first = bridge.getSession(cookie)
+    })
+    await isBusy
+    const settled = await Promise.allSettled(cookies.map((cookie) => bridge.getSession(cookie)))
+    await first
+    return settled.map((outcome) =>
+      outcome.status === 'rejected' ? outcome.reason.code : (outcome.value.session_id ?? 'unauthenticated'),
+    )
+  }
+
+  test('each gets the answer of its place, whatever the order', async () => {
+    const reply = rows(placed, row(2), row(1, REVOKED), row(0))
+    expect(await outcomes(reply)).toEqual([sessions[0], 'unauthenticated', sessions[2]])
+  })
+
+  test('a row for a place that was not asked for is an error for all', async () => {
+    for (const place of [3, -1, 2 ** 31 - 1]) {
+      expect(await outcomes(rows(placed, row(0), row(place)))).toEqual(Array(3).fill(DATABASE))
+    }
+  })
+
+  test('two rows for one place are an error for it, and for no other', async () => {
+    expect(await outcomes(rows(placed, row(0), row(1), row(1, REVOKED)))).toEqual([
+      sessions[0],
+      DATABASE,
+      'unauthenticated',
+    ])
+  })
+
+  test('more rows than sessions are an error for all', async () => {
+    expect(await outcomes(rows(placed, row(0), row(1), row(1), row(2)))).toEqual(Array(3).fill(DATABASE))
+  })
+})
+
+describe('what it says in an error', () => {
+  test('is cut, and stays on one line', async () => {
+    const bridge = connect()
+    const text = `line\nforged: 200 OK\r\u001b[31mred${'x'.repeat(1_000_000)}`
+    const error = errorResponse({ S: 'ERROR', C: 'XX000', M: text })
+    server.answer((socket) => socket.write(Buffer.concat([error, readyForQuery])))
+    const { code, message } = await refusal(bridge, cookie)
+    expect(code).toBe(DATABASE)
+    expect(message).toMatch(/^the database refused the session query: line forged: 200 OK {2}\[31mred/)
+    expect(message.length).toBeLessThan(800)
+    expect(message).not.toMatch(/\p{Cc}/u)
+    await expectAnswer(bridge)
+  })
+
+  test('never brings the detail, the hint or the query, which can quote data', async () => {
+    const bridge = connect()
+    const fields = { S: 'ERROR', C: '22P02', M: 'wrong', D: 'detail', H: 'hint', W: 'where', q: 'query', p: '1' }
+    server.answer((socket) => socket.write(Buffer.concat([errorResponse(fields), readyForQuery])))
+    const { message } = await refusal(bridge, cookie)
+    expect(message).toBe('the database refused the session query: wrong (SQLSTATE 22P02)')
+  })
+})

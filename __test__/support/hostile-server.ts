@@ -1,0 +1,89 @@
+import { once } from 'node:events'
+import { type AddressInfo, createServer, type Socket } from 'node:net'
+
+/** Writes what a query is answered with, up to and with `readyForQuery` if it is to end. */
+export type Reply = (socket: Socket) => unknown
+
+/** A server that speaks just so much of PostgreSQL's protocol that it can lie. It lets everybody in. */
+export async function startHostileServer() {
+  const sockets = new Set<Socket>()
+  let reply: Reply = () => {}
+  const server = createServer((socket) => {
+    sockets.add(socket)
+    socket.on('error', () => {})
+    socket.on('close', () => sockets.delete(socket))
+    let isGreeted = false
+    socket.on('data', (bytes) => {
+      if (isGreeted) return isAsked(bytes) && reply(socket)
+      isGreeted = true
+      socket.write(Buffer.concat([authenticationOk, readyForQuery]))
+    })
+  })
+  server.listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  const { port } = server.address() as AddressInfo
+  return {
+    /** Where nothing is prepared, so that a query is one question and one answer. */
+    url: `postgres://u:hunter2@127.0.0.1:${port}/d?sslmode=disable&pgbouncer=true`,
+    answer(next: Reply) {
+      reply = next
+    },
+    close() {
+      for (const socket of sockets) socket.destroy()
+      server.close()
+    },
+  }
+}
+
+/** A client's questions end with `Sync`. */
+function isAsked(bytes: Buffer) {
+  return bytes.subarray(-5).equals(message('S'))
+}
+
+/** A message of the protocol: its letter, its length, its content. */
+export function message(letter: string, ...content: (Buffer | string)[]) {
+  const body = Buffer.concat(content.map((part) => Buffer.from(part as string)))
+  return Buffer.concat([Buffer.from(letter), int32(body.length + 4), body])
+}
+
+export function int32(value: number) {
+  const bytes = Buffer.alloc(4)
+  bytes.writeInt32BE(value)
+  return bytes
+}
+
+function int16(value: number) {
+  const bytes = Buffer.alloc(2)
+  bytes.writeInt16BE(value)
+  return bytes
+}
+
+const authenticationOk = message('R', int32(0))
+export const readyForQuery = message('Z', 'I')
+/** `ParseComplete`, `BindComplete`. */
+export const accepted = Buffer.concat([message('1'), message('2')])
+export const commandComplete = message('C', 'SELECT\0')
+
+/** OIDs of PostgreSQL's types. */
+export const TYPES = { bool: 16, int4: 23, text: 25, uuid: 2950 }
+
+export function rowDescription(types: number[]) {
+  const fields = types.map((type) =>
+    Buffer.concat([Buffer.from('column\0'), int32(0), int16(0), int32(type), int16(-1), int32(-1), int16(1)]),
+  )
+  return message('T', int16(types.length), ...fields)
+}
+
+export function dataRow(values: (Buffer | null)[]) {
+  const fields = values.map((value) => (value ? Buffer.concat([int32(value.length), value]) : int32(-1)))
+  return message('D', int16(values.length), ...fields)
+}
+
+export function errorResponse(fields: Record<string, string>) {
+  const parts = Object.entries(fields).map(([letter, text]) => `${letter}${text}\0`)
+  return message('E', ...parts, '\0')
+}
+
+export function notice(text: string) {
+  return message('N', `SNOTICE\0C00000\0M${text}\0\0`)
+}
