@@ -1,5 +1,6 @@
 // What an operator sees and does: statistics, health, the end, and connections that are shared.
 
+import { inspect } from 'node:util'
 import { afterEach, describe, expect, test } from 'vitest'
 import type { AuthBridgeOptions, BridgeStats } from '../index.js'
 import { SECRET, useBridges } from './support/bridges.js'
@@ -214,4 +215,23 @@ test('statistics hold no cookie, claim, secret or password', async () => {
   const password = decodeURIComponent(new URL(database.url).password)
   for (const secret of [cookie.slice(-20), user.email, user.tenant, SECRET, password])
     expect(text).not.toContain(secret)
+})
+
+test('an error holds nothing of the request that it rejects', async () => {
+  const { cookie, user, session } = await signIn()
+  const closed = connect()
+  await closed.close()
+  const bridges = [
+    closed,
+    connect({ databaseUrl: `postgres://u@127.0.0.1:${await freePort()}/d` }),
+    connect({ databaseUrl: `${database.url}?schema=nowhere` }),
+  ]
+  for (const bridge of bridges) {
+    const error = await bridge.getSession(cookie).catch((error) => error)
+    expect(error).toBeInstanceOf(Error)
+    const text = inspect(error, { depth: 9, showHidden: true })
+    const { tenant, user_id, email } = user
+    for (const secret of [cookie.slice(-20), tenant, user_id, email, session.session_id, SECRET])
+      expect(text).not.toContain(secret)
+  }
 })

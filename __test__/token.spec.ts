@@ -70,6 +70,7 @@ describe('refused', () => {
     ['GCM: tag of 8 bytes', () => changed(good(GCM), { tag: good(GCM).tag.subarray(0, 8) })],
     ['GCM: tag of 15 bytes', () => changed(good(GCM), { tag: good(GCM).tag.subarray(0, 15) })],
     ['GCM: no tag', () => changed(good(GCM), { tag: EMPTY })],
+    ['GCM: no ciphertext', () => changed(good(GCM), { ciphertext: EMPTY })],
     ['GCM: bad tag', () => changed(good(GCM), { tag: flipped(good(GCM).tag, 15) })],
     ['GCM: empty IV', () => changed(good(GCM), { iv: EMPTY })],
     ['GCM: IV of 8 bytes', () => compact(good(GCM, { iv: new Uint8Array(8).fill(7) }))],

@@ -90,6 +90,7 @@ fn attacks_are_refused_without_a_panic() {
         ),
         ("GCM: bad tag", change(&gcm, &flip_tag), Undecryptable, Stock::Refuses),
         ("GCM: no tag", change(&gcm, &|parts| parts.tag.clear()), Undecryptable, Stock::Refuses),
+        ("GCM: no ciphertext", change(&gcm, &|parts| parts.ciphertext.clear()), Undecryptable, Stock::Refuses),
         ("GCM: tag of 1 byte", change(&gcm, &|parts| parts.tag.truncate(1)), Undecryptable, Stock::Opens),
         ("GCM: tag of 4 bytes", change(&gcm, &|parts| parts.tag.truncate(4)), Undecryptable, Stock::Opens),
         ("GCM: tag of 8 bytes", change(&gcm, &|parts| parts.tag.truncate(8)), Undecryptable, Stock::Opens),
