@@ -55,5 +55,5 @@ test('a wrong option is named', () => {
 })
 
 test('tells of what it is built', () => {
-  expect(versions()).toEqual({ authjsBridge: manifest.version, openssl: expect.stringMatching(/^3\.\d+\.\d+$/) })
+  expect(versions()).toEqual({ authjsBridge: manifest.version, openssl: expect.stringMatching(/^\d+\.\d+\.\d+$/) })
 })
