@@ -58,7 +58,7 @@ describe('the packages', () => {
       'unavailable.js',
     ])
     const name = `authjs-bridge.${manifestOf(platform).name.replace('authjs-bridge-', '')}.node`
-    expect(filesOf(platform)).toEqual(['LICENSE', 'README.md', name, 'package.json'])
+    expect(filesOf(platform)).toEqual(['LICENSE', 'README.md', 'THIRD-PARTY-LICENSES', name, 'package.json'])
   })
 
   test('depend on nothing but the native part, in the same version', () => {

@@ -30,7 +30,7 @@ if (options.record) {
 
 /** @returns {string} the path of the program */
 function buildBenchmark() {
-  const command = ['bench', '--bench', 'read', '--no-run', '--message-format=json']
+  const command = ['bench', '--bench', 'read', '--no-run', '--locked', '--message-format=json']
   const output = execFileSync('cargo', command, { encoding: 'utf8', stdio: ['ignore', 'pipe', 'inherit'] })
   const messages = output.split('\n').filter((line) => line.startsWith('{'))
   const built = messages

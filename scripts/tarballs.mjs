@@ -47,7 +47,7 @@ export function makeTarballs({ artifacts = ROOT, output, all = false }) {
     napi(copy, 'artifacts', '--output-dir', collected)
     napi(copy, 'pre-publish', '--skip-optional-publish', '--no-gh-release', '--tag-style', 'npm')
     const platforms = readdirSync(join(copy, 'npm')).map((name) => join(copy, 'npm', name))
-    for (const folder of platforms) copyFileSync(join(copy, 'LICENSE'), join(folder, 'LICENSE'))
+    for (const folder of platforms) addLicenses(folder)
     return [copy, ...platforms].map((folder) => pack(folder, destination))
   } finally {
     rmSync(workspace, { recursive: true })
@@ -69,6 +69,15 @@ function keepTargets(folder, binaries) {
     binaries.includes(`${binaryName}.${parseTriple(triple).platformArchABI}.node`),
   )
   if (manifest.napi.targets.length === 0) throw new Error('No .node file found; make one by: npm run build')
+  writeFileSync(file, JSON.stringify(manifest, null, 2))
+}
+
+/** @param {string} folder */
+function addLicenses(folder) {
+  for (const name of ['LICENSE', 'THIRD-PARTY-LICENSES']) copyFileSync(join(ROOT, name), join(folder, name))
+  const file = join(folder, 'package.json')
+  const manifest = JSON.parse(readFileSync(file, 'utf8'))
+  manifest.files.push('THIRD-PARTY-LICENSES')
   writeFileSync(file, JSON.stringify(manifest, null, 2))
 }
 

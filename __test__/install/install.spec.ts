@@ -102,7 +102,8 @@ describe('both tarballs in an empty folder', () => {
     }
     const installed = join(folder, 'node_modules')
     expect((await readdir(installed)).filter((name) => !name.startsWith('.')).sort()).toEqual(['authjs-bridge', NATIVE])
-    expect((await readdir(join(installed, NATIVE))).sort()).toEqual(['LICENSE', 'README.md', BINARY, 'package.json'])
+    const files = ['LICENSE', 'README.md', 'THIRD-PARTY-LICENSES', BINARY, 'package.json']
+    expect((await readdir(join(installed, NATIVE))).sort()).toEqual(files)
     expect(registry.takeDownloads()).toEqual([])
   })
 

@@ -1,0 +1,11 @@
+// Fails where there is a newer OpenSSL to build in than Cargo.lock names. The advisory database does not tell: its entries for
+// the crate with OpenSSL's source end in 2023.
+
+import { spawnSync } from 'node:child_process'
+
+const command = ['update', '--dry-run', '--package', 'openssl-src']
+const { status, stderr } = spawnSync('cargo', command, { encoding: 'utf8' })
+if (status !== 0) throw new Error(`cargo ${command.join(' ')} failed:\n${stderr}`)
+const [newer] = /Updating openssl-src .+/.exec(stderr) ?? []
+if (newer) throw new Error(`${newer}; run: cargo update --package openssl-src`)
+console.log('Cargo.lock names the newest source of OpenSSL')

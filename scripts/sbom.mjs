@@ -1,0 +1,93 @@
+// Writes what each platform package is made of as CycloneDX, one file a platform.
+//
+//   npm run sbom [-- --output=sboms]
+
+import { execFileSync } from 'node:child_process'
+import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { join, resolve } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { parseArgs } from 'node:util'
+import { parseTriple } from '@napi-rs/cli'
+import { cargoTool } from './cargo-tool.mjs'
+import { isOpensslSource, opensslVersion, TARGETS } from './crates.mjs'
+
+/**
+ * @typedef {{ type: string, 'bom-ref': string, name: string, version: string, purl?: string, cpe?: string, scope?: string,
+ *   description?: string, licenses?: object[], components?: object[] }} Component
+ * @typedef {{ metadata: { component: Component }, components: Component[],
+ *   dependencies: { ref: string, dependsOn?: string[] }[] }} Sbom
+ */
+
+const ROOT = fileURLToPath(new URL('..', import.meta.url))
+
+if (process.argv[1] === fileURLToPath(import.meta.url)) {
+  const { values: options } = parseArgs({ options: { output: { type: 'string', default: 'sboms' } } })
+  for (const file of makeSboms(options.output)) console.log(file)
+}
+
+/**
+ * @param {string} output
+ * @returns {string[]} the paths of the files
+ */
+export function makeSboms(output) {
+  const folder = resolve(output)
+  mkdirSync(folder, { recursive: true })
+  return TARGETS.map((target) => {
+    const name = `authjs-bridge-${parseTriple(target).platformArchABI}`
+    const file = join(folder, `${name}.cdx.json`)
+    writeFileSync(file, `${JSON.stringify(completed(cratesOf(target), name), null, 2)}\n`)
+    return file
+  })
+}
+
+/** @param {string} target @returns {Sbom} */
+function cratesOf(target) {
+  const name = 'sbom-in-the-making'
+  // It writes beside Cargo.toml, and nowhere else.
+  const file = join(ROOT, `${name}.json`)
+  const args = ['cyclonedx', '--quiet', '--format=json', '--spec-version=1.5', '--override-filename', name]
+  try {
+    execFileSync(cargoTool('cargo-cyclonedx'), [...args, '--target', target], { cwd: ROOT, stdio: 'inherit' })
+    return JSON.parse(readFileSync(file, 'utf8').replaceAll(/path\+file:\/\/[^"#]*#/g, ''))
+  } finally {
+    rmSync(file, { force: true })
+  }
+}
+
+/**
+ * The package in place of the crate; and OpenSSL, which the tool takes for something that is needed at build time alone.
+ *
+ * @param {Sbom} sbom
+ * @param {string} name
+ */
+function completed(sbom, name) {
+  const { 'bom-ref': ref, version, description, licenses } = sbom.metadata.component
+  const purl = `pkg:npm/${name}@${version}`
+  sbom.metadata.component = { type: 'library', 'bom-ref': ref, name, version, description, licenses, purl }
+
+  const source = sbom.components.find(isOpensslSource)
+  if (!source) throw new Error('the crate with the source of OpenSSL is missing')
+  source.scope = 'required'
+  const openssl = opensslAs(opensslVersion(source))
+  sbom.components.push(openssl)
+  const edges = sbom.dependencies.find((dependency) => dependency.ref === source['bom-ref'])
+  edges?.dependsOn?.push(openssl['bom-ref'])
+  sbom.dependencies.push({ ref: openssl['bom-ref'] })
+  return sbom
+}
+
+/** Scanners know OpenSSL by its CPE. @param {string} version @returns {Component} */
+function opensslAs(version) {
+  const purl = `pkg:generic/openssl@${version}`
+  return {
+    type: 'library',
+    'bom-ref': purl,
+    name: 'openssl',
+    version,
+    description: 'The OpenSSL library, linked in',
+    scope: 'required',
+    licenses: [{ expression: 'Apache-2.0' }],
+    cpe: `cpe:2.3:a:openssl:openssl:${version}:*:*:*:*:*:*:*`,
+    purl,
+  }
+}
