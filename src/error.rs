@@ -7,6 +7,8 @@ use std::any::Any;
 use std::fmt;
 use std::time::Duration;
 
+use serde::ser::{Serialize, SerializeStruct, Serializer};
+
 /// A failure that rejects a promise or throws. Holds no secret, cookie, token, claim or password.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Error {
@@ -75,6 +77,16 @@ impl fmt::Display for Error {
 }
 
 impl std::error::Error for Error {}
+
+/// Its code and its message.
+impl Serialize for Error {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut error = serializer.serialize_struct("Error", 2)?;
+        error.serialize_field("code", self.code())?;
+        error.serialize_field("message", &self.to_string())?;
+        error.end()
+    }
+}
 
 #[cfg(test)]
 mod tests {

@@ -14,8 +14,9 @@
 //!
 //! [`bridge`] is that way as one function, with an [`explanation`] for whoever wonders at the answer;
 //! [`binding`] gives both to JavaScript. [`config`] makes options and environment into what a bridge
-//! needs, and finds what deserves a [`warning`]; [`error`] is all that is not the client's doing;
-//! [`versions`] says what it is built of.
+//! needs, and finds what deserves a [`warning`]; [`diagnosis`] looks into both configuration and
+//! database for the command line; [`versions`] says what this is built of; [`error`] is all that is not
+//! the client's doing.
 
 pub mod error;
 mod redacted;
@@ -41,6 +42,7 @@ pub mod revocation;
 mod runtime;
 
 pub mod bridge;
+pub mod diagnosis;
 pub mod explanation;
 pub mod versions;
 

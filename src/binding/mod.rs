@@ -20,6 +20,7 @@ use self::environment::ProcessEnv;
 use self::settle::{Form, Settler};
 use crate::bridge::Bridge;
 use crate::config::{self, Config, Options};
+use crate::diagnosis::Diagnosis;
 use crate::error::Error;
 use crate::lookups::{Replies, caught};
 use crate::postgres::SharedPostgres;
@@ -81,6 +82,26 @@ pub fn default_bridge(env: &Env) -> Result<AuthBridge, napi::Error<&'static str>
 pub fn versions(env: &Env) -> napi::Result<Unknown<'_>> {
     let versions = serde_json::to_string(&Versions::of_this_build()).expect("keys are strings, and no value fails");
     settle::parsed(env, &versions)
+}
+
+// For `npx authjs-bridge doctor`, and for nobody else: it is not in `index.d.ts`, and no entry of the
+// package exports it.
+#[napi(skip_typescript)]
+pub fn diagnose(env: &Env) -> napi::Result<Unknown<'_>> {
+    let ready = settle::guarded(|| Ok((Arc::clone(&module(env)?.settler), runtime::handle()?)));
+    let (settler, runtime) = match ready {
+        Ok(ready) => ready,
+        Err(error) => return settle::settled(env, Form::Object, Err(error)),
+    };
+    // The runtime's thread outlives the environment, so its code must stay loaded.
+    retain_current_module_for_unload_safety();
+    let diagnosis = Diagnosis::new(&ProcessEnv::of(env));
+    let (promise, call) = settler.promise(env, Form::Object)?;
+    runtime.spawn(async move {
+        let answer = caught(async { Ok(Some(diagnosis.await.to_json())) }).await;
+        settler.settle(vec![(call, answer)]);
+    });
+    Ok(promise)
 }
 
 /// Reads sessions with options of its own, and its own connections to the database.

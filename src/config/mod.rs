@@ -3,9 +3,11 @@
 
 mod database;
 mod limits;
+mod report;
 
 pub use self::database::{Database, Location, Variable};
 pub use self::limits::{DEFAULT_CONNECT_TIMEOUT, DEFAULT_MAX_CONNECTIONS, LimitOptions, Limits, MOST_CONNECTIONS};
+pub use self::report::Report;
 use crate::cookie::CookieName;
 use crate::error::Error;
 use crate::key::{Issuer, Secret};
@@ -224,7 +226,7 @@ fn first_set<const N: usize>(
 mod tests {
     use super::*;
 
-    struct Variables(&'static [(&'static str, &'static str)]);
+    pub(super) struct Variables(pub(super) &'static [(&'static str, &'static str)]);
 
     impl Environment for Variables {
         fn value(&self, name: &str) -> Option<String> {

@@ -34,7 +34,9 @@ pub struct Connector {
 /// A connection, and where it leads to.
 pub struct Connection {
     pub(super) client: ClientWrapper,
-    endpoint: Endpoint,
+    pub(super) endpoint: Endpoint,
+    /// The one that the server took.
+    pub(super) mode: SslMode,
 }
 
 redacted!(Connector, Connection);
@@ -57,13 +59,13 @@ impl Connector {
 
     /// Tells the server to end what it does for `connection`.
     pub(super) async fn cancel(&self, connection: &Connection) {
-        let Connection { client, endpoint } = connection;
+        let Connection { client, endpoint, .. } = connection;
         // Whether it worked or not, the connection is not used any more.
         let _ = cancel(client.cancel_token(), endpoint.clone(), self.tls()).await;
     }
 
     fn tls(&self) -> MakeTlsConnector {
-        self.target.tls.connector.clone()
+        self.target.tls.connector()
     }
 
     /// Connections that were made, and attempts that made none.
@@ -81,7 +83,11 @@ impl Connector {
         distrusted.is_none_or(|until| made > until)
     }
 
-    async fn connect(&self) -> Result<Connection, Error> {
+    pub(super) fn target(&self) -> &Target {
+        &self.target
+    }
+
+    pub(super) async fn connect(&self) -> Result<Connection, Error> {
         match self.target.session {
             // Any will do if there is no standby.
             SessionKind::PreferStandby => match self.connect_to_any_host(SessionKind::Standby).await {
@@ -183,7 +189,7 @@ impl Connector {
         });
         let client = ClientWrapper::new(client, task);
         check_kind(&client, kind).await?;
-        Ok(Connection { client, endpoint: Endpoint { host: host.clone(), address } })
+        Ok(Connection { client, endpoint: Endpoint { host: host.clone(), address }, mode })
     }
 
     fn error(&self, failures: &[(&Host, Failure)]) -> Error {

@@ -3,11 +3,13 @@
 //!
 //! [`url`] reads what the developer wrote, [`target`] and [`tls`] make out what it means, [`connect`]
 //! connects, [`query`] asks, [`cancel`] takes it back, [`fault`] knows what can go wrong; [`shared`]
-//! lets bridges of the same database use the same connections.
+//! lets bridges of the same database use the same connections. [`diagnosis`] looks into all of it
+//! for whoever has to mend it.
 #![forbid(unsafe_code)]
 
 mod cancel;
 mod connect;
+mod diagnosis;
 mod fault;
 mod query;
 mod shared;
@@ -24,6 +26,7 @@ use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 
 use self::connect::Connector;
+pub use self::diagnosis::{Diagnosis, diagnose};
 use self::fault::Fault;
 use self::query::{End, Found, Queries, Question, Sessions};
 pub use self::shared::SharedPostgres;

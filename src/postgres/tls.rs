@@ -5,10 +5,11 @@
 use std::path::PathBuf;
 
 use openssl::error::ErrorStack;
-use openssl::ssl::{SslConnector, SslConnectorBuilder, SslFiletype, SslMethod, SslVerifyMode, SslVersion};
+use openssl::ssl::{Ssl, SslConnector, SslConnectorBuilder, SslFiletype, SslMethod, SslVerifyMode, SslVersion};
 use openssl::x509::X509;
 use openssl::x509::store::X509StoreBuilder;
 use postgres_openssl::MakeTlsConnector;
+use serde::Serialize;
 use tokio_postgres::config::SslMode;
 
 use super::target::choice;
@@ -41,7 +42,8 @@ pub(super) struct TlsParameters {
 pub(super) struct Tls {
     /// To try in this order.
     pub(super) modes: &'static [SslMode],
-    pub(super) connector: MakeTlsConnector,
+    pub(super) verify: Verify,
+    connector: SslConnector,
 }
 
 impl Tls {
@@ -70,12 +72,26 @@ impl Tls {
             (_, None, _) => trust_system(&mut builder)?,
         }
         identify(&parameters, &mut builder)?;
-        let mut connector = MakeTlsConnector::new(builder.build());
+        Ok(Self { modes, verify, connector: builder.build() })
+    }
+
+    pub(super) fn connector(&self) -> MakeTlsConnector {
+        let mut connector = MakeTlsConnector::new(self.connector.clone());
+        let verifies_host_name = self.verifies_host_name();
         connector.set_callback(move |connection, _host| {
-            connection.set_verify_hostname(verify == Verify::ChainAndHostName);
+            connection.set_verify_hostname(verifies_host_name);
             Ok(())
         });
-        Ok(Self { modes, connector })
+        connector
+    }
+
+    /// The client's end of one handshake with the server of this name.
+    pub(super) fn client(&self, name: &str) -> Result<Ssl, ErrorStack> {
+        self.connector.configure()?.verify_hostname(self.verifies_host_name()).into_ssl(name)
+    }
+
+    fn verifies_host_name(&self) -> bool {
+        self.verify == Verify::ChainAndHostName
     }
 }
 
@@ -87,8 +103,9 @@ const REQUIRE: &[SslMode] = &[SslMode::Require];
 const VERSIONS: [(&str, SslVersion); 2] = [("TLSv1.2", SslVersion::TLS1_2), ("TLSv1.3", SslVersion::TLS1_3)];
 
 /// What of the server's certificate is checked.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Verify {
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub(super) enum Verify {
     Nothing,
     Chain,
     ChainAndHostName,
