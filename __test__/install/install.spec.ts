@@ -124,6 +124,12 @@ describe('both tarballs in an empty folder', () => {
     const output = await machine.succeed(folder, 'node', ['compiled/script.mjs'], environment)
     expect(JSON.parse(output)).toEqual([body, 'function', 'ada@example.com'])
   })
+
+  test('bring the command line along', async () => {
+    const npx = (...args: string[]) => machine.succeed(folder, 'npx', ['authjs-bridge', ...args], environment)
+    expect(await npx('doctor', '--help')).toMatch(/^Usage: npx authjs-bridge doctor/)
+    expect(JSON.parse(await npx('doctor', '--json'))).toMatchObject({ ok: true })
+  })
 })
 
 test('of eight platform packages npm takes the one for this machine', async () => {
@@ -180,6 +186,16 @@ describe('without the platform package', () => {
     expect(code).toBe(1)
     expect(output.indexOf(`Error: ${MISSING}`)).toBeGreaterThan(0)
     expect(output.indexOf('Cannot find')).toBeGreaterThan(output.indexOf(MISSING))
+  })
+
+  test('the command line says the same, and no more', async () => {
+    const folder = await machine.emptyFolder('command-line')
+    await machine.succeed(folder, 'npm', ['install', '--omit=optional', 'authjs-bridge'])
+    for (const command of ['doctor', 'explain']) {
+      const expected = { code: 1, output: `authjs-bridge: ${MISSING}` }
+      expect(await machine.run(folder, 'npx', ['authjs-bridge', command])).toEqual(expected)
+    }
+    expect(await machine.succeed(folder, 'npx', ['authjs-bridge', '--help'])).toMatch(/doctor/)
   })
 })
 

@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 
 /** What a container with Node has, and nothing to build with. */
-const TOOLS = ['env', 'node', 'npm', 'rm', 'sh']
+const TOOLS = ['env', 'node', 'npm', 'npx', 'rm', 'sh']
 
 /** Empty folders on a machine without compilers. npm knows one registry only, and has nothing in its cache. */
 export async function bareMachine(registry: string) {

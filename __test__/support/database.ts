@@ -3,8 +3,8 @@ import pg from 'pg'
 import { afterAll, beforeAll, inject } from 'vitest'
 import { createTables } from './tenants.mjs'
 
-/** A database with empty tables for one test file, and a connection to it. */
-export function useDatabase() {
+/** A database for one test file, and a connection to it; with empty tables, or whatever it is to hold. */
+export function useDatabase(prepare: (client: pg.Client) => Promise<unknown> = createTables) {
   const name = `test_${randomUUID().replaceAll('-', '')}`
   const url = new URL(inject('serverUrl'))
   url.pathname = name
@@ -12,7 +12,7 @@ export function useDatabase() {
   beforeAll(async () => {
     await onServer(`CREATE DATABASE ${name}`)
     await client.connect()
-    await createTables(client)
+    await prepare(client)
   })
   afterAll(async () => {
     await client.end()

@@ -1,0 +1,529 @@
+// `npx authjs-bridge doctor`, through its executable, against databases healthy and broken.
+
+import { randomUUID } from 'node:crypto'
+import { once } from 'node:events'
+import { chmod, mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { type AddressInfo, createServer } from 'node:net'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import type pg from 'pg'
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import type { Check } from '../cli/checks/check.js'
+import { clock } from '../cli/checks/connection.js'
+import { createAuthority } from './support/certificates.js'
+import { diagnose, MARKERS, run, runOnTerminal } from './support/command-line.js'
+import { useDatabase } from './support/database.js'
+import { freePort, startPostgres, startStandby } from './support/postgres.mjs'
+import { createSession, createTables, createUser } from './support/tenants.mjs'
+
+const AFTER_CONNECTION = [
+  ...['tls', 'server', 'pooler', 'clock', 'tables', 'columns', 'rights', 'row-security', 'unique-keys'],
+  ...['lookups', 'indexes', 'sessions'],
+]
+const IDS = ['env-files', 'secrets', 'cookies', 'database-url', 'connection', ...AFTER_CONNECTION]
+const PAST = new Date('2026-01-02')
+const FUTURE = new Date('2096-01-02')
+
+const environment = (url: string) => ({ AUTH_SECRET: MARKERS.secret, DATABASE_URL: url })
+const check = (id: string, status: Check['status'], message: RegExp, advice?: RegExp) => ({
+  ...{ id, status, message: expect.stringMatching(message) },
+  ...(advice && { advice: expect.stringMatching(advice) }),
+})
+
+/** The tables, two live sessions, one expired, one revoked. */
+async function createTenants(client: pg.Client) {
+  await createTables(client)
+  const user = await createUser(client, { email: MARKERS.email })
+  for (const columns of [{}, { expires_at: FUTURE }, { expires_at: PAST }, { revoked_at: PAST, expires_at: PAST }]) {
+    await createSession(client, user, columns)
+  }
+}
+
+/** After these statements. */
+const changed = (...statements: string[]) =>
+  async function prepare(client: pg.Client) {
+    await createTenants(client)
+    for (const statement of statements) await client.query(statement)
+  }
+
+/** A URL of the database for a new user that may do what is granted. */
+async function asReader({ client, url }: ReturnType<typeof useDatabase>, ...grants: string[]) {
+  const reader = `reader_${randomUUID().replaceAll('-', '')}`
+  await client.query(`CREATE ROLE ${reader} LOGIN PASSWORD '${MARKERS.password}'`)
+  for (const grant of grants) await client.query(`${grant} TO ${reader}`)
+  const own = new URL(url)
+  Object.assign(own, { username: reader, password: MARKERS.password })
+  return { reader, url: own.href }
+}
+const ALL_COLUMNS = ['GRANT SELECT ON sessions', 'GRANT SELECT ON users']
+
+describe('a healthy database', () => {
+  const database = useDatabase(createTenants)
+
+  test('is ok in every point', async () => {
+    const { code, ok, mode, checks } = await diagnose({ env: environment(database.url) })
+    expect({ code, ok, mode }).toEqual({ code: 0, ok: true, mode: 'development' })
+    expect(checks.map(({ id }) => id)).toEqual(IDS)
+    expect(checks.filter(({ status }) => status !== 'ok')).toEqual([])
+    expect(checks.every((check) => check.advice === undefined)).toBe(true)
+  })
+
+  test('is described', async () => {
+    const { check } = await diagnose({ env: { ...environment(database.url), AUTH_URL: 'http://localhost:3000' } })
+    const address = new URL(database.url).host
+    expect(check('secrets')?.message).toBe('AUTH_SECRET (38 bytes)')
+    expect(check('cookies')?.message).toBe('authjs.session-token, by the scheme of AUTH_URL')
+    expect(check('database-url')?.message).toContain(`DATABASE_URL: ${address}, database test_`)
+    expect(check('connection')?.message).toMatch(new RegExp(`^${address} in [\\d.]+ ms$`))
+    expect(check('server')?.message).toMatch(/^PostgreSQL 18\.\d+, database test_\w+, user postgres$/)
+    expect(check('tables')?.message).toBe('table public.sessions, table public.users')
+    expect(check('lookups')?.details).toEqual(
+      Object.fromEntries(['first', 'median', 'worst'].map((name) => [name, expect.any(Number)])),
+    )
+    expect(check('indexes')?.message).toBe('sessions by sessions_pkey, users by users_pkey')
+    expect(check('sessions')?.details).toEqual({ live: 2, expired: 1, revoked: 1 })
+  })
+
+  test('as text: a line for each check, then how many there are of each status', async () => {
+    const { code, stdout, stderr } = await run(['doctor'], { env: environment(database.url) })
+    expect({ code, stderr }).toEqual({ code: 0, stderr: '' })
+    const lines = stdout.split('\n')
+    expect(lines.slice(0, IDS.length).map((line) => line.split(/ +/).slice(0, 2))).toEqual(IDS.map((id) => ['ok', id]))
+    expect(lines.slice(IDS.length)).toEqual(['', '17 ok, 0 warning, 0 failed, 0 skipped', ''])
+  })
+
+  test('in production without verified TLS: a warning, which breaks nothing', async () => {
+    const { code, mode, check, withStatus } = await diagnose({ env: environment(database.url) }, '--production')
+    expect({ code, mode, warnings: withStatus('warning') }).toEqual({ code: 0, mode: 'production', warnings: ['tls'] })
+    expect(check('tls')?.advice).toMatch(/sslmode=verify-full in DATABASE_URL/)
+    expect(check('cookies')?.message).toMatch(/^__Secure-authjs\.session-token, since NODE_ENV is production/)
+  })
+
+  test.runIf(process.platform === 'linux')('has colours on a terminal, and nowhere else unasked', async () => {
+    const env = environment(database.url)
+    const GREEN = '\u001b[32mok'
+    expect((await runOnTerminal(['doctor'], { env })).output).toContain(GREEN)
+    expect((await runOnTerminal(['doctor'], { env: { ...env, NO_COLOR: '1' } })).output).not.toContain('\u001b')
+    expect((await run(['doctor'], { env })).stdout).not.toContain('\u001b')
+    expect((await run(['doctor'], { env: { ...env, FORCE_COLOR: '1' } })).stdout).toContain(GREEN)
+    expect((await run(['doctor', '--json'], { env: { ...env, FORCE_COLOR: '1' } })).stdout).not.toContain('\u001b')
+  })
+
+  test('by libpq’s variables', async () => {
+    const { hostname, port, username, password, pathname } = new URL(database.url)
+    const { code, check } = await diagnose({
+      env: {
+        ...{ AUTH_SECRET: MARKERS.secret, PGHOST: hostname, PGPORT: port, PGUSER: username },
+        ...{ PGPASSWORD: decodeURIComponent(password), PGDATABASE: pathname.slice(1) },
+      },
+    })
+    expect({ code, message: check('database-url')?.message }).toEqual({
+      code: 0,
+      message: expect.stringMatching(/^PGHOST, PGPORT, PGDATABASE, PGUSER, PGPASSWORD: 127\.0\.0\.1/),
+    })
+  })
+
+  test('of partitioned tables', async () => {
+    const name = `parted_${randomUUID().replaceAll('-', '')}`
+    await database.client.query(`
+      CREATE SCHEMA ${name};
+      CREATE TABLE ${name}.users (LIKE users INCLUDING ALL) PARTITION BY HASH (tenant);
+      CREATE TABLE ${name}.users_0 PARTITION OF ${name}.users FOR VALUES WITH (MODULUS 1, REMAINDER 0);
+      CREATE TABLE ${name}.sessions (LIKE sessions INCLUDING ALL) PARTITION BY HASH (tenant);
+      CREATE TABLE ${name}.sessions_0 PARTITION OF ${name}.sessions FOR VALUES WITH (MODULUS 2, REMAINDER 0);
+      CREATE TABLE ${name}.sessions_1 PARTITION OF ${name}.sessions FOR VALUES WITH (MODULUS 2, REMAINDER 1);
+    `)
+    const { code, check, withStatus } = await diagnose({ env: environment(`${database.url}?schema=${name}`) })
+    expect({ code, ok: withStatus('ok').length }).toEqual({ code: 0, ok: IDS.length })
+    expect(check('tables')?.message).toBe(`partitioned table ${name}.sessions, partitioned table ${name}.users`)
+    expect(check('indexes')?.message).toMatch(/^sessions_\d by sessions_\d_pkey, users_0 by users_0_pkey$/)
+  })
+})
+
+describe('the configuration', () => {
+  const database = useDatabase(createTenants)
+
+  test.each<[string, (url: string) => Record<string, string>, ReturnType<typeof check>]>([
+    [
+      'no secret, which hides no fault of the database',
+      (url) => ({ DATABASE_URL: url }),
+      check('secrets', 'failed', /^none is set$/, /npx auth secret/),
+    ],
+    [
+      'a short secret',
+      (url) => ({ DATABASE_URL: url, AUTH_SECRET: MARKERS.password }),
+      check('secrets', 'warning', /^AUTH_SECRET \(7 bytes\)$/, /has 7 bytes; take at least 32/),
+    ],
+    [
+      'AUTH_SECRET set to nothing',
+      (url) => ({ DATABASE_URL: url, AUTH_SECRET: '', NEXTAUTH_SECRET: MARKERS.secret }),
+      check('secrets', 'warning', /^NEXTAUTH_SECRET \(38 bytes\)$/, /^AUTH_SECRET is set but empty/),
+    ],
+    [
+      'an AUTH_URL that is none',
+      (url) => ({ ...environment(url), AUTH_URL: 'app.example.com' }),
+      check('cookies', 'failed', /^AUTH_URL: must begin with https/, /Set AUTH_URL/),
+    ],
+    [
+      'no database',
+      () => ({ AUTH_SECRET: MARKERS.secret }),
+      check('database-url', 'failed', /there is none/, /DATABASE_URL=postgres:\/\//),
+    ],
+    [
+      'an unknown parameter of the URL',
+      (url) => environment(`${url}?sslmod=require`),
+      check('database-url', 'failed', /^DATABASE_URL: sslmod is not a parameter/, /DATABASE_URL=/),
+    ],
+    [
+      'an @ in the password that is not encoded',
+      () => environment(`postgres://u:${MARKERS.password}@x@host/d`),
+      check('database-url', 'failed', /percent-encoded/, /DATABASE_URL=/),
+    ],
+  ])('%s', async (_, env, expected) => {
+    const { code, check, withStatus } = await diagnose({ env: env(database.url) })
+    expect(check(expected.id)).toMatchObject(expected)
+    expect(withStatus(expected.status)).toEqual([expected.id])
+    expect(code).toBe(expected.status === 'failed' ? 1 : 0)
+    const isLed = expected.id !== 'database-url'
+    expect(withStatus('skipped')).toEqual(isLed ? [] : ['connection', ...AFTER_CONNECTION])
+  })
+})
+
+describe('a database that is not reached', () => {
+  const database = useDatabase(createTenants)
+  let silent: ReturnType<typeof createServer>
+
+  beforeAll(async () => {
+    silent = createServer(() => {}).listen(0, '127.0.0.1')
+    await once(silent, 'listening')
+  })
+  afterAll(() => silent.close())
+
+  const withPassword = (url: string, changes: object) => Object.assign(new URL(url), changes).href
+
+  test.each<[string, (url: string) => string | Promise<string>, RegExp, RegExp]>([
+    [
+      'nothing listens',
+      async (url) => withPassword(url, { port: await freePort() }),
+      /refused/,
+      /^Start the server, or correct host and port in DATABASE_URL/,
+    ],
+    [
+      'a wrong password',
+      (url) => withPassword(url, { password: MARKERS.password }),
+      /password authentication failed.*28P01/,
+      /^Correct user and password in DATABASE_URL/,
+    ],
+    [
+      'a database that there is not',
+      (url) => withPassword(url, { pathname: '/nowhere' }),
+      /"nowhere" does not exist.*3D000/,
+      /CREATE DATABASE "nowhere"/,
+    ],
+    [
+      'a host that there is not',
+      (url) => withPassword(url, { hostname: 'no-such-host.invalid' }),
+      /no-such-host\.invalid:\d+: the name can't be looked up/,
+      /^Correct the name of the host/,
+    ],
+    [
+      'a server that says nothing, in bounded time',
+      (url) => `${withPassword(url, { port: (silent.address() as AddressInfo).port })}?connect_timeout=1`,
+      /took longer than 1000 ms$/,
+      /firewall/,
+    ],
+  ])('%s', async (_, url, message, advice) => {
+    const { code, check: found, withStatus } = await diagnose({ env: environment(await url(database.url)) })
+    expect(found('connection')).toMatchObject(check('connection', 'failed', message, advice))
+    expect({ code, failed: withStatus('failed') }).toEqual({ code: 1, failed: ['connection'] })
+    expect(withStatus('skipped')).toEqual(AFTER_CONNECTION)
+  })
+})
+
+describe('tables', () => {
+  type Broken = [string, (client: pg.Client) => Promise<unknown>, ReturnType<typeof check>[]]
+  const cases: Broken[] = [
+    ['missing', async () => {}, [check('tables', 'failed', /^sessions and users not found/, /psql .*schema\.sql/)]],
+    [
+      'in a schema that is not looked into',
+      changed('CREATE SCHEMA app', 'ALTER TABLE sessions SET SCHEMA app'),
+      [check('tables', 'failed', /^sessions not found in the search path/, /schema app: set schema=app/)],
+    ],
+    [
+      'without a column',
+      changed('ALTER TABLE sessions DROP COLUMN revoked_at'),
+      [
+        check('columns', 'failed', /^sessions\.revoked_at is missing$/, /ADD COLUMN revoked_at timestamptz$/),
+        check('lookups', 'failed', /revoked_at does not exist.*42703/, /^Mend columns first/),
+      ],
+    ],
+    [
+      'with a column of a wrong type',
+      changed('ALTER TABLE sessions ALTER session_id TYPE text'),
+      [
+        check('columns', 'failed', /^sessions\.session_id is text$/, /TYPE uuid USING session_id::uuid$/),
+        check('lookups', 'failed', /text = uuid.*42883/, /^Mend columns first/),
+      ],
+    ],
+    [
+      'with a type that the database takes, and the library does not',
+      changed('ALTER TABLE sessions ALTER user_id TYPE text', 'ALTER TABLE users ALTER user_id TYPE text'),
+      [check('columns', 'failed', /^sessions\.user_id is text; users\.user_id is text$/, /USING user_id::uuid$/)],
+    ],
+    [
+      'with times that have no zone',
+      changed('ALTER TABLE sessions ALTER expires_at TYPE timestamp'),
+      [check('columns', 'warning', /expires_at is timestamp without time zone/, /TYPE timestamptz/)],
+    ],
+    [
+      'without the column that explainSession alone reads',
+      changed('ALTER TABLE sessions DROP COLUMN revoked_reason'),
+      [check('columns', 'warning', /revoked_reason is missing, which explainSession alone reads/, /ADD COLUMN/)],
+    ],
+    [
+      'without an index',
+      changed('ALTER TABLE sessions DROP CONSTRAINT sessions_pkey'),
+      [
+        check(
+          'unique-keys',
+          'warning',
+          /^none on sessions \(tenant, session_id\)/,
+          /ADD UNIQUE \(tenant, session_id\)/,
+        ),
+        check('indexes', 'failed', /reads the whole table sessions$/, /INDEX CONCURRENTLY ON sessions \(tenant, s/),
+      ],
+    ],
+    [
+      'with an index on the tenant alone',
+      changed('ALTER TABLE sessions DROP CONSTRAINT sessions_pkey', 'CREATE INDEX by_tenant ON sessions (tenant)'),
+      [
+        check('unique-keys', 'warning', /^none on sessions/, /ADD UNIQUE/),
+        check('indexes', 'warning', /all sessions of a tenant, by by_tenant$/, /\(tenant, session_id\)$/),
+      ],
+    ],
+    [
+      'without an index on users',
+      changed('ALTER TABLE users DROP CONSTRAINT users_pkey'),
+      [
+        check('unique-keys', 'warning', /^none on users \(tenant, user_id\)/, /ADD UNIQUE \(tenant, user_id\)/),
+        check('indexes', 'failed', /reads the whole table users$/, /INDEX CONCURRENTLY ON users \(tenant, user_id\)/),
+      ],
+    ],
+    [
+      'on a server whose clock is ahead',
+      changed(`CREATE OR REPLACE FUNCTION pg_catalog.clock_timestamp() RETURNS timestamptz LANGUAGE sql VOLATILE
+        AS $$ SELECT pg_catalog.now() + '20 s' $$`),
+      [check('clock', 'failed', /^the server's is (19\.9|20\.0)\d\d s ahead of/, /NTP.*15 s of tolerance/)],
+    ],
+  ]
+
+  describe.each(cases)('%s', (_, prepare, expected) => {
+    const database = useDatabase(prepare)
+
+    test('are told of', async () => {
+      const { code, check, withStatus, checks } = await diagnose({ env: environment(database.url) })
+      for (const one of expected) expect(check(one.id)).toMatchObject(one)
+      const bad = (status: string) => expected.filter((one) => one.status === status).map(({ id }) => id)
+      expect({ failed: withStatus('failed'), warning: withStatus('warning') }).toEqual({
+        failed: bad('failed'),
+        warning: bad('warning'),
+      })
+      expect(code).toBe(bad('failed').length > 0 ? 1 : 0)
+      expect(checks.map(({ id }) => id)).toEqual(IDS)
+    })
+  })
+
+  describe('that are views, slow to count', () => {
+    const database = useDatabase(
+      changed(
+        'ALTER TABLE sessions RENAME TO stored_sessions',
+        `CREATE VIEW sessions AS SELECT tenant, session_id, user_id, expires_at, revoked_reason,
+           CASE WHEN pg_sleep(3)::text = '' THEN revoked_at END AS revoked_at FROM stored_sessions`,
+      ),
+    )
+
+    test('are served as well, and not counted to the end', async () => {
+      const { code, check, withStatus } = await diagnose({ env: environment(database.url) })
+      expect({ code, ok: withStatus('ok').length }).toEqual({ code: 0, ok: IDS.length })
+      expect(check('tables')?.message).toBe('view public.sessions, table public.users')
+      expect(check('unique-keys')?.message).toBe('not to be seen of a view: sessions')
+      expect(check('sessions')?.message).toMatch(/^too many to count within 2 s/)
+    })
+  })
+})
+
+describe('the rights', () => {
+  const database = useDatabase(createTenants)
+
+  test('to all that is read suffice', async () => {
+    const columns = 'tenant, session_id, user_id, expires_at, revoked_at, revoked_reason'
+    const grants = [`GRANT SELECT (${columns}) ON sessions`, 'GRANT SELECT (tenant, user_id, user_type) ON users']
+    const { url } = await asReader(database, ...grants)
+    const { code, withStatus } = await diagnose({ env: environment(url) })
+    expect({ code, ok: withStatus('ok') }).toEqual({ code: 0, ok: IDS })
+  })
+
+  test('to a column are missing', async () => {
+    const grants = ['GRANT SELECT ON sessions', 'GRANT SELECT (tenant, user_id) ON users']
+    const { url, reader } = await asReader(database, ...grants)
+    const { code, check: found, withStatus } = await diagnose({ env: environment(url) })
+    const grant = `^GRANT SELECT \\(user_type\\) ON public\\.users TO ${reader}$`
+    expect(found('rights')).toMatchObject(
+      check('rights', 'failed', /may not read users\.user_type$/, new RegExp(grant)),
+    )
+    expect(found('lookups')).toMatchObject(check('lookups', 'failed', /permission denied.*42501/, /^Mend rights first/))
+    expect({ code, failed: withStatus('failed') }).toEqual({ code: 1, failed: ['rights', 'lookups'] })
+    await database.client.query(String(found('rights')?.advice))
+    expect((await diagnose({ env: environment(url) })).code).toBe(0)
+  })
+
+  test('to what explainSession alone reads are missing', async () => {
+    const columns = 'tenant, session_id, user_id, expires_at, revoked_at'
+    const { url } = await asReader(database, `GRANT SELECT (${columns}) ON sessions`, 'GRANT SELECT ON users')
+    const { code, check: found, withStatus } = await diagnose({ env: environment(url) })
+    const expected = check('rights', 'warning', /sessions\.revoked_reason, which explainSession alone/, /^GRANT SELECT/)
+    expect(found('rights')).toMatchObject(expected)
+    expect({ code, warning: withStatus('warning') }).toEqual({ code: 0, warning: ['rights'] })
+  })
+
+  test('to the schema are missing', async () => {
+    await database.client.query('CREATE SCHEMA closed; CREATE TABLE closed.users (LIKE users INCLUDING ALL)')
+    await database.client.query('CREATE TABLE closed.sessions (LIKE sessions INCLUDING ALL)')
+    const { url, reader } = await asReader(database, 'GRANT SELECT ON ALL TABLES IN SCHEMA closed')
+    const { code, check: found } = await diagnose({ env: environment(`${url}?schema=closed`) })
+    const advice = new RegExp(`^GRANT USAGE ON SCHEMA closed TO ${reader}$`)
+    expect(found('rights')).toMatchObject(check('rights', 'failed', /may not use the schema closed$/, advice))
+    expect(code).toBe(1)
+  })
+})
+
+describe('row level security', () => {
+  const database = useDatabase(changed('ALTER TABLE sessions ENABLE ROW LEVEL SECURITY'))
+  const policy = (expression: string) =>
+    database.client.query(
+      `DROP POLICY IF EXISTS test ON sessions; CREATE POLICY test ON sessions USING (${expression})`,
+    )
+
+  test('does not count for a superuser', async () => {
+    expect((await diagnose({ env: environment(database.url) })).code).toBe(0)
+  })
+
+  test('without a policy hides all rows, until what is advised', async () => {
+    const { url, reader } = await asReader(database, ...ALL_COLUMNS)
+    const { code, check: found, withStatus } = await diagnose({ env: environment(url) })
+    const message = new RegExp(`^hides all rows of sessions from ${reader}: everyone is signed out$`)
+    expect(found('row-security')).toMatchObject(
+      check('row-security', 'failed', message, /^CREATE POLICY .*USING \(true\)$/),
+    )
+    expect({ code, failed: withStatus('failed') }).toEqual({ code: 1, failed: ['row-security'] })
+    await database.client.query(String(found('row-security')?.advice))
+    expect((await diagnose({ env: environment(url) })).withStatus('ok')).toEqual(IDS)
+  })
+
+  test('with a policy by a setting that nobody makes hides all rows', async () => {
+    await policy(`tenant::text = current_setting('app.tenant', true)`)
+    const { url } = await asReader(database, ...ALL_COLUMNS)
+    const { code, check: found } = await diagnose({ env: environment(url) })
+    expect(found('row-security')).toMatchObject(check('row-security', 'failed', /^hides all rows of sessions/))
+    expect(code).toBe(1)
+  })
+
+  test('with a policy that hides some is warned of', async () => {
+    await policy(`expires_at IS NULL`)
+    const { url } = await asReader(database, ...ALL_COLUMNS)
+    const { code, check: found } = await diagnose({ env: environment(url) })
+    expect(found('row-security')).toMatchObject(
+      check('row-security', 'warning', /^is in force on sessions/, /USING \(true\)/),
+    )
+    expect({ code, counts: found('sessions')?.details }).toEqual({
+      code: 0,
+      counts: { live: 1, expired: 0, revoked: 0 },
+    })
+  })
+})
+
+describe('what waits', () => {
+  const database = useDatabase(createTenants)
+
+  test('for a lock is given up, and what comes after it is skipped', async () => {
+    await database.client.query('BEGIN; LOCK TABLE sessions IN ACCESS EXCLUSIVE MODE')
+    const { code, check: found, withStatus } = await diagnose({ env: environment(database.url) })
+    await database.client.query('ROLLBACK')
+    const expected = check('lookups', 'failed', /^the session query took longer than 5000 ms$/, /locks/)
+    expect(found('lookups')).toMatchObject(expected)
+    const skipped = ['tables', 'columns', 'rights', 'row-security', 'unique-keys', 'indexes', 'sessions']
+    expect({ code, skipped: withStatus('skipped') }).toEqual({ code: 1, skipped })
+  })
+})
+
+describe('TLS', () => {
+  let folder: string
+  let server: Awaited<ReturnType<typeof startPostgres>>
+
+  beforeAll(async () => {
+    folder = await mkdtemp(join(tmpdir(), 'authjs-bridge-doctor-'))
+    const authority = await createAuthority('the right authority')
+    await writeFile(join(folder, 'right.pem'), authority.certificate)
+    await writeFile(join(folder, 'other.pem'), (await createAuthority('another authority')).certificate)
+    await chmod(folder, 0o755)
+    server = await startPostgres({}, await authority.sign('localhost'))
+  })
+  afterAll(async () => {
+    await server.dispose()
+    await rm(folder, { recursive: true })
+  })
+
+  const examine = (host: string, parameters: Record<string, string>, ...args: string[]) => {
+    const url = new URL(server.url())
+    url.hostname = host
+    for (const [name, value] of Object.entries(parameters)) url.searchParams.set(name, value)
+    return diagnose({ env: environment(url.href) }, ...args)
+  }
+  const rootCert = (name: string) => ({ sslrootcert: join(folder, name) })
+
+  test('that is verified is named by version and cipher', async () => {
+    const found = await examine('localhost', { sslmode: 'verify-full', ...rootCert('right.pem') }, '--production')
+    expect(found.check('tls')).toMatchObject(check('tls', 'ok', /^TLSv1\.3, TLS_AES_\w+; the certificate is verified$/))
+    expect(found.check('tls')?.details).toMatchObject({ version: 'TLSv1.3', verify: 'chain-and-host-name' })
+  })
+
+  test.each([
+    ['verifies nothing', () => ({ sslmode: 'require' }), /the certificate is not verified$/],
+    ['verifies no name', () => ({ sslmode: 'verify-ca', ...rootCert('right.pem') }), /not for which host it is$/],
+    ['is not used', () => ({ sslmode: 'disable' }), /^none$/],
+  ])('that %s is warned of in production', async (_, parameters, message) => {
+    const found = await examine('localhost', parameters(), '--production')
+    expect(found.check('tls')).toMatchObject(check('tls', 'warning', message, /sslmode=verify-full/))
+  })
+
+  test.each([
+    ['by another authority', 'localhost', 'other.pem', /certificate verify failed/],
+    ['for another host', '127.0.0.1', 'right.pem', /certificate verify failed.*IP address mismatch/],
+  ])('with a certificate %s fails', async (_, host, file, message) => {
+    const { code, check: found } = await examine(host, { sslmode: 'verify-full', ...rootCert(file) })
+    expect(found('connection')).toMatchObject(check('connection', 'failed', message, /sslrootcert=.*verify-full/))
+    expect(code).toBe(1)
+  })
+})
+
+test('a standby is warned of', async () => {
+  const primary = await startPostgres()
+  const standby = await startStandby(primary)
+  const { check: found } = await diagnose({ env: environment(standby.url()) })
+  expect(found('server')).toMatchObject(check('server', 'warning', /a standby/, /target_session_attrs=read-write/))
+  await standby.dispose()
+  await primary.dispose()
+})
+
+test.each([
+  [0.9, 'ok'],
+  [-1.1, 'warning'],
+  [14.9, 'warning'],
+  [-15.1, 'failed'],
+] as const)('a clock that is %s s ahead: %s', (ahead, status) => {
+  expect(clock({ clock: { Ok: { ahead, uncertainty: 0.01 } } }).status).toBe(status)
+})
+
+test('a distance that the network may have made is none', () => {
+  expect(clock({ clock: { Ok: { ahead: 1.5, uncertainty: 1 } } }).status).toBe('ok')
+})

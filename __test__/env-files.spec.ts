@@ -1,0 +1,163 @@
+// Which variables `authjs-bridge` finds in the .env files of a folder: those that Next.js would.
+
+import { randomUUID } from 'node:crypto'
+import { mkdir, mkdtemp, rm, symlink, writeFile } from 'node:fs/promises'
+import { createRequire } from 'node:module'
+import { tmpdir } from 'node:os'
+import { dirname, join } from 'node:path'
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { diagnose, MARKERS } from './support/command-line.js'
+
+const NEXT_ENV = dirname(createRequire(import.meta.url).resolve('@next/env/package.json'))
+let home: string
+
+beforeAll(async () => {
+  home = await mkdtemp(join(tmpdir(), 'authjs-bridge-env-files-'))
+})
+afterAll(() => rm(home, { recursive: true }))
+
+/** What an app has installed. */
+const installs: [string, string, (modules: string) => Promise<void>][] = [
+  ['without Next.js', 'authjs-bridge', async () => {}],
+  [
+    'with @next/env beside the app',
+    '@next/env',
+    async (modules) => {
+      await mkdir(join(modules, '@next'), { recursive: true })
+      await symlink(NEXT_ENV, join(modules, '@next', 'env'))
+    },
+  ],
+  [
+    'with @next/env for next alone, as strict package managers put it',
+    '@next/env',
+    async (modules) => {
+      const next = join(modules, '.store', 'node_modules', 'next')
+      await mkdir(join(next, '..', '@next'), { recursive: true })
+      await mkdir(next)
+      await writeFile(join(next, 'package.json'), '{ "name": "next", "version": "16.0.0" }')
+      await symlink(NEXT_ENV, join(next, '..', '@next', 'env'))
+      await symlink(next, join(modules, 'next'))
+    },
+  ],
+]
+
+describe.each(installs)('%s', (_, loader, install) => {
+  async function folderWith(files: Record<string, string>) {
+    const folder = join(home, randomUUID())
+    await mkdir(join(folder, 'node_modules'), { recursive: true })
+    await install(join(folder, 'node_modules'))
+    for (const [name, contents] of Object.entries(files)) await writeFile(join(folder, name), contents)
+    return folder
+  }
+
+  /** The files that were read, and the lengths of the secrets that were found. */
+  async function find(files: Record<string, string>, env: Record<string, string> = {}, ...args: string[]) {
+    const { mode, check } = await diagnose({ cwd: await folderWith(files), env }, ...args)
+    const read = check('env-files')?.details as { files: string[]; loader: string }
+    expect(read.loader).toBe(loader)
+    const secrets = (check('secrets')?.details ?? []) as { variable: string; bytes: number }[]
+    const bytes = Object.fromEntries(secrets.map(({ variable, bytes }) => [variable, bytes]))
+    return { mode, files: read.files, bytes }
+  }
+
+  /** Each with a secret of another length. */
+  const ALL = {
+    '.env': `AUTH_SECRET=${'x'.repeat(41)}\nAUTH_SECRET_1=${'x'.repeat(61)}\n`,
+    '.env.local': `AUTH_SECRET=${'x'.repeat(42)}\n`,
+    '.env.development': `AUTH_SECRET=${'x'.repeat(43)}\n`,
+    '.env.development.local': `AUTH_SECRET=${'x'.repeat(44)}\n`,
+    '.env.production': `AUTH_SECRET=${'x'.repeat(45)}\nNEXTAUTH_SECRET=${'x'.repeat(71)}\n`,
+    '.env.production.local': `AUTH_SECRET=${'x'.repeat(46)}\n`,
+    '.env.test': `AUTH_SECRET=${'x'.repeat(47)}\n`,
+  }
+  const without = (...names: string[]) =>
+    Object.fromEntries(Object.entries(ALL).filter(([name]) => !names.includes(name)))
+
+  test.each<[string, Record<string, string>, Record<string, string>, string[], object]>([
+    [
+      'in development',
+      ALL,
+      {},
+      [],
+      {
+        mode: 'development',
+        files: ['.env.development.local', '.env.local', '.env.development', '.env'],
+        bytes: { AUTH_SECRET: 44, AUTH_SECRET_1: 61 },
+      },
+    ],
+    [
+      'with --production',
+      ALL,
+      {},
+      ['--production'],
+      {
+        mode: 'production',
+        files: ['.env.production.local', '.env.local', '.env.production', '.env'],
+        bytes: { AUTH_SECRET: 46, AUTH_SECRET_1: 61, NEXTAUTH_SECRET: 71 },
+      },
+    ],
+    [
+      'with NODE_ENV=production',
+      without('.env.production.local'),
+      { NODE_ENV: 'production' },
+      [],
+      {
+        mode: 'production',
+        files: ['.env.local', '.env.production', '.env'],
+        bytes: { AUTH_SECRET: 42, AUTH_SECRET_1: 61, NEXTAUTH_SECRET: 71 },
+      },
+    ],
+    [
+      'in tests, where no local file counts for all',
+      ALL,
+      { NODE_ENV: 'test' },
+      [],
+      { mode: 'test', files: ['.env.test', '.env'], bytes: { AUTH_SECRET: 47, AUTH_SECRET_1: 61 } },
+    ],
+    [
+      'beside what is set',
+      ALL,
+      { AUTH_SECRET: 'x'.repeat(50) },
+      [],
+      {
+        mode: 'development',
+        files: ['.env.development.local', '.env.local', '.env.development', '.env'],
+        bytes: { AUTH_SECRET: 50, AUTH_SECRET_1: 61 },
+      },
+    ],
+    ['that are not there', {}, {}, [], { mode: 'development', files: [], bytes: {} }],
+  ])('files %s', async (_, files, env, args, expected) => {
+    expect(await find(files, env, ...args)).toEqual(expected)
+  })
+
+  test.each<[string, string, Record<string, string>, number]>([
+    ['a reference', 'PART=12345\nAUTH_SECRET=a$PART', {}, 6],
+    ['one in braces', `PART=12345\nAUTH_SECRET="a\${PART}b"`, {}, 7],
+    ['what is set before the file', 'PART=12345\nAUTH_SECRET=a$PART', { PART: '123' }, 4],
+    ['a default', `AUTH_SECRET=\${NOWHERE:-12345678}`, {}, 8],
+    ['references of references', 'A=$B$B\nB=123\nAUTH_SECRET=$A$A', {}, 12],
+    ['an escaped dollar', 'AUTH_SECRET=a\\$PART', {}, 6],
+    ['a dollar before no name', 'AUTH_SECRET=a$-$', {}, 4],
+    ['a reference to nothing', 'AUTH_SECRET=ab$NOWHERE', {}, 2],
+    ['quotes, export and comments', `export AUTH_SECRET='a b # c' # d`, {}, 7],
+  ])('%s', async (_, contents, env, bytes) => {
+    expect((await find({ '.env.local': contents }, env)).bytes).toEqual({ AUTH_SECRET: bytes })
+  })
+
+  test('a password that is cut at its $ is warned of', async () => {
+    const contents = `AUTH_SECRET=${MARKERS.secret}$tail\nOTHER=a$b\nDATABASE_URL=postgres://u:${MARKERS.password}\\$x@localhost:1/d\n`
+    const { check } = await diagnose({ cwd: await folderWith({ '.env': contents }) })
+    expect(check('env-files')).toMatchObject({
+      status: 'warning',
+      message:
+        '.env, as Next.js reads them in development; AUTH_SECRET in .env holds a $ that stands for a variable which is not set',
+      advice: expect.stringContaining('Write \\$'),
+    })
+  })
+})
+
+test('a folder named .env is none of the files', async () => {
+  const folder = join(home, randomUUID())
+  await mkdir(join(folder, '.env'), { recursive: true })
+  expect((await diagnose({ cwd: folder })).check('env-files')).toMatchObject({ status: 'ok', details: { files: [] } })
+})

@@ -1,0 +1,187 @@
+// `npx authjs-bridge explain`, through its executable.
+
+import { readFileSync } from 'node:fs'
+import { beforeAll, describe, expect, test } from 'vitest'
+import { REASONS } from '../cli/advice.js'
+import { MARKERS, run, runOnTerminal } from './support/command-line.js'
+import { COOKIE_NAME, mintCookie } from './support/cookies.mjs'
+import { useDatabase } from './support/database.js'
+import { freePort } from './support/postgres.mjs'
+import { claimsOf, createSession, createUser } from './support/tenants.mjs'
+
+const database = useDatabase()
+const secret = MARKERS.secret
+let live: string
+let revoked: string
+let sessionId: string
+
+beforeAll(async () => {
+  const user = await createUser(database.client, { email: MARKERS.email })
+  const session = await createSession(database.client, user)
+  const past = await createSession(database.client, user, { revoked_at: new Date('2026-01-02T03:04:05Z') })
+  await database.client.query(`UPDATE sessions SET revoked_reason = E'lost\\x1b[2J' WHERE revoked_at IS NOT NULL`)
+  live = await mintCookie(claimsOf(user, session), { secret })
+  revoked = await mintCookie(claimsOf(user, past), { secret })
+  sessionId = session.session_id
+})
+
+const environment = () => ({ AUTH_SECRET: secret, DATABASE_URL: database.url })
+const explain = (input: string, ...args: string[]) => run(['explain', ...args], { env: environment(), input })
+const explainAsJson = async (input: string) => JSON.parse((await explain(input, '--json')).stdout)
+const tokenOf = (cookie: string) => cookie.slice(COOKIE_NAME.length + 1)
+
+describe('the answer of explainSession', () => {
+  test('as text: verdict, reason, details, advice', async () => {
+    const { code, stdout, stderr } = await explain(revoked)
+    expect({ code, stderr }).toEqual({ code: 0, stderr: '' })
+    expect(stdout).toMatch(/^unauthenticated: session-revoked, `revoked_at` is set$/m)
+    expect(stdout).toMatch(/^ {2}revokedAt +"2026-01-02T03:04:05Z"$/m)
+    expect(stdout).toMatch(/^what to do: a new sign-in$/m)
+    expect(stdout).not.toContain(tokenOf(revoked))
+    // What the app wrote into the row can't give orders to the terminal.
+    expect(stdout).toMatch(/^ {2}revokedReason +"lost\\u001b\[2J"$/m)
+  })
+
+  test('as JSON, with the advice', async () => {
+    expect(await explainAsJson(revoked)).toEqual({
+      ...{ status: 'unauthenticated', reason: 'session-revoked', advice: 'a new sign-in' },
+      ...{ revokedAt: '2026-01-02T03:04:05Z', revokedReason: 'lost\u001b[2J' },
+      cookie: { name: COOKIE_NAME, whole: true, chunks: [] },
+      session: expect.objectContaining({ userType: 'internal' }),
+    })
+  })
+
+  test.each<[string, (cookie: string) => string]>([
+    ['the value', (cookie) => cookie],
+    ['a line', (cookie) => `${cookie}\n`],
+    ['a line of Windows', (cookie) => `${cookie}\r\n`],
+    ['the whole header', (cookie) => `Cookie: ${cookie}\n`],
+    ['the header of HTTP/2, among others', (cookie) => `cookie: theme=dark; ${cookie}`],
+  ])('for %s', async (_, input) => {
+    const { status, reason, session } = await explainAsJson(input(live))
+    expect({ status, reason, id: session.sessionId }).toEqual({
+      status: 'authenticated',
+      reason: 'live',
+      id: sessionId,
+    })
+  })
+
+  test('for no cookie at all', async () => {
+    expect(await explainAsJson('')).toMatchObject({ status: 'unauthenticated', reason: 'no-cookie' })
+  })
+
+  test('in production, where another cookie counts', async () => {
+    const { stdout } = await explain(live, '--json', '--production')
+    expect(JSON.parse(stdout)).toMatchObject({
+      reason: 'no-cookie',
+      nearMisses: [{ name: COOKIE_NAME, differs: ['prefix'] }],
+    })
+  })
+})
+
+describe.runIf(process.platform === 'linux')('on a terminal', () => {
+  test('asks, shows nothing of what is typed, and ends with the line', async () => {
+    const { code, output } = await runOnTerminal(['explain'], { env: environment() }, `${live}\r`)
+    expect(output).toMatch(/^The Cookie header, which is not shown: \n/)
+    expect(output).toMatch(/authenticated.*: live, the session lives\n/)
+    expect(output).not.toContain(tokenOf(live).slice(0, 20))
+    expect(code).toBe(0)
+  })
+
+  test('takes a line that is longer than a terminal’s own', async () => {
+    const header = `filler=${'x'.repeat(20_000)}; ${live}`
+    const { output } = await runOnTerminal(['explain', '--json'], { env: environment() }, `${header}\r`)
+    expect(output).toContain('"reason": "live"')
+  })
+
+  test('can be left', async () => {
+    const { code, output } = await runOnTerminal(['explain'], { env: environment() }, '\u0003')
+    expect({ code, output: output.trim() }).toEqual({ code: 130, output: 'The Cookie header, which is not shown:' })
+  })
+})
+
+describe('without an answer', () => {
+  test('since the database can’t be asked', async () => {
+    const env = {
+      AUTH_SECRET: secret,
+      DATABASE_URL: `postgres://u:${MARKERS.password}@127.0.0.1:${await freePort()}/d`,
+    }
+    const { code, stdout } = await run(['explain'], { env, input: live })
+    expect(stdout).toMatch(/^unavailable: database-unavailable, /)
+    expect(stdout).toMatch(/^ {2}code +"ERR_AUTH_BRIDGE_DATABASE"$/m)
+    expect(stdout).toContain('npx authjs-bridge doctor')
+    expect(code).toBe(1)
+  })
+
+  test('since there is no secret', async () => {
+    const surroundings = { env: { DATABASE_URL: database.url }, input: live }
+    const { code, stdout, stderr } = await run(['explain'], surroundings)
+    expect({ code, stdout }).toEqual({ code: 1, stdout: '' })
+    expect(stderr).toMatch(/^authjs-bridge: secret: there is none; set the environment variable AUTH_SECRET.*\n$/)
+    const asJson = await run(['explain', '--json'], surroundings)
+    expect({ code: asJson.code, stderr: asJson.stderr }).toEqual({ code: 1, stderr: '' })
+    const error = { code: 'ERR_AUTH_BRIDGE_CONFIG', message: expect.stringMatching(/^secret: there is none/) }
+    expect(JSON.parse(asJson.stdout)).toEqual({ error })
+  })
+})
+
+describe('a wrong command line', () => {
+  const MISPLACED = `${COOKIE_NAME}=${MARKERS.password}`
+
+  test.each<[string, string[], RegExp]>([
+    ['a cookie among the arguments', ['explain', MISPLACED], /takes the cookie from standard input.*history/],
+    ['a cookie for an option', ['explain', `--${MISPLACED}`], /an option is not known/],
+    ['a cookie for a command', [MISPLACED], /this is not a command/],
+    ['an argument', ['doctor', MISPLACED], /doctor takes no arguments/],
+    ['an option', ['doctor', '--jsn'], /an option is not known; the options are --json/],
+    ['a name that every object has', ['constructor'], /this is not a command/],
+    ['nothing', [], /a command is missing/],
+  ])('%s', async (_, args, message) => {
+    const { code, stdout, stderr } = await run(args)
+    expect({ code, stdout }).toEqual({ code: 2, stdout: '' })
+    expect(stderr).toMatch(message)
+    expect(stderr).not.toContain('    at ')
+  })
+
+  test('more than one line', async () => {
+    const { code, stderr } = await explain(`Cookie: ${live}\nHost: localhost\n`)
+    expect({ code, stderr }).toEqual({ code: 2, stderr: expect.stringMatching(/more than one line/) })
+  })
+})
+
+describe('help', () => {
+  test.each([
+    [['--help'], [/doctor/, /explain/, /--version/]],
+    [
+      ['doctor', '--help'],
+      [/--json/, /--production/, /0 where nothing is broken, 1 .* 2 /, /NO_COLOR/],
+    ],
+    [
+      ['explain', '-h'],
+      [/standard input/, /--json/, /--production/, /Exit code: 0/],
+    ],
+  ])('%s', async (args, parts) => {
+    const { code, stdout, stderr } = await run(args)
+    expect({ code, stderr }).toEqual({ code: 0, stderr: '' })
+    expect(stdout).toMatch(/^Usage: npx authjs-bridge/)
+    for (const part of parts) expect(stdout).toMatch(part)
+  })
+
+  test('--version', async () => {
+    const { version } = JSON.parse(readFileSync(new URL('../package.json', import.meta.url), 'utf8'))
+    expect((await run(['--version'])).stdout).toBe(`${version}\n`)
+  })
+})
+
+test('meanings and advice are those of the README', () => {
+  const readme = readFileSync(new URL('../README.md', import.meta.url), 'utf8')
+  const [, section = ''] = readme.split('\n### Reasons\n')
+  const rows = [...section.matchAll(/^\| `([a-z-]+)` \| (.+) \| (.+) \|$/gm)]
+  const withoutLinks = (text = '') => text.replace(/\[([^\]]+)\]\([^)]+\)/g, '$1')
+  const expected = rows.map(([, reason, meaning, advice]) => [
+    reason,
+    { meaning: withoutLinks(meaning), advice: withoutLinks(advice) },
+  ])
+  expect(expected.length).toBeGreaterThan(20)
+  expect(REASONS).toEqual(Object.fromEntries(expected))
+})

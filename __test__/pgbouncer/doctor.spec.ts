@@ -1,0 +1,72 @@
+// What `npx authjs-bridge doctor` says of a PgBouncer before the database.
+
+import { afterAll, beforeAll, expect, test } from 'vitest'
+import { diagnose, MARKERS } from '../support/command-line.js'
+import { withClient } from '../support/faults.js'
+import { startPgBouncer } from '../support/pgbouncer.mjs'
+import { startPostgres } from '../support/postgres.mjs'
+import { createTables } from '../support/tenants.mjs'
+
+const TRANSACTION_MODE = 'one that shares connections, as PgBouncer does in transaction mode'
+const WHAT_TO_SET = /preparedStatements: false.*pgbouncer=true|pgbouncer=true.*preparedStatements: false/
+
+let server: Awaited<ReturnType<typeof startPostgres>>
+
+beforeAll(async () => {
+  server = await startPostgres()
+  await withClient(server.url(), createTables)
+})
+afterAll(() => server.dispose())
+
+/** Through a PgBouncer with these settings. */
+async function examine(settings: Record<string, string | number>, parameters = '') {
+  const pooler = await startPgBouncer(server.url(), settings)
+  try {
+    const url = server.url({ port: pooler.port }) + parameters
+    return await diagnose({ env: { AUTH_SECRET: MARKERS.secret, DATABASE_URL: url } })
+  } finally {
+    await pooler.stop()
+  }
+}
+
+test('in transaction mode, which refuses our settings: what to set', async () => {
+  const { code, check, withStatus } = await examine({})
+  expect(check('connection')).toMatchObject({
+    message: expect.stringMatching(/unsupported startup parameter: options \(SQLSTATE 08P01\)$/),
+    advice: expect.stringMatching(WHAT_TO_SET),
+  })
+  expect({ code, failed: withStatus('failed') }).toEqual({ code: 1, failed: ['connection'] })
+})
+
+test('in transaction mode, which lets them be: statements get lost, and what to set', async () => {
+  const { check, withStatus } = await examine({ ignore_startup_parameters: 'options' })
+  expect(check('pooler')).toMatchObject({
+    message: `${TRANSACTION_MODE}; but statements are prepared, and may be gone at the next query`,
+    advice: expect.stringMatching(WHAT_TO_SET),
+  })
+  expect(withStatus('warning')).toEqual(['pooler'])
+})
+
+test('in transaction mode, where prepared statements are gone already', async () => {
+  const settings = { ignore_startup_parameters: 'options', server_reset_query_always: 1 }
+  const { code, check } = await examine(settings)
+  expect(check('lookups')).toMatchObject({
+    status: 'failed',
+    message: expect.stringMatching(/prepared statement "\w+" does not exist \(SQLSTATE 26000\)$/),
+    advice: expect.stringMatching(WHAT_TO_SET),
+  })
+  expect(code).toBe(1)
+})
+
+test('in transaction mode with pgbouncer=true: all is well', async () => {
+  const { code, check, withStatus } = await examine({}, '?pgbouncer=true')
+  expect(check('pooler')?.message).toBe(`${TRANSACTION_MODE}; statements are not prepared`)
+  expect({ code, ok: withStatus('ok').length }).toEqual({ code: 0, ok: 17 })
+})
+
+test('in session mode: all is well', async () => {
+  const settings = { pool_mode: 'session', ignore_startup_parameters: 'options', default_pool_size: 5 }
+  const { code, check, withStatus } = await examine(settings)
+  expect(check('pooler')?.message).toBe('one that gives each client a connection of its own')
+  expect({ code, ok: withStatus('ok').length }).toEqual({ code: 0, ok: 17 })
+})

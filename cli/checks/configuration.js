@@ -1,0 +1,78 @@
+// What the environment says.
+
+const { failed, ok, warning } = require('./check.js')
+
+/** @typedef {import('../native.js').Configuration} Configuration */
+
+/** @param {ReturnType<typeof import('../environment.js').loadEnvironment>} environment */
+function envFiles({ mode, files, loader, dangling }) {
+  const message = `${files.length > 0 ? files.join(', ') : 'none'}, as Next.js reads them in ${mode}`
+  const details = { mode, files, loader }
+  if (dangling.length === 0) return ok('env-files', { message, details })
+  const names = dangling.map(({ file, variable }) => `${variable} in ${file}`).join(', ')
+  return warning('env-files', {
+    message: `${message}; ${names} holds a $ that stands for a variable which is not set`,
+    advice: 'Write \\$ for a $ that is meant as it is: Next.js leaves out the word behind it.',
+    details: { ...details, dangling },
+  })
+}
+
+/** @param {Configuration} configuration */
+function secrets({ secrets, warnings }) {
+  if (secrets.Err) {
+    return failed('secrets', {
+      message: 'none is set',
+      advice: 'Set AUTH_SECRET to the one that Auth.js has. For a new one: npx auth secret',
+    })
+  }
+  const message = secrets.Ok.map(({ variable, bytes }) => `${variable} (${bytes} bytes)`).join(', ')
+  const mistakes = warnings.filter(({ code }) => code.endsWith('_SECRET'))
+  if (mistakes.length === 0) return ok('secrets', { message, details: secrets.Ok })
+  return warning('secrets', { message, advice: sentences(mistakes), details: secrets.Ok })
+}
+
+/** @param {Configuration} configuration */
+function cookies({ cookies, warnings }) {
+  if (cookies.Err) {
+    return failed('cookies', {
+      message: cookies.Err.message,
+      advice: 'Set AUTH_URL to the address of the app, with https:// in production.',
+    })
+  }
+  const { names, because } = cookies.Ok
+  const unset = 'neither AUTH_URL nor NEXTAUTH_URL is set'
+  const [preferred, other] = names
+  const message = {
+    url: `${preferred}, by the scheme of ${because.variable}`,
+    production: `${preferred}, since NODE_ENV is production and ${unset}`,
+    nothing: `${preferred} if a request has it, else ${other}, since ${unset}`,
+  }[because.reason]
+  const mistakes = warnings.filter(({ code }) => code === 'AUTH_BRIDGE_PLAIN_COOKIE')
+  if (mistakes.length === 0) return ok('cookies', { message, details: cookies.Ok })
+  return warning('cookies', { message, advice: sentences(mistakes), details: cookies.Ok })
+}
+
+/** @param {import('../native.js').Diagnosis['database']} database */
+function databaseUrl(database) {
+  if (database.Err) {
+    return failed('database-url', {
+      message: database.Err.message,
+      advice: 'It looks like DATABASE_URL=postgres://user:password@host:5432/database?sslmode=verify-full',
+    })
+  }
+  const { target } = database.Ok
+  const parts = [
+    target.hosts,
+    ...(target.database ? [`database ${target.database}`] : []),
+    ...(target.user ? [`user ${target.user}`] : []),
+    ...(target.schema ? [`schema ${target.schema}`] : []),
+  ]
+  return ok('database-url', { message: `${target.variables.join(', ')}: ${parts.join(', ')}`, details: target })
+}
+
+/** @param {{ message: string }[]} mistakes */
+function sentences(mistakes) {
+  return mistakes.map(({ message }) => `${message[0]?.toUpperCase()}${message.slice(1)}.`).join('\n')
+}
+
+module.exports = { cookies, databaseUrl, envFiles, secrets }

@@ -1,0 +1,42 @@
+// `authjs-bridge doctor`: facts, judged and shown.
+
+const { checklist } = require('./checks/index.js')
+const { loadEnvironment } = require('./environment.js')
+const { native } = require('./native.js')
+const { painter, plain } = require('./terminal.js')
+
+/** @typedef {import('./checks/check.js').Check} Check */
+
+/** @type {Record<Check['status'], string>} */
+const COLOURS = { ok: 'green', warning: 'yellow', failed: 'red', skipped: 'gray' }
+
+/** @param {{ json: boolean, production: boolean }} options */
+async function doctor({ json, production }) {
+  const { diagnose } = native()
+  const environment = loadEnvironment(process.cwd(), { production })
+  const checks = checklist(environment, await diagnose())
+  const ok = checks.every(({ status }) => status !== 'failed')
+  const report = { ok, mode: environment.mode, checks }
+  process.stdout.write(json ? `${JSON.stringify(report, null, 2)}\n` : text(checks, painter(process.stdout)))
+  return ok ? 0 : 1
+}
+
+/** @param {Check[]} checks @param {ReturnType<typeof painter>} paint */
+function text(checks, paint) {
+  const statuses = Object.keys(COLOURS)
+  const [statusWidth, idWidth] = [statuses, checks.map(({ id }) => id)].map((words) => longest(words) + 2)
+  const margin = ' '.repeat(statusWidth + idWidth)
+  const lines = checks.flatMap(({ id, status, message, advice }) => [
+    `${paint(COLOURS[status], status.padEnd(statusWidth))}${id.padEnd(idWidth)}${plain(message)}`,
+    ...(advice ? advice.split('\n').map((line) => `${margin}${plain(line)}`) : []),
+  ])
+  const counts = statuses.map((status) => `${checks.filter((check) => check.status === status).length} ${status}`)
+  return `${lines.join('\n')}\n\n${counts.join(', ')}\n`
+}
+
+/** @param {string[]} words */
+function longest(words) {
+  return Math.max(...words.map((word) => word.length))
+}
+
+module.exports = { doctor }

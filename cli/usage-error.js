@@ -1,0 +1,5 @@
+// A command line that can't be meant.
+
+class UsageError extends Error {}
+
+module.exports = { UsageError }
