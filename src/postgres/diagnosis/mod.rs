@@ -252,16 +252,17 @@ impl Examiner {
     }
 
     /// `None` where nothing can be asked any more.
-    async fn step<'a, T, F>(&'a self, name: &'static str, ask: impl FnOnce(&'a Connection) -> F) -> Step<T>
+    async fn step<'a, T, E, F>(&'a self, name: &'static str, ask: impl FnOnce(&'a Connection) -> F) -> Step<T>
     where
-        F: Future<Output = Result<T, tokio_postgres::Error>> + 'a,
+        E: Into<Fault>,
+        F: Future<Output = Result<T, E>> + 'a,
     {
         if self.is_lost.load(Ordering::Relaxed) {
             return None;
         }
         let fault = match timeout(self.limit, ask(&self.connection)).await {
             Ok(Ok(answer)) => return Some(Ok(answer)),
-            Ok(Err(cause)) => Fault::Query(cause),
+            Ok(Err(cause)) => cause.into(),
             Err(_elapsed) => Fault::Timeout,
         };
         if fault.ends_connection() {
