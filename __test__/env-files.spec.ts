@@ -115,6 +115,17 @@ describe.each(installs)('%s', (_, loader, install) => {
       { mode: 'test', files: ['.env.test', '.env'], bytes: { AUTH_SECRET: 47, AUTH_SECRET_1: 61 } },
     ],
     [
+      'with a NODE_ENV that Next.js does not know',
+      without('.env.development.local', '.env.local'),
+      { NODE_ENV: 'staging' },
+      [],
+      {
+        mode: 'development',
+        files: ['.env.development', '.env'],
+        bytes: { AUTH_SECRET: 43, AUTH_SECRET_1: 61 },
+      },
+    ],
+    [
       'beside what is set',
       ALL,
       { AUTH_SECRET: 'x'.repeat(50) },
@@ -136,12 +147,24 @@ describe.each(installs)('%s', (_, loader, install) => {
     ['what is set before the file', 'PART=12345\nAUTH_SECRET=a$PART', { PART: '123' }, 4],
     ['a default', `AUTH_SECRET=\${NOWHERE:-12345678}`, {}, 8],
     ['references of references', 'A=$B$B\nB=123\nAUTH_SECRET=$A$A', {}, 12],
+    ['a default before what the same file says', `PART=1\nAUTH_SECRET=\${PART:-12345678}`, {}, 8],
+    ['what is set before a default', `AUTH_SECRET=\${PART:-12345678}`, { PART: '123' }, 3],
     ['an escaped dollar', 'AUTH_SECRET=a\\$PART', {}, 6],
     ['a dollar before no name', 'AUTH_SECRET=a$-$', {}, 4],
     ['a reference to nothing', 'AUTH_SECRET=ab$NOWHERE', {}, 2],
     ['quotes, export and comments', `export AUTH_SECRET='a b # c' # d`, {}, 7],
   ])('%s', async (_, contents, env, bytes) => {
     expect((await find({ '.env.local': contents }, env)).bytes).toEqual({ AUTH_SECRET: bytes })
+  })
+
+  test('a reference to what a file says that counts more', async () => {
+    const files = { '.env.local': 'PART=12345', '.env': 'PART=1\nAUTH_SECRET=a$PART' }
+    expect((await find(files)).bytes).toEqual({ AUTH_SECRET: 6 })
+  })
+
+  // Next.js gives up there, and reads no file.
+  test.runIf(loader === 'authjs-bridge')('references in a circle', async () => {
+    expect((await find({ '.env': 'AUTH_SECRET=a$PART\nPART=b$PART' })).bytes).toEqual({ AUTH_SECRET: 2 })
   })
 
   test('a password that is cut at its $ is warned of', async () => {

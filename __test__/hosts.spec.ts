@@ -4,6 +4,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import type { AuthBridgeOptions } from '../index.js'
 import { SECRET, useBridges } from './support/bridges.js'
+import { diagnose } from './support/command-line.js'
 import { mintCookie } from './support/cookies.mjs'
 import { connections, QUICK, refusal, SLACK_MS, withClient } from './support/faults.js'
 import { startLoad } from './support/load.mjs'
@@ -65,6 +66,16 @@ describe('which server is asked', () => {
     expect(found).toEqual({ primary: 0, standby: 0, [expected]: 1 })
     await bridge.close()
     await expect.poll(async () => (await connectionsOf(primary)) + (await connectionsOf(standby))).toBe(0)
+  })
+
+  test('doctor warns of a standby', async () => {
+    const { code, check } = await diagnose({ env: { AUTH_SECRET: SECRET, DATABASE_URL: standby.url() } })
+    expect(check('server')).toMatchObject({
+      status: 'warning',
+      message: expect.stringMatching(/a standby/),
+      advice: expect.stringMatching(/target_session_attrs=read-write/),
+    })
+    expect(code).toBe(0)
   })
 
   test('in any order with load_balance_hosts=random', async () => {

@@ -13,25 +13,30 @@ const REFERENCE = /(?<!\\)\$(?:\{(\w+)(?::-([^}\\]*))?\}|(\w+))/g
 const OURS = /^(AUTH_|NEXTAUTH_|DATABASE_URL$|PG[A-Z]+$)/
 
 /**
- * What is set already stays as it is. The mode is that of NODE_ENV, which Next.js sets where nobody else has.
+ * What is set already stays as it is. NODE_ENV is set where nobody else has, as Next.js does it.
  *
  * @param {string} folder of the app
  * @param {{ production: boolean }} options
  */
 function loadEnvironment(folder, { production }) {
-  const mode = production ? 'production' : process.env.NODE_ENV || 'development'
-  Object.assign(process.env, { NODE_ENV: mode })
-  const before = { ...process.env }
+  const mode = modeOf(production ? 'production' : process.env.NODE_ENV)
+  if (production || !process.env.NODE_ENV) Object.assign(process.env, { NODE_ENV: mode })
   const files = readFiles(folder, mode)
+  const { variables, dangling } = variablesOf(files, process.env)
   const nextEnv = findNextEnv(folder)
   if (nextEnv) nextEnv.loadEnvConfig(folder, mode === 'development', { info() {}, error() {} })
-  else Object.assign(process.env, variablesOf(files, before))
+  else Object.assign(process.env, variables)
   return {
     mode,
     files: files.map(({ name }) => name),
     loader: nextEnv ? '@next/env' : 'authjs-bridge',
-    dangling: danglingReferences(files, before),
+    dangling,
   }
+}
+
+/** Next.js knows no other. @param {string | undefined} nodeEnv */
+function modeOf(nodeEnv) {
+  return nodeEnv === 'production' || nodeEnv === 'test' ? nodeEnv : 'development'
 }
 
 /** In the order in which they count. @param {string} folder @param {string} mode */
@@ -74,60 +79,51 @@ function findNextEnv(folder) {
   return undefined
 }
 
-/** @param {EnvFile[]} files @param {NodeJS.ProcessEnv} before */
+/**
+ * The variables with those of the files, and references in ours to nothing: most likely a password with a `$` in it,
+ * which Next.js cuts.
+ *
+ * @param {EnvFile[]} files
+ * @param {NodeJS.ProcessEnv} before
+ */
 function variablesOf(files, before) {
-  /** @type {Record<string, string>} */
-  const found = {}
-  for (const { contents } of files) {
-    const parsed = parse(contents)
-    for (const name of Object.keys(parsed)) {
-      if (before[name] === undefined && found[name] === undefined) found[name] = expand(name, parsed, before)
+  const variables = { ...before }
+  const dangling = []
+  for (const { name: file, contents } of files) {
+    const parsed = /** @type {Record<string, string>} */ (parseEnv(contents))
+    const fresh = Object.entries(parsed).filter(([variable]) => variables[variable] === undefined)
+    for (const [variable, value] of fresh) {
+      if (OURS.test(variable) && isDangling(value, parsed, variables)) dangling.push({ file, variable })
     }
+    Object.assign(variables, Object.fromEntries(fresh.map(([name]) => [name, expand(name, parsed, variables)])))
   }
-  return found
+  return { variables, dangling }
 }
 
 /**
  * A reference stands for what is set, else for its default, else for what the same file says.
  *
- * @param {string} name
+ * @param {string} variable
  * @param {Record<string, string>} parsed
- * @param {NodeJS.ProcessEnv} before
+ * @param {NodeJS.ProcessEnv} variables
  * @param {string[]} above the references that led here
  * @returns {string}
  */
-function expand(name, parsed, before, above = []) {
-  if (above.includes(name)) return ''
-  const value = (parsed[name] ?? '').replace(REFERENCE, (_, braced, fallback, bare) => {
+function expand(variable, parsed, variables, above = []) {
+  if (above.includes(variable)) return ''
+  const value = (parsed[variable] ?? '').replace(REFERENCE, (_, braced, fallback, bare) => {
     const referred = braced ?? bare
-    return before[referred] || fallback || expand(referred, parsed, before, [...above, name])
+    return variables[referred] || fallback || expand(referred, parsed, variables, [...above, variable])
   })
   return value.replaceAll('\\$', '$')
 }
 
-/**
- * References in our variables to nothing: most likely a password with a `$` in it, which Next.js cuts.
- *
- * @param {EnvFile[]} files
- * @param {NodeJS.ProcessEnv} before
- */
-function danglingReferences(files, before) {
-  return files.flatMap(({ name: file, contents }) => {
-    const parsed = parse(contents)
-    const ours = Object.entries(parsed).filter(([name]) => OURS.test(name) && before[name] === undefined)
-    return ours.flatMap(([variable, value]) => {
-      const isDangling = [...value.matchAll(REFERENCE)].some(([, braced, fallback, bare]) => {
-        const referred = braced ?? bare
-        return !before[referred] && !fallback && !parsed[referred]
-      })
-      return isDangling ? [{ file, variable }] : []
-    })
+/** @param {string} value @param {Record<string, string>} parsed @param {NodeJS.ProcessEnv} variables */
+function isDangling(value, parsed, variables) {
+  return [...value.matchAll(REFERENCE)].some(([, braced, fallback, bare]) => {
+    const referred = braced ?? bare ?? ''
+    return !variables[referred] && !fallback && !parsed[referred]
   })
-}
-
-/** @param {string} contents @returns {Record<string, string>} */
-function parse(contents) {
-  return /** @type {Record<string, string>} */ (parseEnv(contents))
 }
 
 module.exports = { loadEnvironment }

@@ -7,7 +7,7 @@ import type { Check } from '../../cli/checks/check.js'
 
 const EXECUTABLE = fileURLToPath(new URL('../../cli/index.js', import.meta.url))
 
-/** Parts of what must never be shown. The tests put them into secrets, passwords, cookies and rows. */
+/** What must never be shown. The tests put it into secrets, passwords and rows. */
 export const MARKERS = {
   secret: 'the-secret-marker-of-32-bytes-and-more',
   password: 'hunter2',
@@ -20,6 +20,11 @@ export interface Surroundings {
   input?: string
 }
 
+/** The server's own password, as it is and as in a URL. */
+const SERVER_PASSWORD = ['p@ss?word', 'p%40ss%3Fword']
+/** Of a token, between its dots. */
+const PART_OF_TOKEN = /[\w-]{40,}/g
+
 /** Runs `authjs-bridge` with no other variables than these. Whatever it prints, it is nothing that it must not show. */
 export async function run(args: string[], { env = {}, cwd = '/', input = '' }: Surroundings = {}) {
   const child = spawn(process.execPath, [EXECUTABLE, ...args], { cwd, env: { PATH: process.env.PATH, ...env } })
@@ -27,7 +32,9 @@ export async function run(args: string[], { env = {}, cwd = '/', input = '' }: S
   child.stdin.on('error', () => {})
   child.stdin.end(input)
   const [stdout, stderr, [code]] = await Promise.all([text(child.stdout), text(child.stderr), once(child, 'close')])
-  for (const marker of Object.values(MARKERS)) expect(`${stdout}${stderr}`).not.toContain(marker)
+  for (const hidden of [...Object.values(MARKERS), ...SERVER_PASSWORD, ...(input.match(PART_OF_TOKEN) ?? [])]) {
+    expect(`${stdout}${stderr}`).not.toContain(hidden)
+  }
   return { code, stdout, stderr }
 }
 

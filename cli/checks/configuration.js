@@ -26,13 +26,12 @@ function secrets({ secrets, warnings }) {
     })
   }
   const message = secrets.Ok.map(({ variable, bytes }) => `${variable} (${bytes} bytes)`).join(', ')
-  const mistakes = warnings.filter(({ code }) => code.endsWith('_SECRET'))
-  if (mistakes.length === 0) return ok('secrets', { message, details: secrets.Ok })
-  return warning('secrets', { message, advice: sentences(mistakes), details: secrets.Ok })
+  if (warnings.length === 0) return ok('secrets', { message, details: secrets.Ok })
+  return warning('secrets', { message, advice: sentences(warnings), details: secrets.Ok })
 }
 
 /** @param {Configuration} configuration */
-function cookies({ cookies, warnings }) {
+function cookies({ cookies, isProduction }) {
   if (cookies.Err) {
     return failed('cookies', {
       message: cookies.Err.message,
@@ -47,9 +46,13 @@ function cookies({ cookies, warnings }) {
     production: `${preferred}, since NODE_ENV is production and ${unset}`,
     nothing: `${preferred} if a request has it, else ${other}, since ${unset}`,
   }[because.reason]
-  const mistakes = warnings.filter(({ code }) => code === 'AUTH_BRIDGE_PLAIN_COOKIE')
-  if (mistakes.length === 0) return ok('cookies', { message, details: cookies.Ok })
-  return warning('cookies', { message, advice: sentences(mistakes), details: cookies.Ok })
+  const isPlain = names.every((name) => !name.startsWith('__Secure-'))
+  if (!isProduction || !isPlain) return ok('cookies', { message, details: cookies.Ok })
+  return warning('cookies', {
+    message: `${message}, in production`,
+    advice: `Set ${because.variable} to the https:// address of the app, unless it has none: over https another cookie counts.`,
+    details: cookies.Ok,
+  })
 }
 
 /** @param {import('../native.js').Diagnosis['database']} database */

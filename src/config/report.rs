@@ -5,8 +5,8 @@
 use serde::Serialize;
 
 use super::{
-    Environment, Options, SECRET_VARIABLES, URL_VARIABLES, cookies, empty_secret, first_set, is_production,
-    plain_cookie, secrets, short_secret,
+    Environment, Options, SECRET_VARIABLES, URL_VARIABLES, cookies, empty_secret, first_set, is_production, secrets,
+    short_secret,
 };
 use crate::error::Error;
 use crate::warning::Warning;
@@ -18,6 +18,7 @@ pub struct Report {
     secrets: Result<Vec<NamedSecret>, Error>,
     cookies: Result<CookieChoice, Error>,
     is_production: bool,
+    /// Of the secrets.
     warnings: Vec<Warning>,
 }
 
@@ -53,9 +54,6 @@ impl Report {
         let mut warnings: Vec<_> = secrets.iter().flatten().enumerate().filter_map(short_secret).collect();
         if empty_secret(environment) {
             warnings.push(Warning::EmptySecret);
-        }
-        if cookies.as_ref().is_ok_and(|cookies| plain_cookie(cookies, environment)) {
-            warnings.push(Warning::PlainCookie);
         }
         Self {
             secrets: secrets.map(|_| named_secrets(environment)),
