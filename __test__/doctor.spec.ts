@@ -7,7 +7,7 @@ import { type AddressInfo, createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type pg from 'pg'
-import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { afterAll, beforeAll, describe, expect, inject, test } from 'vitest'
 import type { Check } from '../cli/checks/check.js'
 import { clock } from '../cli/checks/connection.js'
 import { createAuthority } from './support/certificates.js'
@@ -500,6 +500,13 @@ describe('TLS', () => {
   ])('that %s is warned of in production', async (_, parameters, message) => {
     const found = await examine('localhost', parameters(), '--production')
     expect(found.check('tls')).toMatchObject(check('tls', 'warning', message, /sslmode=verify-full/))
+  })
+
+  test('that a server does not have fails', async () => {
+    const plain = new URL(inject('serverUrl'))
+    plain.searchParams.set('sslmode', 'require')
+    const { check: found } = await diagnose({ env: environment(plain.href) })
+    expect(found('connection')).toMatchObject(check('connection', 'failed', /does not support TLS/, /ssl = on/))
   })
 
   test.each([

@@ -21,7 +21,10 @@ const CAUSES = [
       `Correct user and password in ${variables.join(', ')}. In a URL, write special characters percent-encoded: %40 for @.`,
   ],
   [/SQLSTATE 28/, () => 'The server takes no such user, database, address or TLS mode: see its pg_hba.conf.'],
-  [/SQLSTATE 3D000/, ({ database }) => `Name another database, or make this one: CREATE DATABASE "${database}"`],
+  [
+    /SQLSTATE 3D000/,
+    ({ database, user }) => `Name another database, or make this one: CREATE DATABASE "${database ?? user}"`,
+  ],
   [
     /SQLSTATE 53300/,
     () => 'All connections of the server are taken: raise max_connections, or lower connection_limit.',
@@ -30,6 +33,10 @@ const CAUSES = [
     /certificate|host name mismatch/i,
     ({ hosts }) =>
       `Name the authority of the server's certificate: sslrootcert=/path/to/ca.pem. With verify-full it must be for ${hosts}.`,
+  ],
+  [
+    /does not support TLS/,
+    () => 'Set ssl = on at the server, with a certificate; sslmode=disable only on this very machine.',
   ],
   [/can't be looked up/, ({ variables }) => `Correct the name of the host in ${variables.join(', ')}.`],
   [
@@ -51,10 +58,16 @@ function connection(connected, target) {
 
 /** @param {Failure} failure @param {Target} target */
 function explained({ code, message }, target) {
-  const [found, advice] = message.split(POOLER_ADVICE)
-  if (advice !== undefined) return { message: found ?? '', advice: `Behind a pooler${advice}.` }
+  const ofPooler = poolerAdvice(message)
+  if (ofPooler) return ofPooler
   const [, cause] = CAUSES.find(([pattern]) => pattern.test(`${code} ${message}`)) ?? []
   return { message, advice: cause?.(target) ?? 'See the log of the server.' }
+}
+
+/** What an error says itself of what to do. @param {string} text */
+function poolerAdvice(text) {
+  const [message = '', advice] = text.split(POOLER_ADVICE)
+  return advice === undefined ? undefined : { message, advice: `Behind a pooler${advice}.` }
 }
 
 /** @param {Examination} examination @param {Target} target @param {boolean} isProduction */
@@ -136,4 +149,4 @@ function lost(id) {
   return skipped(id, 'the connection was lost before')
 }
 
-module.exports = { clock, connection, explained, lost, pooler, server, tls }
+module.exports = { clock, connection, lost, pooler, poolerAdvice, server, tls }

@@ -1,7 +1,7 @@
 // How the session query fares.
 
 const { failed, ok, skipped, warning } = require('./check.js')
-const { lost } = require('./connection.js')
+const { lost, poolerAdvice } = require('./connection.js')
 
 /** @typedef {import('../native.js').Examination} Examination */
 /** @typedef {import('../native.js').Scan} Scan */
@@ -11,14 +11,11 @@ function lookups({ lookups }, broken) {
   if (!lookups) return lost('lookups')
   if (lookups.Err) {
     const { code, message } = lookups.Err
-    const [found, pooler] = message.split('; behind a pooler')
-    const timeout = code === 'ERR_AUTH_BRIDGE_TIMEOUT' && 'Look for locks on the tables, and at the load of the server.'
-    const advice = (pooler && `Behind a pooler${pooler}.`) || timeout || (broken && `Mend ${broken} first.`)
-    return failed('lookups', {
-      message: found ?? message,
-      advice: advice || 'See the log of the server.',
-      details: lookups.Err,
-    })
+    const isLate = code === 'ERR_AUTH_BRIDGE_TIMEOUT'
+    const advice = isLate
+      ? 'Look for locks on the tables, and at the load of the server.'
+      : `${broken ? `Mend ${broken} first` : 'See the log of the server'}.`
+    return failed('lookups', { message, advice, ...poolerAdvice(message), details: lookups.Err })
   }
   const { first, median, worst } = lookups.Ok
   return ok('lookups', {
