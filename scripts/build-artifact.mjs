@@ -7,6 +7,7 @@
 
 import { execFileSync } from 'node:child_process'
 import { existsSync } from 'node:fs'
+import { homedir } from 'node:os'
 import { delimiter, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
@@ -26,17 +27,30 @@ const target = abi === 'gnu' ? `${options.target}.${GLIBC}` : options.target
 
 const cli = fileURLToPath(import.meta.resolve('@napi-rs/cli/package.json').replace('package.json', 'dist/cli.js'))
 const output = ['--platform', '--no-js', '--dts', '../target/index.d.ts', '--output-dir', 'artifacts']
-const how = ['--profile', 'dist', '--target', target, ...(linux ? ['--cross-compile'] : [])]
+const how = ['--profile', 'dist', '--target', target, ...(linux ? ['--cross-compile'] : []), '--', '--locked']
 const PATH = [...(linux ? [zig()] : []), process.env.PATH].join(delimiter)
-execFileSync(process.execPath, [cli, 'build', ...how, ...output], {
+const RUSTFLAGS = [process.env.RUSTFLAGS, ...renamedFolders()].join(' ').trim()
+execFileSync(process.execPath, [cli, 'build', ...output, ...how], {
   cwd: root,
-  env: { ...process.env, PATH, ...(linux && { CFLAGS }) },
+  env: { ...process.env, PATH, RUSTFLAGS, ...(linux && { CFLAGS }) },
   stdio: 'inherit',
 })
 
 function hostTarget() {
-  const [, host] = /^host: (.+)$/m.exec(execFileSync('rustc', ['-vV'], { encoding: 'utf8' })) ?? []
+  const [, host] = /^host: (.+)$/m.exec(rustc('-vV')) ?? []
   return host
+}
+
+/** The binary names source files in the messages of panics; not where the machine that built it keeps them. */
+function renamedFolders() {
+  const cargo = process.env.CARGO_HOME ?? join(homedir(), '.cargo')
+  const renamed = { [cargo]: '/cargo', [rustc('--print=sysroot').trim()]: '/rust', [root]: '/authjs-bridge/' }
+  return Object.entries(renamed).map(([from, to]) => `--remap-path-prefix=${from}=${to}`)
+}
+
+/** @param {string} question */
+function rustc(question) {
+  return execFileSync('rustc', [question], { encoding: 'utf8' })
 }
 
 /** @returns {string} the folder with cargo-zigbuild in it, which finds the zig beside it */

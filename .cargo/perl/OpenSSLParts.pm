@@ -26,6 +26,9 @@ my @folders = (
 );
 @folders = () if $^O eq 'MSWin32'; # whose make quotes in another way
 
+# The command that compiled it, with the path of the compiler, would stand in the binary, too.
+$ARGV[0] = 'cc' if $0 =~ /\bmkbuildinf\.pl$/;
+
 push @ARGV, (map { "no-$_" } @left_out), @folders if $0 =~ /\bConfigure$/;
 
 1;

@@ -2,6 +2,8 @@
 
 import { execFileSync } from 'node:child_process'
 import { readFileSync, statSync } from 'node:fs'
+import { homedir } from 'node:os'
+import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { expect, test } from 'vitest'
 import { dynamicSymbols, OF_OPENSSL } from '../support/binary.js'
@@ -37,4 +39,11 @@ test('is not larger than the documentation says, by more than a twentieth', () =
 test('exports only the entry point of Node-API, and takes no function of OpenSSL from node', () => {
   expect(dynamicSymbols(binary, '--defined-only')).toEqual(['napi_register_module_v1'])
   expect(dynamicSymbols(binary, '--undefined-only').filter((name) => OF_OPENSSL.test(name))).toEqual([])
+})
+
+test('does not tell where it was built', () => {
+  const text = readFileSync(binary, 'latin1')
+  expect(text).toContain('/cargo/registry/src/')
+  const folders = [fileURLToPath(new URL('../..', import.meta.url)), homedir()].map((folder) => join(folder, '/'))
+  expect(folders.filter((folder) => text.includes(folder))).toEqual([])
 })
