@@ -2,12 +2,15 @@
 // next/docs.spec.ts; the steps of getting started are followed by next/walkthrough.spec.ts.
 
 import { existsSync } from 'node:fs'
+import { mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { setEnvDefaults } from '@auth/core'
 import { afterEach, describe, expect, onTestFinished, test, vi } from 'vitest'
 import { AuthBridge } from '../index.js'
 import manifest from '../package.json' with { type: 'json' }
+import { run } from './support/command-line.js'
 import { mintCookie } from './support/cookies.mjs'
 import { useDatabase } from './support/database.js'
 import { codeBlocks, PAGES, read, statements } from './support/pages.js'
@@ -18,7 +21,7 @@ const blocks = PAGES.flatMap(codeBlocks)
 
 const database = useDatabase()
 
-test.each(PAGES)('every link of %s leads somewhere', (page) => {
+test.each([...PAGES, 'SECURITY.md', 'CONTRIBUTING.md'])('every link of %s leads somewhere', (page) => {
   const links = [...read(page).matchAll(/\]\((?!https?:)([^)#]*)(?:#([^)]+))?\)/g)]
   const broken = links.filter(([, path, anchor]) => {
     const target = path ? join(dirname(page), path) : page
@@ -45,7 +48,28 @@ test('every command is one of npm, and its script is there', () => {
   expect(commands).toContain('npm ci')
   const scripts = ['npm ci', 'npm test', ...Object.keys(manifest.scripts).map((script) => `npm run ${script}`)]
   const tarballs = 'npm install /path/to/tarballs/*.tgz'
-  for (const command of commands) expect([...scripts, tarballs]).toContain(command)
+  // With tests of their own: doctor.spec.ts and explain-command.spec.ts.
+  const own = ['npx authjs-bridge doctor', 'npx authjs-bridge explain']
+  for (const command of commands) expect([...scripts, ...own, tarballs]).toContain(command)
+})
+
+test('what the README shows of doctor is what it prints', async () => {
+  await database.client.query('ALTER TABLE sessions DROP CONSTRAINT sessions_pkey')
+  const folder = await mkdtemp(join(tmpdir(), 'authjs-bridge-doctor-'))
+  onTestFinished(() => rm(folder, { recursive: true }))
+  await writeFile(join(folder, '.env.local'), `AUTH_SECRET=${'s'.repeat(44)}\nAUTH_URL=http://localhost:3000\n`)
+  const env = { DATABASE_URL: database.url }
+  const { code, stdout } = await run(['doctor'], { env, cwd: folder })
+  await database.client.query('ALTER TABLE sessions ADD PRIMARY KEY (tenant, session_id)')
+  const { pathname } = new URL(database.url)
+  const shown = (text = '') =>
+    text
+      .replaceAll(pathname.slice(1), 'app')
+      .replaceAll(/[\d.]*\d/g, '0')
+      .replace('behind', 'ahead of')
+  const sample = codeBlocks('README.md').find(({ text }) => text.startsWith('ok '))
+  expect(shown(stdout.trim())).toBe(shown(sample?.text.trim()))
+  expect(code).toBe(1)
 })
 
 describe('SQL', () => {

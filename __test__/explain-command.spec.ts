@@ -6,6 +6,7 @@ import { REASONS } from '../cli/advice.js'
 import { MARKERS, run, runOnTerminal } from './support/command-line.js'
 import { COOKIE_NAME, mintCookie } from './support/cookies.mjs'
 import { useDatabase } from './support/database.js'
+import { read } from './support/pages.js'
 import { freePort } from './support/postgres.mjs'
 import { claimsOf, createSession, createUser } from './support/tenants.mjs'
 
@@ -173,9 +174,8 @@ describe('help', () => {
   })
 })
 
-test('meanings and advice are those of the README', () => {
-  const readme = readFileSync(new URL('../README.md', import.meta.url), 'utf8')
-  const [, section = ''] = readme.split('\n### Reasons\n')
+test('meanings and advice are those of the documentation', () => {
+  const [, section = ''] = read('docs/how-a-request-is-decided.md').split('\n## Reasons\n')
   const rows = [...section.matchAll(/^\| `([a-z-]+)` \| (.+) \| (.+) \|$/gm)]
   const withoutLinks = (text = '') => text.replace(/\[([^\]]+)\]\([^)]+\)/g, '$1')
   const expected = rows.map(([, reason, meaning, advice]) => [

@@ -1,4 +1,4 @@
-// What each reason of `explainSession` means, and what to do: the README's table, which a test compares.
+// What each reason of `explainSession` means, and what to do: the table of docs/how-a-request-is-decided.md, which a test compares.
 
 /** @type {Record<string, { meaning: string, advice: string }>} */
 const REASONS = {
@@ -92,7 +92,7 @@ const REASONS = {
   },
   'database-unavailable': {
     meaning: "the database can't be asked; `code` says how",
-    advice: 'see Errors',
+    advice: 'see errors',
   },
 }
 

@@ -7,7 +7,7 @@ const { failed, ok, skipped, warning } = require('./check.js')
 /** @typedef {import('../native.js').Target} Target */
 /** @typedef {import('../native.js').Failure} Failure */
 
-/** The tolerance that a token's times have (README, step 5). */
+/** The tolerance that a token's times have (docs/how-a-request-is-decided.md, step 5). */
 const TOLERANCE_SECONDS = 15
 const NOTICEABLE_SECONDS = 1
 /** Where the library's own error begins to say what to do. */

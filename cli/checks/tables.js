@@ -126,7 +126,7 @@ function uniqueKeys(examination) {
   if (without.length > 0) {
     const names = without.map(([table]) => `${table} ${KEYS[table]}`).join(', ')
     return warning('unique-keys', {
-      message: `none on ${names}: with two rows of one key, any of them may decide`,
+      message: `none on ${names}: a call for a key with two rows is rejected`,
       advice: without
         .map(([table, { schema }]) => `ALTER TABLE ${quoted(schema)}.${table} ADD UNIQUE ${KEYS[table]}`)
         .join('\n'),
