@@ -1,5 +1,5 @@
 //! The content encryption of the two `enc` values, decryption only: tag first, in constant time,
-//! over exact lengths, and one error for every failure.
+//! over exact lengths, and one error for every failure, which takes the same time whatever its cause.
 #![forbid(unsafe_code)]
 
 use std::hint::black_box;
@@ -106,7 +106,8 @@ fn open_gcm(key: &[u8], sealed: &Sealed) -> Result<Vec<u8>, Undecryptable> {
         .map_err(|_| Undecryptable)
 }
 
-/// AES-256-CBC with HMAC-SHA-512 (RFC 7518 section 5.2.5).
+/// AES-256-CBC with HMAC-SHA-512 (RFC 7518 section 5.2.5). A wrong tag takes the same steps as a
+/// right one on bad padding, so time doesn't tell them apart.
 struct CbcHs512 {
     mac: HmacSha512,
     /// Holds the key; a call only sets the IV.
@@ -115,52 +116,86 @@ struct CbcHs512 {
 
 impl CbcHs512 {
     const TAG_BYTES: usize = 32;
+    const BLOCK_BYTES: usize = 16;
 
     fn new(key: &[u8]) -> Result<Self, ErrorStack> {
         let (mac_key, encryption_key) = key.split_at(key.len() / 2);
         let mut aes = CipherCtx::new()?;
         aes.decrypt_init(Some(cipher::Cipher::aes_256_cbc()), Some(encryption_key), None)?;
+        // OpenSSL would take longer for bad padding.
+        aes.set_padding(false);
         Ok(Self { mac: HmacSha512::new(mac_key), aes: Mutex::new(aes) })
     }
 
     fn open(&self, sealed: &Sealed) -> Result<Vec<u8>, Undecryptable> {
         let iv = exactly::<{ ContentEncryption::A256CbcHs512.iv_bytes() }>(sealed.iv)?;
-        let ciphertext = Authentic::check(&self.mac, sealed)?;
-        self.decrypt(ciphertext, iv).map_err(|_| Undecryptable)
+        let tag = exactly::<{ Self::TAG_BYTES }>(sealed.tag)?;
+        if sealed.ciphertext.is_empty() || !sealed.ciphertext.len().is_multiple_of(Self::BLOCK_BYTES) {
+            return Err(Undecryptable);
+        }
+        let (ciphertext, is_authentic) = Authentic::or_zeros(&self.mac, sealed, tag);
+        let mut plaintext = self.decrypt(ciphertext, iv).map_err(|_| Undecryptable)?;
+        let (length, is_padded) = unpadded_length(&plaintext);
+        // Else the compiler could ask one before the other.
+        if !black_box(is_authentic & is_padded) {
+            return Err(Undecryptable);
+        }
+        plaintext.truncate(length);
+        Ok(plaintext)
     }
 
-    fn decrypt(&self, Authentic(ciphertext): Authentic, iv: &[u8]) -> Result<Vec<u8>, ErrorStack> {
+    /// The plaintext, with its padding.
+    fn decrypt(&self, Authentic(mut bytes): Authentic, iv: &[u8]) -> Result<Vec<u8>, ErrorStack> {
         #[cfg(test)]
-        CBC_DECRYPTIONS.set(CBC_DECRYPTIONS.get() + 1);
+        CBC_DECRYPTED.set(bytes.clone());
+        let length = bytes.len();
+        // Room that OpenSSL asks for, though without padding it needs none.
+        bytes.resize(length + Self::BLOCK_BYTES, 0);
         // Whoever panics has not changed the key.
         let mut aes = self.aes.lock().unwrap_or_else(PoisonError::into_inner);
         aes.decrypt_init(None, None, Some(iv))?;
-        let mut plaintext = Vec::with_capacity(ciphertext.len() + iv.len());
-        aes.cipher_update_vec(ciphertext, &mut plaintext)?;
-        aes.cipher_final_vec(&mut plaintext)?;
-        Ok(plaintext)
+        let decrypted = aes.cipher_update_inplace(&mut bytes, length)?;
+        bytes.truncate(decrypted);
+        Ok(bytes)
     }
 }
 
-/// Ciphertext whose tag was found right. Made by [`Authentic::check`] alone, and CBC decrypts
-/// nothing else.
-struct Authentic<'a>(&'a [u8]);
+/// Ciphertext whose tag was found right, or zeros. Made by [`Authentic::or_zeros`] alone, and CBC
+/// decrypts nothing else.
+struct Authentic(Vec<u8>);
 
-impl<'a> Authentic<'a> {
-    fn check(mac: &HmacSha512, sealed: &Sealed<'a>) -> Result<Self, Undecryptable> {
-        let tag = exactly::<{ CbcHs512::TAG_BYTES }>(sealed.tag)?;
+impl Authentic {
+    /// The ciphertext if `tag` is right, else as many zeros; and whether it is.
+    fn or_zeros(mac: &HmacSha512, sealed: &Sealed, tag: &[u8; CbcHs512::TAG_BYTES]) -> (Self, bool) {
         let expected = mac.sign([sealed.aad, sealed.iv, sealed.ciphertext, &bit_length(sealed.aad)]);
-        match expected.first_chunk::<{ CbcHs512::TAG_BYTES }>() {
-            Some(expected) if memcmp::eq(expected, tag) => Ok(Self(sealed.ciphertext)),
-            _ => Err(Undecryptable),
-        }
+        let is_right =
+            expected.first_chunk().is_some_and(|expected: &[u8; CbcHs512::TAG_BYTES]| memcmp::eq(expected, tag));
+        // Else the compiler could make a branch of it.
+        let mask = black_box(if is_right { u8::MAX } else { 0 });
+        let mut bytes = Vec::with_capacity(sealed.ciphertext.len() + CbcHs512::BLOCK_BYTES);
+        bytes.extend(sealed.ciphertext.iter().map(|byte| byte & mask));
+        (Self(bytes), is_right)
     }
+}
+
+/// How long the plaintext is without its padding (RFC 5652 section 6.3), and whether that is whole.
+/// The same steps whatever the bytes are.
+fn unpadded_length(padded: &[u8]) -> (usize, bool) {
+    let last = padded.last_chunk::<{ CbcHs512::BLOCK_BYTES }>().unwrap_or(&[0; _]);
+    let padding = last[CbcHs512::BLOCK_BYTES - 1];
+    let is_in_range = (1..=CbcHs512::BLOCK_BYTES as u8).contains(&padding);
+    let is_whole = last
+        .iter()
+        .rev()
+        .zip(0..)
+        .fold(true, |is_whole, (byte, place)| is_whole & ((place >= padding) | (*byte == padding)));
+    (padded.len().saturating_sub(padding.into()), is_in_range & is_whole)
 }
 
 #[cfg(test)]
 thread_local! {
-    /// How often this thread has decrypted CBC.
-    pub(crate) static CBC_DECRYPTIONS: std::cell::Cell<usize> = const { std::cell::Cell::new(0) };
+    /// What this thread has decrypted with CBC last.
+    pub(crate) static CBC_DECRYPTED: std::cell::Cell<Vec<u8>> = const { std::cell::Cell::new(Vec::new()) };
 }
 
 /// AL of RFC 7518 section 5.2.2.1.
@@ -236,6 +271,26 @@ mod tests {
     fn a_key_of_another_length_is_refused() {
         for (enc, bytes) in [(ContentEncryption::A256CbcHs512, 32), (ContentEncryption::A256Gcm, 64)] {
             assert!(ContentCipher::new(enc, &vec![0; bytes]).is_err(), "{enc:?}");
+        }
+    }
+
+    #[test]
+    fn padding_is_whole_or_refused() {
+        for (case, end, padding) in [
+            ("one byte", [7, 1].as_slice(), Some(1)),
+            ("two bytes", &[7, 2, 2], Some(2)),
+            ("two bytes before another padding", &[1, 2, 2], Some(2)),
+            ("a whole block", &[16; 16], Some(16)),
+            ("none", &[7, 0], None),
+            ("a block of zeros", &[0; 16], None),
+            ("more than a block", &[17; 17], None),
+            ("far more than a block", &[255; 16], None),
+            ("two bytes that differ", &[3, 2], None),
+            ("the first byte of a whole block differs", &[[15; 1].as_slice(), &[16; 15]].concat(), None),
+        ] {
+            let padded = [&vec![7; 32 - end.len()], end].concat();
+            let (length, is_whole) = unpadded_length(&padded);
+            assert_eq!(is_whole.then_some(length), padding.map(|padding| padded.len() - padding), "{case}");
         }
     }
 
