@@ -2,8 +2,10 @@
 #![forbid(unsafe_code)]
 
 use std::borrow::Cow;
-use std::collections::BTreeMap;
+use std::fmt;
+use std::iter;
 
+use memchr::memmem::Finder;
 use memchr::{memchr, memchr_iter};
 use percent_encoding::percent_decode_str;
 
@@ -17,30 +19,33 @@ pub const MAX_TOKEN_BYTES: usize = 32 * 1024;
 const MAX_NAME_BYTES: usize = 256;
 
 /// The name of a session cookie, without a chunk suffix: an RFC 6265 token.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct CookieName(String);
+#[derive(Clone)]
+pub struct CookieName {
+    text: String,
+    finder: Finder<'static>,
+}
 
 impl CookieName {
     /// `None` when `name` can't be a cookie's name.
     pub fn new(name: impl Into<String>) -> Option<Self> {
         let name = name.into();
         let valid = (1..=MAX_NAME_BYTES).contains(&name.len()) && name.bytes().all(is_token_byte);
-        valid.then_some(Self(name))
+        valid.then(|| Self { finder: Finder::new(&name).into_owned(), text: name })
     }
 
     pub fn as_str(&self) -> &str {
-        &self.0
+        &self.text
     }
 
     /// Whether browsers take such a cookie over https only (RFC 6265bis section 4.1.3).
     pub fn is_secure(&self) -> bool {
-        self.0.starts_with("__Secure-") || self.0.starts_with("__Host-")
+        self.text.starts_with("__Secure-") || self.text.starts_with("__Host-")
     }
 
     /// What `header` holds under this name, if it is a whole cookie or a first chunk.
     pub fn find<'h>(&self, header: &'h str) -> Option<CookieValues<'h>> {
         let cookie = self.values(header);
-        (cookie.is_whole() || cookie.chunks.contains_key(&0)).then_some(cookie)
+        (cookie.is_whole() || cookie.has_first_chunk()).then_some(cookie)
     }
 
     /// All that `header` holds under this name.
@@ -49,20 +54,48 @@ impl CookieName {
         if header.len() > MAX_HEADER_BYTES {
             return cookie;
         }
-        for (name, value) in pairs(header) {
-            match name.strip_prefix(self.as_str()) {
-                Some("") => {
-                    cookie.whole.get_or_insert(value);
-                }
-                Some(suffix) => {
-                    if let Some(index) = suffix.strip_prefix('.').and_then(chunk_index) {
-                        cookie.chunks.entry(index).or_insert(value);
-                    }
-                }
-                None => {}
+        for (suffix, value) in self.occurrences(header) {
+            if suffix.is_empty() {
+                cookie.whole.get_or_insert(value);
+            } else if let Some(index) = suffix.strip_prefix('.').and_then(chunk_index) {
+                cookie.chunks.push((index, value));
             }
         }
+        // Keeps the order of equals, so the first stays.
+        cookie.chunks.sort_by_key(|(index, _)| *index);
+        cookie.chunks.dedup_by_key(|(index, _)| *index);
         cookie
+    }
+
+    /// Of those [`pairs`] whose name begins with this one the rest of the name, and the value. A header
+    /// has room for tens of thousands of other cookies, which would cost far more than a token.
+    fn occurrences<'h>(&self, header: &'h str) -> impl Iterator<Item = (&'h str, &'h str)> {
+        let is_blank = |byte: &u8| [b' ', b'\t'].contains(byte);
+        // From the start of a part on.
+        let mut rest = header;
+        let next_part = move || {
+            let (before, after) = rest.split_at(self.finder.find(rest.as_bytes())?);
+            let is_name = before.bytes().rev().find(|byte| !is_blank(byte)).is_none_or(|byte| byte == b';');
+            let end = memchr(b';', after.as_bytes()).unwrap_or(after.len());
+            rest = after.get(end + 1..).unwrap_or_default();
+            Some(after[self.text.len()..end].split_once('=').filter(|_| is_name))
+        };
+        let named = iter::from_fn(next_part).flatten();
+        named.map(|(suffix, value)| (suffix.trim_end_matches([' ', '\t']), trim(value)))
+    }
+}
+
+impl PartialEq for CookieName {
+    fn eq(&self, other: &Self) -> bool {
+        self.text == other.text
+    }
+}
+
+impl Eq for CookieName {}
+
+impl fmt::Debug for CookieName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("CookieName").field(&self.text).finish()
     }
 }
 
@@ -70,7 +103,8 @@ impl CookieName {
 #[derive(Default)]
 pub struct CookieValues<'h> {
     whole: Option<&'h str>,
-    chunks: BTreeMap<u16, &'h str>,
+    /// By their indices, in ascending order.
+    chunks: Vec<(u16, &'h str)>,
 }
 
 impl<'h> CookieValues<'h> {
@@ -78,7 +112,7 @@ impl<'h> CookieValues<'h> {
     /// first gap. One of the two may be stale, so the caller tries both.
     pub fn readings(&self) -> impl Iterator<Item = Result<Cow<'h, str>, SizeError>> {
         let whole = self.whole.map(percent_decode);
-        let chunked = self.chunks.contains_key(&0).then(|| self.join_chunks(usize::MAX).into());
+        let chunked = self.has_first_chunk().then(|| self.join_chunks(usize::MAX).into());
         [whole, chunked].into_iter().flatten().map(|token: Cow<str>| match token.len() {
             0 => Err(SizeError::Empty),
             1..=MAX_TOKEN_BYTES => Ok(token),
@@ -92,12 +126,17 @@ impl<'h> CookieValues<'h> {
 
     /// The indices of the chunks that are there, in ascending order.
     pub fn chunks(&self) -> impl Iterator<Item = u16> {
-        self.chunks.keys().copied()
+        self.chunks.iter().map(|(index, _)| *index)
+    }
+
+    fn has_first_chunk(&self) -> bool {
+        self.chunks().next() == Some(0)
     }
 
     /// The first chunks, joined: at most `count`, and up to the first gap.
     pub fn join_chunks(&self, count: usize) -> String {
-        (0..).map_while(|index| self.chunks.get(&index)).take(count).map(|chunk| percent_decode(chunk)).collect()
+        let up_to_gap = self.chunks.iter().zip(0..).take_while(|((index, _), place)| usize::from(*index) == *place);
+        up_to_gap.take(count).map(|((_, chunk), _)| percent_decode(chunk)).collect()
     }
 }
 
@@ -240,6 +279,14 @@ mod tests {
             let middle = seed as usize % cookies.len();
             cookies.rotate_left(middle);
             prop_assert_eq!(readings(&cookies.join("; ")), [token]);
+        }
+
+        #[test]
+        fn occurrences_are_the_pairs_of_that_name(header in "((x| |\t|)sid|[.;= \t]|[0-9a]|é){0,30}") {
+            let name = CookieName::new("sid").expect("a name");
+            let occurrences: Vec<_> = name.occurrences(&header).collect();
+            let named = pairs(&header).filter_map(|(name, value)| Some((name.strip_prefix("sid")?, value)));
+            prop_assert_eq!(occurrences, named.collect::<Vec<_>>());
         }
 
         #[test]

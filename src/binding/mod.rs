@@ -20,6 +20,7 @@ use self::environment::ProcessEnv;
 use self::settle::{Form, Settler};
 use crate::bridge::Bridge;
 use crate::config::{self, Config, Options};
+use crate::cookie::MAX_HEADER_BYTES;
 use crate::diagnosis::Diagnosis;
 use crate::error::Error;
 use crate::lookups::{Replies, caught};
@@ -203,7 +204,7 @@ fn body<'env>(
     bridge: impl FnOnce(&str) -> Result<Option<SharedBridge>, Error>,
 ) -> napi::Result<Unknown<'env>> {
     let read = settle::guarded(|| {
-        let header = options::cookie_header(env, cookie_header)?;
+        let header = options::cookie_header(env, cookie_header, Some(MAX_HEADER_BYTES))?;
         let Some(bridge) = bridge(&header)? else {
             return Ok(None);
         };
@@ -226,7 +227,7 @@ fn explanation<'env>(
     bridge: impl FnOnce() -> Result<SharedBridge, Error>,
 ) -> napi::Result<Unknown<'env>> {
     let explained = settle::guarded(|| {
-        let header = options::cookie_header(env, cookie_header)?;
+        let header = options::cookie_header(env, cookie_header, None)?;
         let bridge = bridge()?;
         let explained = bridge.explain(&header, unix_time())?;
         Ok((bridge, explained))

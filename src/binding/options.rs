@@ -43,9 +43,10 @@ pub fn parse(value: Unknown) -> Result<Options, Error> {
     Ok(options)
 }
 
-/// The argument of `getSession`; the empty header stands for none.
-pub fn cookie_header(env: &Env, value: Unknown) -> Result<String, Error> {
-    if let Some(header) = settle::text(env, &value) {
+/// The argument of `getSession`; the empty header stands for none. One of more than `most` bytes may be
+/// cut to fewer, but not to as few as that.
+pub fn cookie_header(env: &Env, value: Unknown, most: Option<usize>) -> Result<String, Error> {
+    if let Some(header) = settle::text(env, &value, most) {
         return Ok(header);
     }
     match type_of(&value) {

@@ -276,14 +276,16 @@ fn string(env: &Env, text: &str) -> Option<sys::napi_value> {
     written(|value| unsafe { create(env.raw(), bytes, text.len() as isize, value) })
 }
 
-/// The text of a string; `None` for another value.
-pub fn text(env: &Env, value: &Unknown) -> Option<String> {
-    const MOST: usize = 4096;
+/// The text of a string; with a limit more than `most` bytes of one that has more. `None` for another
+/// value.
+pub fn text(env: &Env, value: &Unknown, most: Option<usize>) -> Option<String> {
+    const USUAL: usize = 4096;
     const LONGEST_CHARACTER: usize = 4;
     // Most headers fit, which spares the engine to measure the string first.
-    let mut bytes = read_bytes(env, value, MOST)?;
-    if bytes.len() + LONGEST_CHARACTER >= MOST {
-        bytes = read_bytes(env, value, utf8_length(env, value)? + 1)?;
+    let mut bytes = read_bytes(env, value, USUAL)?;
+    if bytes.len() + LONGEST_CHARACTER >= USUAL {
+        let needed = || Some(utf8_length(env, value)? + 1);
+        bytes = read_bytes(env, value, most.map_or_else(needed, |most| Some(most + 1 + LONGEST_CHARACTER))?)?;
     }
     String::from_utf8(bytes).ok()
 }
