@@ -2,6 +2,9 @@
 //! read yet; [`crate::postgres`] does that.
 #![forbid(unsafe_code)]
 
+use std::ops::Deref;
+
+use openssl::memcmp;
 use zeroize::Zeroizing;
 
 use super::{Environment, Options, first_set};
@@ -56,7 +59,7 @@ pub struct Database {
 pub enum Location {
     /// A connection URL, and the option or variable that it came from.
     Url {
-        url: Zeroizing<String>,
+        url: Confidential,
         from: &'static str,
     },
     Variables(Vec<Variable>),
@@ -68,10 +71,37 @@ pub struct Variable {
     pub name: &'static str,
     /// The name of the same in a URL.
     pub parameter: &'static str,
-    pub value: Zeroizing<String>,
+    pub value: Confidential,
 }
 
-redacted!(Database, Location, Variable);
+/// A text that may hold the password: redacted in `Debug`, wiped on drop, compared in constant time.
+#[derive(Clone)]
+pub struct Confidential(Zeroizing<String>);
+
+redacted!(Database, Location, Variable, Confidential);
+
+impl From<String> for Confidential {
+    fn from(text: String) -> Self {
+        Self(text.into())
+    }
+}
+
+impl Deref for Confidential {
+    type Target = str;
+
+    fn deref(&self) -> &str {
+        &self.0
+    }
+}
+
+impl PartialEq for Confidential {
+    fn eq(&self, other: &Self) -> bool {
+        let [one, other] = [self, other].map(|text| text.as_bytes());
+        one.len() == other.len() && memcmp::eq(one, other)
+    }
+}
+
+impl Eq for Confidential {}
 
 impl Database {
     pub fn new(options: &mut Options, environment: &impl Environment) -> Result<Self, Error> {
@@ -120,4 +150,20 @@ fn authorities(option: Option<&[String]>) -> Result<Option<String>, Error> {
         ));
     }
     Ok(Some(texts.join("\n")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn confidential_texts_are_equal_when_their_bytes_are() {
+        let confidential = |text: &str| Confidential::from(text.to_owned());
+        let known = confidential("hunter2");
+        assert!(known == confidential("hunter2"));
+        for other in ["hunter3", "Hunter2", "hunter", "hunter22", ""] {
+            assert!(known != confidential(other), "{other}");
+        }
+        assert_eq!(format!("{known:?}"), "Confidential(..)");
+    }
 }
