@@ -10,7 +10,7 @@ const CLOCK_TOLERANCE_SECONDS = 15
 const MAX_TOKEN_LENGTH = 32_768
 
 /** The key of `A256CBC-HS512`, derived once. @param {string} secret */
-function deriveKey(secret) {
+export function deriveKey(secret) {
   return Buffer.from(hkdfSync('sha256', secret, COOKIE_NAME, `Auth.js Generated Encryption Key (${COOKIE_NAME})`, 64))
 }
 

@@ -1,16 +1,21 @@
 //! What the pure path costs: cookie, token, claims, body.
 //!
-//!   cargo bench                        medians in ns, and the floor that the token stands on
-//!   cargo bench -- --count=1000        reads so often and no more, for callgrind
+//!   cargo bench                               medians in ns, and the floor that the token stands on
+//!   cargo bench -- --count=1000               reads so often and no more, for callgrind
+//!   cargo bench -- --count=9 --header=FILE    the same for the header in a file; --secrets=3 with so many secrets
 
 use std::cell::RefCell;
 use std::hint::black_box;
-use std::time::Instant;
+use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
+use authjs_bridge::bridge::Bridge;
 use authjs_bridge::cipher::ContentEncryption;
 use authjs_bridge::claims::Claims;
+use authjs_bridge::config::{Config, Environment, Options};
 use authjs_bridge::cookie::CookieName;
 use authjs_bridge::key::{Issuer, Keyring, Secret};
+use authjs_bridge::lookups::{Answer, Replies};
+use authjs_bridge::postgres::SharedPostgres;
 use authjs_bridge::session::Session;
 use authjs_bridge::token;
 use base64::Engine;
@@ -21,13 +26,18 @@ use openssl::sha::Sha512;
 use openssl::symm;
 
 const NAME: &str = "authjs.session-token";
+const SECRET: &str = "the secret of the benchmark, so so long";
 const NOW: u64 = 1_700_000_000;
 const ROUNDS: usize = 25;
 const CALLS: u32 = 2000;
 
 fn main() {
+    let count = argument("count").map(|count| count.parse().expect("a number"));
+    if let Some((count, file)) = count.zip(argument("header")) {
+        return read_header(count, &std::fs::read_to_string(file).expect("a header"));
+    }
     let name = CookieName::new(NAME).expect("a name");
-    let secret = Secret::new("the secret of the benchmark, so so long".to_owned()).expect("a secret");
+    let secret = Secret::new(SECRET.to_owned()).expect("a secret");
     let keyring = Keyring::new(&[secret], &name, Issuer::AuthJs).expect("derives");
     let sealed = Sealed::new(&keyring, "", claims().as_bytes());
     let unfamiliar = Sealed::new(&keyring, r#""typ":"JWT","#, claims().as_bytes());
@@ -41,7 +51,7 @@ fn main() {
     };
     assert!(read().body.contains("ada@example.com"));
 
-    if let Some(count) = std::env::args().find_map(|argument| argument.strip_prefix("--count=")?.parse().ok()) {
+    if let Some(count) = count {
         return read_often(count, read);
     }
     let plaintext = token::open(&sealed.token, &keyring).expect("opens");
@@ -73,10 +83,48 @@ fn main() {
 }
 
 #[inline(never)]
-fn read_often(count: u32, read: impl Fn() -> Session) {
+fn read_often<T>(count: u32, read: impl Fn() -> T) {
     for _ in 0..count {
         black_box(read());
     }
+}
+
+/// As a bridge reads it, whose last secret is the one that counts.
+fn read_header(count: u32, header: &str) {
+    let secrets = argument("secrets").map_or(1, |secrets| secrets.parse().expect("a number"));
+    let others = (1..secrets).map(|number| format!("{SECRET}, number {number}"));
+    let options = Options {
+        secret: Some(others.chain([SECRET.to_owned()]).collect()),
+        secure_cookie: Some(false),
+        database_url: Some("postgres://localhost/nowhere".to_owned()),
+        ..Options::default()
+    };
+    let config = Config::new(options, &Nothing).expect("configures");
+    let postgres = SharedPostgres::new(&config.database, &config.limits).expect("connects to nothing yet");
+    let runtime = tokio::runtime::Builder::new_current_thread().build().expect("a runtime");
+    let bridge = Bridge::new(config, postgres, Nothing, runtime.handle().clone()).expect("a bridge");
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).expect("a time").as_secs();
+    read_often(count, || bridge.read(black_box(header), now));
+}
+
+/// No environment, and nobody who waits for answers.
+struct Nothing;
+
+impl Environment for Nothing {
+    fn value(&self, _name: &str) -> Option<String> {
+        None
+    }
+}
+
+impl Replies for Nothing {
+    type Call = ();
+
+    fn settle(&self, _answers: Vec<((), Answer)>) {}
+}
+
+/// The value of `--name=value`.
+fn argument(name: &str) -> Option<String> {
+    std::env::args().find_map(|argument| Some(argument.strip_prefix(&format!("--{name}="))?.to_owned()))
 }
 
 /// The median time of each step in ns, over rounds in which each has its turn.

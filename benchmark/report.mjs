@@ -46,7 +46,7 @@ function cell(spread) {
 }
 
 /** In Markdown. @param {string[]} head @param {string[][]} body */
-function table(head, body) {
+export function table(head, body) {
   const widths = head.map((_title, column) => Math.max(...[head, ...body].map((row) => row[column]?.length ?? 0)))
   const line = (/** @type {string[]} */ row) => {
     return `| ${row.map((text, column) => (column ? text.padStart(widths[column] ?? 0) : text.padEnd(widths[0] ?? 0))).join(' | ')} |`
@@ -75,13 +75,16 @@ export async function describeEnvironment(url, contestants) {
   const packages = new Set([...contestants.values()].flatMap((contestant) => contestant.packages))
   const versions = { node: process.versions.node, postgresql: await serverVersion(url) }
   for (const name of packages) Object.assign(versions, { [name]: await packageVersion(name) })
-  const machine = {
+  return { versions, machine: describeMachine() }
+}
+
+export function describeMachine() {
+  return {
     cpu: cpus()[0]?.model ?? 'unknown',
     cores: cpus().length,
     memoryGiB: Math.round(totalmem() / 2 ** 30),
     platform: `${process.platform} ${process.arch}`,
   }
-  return { versions, machine }
 }
 
 /** @param {string} url @returns {Promise<string>} */
