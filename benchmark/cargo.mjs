@@ -4,7 +4,7 @@ import { execFileSync } from 'node:child_process'
 
 /** Builds one. @param {string} name @returns {string} the path of the program */
 export function buildBenchmark(name) {
-  const command = ['bench', '--bench', name, '--no-run', '--message-format=json']
+  const command = ['bench', '--bench', name, '--no-run', '--locked', '--message-format=json']
   const output = execFileSync('cargo', command, { encoding: 'utf8', stdio: ['ignore', 'pipe', 'inherit'] })
   const messages = output.split('\n').filter((line) => line.startsWith('{'))
   const built = messages
