@@ -1,5 +1,4 @@
-import { execFileSync, spawn } from 'node:child_process'
-import { once } from 'node:events'
+import { execFileSync } from 'node:child_process'
 import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { basename, join } from 'node:path'
@@ -9,6 +8,7 @@ import { makeTarballs } from '../scripts/tarballs.mjs'
 import { mintCookie, SECURE_COOKIE_NAME } from './support/cookies.mjs'
 import { useDatabase } from './support/database.js'
 import { freePort } from './support/postgres.mjs'
+import { runScript } from './support/script.js'
 import { claimsOf, createSession, createUser } from './support/tenants.mjs'
 
 const SECRET = 'the secret of the test, 32 bytes'
@@ -40,14 +40,9 @@ async function run(script: string, env: Record<string, string> = {}) {
 }
 
 async function runWithWarnings(script: string, env: Record<string, string>) {
-  const node = spawn(process.execPath, ['-e', script], { cwd: folder, env, timeout: 15_000 })
-  let output = ''
-  let errors = ''
-  node.stdout.on('data', (chunk) => (output += chunk))
-  node.stderr.on('data', (chunk) => (errors += chunk))
-  const [code, signal] = await once(node, 'close')
+  const { code, signal, output, errors } = await runScript(script, env, folder)
   expect({ code, signal, errors }).toEqual({ code: 0, signal: null, errors })
-  return { output: output.trimEnd(), errors }
+  return { output, errors }
 }
 
 /** Prints the body as JSON, or the code and the message. */

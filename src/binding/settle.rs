@@ -73,7 +73,8 @@ impl Settler {
         let context = Box::new(Context { settler: Arc::clone(&settler), parse: json_parse(env)? });
         let name = env.create_string("authjs-bridge")?;
         let mut function = null_mut();
-        // SAFETY: the context is freed by `finalize`, which Node calls once.
+        // SAFETY: on the JavaScript thread. The context is freed by `finalize`, which Node calls once for a function,
+        // and by nobody if there is none.
         unsafe {
             check_status!(sys::napi_create_threadsafe_function(
                 env.raw(),
@@ -93,8 +94,17 @@ impl Settler {
         }
         *settler.wake() = Some(Wake(function));
         // Hooks run in reverse order, so this one before that of the function itself.
-        env.add_env_cleanup_hook(Arc::clone(&settler), |settler| *settler.wake() = None)?;
+        env.add_env_cleanup_hook(Arc::clone(&settler), |settler| settler.end())?;
         Ok(settler)
+    }
+
+    /// From now on nobody hears an answer.
+    fn end(&self) {
+        if let Some(Wake(function)) = self.wake().take() {
+            // SAFETY: the function is there, since its own hook has not run yet. Without this, newer versions of
+            // Node keep it for threads that might still use it.
+            unsafe { sys::napi_release_threadsafe_function(function, sys::ThreadsafeFunctionReleaseMode::release) };
+        }
     }
 
     /// A promise, and what settles it.
@@ -176,10 +186,12 @@ unsafe extern "C" fn settle_batch(
 }
 
 /// Called by Node when the environment ends.
-unsafe extern "C" fn finalize(_env: sys::napi_env, _data: *mut c_void, context: *mut c_void) {
+unsafe extern "C" fn finalize(env: sys::napi_env, _data: *mut c_void, context: *mut c_void) {
     // SAFETY: what `new` gave. `settle_batch` may be called after this, but without an environment, and
     // then it leaves the context alone.
-    drop(unsafe { Box::from_raw(context.cast::<Context>()) });
+    let context = unsafe { Box::from_raw(context.cast::<Context>()) };
+    // SAFETY: on the JavaScript thread; finalizers may delete references, and nothing uses this one any more.
+    unsafe { sys::napi_delete_reference(env, context.parse) };
 }
 
 /// A promise that is settled from the start; with a body only as text.
