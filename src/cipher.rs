@@ -11,7 +11,7 @@ use openssl::error::ErrorStack;
 use openssl::memcmp;
 use openssl::sha::Sha512;
 use openssl::symm;
-use zeroize::Zeroizing;
+use zeroize::{Zeroize, Zeroizing};
 
 use crate::redacted::redacted;
 
@@ -67,7 +67,8 @@ pub struct Sealed<'t> {
 #[derive(Debug, PartialEq, Eq)]
 pub struct Undecryptable;
 
-/// A key that is set up for its content encryption. Wiped on drop.
+/// A key that is set up for its content encryption. Wiped on drop, by OpenSSL what it holds itself. What a call
+/// leaves on the stack is not wiped: the next one writes over it.
 pub struct ContentCipher(Kind);
 
 redacted!(ContentCipher);
@@ -235,11 +236,17 @@ impl HmacSha512 {
     }
 }
 
-impl Drop for HmacSha512 {
-    fn drop(&mut self) {
+impl Zeroize for HmacSha512 {
+    fn zeroize(&mut self) {
         (self.inner, self.outer) = (Sha512::new(), Sha512::new());
         // Else the compiler could leave the overwriting out.
         black_box((&self.inner, &self.outer));
+    }
+}
+
+impl Drop for HmacSha512 {
+    fn drop(&mut self) {
+        self.zeroize();
     }
 }
 
@@ -265,6 +272,14 @@ mod tests {
             let (start, end) = message.split_at(message.len() / 2);
             prop_assert_eq!(HmacSha512::new(&key).sign([start, &[], end, &[]]).to_vec(), expected);
         }
+    }
+
+    #[test]
+    fn a_wiped_hmac_knows_nothing_of_its_key() {
+        let mut wiped = HmacSha512::new(&[7; 32]);
+        wiped.zeroize();
+        let blank = HmacSha512 { inner: Sha512::new(), outer: Sha512::new() };
+        assert_eq!(wiped.sign([b"message", &[], &[], &[]]), blank.sign([b"message", &[], &[], &[]]));
     }
 
     #[test]

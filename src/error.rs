@@ -40,9 +40,9 @@ impl Error {
         Self::Config { name: name.into(), problem: problem.into() }
     }
 
-    /// For a panic that was caught. What it said may hold anything, so it stays on stderr.
+    /// For a panic that was caught. What it said may hold anything, so it is dropped: see [`crate::panics`].
     pub fn panicked(_payload: Box<dyn Any + Send>) -> Self {
-        Self::Internal("a panic, reported on stderr".to_owned())
+        Self::Internal("a panic, whose place is on stderr".to_owned())
     }
 
     /// The `code` of the JavaScript error; listed in the README.

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use base64::Engine;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use openssl::error::ErrorStack;
-use openssl::hash::{MessageDigest, hash};
+use openssl::hash::{Hasher, MessageDigest};
 use openssl::md::Md;
 use openssl::pkey::Id;
 use openssl::pkey_ctx::PkeyCtx;
@@ -17,15 +17,17 @@ use crate::cipher::{ContentCipher, ContentEncryption};
 use crate::cookie::CookieName;
 use crate::error::Error;
 use crate::redacted::redacted;
+use crate::sensitive::Sensitive;
 
 /// What `AUTH_SECRET` holds. Not empty; redacted in `Debug`; wiped on drop.
 #[derive(Clone)]
-pub struct Secret(Zeroizing<String>);
+pub struct Secret(Sensitive);
 
 impl Secret {
     /// `None` for the empty string.
-    pub fn new(secret: String) -> Option<Self> {
-        (!secret.is_empty()).then(|| Self(Zeroizing::new(secret)))
+    pub fn new(secret: impl Into<Sensitive>) -> Option<Self> {
+        let secret = secret.into();
+        (!secret.is_empty()).then_some(Self(secret))
     }
 
     /// Its length in bytes.
@@ -210,8 +212,12 @@ fn thumbprint_digest(enc: ContentEncryption) -> MessageDigest {
 /// RFC 7638 section 3: the digest of the required members in lexical order, no white space.
 fn thumbprint(key: &[u8], digest: MessageDigest) -> Result<String, ErrorStack> {
     let k = Zeroizing::new(BASE64_URL_SAFE_NO_PAD.encode(key));
-    let jwk = Zeroizing::new(format!(r#"{{"k":"{}","kty":"oct"}}"#, k.as_str()));
-    Ok(BASE64_URL_SAFE_NO_PAD.encode(hash(digest, jwk.as_bytes())?))
+    let mut hasher = Hasher::new(digest)?;
+    // In parts: a text that grows leaves copies of the key behind.
+    for part in [r#"{"k":""#, &k, r#"","kty":"oct"}"#] {
+        hasher.update(part.as_bytes())?;
+    }
+    Ok(BASE64_URL_SAFE_NO_PAD.encode(hasher.finish()?))
 }
 
 #[cfg(test)]
@@ -284,6 +290,14 @@ mod tests {
             assert_eq!(short(&format!("<{}", &kid[1..])), None);
         }
         assert_eq!(short(""), None);
+    }
+
+    /// That it does not compile with bytes that stay in memory.
+    #[test]
+    fn keys_are_wiped_on_drop() {
+        fn is_wiped(_: &impl zeroize::ZeroizeOnDrop) {}
+        let keyring = keyring(V5, &["secret"]);
+        is_wiped(&keyring.candidates(A256Gcm, None).next().expect("a key").bytes);
     }
 
     #[test]

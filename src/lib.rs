@@ -19,7 +19,9 @@
 //! the client's doing.
 
 pub mod error;
+pub mod panics;
 mod redacted;
+pub mod sensitive;
 
 pub mod config;
 pub mod warning;

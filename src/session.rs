@@ -14,7 +14,7 @@ use crate::revocation::{Holder, SessionKey, UserType};
 /// The body for a request without a live session.
 pub const UNAUTHENTICATED_BODY: &str = "{}";
 
-/// A session as the token tells it, before the database was asked.
+/// A session as the token tells it, before the database was asked. Not wiped, since JavaScript gets it.
 pub struct Session {
     pub key: SessionKey,
     pub holder: Holder,
@@ -79,7 +79,8 @@ fn to_json(object: &SessionObject) -> String {
     // Enough for most, so that it hardly ever moves.
     let mut json = Vec::with_capacity(1024);
     serde_json::to_writer(&mut json, object).expect("strings and booleans always serialise");
-    String::from_utf8(json).expect("JSON is UTF-8")
+    // The error itself holds the text, which would be in the message of the panic.
+    String::from_utf8(json).map_err(|error| error.utf8_error()).expect("JSON is UTF-8")
 }
 
 /// Names and order are those of the JSON object. A string is passed on as JSON, without being decoded.

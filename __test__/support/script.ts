@@ -10,8 +10,19 @@ export interface Ended {
 }
 
 /** Runs a script in a new process that has no environment but `env`, from `cwd`. */
-export async function runScript(script: string, env: Record<string, string> = {}, cwd?: string): Promise<Ended> {
-  const node = spawn(process.execPath, ['-e', script], { cwd, env: { ...sanitizer(), ...env }, timeout: 15_000 })
+export function runScript(script: string, env: Record<string, string> = {}, cwd?: string) {
+  return runNode(['-e', script], { env, cwd })
+}
+
+interface Options {
+  env?: Record<string, string>
+  cwd?: string
+  timeout?: number
+}
+
+/** The same for any arguments of Node.js. */
+export async function runNode(args: string[], { env, cwd, timeout = 15_000 }: Options = {}): Promise<Ended> {
+  const node = spawn(process.execPath, args, { cwd, env: { ...sanitizer(), ...env }, timeout })
   let output = ''
   let errors = ''
   node.stdout.on('data', (chunk) => (output += chunk))

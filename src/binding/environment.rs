@@ -1,23 +1,29 @@
 //! The environment as the app sees it: `process.env`, which a worker thread has a copy of.
 
-use napi::bindgen_prelude::{JsObjectValue, Object};
-use napi::{Env, JsString};
+use napi::Env;
+use napi::bindgen_prelude::{JsObjectValue, Object, Unknown};
 
+use super::settle;
 use crate::config::Environment;
+use crate::sensitive::Sensitive;
 
-pub struct ProcessEnv<'env>(Option<Object<'env>>);
+pub struct ProcessEnv<'env> {
+    env: &'env Env,
+    variables: Option<Object<'env>>,
+}
 
-impl ProcessEnv<'_> {
-    pub fn of(env: &Env) -> Self {
+impl<'env> ProcessEnv<'env> {
+    pub fn of(env: &'env Env) -> Self {
         let variables = || -> napi::Result<Object> {
             env.get_global()?.get_named_property::<Object>("process")?.get_named_property("env")
         };
-        Self(variables().ok())
+        Self { env, variables: variables().ok() }
     }
 }
 
 impl Environment for ProcessEnv<'_> {
-    fn value(&self, name: &str) -> Option<String> {
-        self.0.as_ref()?.get_named_property::<JsString>(name).ok()?.into_utf8().ok()?.into_owned().ok()
+    fn value(&self, name: &str) -> Option<Sensitive> {
+        let value: Unknown = self.variables.as_ref()?.get_named_property(name).ok()?;
+        settle::text(self.env, &value).map(Sensitive::from)
     }
 }

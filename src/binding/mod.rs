@@ -14,7 +14,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use napi::Env;
 use napi::bindgen_prelude::{Unknown, retain_current_module_for_unload_safety};
-use napi_derive::napi;
+use napi_derive::{module_init, napi};
 
 use self::environment::ProcessEnv;
 use self::settle::{Form, Settler};
@@ -25,8 +25,8 @@ use crate::diagnosis::Diagnosis;
 use crate::error::Error;
 use crate::lookups::{Replies, caught};
 use crate::postgres::SharedPostgres;
-use crate::runtime;
 use crate::versions::Versions;
+use crate::{panics, runtime};
 
 type SharedBridge = Arc<Bridge<SharedPostgres, Arc<Settler>>>;
 
@@ -35,6 +35,11 @@ struct Module {
     settler: Arc<Settler>,
     /// The bridge of the module's own functions.
     bridge: Option<SharedBridge>,
+}
+
+#[module_init]
+fn on_load() {
+    panics::report_their_places_only();
 }
 
 /// Reads the session of a request, with the configuration of the environment: `AUTH_SECRET`,

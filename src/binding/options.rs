@@ -6,6 +6,7 @@ use napi::{Env, ValueType};
 use super::settle;
 use crate::config::{CookieOption, Options};
 use crate::error::Error;
+use crate::sensitive::Sensitive;
 
 /// The options that `new AuthBridge(options)` was called with.
 pub fn parse(value: Unknown) -> Result<Options, Error> {
@@ -17,10 +18,10 @@ pub fn parse(value: Unknown) -> Result<Options, Error> {
     }
     for (name, value) in properties("options", value)? {
         match name.as_str() {
-            "secret" => options.secret = Some(list("secret", value, string)?),
+            "secret" => options.secret = Some(list("secret", value, sensitive)?),
             "cookieName" => options.cookie_name = Some(list("cookieName", value, cookie)?),
             "secureCookie" => options.secure_cookie = Some(boolean("secureCookie", value)?),
-            "databaseUrl" => options.database_url = Some(string("databaseUrl", value)?),
+            "databaseUrl" => options.database_url = Some(sensitive("databaseUrl", value)?),
             "tls" => options.tls_ca = tls(value)?,
             "preparedStatements" => options.prepared_statements = Some(boolean("preparedStatements", value)?),
             "sharded" => options.sharded = Some(boolean("sharded", value)?),
@@ -119,6 +120,10 @@ fn string(name: &str, value: Unknown) -> Result<String, Error> {
         ValueType::String => convert(name, value),
         other => Err(wrong_type(name, "a string", other)),
     }
+}
+
+fn sensitive(name: &str, value: Unknown) -> Result<Sensitive, Error> {
+    string(name, value).map(Sensitive::from)
 }
 
 fn number(name: &str, value: Unknown) -> Result<f64, Error> {

@@ -2,14 +2,10 @@
 //! read yet; [`crate::postgres`] does that.
 #![forbid(unsafe_code)]
 
-use std::ops::Deref;
-
-use openssl::memcmp;
-use zeroize::Zeroizing;
-
 use super::{Environment, Options, first_set};
 use crate::error::Error;
 use crate::redacted::redacted;
+use crate::sensitive::Sensitive;
 
 /// libpq's environment variables and the connection parameters that they stand for (PostgreSQL
 /// documentation, sections "Parameter Key Words" and "Environment Variables" of libpq).
@@ -59,7 +55,7 @@ pub struct Database {
 pub enum Location {
     /// A connection URL, and the option or variable that it came from.
     Url {
-        url: Confidential,
+        url: Sensitive,
         from: &'static str,
     },
     Variables(Vec<Variable>),
@@ -71,37 +67,10 @@ pub struct Variable {
     pub name: &'static str,
     /// The name of the same in a URL.
     pub parameter: &'static str,
-    pub value: Confidential,
+    pub value: Sensitive,
 }
 
-/// A text that may hold the password: redacted in `Debug`, wiped on drop, compared in constant time.
-#[derive(Clone)]
-pub struct Confidential(Zeroizing<String>);
-
-redacted!(Database, Location, Variable, Confidential);
-
-impl From<String> for Confidential {
-    fn from(text: String) -> Self {
-        Self(text.into())
-    }
-}
-
-impl Deref for Confidential {
-    type Target = str;
-
-    fn deref(&self) -> &str {
-        &self.0
-    }
-}
-
-impl PartialEq for Confidential {
-    fn eq(&self, other: &Self) -> bool {
-        let [one, other] = [self, other].map(|text| text.as_bytes());
-        one.len() == other.len() && memcmp::eq(one, other)
-    }
-}
-
-impl Eq for Confidential {}
+redacted!(Database, Location, Variable);
 
 impl Database {
     pub fn new(options: &mut Options, environment: &impl Environment) -> Result<Self, Error> {
@@ -114,13 +83,13 @@ impl Database {
     }
 }
 
-fn location(option: Option<String>, environment: &impl Environment) -> Result<Location, Error> {
+fn location(option: Option<Sensitive>, environment: &impl Environment) -> Result<Location, Error> {
     let url = match option {
         Some(url) => Some(("databaseUrl", url)),
         None => first_set(["DATABASE_URL"], environment),
     };
     if let Some((from, url)) = url {
-        return Ok(Location::Url { url: url.into(), from });
+        return Ok(Location::Url { url, from });
     }
     if DECISIVE.iter().all(|name| environment.variable(name).is_none()) {
         return Err(Error::config(
@@ -130,7 +99,7 @@ fn location(option: Option<String>, environment: &impl Environment) -> Result<Lo
         ));
     }
     let set = VARIABLES.into_iter().filter_map(|(name, parameter)| {
-        let value = environment.variable(name)?.into();
+        let value = environment.variable(name)?;
         Some(Variable { name, parameter, value })
     });
     Ok(Location::Variables(set.collect()))

@@ -12,6 +12,7 @@ use crate::cookie::CookieName;
 use crate::error::Error;
 use crate::key::{Issuer, Secret};
 use crate::revocation::RowExpiry;
+use crate::sensitive::Sensitive;
 use crate::warning::{SECRET_BYTES, Warning};
 
 const COOKIE_NAME: &str = "authjs.session-token";
@@ -25,10 +26,10 @@ const URL_VARIABLES: [&str; 2] = ["AUTH_URL", "NEXTAUTH_URL"];
 /// The options of `new AuthBridge(options)`; what is `None` comes from the environment.
 #[derive(Clone, Default)]
 pub struct Options {
-    pub secret: Option<Vec<String>>,
+    pub secret: Option<Vec<Sensitive>>,
     pub cookie_name: Option<Vec<CookieOption>>,
     pub secure_cookie: Option<bool>,
-    pub database_url: Option<String>,
+    pub database_url: Option<Sensitive>,
     pub tls_ca: Option<Vec<String>>,
     pub prepared_statements: Option<bool>,
     pub sharded: Option<bool>,
@@ -46,10 +47,10 @@ pub struct CookieOption {
 
 pub trait Environment {
     /// The value of a variable, which may be empty; `None` where it is not set.
-    fn value(&self, name: &str) -> Option<String>;
+    fn value(&self, name: &str) -> Option<Sensitive>;
 
     /// The same, but an empty variable counts as not set.
-    fn variable(&self, name: &str) -> Option<String> {
+    fn variable(&self, name: &str) -> Option<Sensitive> {
         self.value(name).filter(|value| !value.is_empty())
     }
 }
@@ -179,7 +180,7 @@ fn plain_cookie(cookies: &[SessionCookie], environment: &impl Environment) -> bo
 }
 
 fn is_production(environment: &impl Environment) -> bool {
-    environment.variable("NODE_ENV").as_deref() == Some("production")
+    environment.variable("NODE_ENV").is_some_and(|value| value.as_str() == "production")
 }
 
 /// Whether the app's own URL says https; `None` when no variable holds it.
@@ -195,7 +196,7 @@ fn url_is_https(environment: &impl Environment) -> Result<Option<bool>, Error> {
     }
 }
 
-fn secrets(option: Option<Vec<String>>, environment: &impl Environment) -> Result<Vec<Secret>, Error> {
+fn secrets(option: Option<Vec<Sensitive>>, environment: &impl Environment) -> Result<Vec<Secret>, Error> {
     let secrets = match option {
         Some(secrets) => secrets
             .into_iter()
@@ -218,7 +219,7 @@ fn secrets(option: Option<Vec<String>>, environment: &impl Environment) -> Resul
 fn first_set<const N: usize>(
     names: [&'static str; N],
     environment: &impl Environment,
-) -> Option<(&'static str, String)> {
+) -> Option<(&'static str, Sensitive)> {
     names.into_iter().find_map(|name| Some((name, environment.variable(name)?)))
 }
 
@@ -229,8 +230,8 @@ mod tests {
     pub(super) struct Variables(pub(super) &'static [(&'static str, &'static str)]);
 
     impl Environment for Variables {
-        fn value(&self, name: &str) -> Option<String> {
-            Some(self.0.iter().find(|(key, _)| *key == name)?.1.to_owned())
+        fn value(&self, name: &str) -> Option<Sensitive> {
+            Some(self.0.iter().find(|(key, _)| *key == name)?.1.to_owned().into())
         }
     }
 
@@ -315,7 +316,7 @@ mod tests {
     }
 
     fn secret_texts(option: Option<Vec<&str>>, variables: &'static [(&str, &str)]) -> Vec<String> {
-        let option = option.map(|list| list.into_iter().map(str::to_owned).collect());
+        let option = option.map(|list| list.into_iter().map(|secret| secret.to_owned().into()).collect());
         secrets(option, &Variables(variables))
             .expect("has secrets")
             .iter()
@@ -347,7 +348,7 @@ mod tests {
         };
         let both = Options { secure_cookie: Some(true), ..named(&["a"]) };
         let secrets = |secrets: &[&str]| Options {
-            secret: Some(secrets.iter().map(|secret| (*secret).to_owned()).collect()),
+            secret: Some(secrets.iter().map(|secret| (*secret).to_owned().into()).collect()),
             ..Options::default()
         };
         for (options, variables, expected) in [
@@ -374,12 +375,12 @@ mod tests {
         const URL: (&str, &str) = ("DATABASE_URL", "postgres://h/d");
         const PRODUCTION: (&str, &str) = ("NODE_ENV", "production");
         const HTTPS: (&str, &str) = ("AUTH_URL", "https://a.example");
-        let option = || Options { secret: Some(vec![LONG.to_owned()]), ..Options::default() };
+        let option = || Options { secret: Some(vec![LONG.to_owned().into()]), ..Options::default() };
         let none: Vec<Warning> = Vec::new();
         for (options, variables, expected) in [
             (option(), &[URL] as &[_], none.clone()),
             (
-                Options { secret: Some(vec![LONG.to_owned(), "short".to_owned()]), ..Options::default() },
+                Options { secret: Some(vec![LONG.to_owned().into(), "short".to_owned().into()]), ..Options::default() },
                 &[URL],
                 vec![Warning::ShortSecret { index: 1, bytes: 5 }],
             ),

@@ -76,7 +76,8 @@ pub(super) struct Target {
     pub(super) shuffled: bool,
     pub(super) session: SessionKind,
     pub(super) tls: Tls,
-    /// All of a connection but the host and the TLS mode.
+    /// All of a connection but the host and the TLS mode. tokio-postgres has its own copy of the password there, and one
+    /// for each attempt to connect, which it doesn't wipe.
     pub(super) config: Config,
     pub(super) connect_timeout: Duration,
     pub(super) max_connections: usize,

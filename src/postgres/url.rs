@@ -6,10 +6,10 @@
 #![forbid(unsafe_code)]
 
 use percent_encoding::percent_decode_str;
-use zeroize::Zeroizing;
 
 use crate::config::{Location, Variable};
 use crate::error::Error;
+use crate::sensitive::Sensitive;
 
 const SCHEMES: [&str; 2] = ["postgres://", "postgresql://"];
 /// What a parameter is called whose name is not repeated.
@@ -21,7 +21,7 @@ const LONGEST_NAME: usize = 40;
 #[derive(Clone)]
 pub(super) struct Parameter {
     pub(super) name: String,
-    pub(super) value: Zeroizing<String>,
+    pub(super) value: Sensitive,
     origin: Origin,
 }
 
@@ -142,11 +142,11 @@ impl Url {
 
     fn parameter(&self, name: &str, value: &str, is_named: bool) -> Result<Parameter, Error> {
         let name = percent_decode_str(name).decode_utf8_lossy().into_owned();
-        let value = percent_decode_str(value).decode_utf8().map(|value| Zeroizing::new(value.into_owned()));
+        let value = percent_decode_str(value).decode_utf8().map(|value| Sensitive::from(value.into_owned()));
         let parameter = |value| Parameter { name, value, origin: Origin::Url { from: self.from, is_named } };
         match value {
             Ok(value) => Ok(parameter(value)),
-            Err(_) => Err(parameter(Zeroizing::default()).mistake("is not UTF-8 when it is percent-decoded")),
+            Err(_) => Err(parameter(Sensitive::default()).mistake("is not UTF-8 when it is percent-decoded")),
         }
     }
 
