@@ -24,6 +24,6 @@ impl<'env> ProcessEnv<'env> {
 impl Environment for ProcessEnv<'_> {
     fn value(&self, name: &str) -> Option<Sensitive> {
         let value: Unknown = self.variables.as_ref()?.get_named_property(name).ok()?;
-        settle::text(self.env, &value).map(Sensitive::from)
+        settle::text(self.env, &value, None).map(Sensitive::from)
     }
 }

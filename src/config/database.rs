@@ -120,19 +120,3 @@ fn authorities(option: Option<&[String]>) -> Result<Option<String>, Error> {
     }
     Ok(Some(texts.join("\n")))
 }
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn confidential_texts_are_equal_when_their_bytes_are() {
-        let confidential = |text: &str| Confidential::from(text.to_owned());
-        let known = confidential("hunter2");
-        assert!(known == confidential("hunter2"));
-        for other in ["hunter3", "Hunter2", "hunter", "hunter22", ""] {
-            assert!(known != confidential(other), "{other}");
-        }
-        assert_eq!(format!("{known:?}"), "Confidential(..)");
-    }
-}

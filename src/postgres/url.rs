@@ -70,7 +70,7 @@ pub(super) fn parameters(location: &Location) -> Result<Vec<Parameter>, Error> {
 fn of_variable(variable: &Variable) -> Parameter {
     Parameter {
         name: variable.parameter.to_owned(),
-        value: Zeroizing::new((*variable.value).to_owned()),
+        value: variable.value.clone(),
         origin: Origin::Variable(variable.name),
     }
 }
