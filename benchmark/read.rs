@@ -16,6 +16,7 @@ use authjs_bridge::cookie::CookieName;
 use authjs_bridge::key::{Issuer, Keyring, Secret};
 use authjs_bridge::lookups::{Answer, Replies};
 use authjs_bridge::postgres::SharedPostgres;
+use authjs_bridge::sensitive::Sensitive;
 use authjs_bridge::session::Session;
 use authjs_bridge::token;
 use base64::Engine;
@@ -94,9 +95,9 @@ fn read_header(count: u32, header: &str) {
     let secrets = argument("secrets").map_or(1, |secrets| secrets.parse().expect("a number"));
     let others = (1..secrets).map(|number| format!("{SECRET}, number {number}"));
     let options = Options {
-        secret: Some(others.chain([SECRET.to_owned()]).collect()),
+        secret: Some(others.chain([SECRET.to_owned()]).map(Sensitive::from).collect()),
         secure_cookie: Some(false),
-        database_url: Some("postgres://localhost/nowhere".to_owned()),
+        database_url: Some("postgres://localhost/nowhere".to_owned().into()),
         ..Options::default()
     };
     let config = Config::new(options, &Nothing).expect("configures");
@@ -111,7 +112,7 @@ fn read_header(count: u32, header: &str) {
 struct Nothing;
 
 impl Environment for Nothing {
-    fn value(&self, _name: &str) -> Option<String> {
+    fn value(&self, _name: &str) -> Option<Sensitive> {
         None
     }
 }
