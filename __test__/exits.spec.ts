@@ -105,9 +105,13 @@ const ways: Record<string, Way> = {
   },
 }
 
-test.each(Object.entries(ways))('%s', async (_, { script, code = 0, errors = /^$/, output = String(IN_FLIGHT) }) => {
-  for (let index = 0; index < PROCESSES; index++) {
-    const ended = await runScript(script(index * STEP_MS), env)
-    expect(ended, `process ${index}`).toEqual({ code, signal: null, output, errors: expect.stringMatching(errors) })
-  }
-})
+test.each(Object.entries(ways))(
+  '%s',
+  { timeout: 60_000 },
+  async (_, { script, code = 0, errors = /^$/, output = String(IN_FLIGHT) }) => {
+    for (let index = 0; index < PROCESSES; index++) {
+      const ended = await runScript(script(index * STEP_MS), env)
+      expect(ended, `process ${index}`).toEqual({ code, signal: null, output, errors: expect.stringMatching(errors) })
+    }
+  },
+)

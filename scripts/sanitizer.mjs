@@ -19,7 +19,7 @@ const runtime = join(target, 'runtime.so')
 const addon = join(target, 'authjs-bridge.node')
 
 /** Where promises are made and settled, threads and processes end, connections break, and tokens are hostile. */
-const MOST_NATIVE = ['exits', 'explain', 'faults', 'object', 'operations', 'process', 'secrets', 'tls', 'token']
+const MOST_NATIVE = ['exits', 'explain', 'faults', 'object', 'operations', 'tls', 'token']
 
 /**
  * Leaks that can't be helped here, by a frame of theirs: of napi-rs for each worker thread that ends, and of a promise that

@@ -26,15 +26,32 @@ function base64(bytes: Buffer, before: number, encoding: 'base64' | 'base64url')
 
 /** Where a text holds a part of a secret, of ASCII: the secrets' names and the spellings. */
 export function findSecrets(text: string, secrets: Record<string, string>) {
-  // Most is said again and again.
-  const lines = [...new Set(text.split('\n'))].join('\n')
-  return Object.entries(secrets).flatMap(([name, secret]) => {
-    const bytes = Buffer.from(secret)
-    const windows = Array.from({ length: bytes.length - WINDOW + 1 }, (_, start) =>
-      bytes.subarray(start, start + WINDOW),
-    )
-    return Object.entries(spellings).flatMap(([spelling, spell]) =>
-      windows.some((window) => spell(window).some((needle) => lines.includes(needle))) ? [`${name}, ${spelling}`] : [],
-    )
-  })
+  const needles = spelled(secrets)
+  const found = new Set<string>()
+  // Once along the text, however many there are.
+  for (let place = 0; place + WINDOW <= text.length; place++) {
+    for (const { needle, name } of needles.get(text.slice(place, place + WINDOW)) ?? []) {
+      if (text.startsWith(needle, place)) found.add(name)
+    }
+  }
+  return [...found]
+}
+
+/** Every part in every spelling, by the characters that it begins with. */
+function spelled(secrets: Record<string, string>) {
+  const needles = new Map<string, { needle: string; name: string }[]>()
+  for (const [secret, value] of Object.entries(secrets)) {
+    const bytes = Buffer.from(value)
+    for (let start = 0; start + WINDOW <= bytes.length; start++) {
+      const part = bytes.subarray(start, start + WINDOW)
+      for (const [spelling, spell] of Object.entries(spellings)) {
+        for (const needle of spell(part)) {
+          const beginning = needle.slice(0, WINDOW)
+          const same = needles.get(beginning) ?? []
+          needles.set(beginning, [...same, { needle, name: `${secret}, ${spelling}` }])
+        }
+      }
+    }
+  }
+  return needles
 }
