@@ -4,8 +4,9 @@
 //
 //   npm run test:sanitizer [-- all | <vitest filter>...]
 //
-// AddressSanitizer rather than valgrind: it runs Node.js at half its speed instead of a fiftieth, keeps the timing that the
-// tests of time-outs and races need, and is not confused by code that V8 writes at run time.
+// AddressSanitizer rather than valgrind: threads run at the same time, and fast enough for the tests of time-outs and races to
+// mean the same; it sees reads and writes out of bounds on the stack, too; and code that V8 writes at run time is none of its
+// business, where valgrind needs a list of what to overlook.
 
 import { execFileSync, spawnSync } from 'node:child_process'
 import { copyFileSync, mkdirSync, readdirSync, readFileSync, rmSync } from 'node:fs'
