@@ -31,7 +31,7 @@ function isTest({ file, title }: { file: string; title: string }) {
   const declared = file.endsWith('.rs')
     ? `#\\[(?:tokio::)?test(?:\\(.*\\))?\\]\\s+(?:async )?fn ${name}\\(`
     : // A test, a group of tests, or the row of a table of them.
-      `(?:\\b(?:test|describe)\\(|^ *\\[|\\[\\s+|^ +)(['"\`])${name}\\1(?:,|:)`
+      `(?:\\b(?:test|describe)(?:\\.each\\(.+\\))?\\(|^ *\\[|\\[\\s+|^ +)(['"\`])${name}\\1(?:,|:)`
   return new RegExp(declared, 'm').test(read(file))
 }
 
