@@ -35,3 +35,27 @@ impl Diagnosis {
         serde_json::to_string(self).expect("keys are strings, and no value fails")
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sensitive::Sensitive;
+
+    struct Nothing;
+
+    impl Environment for Nothing {
+        fn value(&self, _name: &str) -> Option<Sensitive> {
+            None
+        }
+    }
+
+    #[test]
+    fn without_a_database_nothing_is_waited_for() {
+        let diagnosis = Diagnosis::new(&Nothing).now_or_never().expect("is ready");
+        let found: serde_json::Value = serde_json::from_str(&diagnosis.to_json()).expect("is JSON");
+        for part in ["/database", "/configuration/secrets"] {
+            let error = found.pointer(&format!("{part}/Err")).expect(part);
+            assert_eq!(error["code"], "ERR_AUTH_BRIDGE_CONFIG", "{part}");
+        }
+    }
+}
