@@ -638,6 +638,7 @@ mod tests {
             ("postgres://u:hunter2@h/d?connection_limit=0", "a whole number from 1 to 1000"),
             ("postgres://u@h/d?password=abc&hunter", "a parameter is not a parameter"),
             ("postgres://u@h/d?password=abc&hunter=1&a=b", "a parameter is not a parameter"),
+            ("postgres://u@h/d?password=abc&user=d&hunter=1", "a parameter is not a parameter"),
             ("postgres://u:pw?hunter", "a parameter is not a parameter"),
             ("postgres://u:pw?hunter=1", "a parameter is not a parameter"),
             ("postgres://u:hunter2@h/d?sslmode=verify-ca", "sslmode needs sslrootcert"),

@@ -106,13 +106,12 @@ impl Url {
             }
         }
         // A raw ? or & can be in a password, and what follows it looks like a parameter.
-        let may_be_password = credentials.is_empty() && base.contains(':');
-        let mut previous = "";
+        let mut may_be_password = credentials.is_empty() && base.contains(':');
         for pair in query.split('&').filter(|pair| !pair.is_empty()) {
             let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
-            let is_named = !may_be_password && previous != "password" && pair.contains('=');
+            let is_named = !may_be_password && pair.contains('=');
             parameters.push(self.parameter(name, value, is_named)?);
-            previous = name;
+            may_be_password |= name == "password";
         }
         Ok(parameters)
     }
