@@ -33,7 +33,7 @@ test('the compiler forbids it where no macro of napi needs it', () => {
 
 test('each block says why it is sound, and clippy insists', () => {
   expect(read('Cargo.toml')).toMatch(/^undocumented_unsafe_blocks = "warn"$/m)
-  expect(read('package.json')).toMatch(/cargo clippy --release --all-targets -- --deny warnings/)
+  expect(read('package.json')).toMatch(/cargo clippy --release --locked --all-targets -- --deny warnings/)
   const lines = read(SETTLE).split('\n')
   const isUnsafe = (line: string) => /\bunsafe (\{|impl)/.test(line) && !line.trim().startsWith('//')
   const comment = (index: number): string => {
