@@ -92,13 +92,7 @@ impl Config {
         let secrets = secrets(options.secret.take(), environment)?;
         let database = Database::new(&mut options, environment)?;
         let limits = Limits::new(options.limits)?;
-        let mut warnings: Vec<_> = secrets.iter().enumerate().filter_map(short_secret).collect();
-        if from_environment && empty_secret(environment) {
-            warnings.push(Warning::EmptySecret);
-        }
-        if plain_cookie(&cookies, environment) {
-            warnings.push(Warning::PlainCookie);
-        }
+        let warnings = warnings(&secrets, from_environment, &cookies, environment);
         Ok(Self {
             cookies,
             secrets,
@@ -160,6 +154,22 @@ fn named_cookies(names: &[CookieOption]) -> Result<Vec<SessionCookie>, Error> {
     // A plain cookie can be set by whoever is between browser and server, so it never goes first.
     cookies.sort_by_key(|cookie| !cookie.name.is_secure());
     Ok(cookies)
+}
+
+fn warnings(
+    secrets: &[Secret],
+    from_environment: bool,
+    cookies: &[SessionCookie],
+    environment: &impl Environment,
+) -> Vec<Warning> {
+    let mut warnings: Vec<_> = secrets.iter().enumerate().filter_map(short_secret).collect();
+    if from_environment && empty_secret(environment) {
+        warnings.push(Warning::EmptySecret);
+    }
+    if !cookies.is_empty() && plain_cookie(cookies, environment) {
+        warnings.push(Warning::PlainCookie);
+    }
+    warnings
 }
 
 fn short_secret((index, secret): (usize, &Secret)) -> Option<Warning> {

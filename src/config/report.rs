@@ -5,8 +5,7 @@
 use serde::Serialize;
 
 use super::{
-    Environment, Options, SECRET_VARIABLES, URL_VARIABLES, cookies, empty_secret, first_set, is_production, secrets,
-    short_secret,
+    Environment, Options, SECRET_VARIABLES, URL_VARIABLES, cookies, first_set, is_production, secrets, warnings,
 };
 use crate::error::Error;
 use crate::warning::Warning;
@@ -51,10 +50,8 @@ impl Report {
     pub fn new(environment: &impl Environment) -> Self {
         let secrets = secrets(None, environment);
         let cookies = cookies(&Options::default(), environment);
-        let mut warnings: Vec<_> = secrets.iter().flatten().enumerate().filter_map(short_secret).collect();
-        if empty_secret(environment) {
-            warnings.push(Warning::EmptySecret);
-        }
+        let warnings =
+            warnings(secrets.as_deref().unwrap_or_default(), true, cookies.as_deref().unwrap_or_default(), environment);
         Self {
             secrets: secrets.map(|_| named_secrets(environment)),
             cookies: cookies.map(|cookies| CookieChoice {

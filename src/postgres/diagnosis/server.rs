@@ -63,14 +63,15 @@ pub(super) struct Visit {
 }
 
 impl Visit {
+    /// An error where the server shows no activity.
     pub(super) async fn new(connection: &Connection) -> Answer<Self> {
         const QUESTION: &str = "\
-SELECT pid,
-       extract(epoch FROM backend_start)::float8,
+SELECT pg_catalog.pg_backend_pid(),
+       (SELECT extract(epoch FROM backend_start)::float8
+        FROM pg_catalog.pg_stat_activity
+        WHERE pid = pg_catalog.pg_backend_pid()),
        extract(epoch FROM pg_catalog.now())::float8,
-       extract(epoch FROM pg_catalog.pg_postmaster_start_time())::float8
-FROM pg_catalog.pg_stat_activity
-WHERE pid = pg_catalog.pg_backend_pid()";
+       extract(epoch FROM pg_catalog.pg_postmaster_start_time())::float8";
         let row = one_row(&connection.client, QUESTION).await?;
         Ok(Self {
             process: row.try_get(0)?,
