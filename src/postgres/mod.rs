@@ -1,8 +1,8 @@
 //! The revocation source that asks PostgreSQL. The only part that imports tokio-postgres and
 //! deadpool.
 //!
-//! [`url`] reads what the developer wrote, [`target`] and [`tls`] make out what it means, [`connect`]
-//! connects, [`query`] asks, [`cancel`] takes it back, [`fault`] knows what can go wrong; [`shared`]
+//! [`url`] reads what the developer wrote as [`parameter`]s, [`target`] and [`tls`] make out what it means,
+//! [`connect`] connects, [`query`] asks, [`cancel`] takes it back, [`fault`] knows what can go wrong; [`shared`]
 //! lets bridges of the same database use the same connections. [`diagnosis`] looks into all of it
 //! for whoever has to mend it.
 #![forbid(unsafe_code)]
@@ -11,6 +11,7 @@ mod cancel;
 mod connect;
 mod diagnosis;
 mod fault;
+mod parameter;
 mod query;
 mod shared;
 mod target;

@@ -12,8 +12,7 @@ use postgres_openssl::MakeTlsConnector;
 use serde::Serialize;
 use tokio_postgres::config::SslMode;
 
-use super::target::choice;
-use super::url::Parameter;
+use super::parameter::Parameter;
 use crate::error::Error;
 
 /// The value of `sslrootcert` that stands for the system's certificates.
@@ -38,6 +37,14 @@ pub(super) struct TlsParameters {
     pub(super) direct: bool,
 }
 
+impl TlsParameters {
+    /// What is wrong with the mode, whichever parameter said it.
+    fn mode_mistake(&self, problem: &str) -> Error {
+        let parameter = self.mode.as_ref().or(self.switch.as_ref());
+        parameter.map_or_else(|| Error::config("sslmode", problem), |parameter| parameter.mistake(problem))
+    }
+}
+
 /// Whether to use TLS, and how.
 pub(super) struct Tls {
     /// To try in this order.
@@ -58,7 +65,7 @@ impl Tls {
         }
         let set_up = |cause: ErrorStack| Error::config("sslmode", format!("can't be set up: {cause}"));
         let mut builder = SslConnector::builder(SslMethod::tls_client()).map_err(set_up)?;
-        let least = parameters.min_version.as_ref().map(|version| choice(version, &VERSIONS)).transpose()?;
+        let least = parameters.min_version.as_ref().map(|version| version.choice(&VERSIONS)).transpose()?;
         builder.set_min_proto_version(Some(least.unwrap_or(SslVersion::TLS1_2))).map_err(set_up)?;
         if parameters.direct {
             postgres_openssl::set_postgresql_alpn(&mut builder).map_err(set_up)?;
@@ -112,7 +119,7 @@ pub(super) enum Verify {
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Policy {
+pub(super) struct Policy {
     modes: &'static [SslMode],
     verify: Verify,
 }
@@ -138,21 +145,21 @@ const MODES: [(&str, Mode); 7] = [
     // Of node-postgres.
     ("no-verify", Mode::Require),
 ];
-fn policy(parameters: &TlsParameters, has_ca: bool) -> Result<Policy, Error> {
+pub(super) fn policy(parameters: &TlsParameters, has_ca: bool) -> Result<Policy, Error> {
     let root_cert = parameters.root_cert.as_ref();
     let is_system = !has_ca && root_cert.is_some_and(|root| root.value.as_str() == SYSTEM);
     let mut mode = match (&parameters.mode, &parameters.switch) {
-        (Some(mode), _) => Some(choice(mode, &MODES)?),
+        (Some(mode), _) => Some(mode.choice(&MODES)?),
         (None, Some(switch)) => Some(match switch.value.as_str() {
             // node-postgres verifies then.
             "true" | "1" => Mode::VerifyFull,
             "false" | "0" => Mode::Disable,
-            _ => choice(switch, &MODES)?,
+            _ => switch.choice(&MODES)?,
         }),
         (None, None) => None,
     };
     if let Some(accept) = &parameters.accept {
-        let is_strict = choice(accept, &[("strict", true), ("accept_invalid_certs", false)])?;
+        let is_strict = accept.choice(&[("strict", true), ("accept_invalid_certs", false)])?;
         if is_strict && mode.is_none_or(|mode| mode >= Mode::Prefer) {
             mode = Some(Mode::VerifyFull);
         }
@@ -164,15 +171,13 @@ fn policy(parameters: &TlsParameters, has_ca: bool) -> Result<Policy, Error> {
         ));
     }
     if is_system && mode.is_some_and(|mode| mode != Mode::VerifyFull) {
-        let mistake = "must be verify-full when sslrootcert is system";
-        let parameter = parameters.mode.as_ref().or(parameters.switch.as_ref());
-        return Err(parameter.map_or_else(|| Error::config("sslmode", mistake), |mode| mode.mistake(mistake)));
+        return Err(parameters.mode_mistake("must be verify-full when sslrootcert is system"));
     }
     if mode == Some(Mode::VerifyCa) && !has_ca && root_cert.is_none() {
         // Of the system's authorities any would do, for any name.
-        let mistake = "needs sslrootcert or the option tls.ca beside it; with the system's authorities use verify-full";
-        let parameter = parameters.mode.as_ref().or(parameters.switch.as_ref());
-        return Err(parameter.map_or_else(|| Error::config("sslmode", mistake), |mode| mode.mistake(mistake)));
+        return Err(parameters.mode_mistake(
+            "needs sslrootcert or the option tls.ca beside it; with the system's authorities use verify-full",
+        ));
     }
     let policy = |modes, verify| Policy { modes, verify };
     Ok(match mode {

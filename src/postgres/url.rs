@@ -7,58 +7,12 @@
 
 use percent_encoding::percent_decode_str;
 
+use super::parameter::{Origin, Parameter};
 use crate::config::{Location, Variable};
 use crate::error::Error;
 use crate::sensitive::Sensitive;
 
 const SCHEMES: [&str; 2] = ["postgres://", "postgresql://"];
-/// What a parameter is called whose name is not repeated.
-const UNNAMED: &str = "a parameter";
-/// A longer name of a parameter is not repeated in a message.
-const LONGEST_NAME: usize = 40;
-
-/// One connection parameter, and where the developer wrote it.
-#[derive(Clone)]
-pub(super) struct Parameter {
-    pub(super) name: String,
-    pub(super) value: Sensitive,
-    origin: Origin,
-}
-
-#[derive(Clone, Copy)]
-enum Origin {
-    /// `is_named` tells that the name can't be a part of the password.
-    Url {
-        from: &'static str,
-        is_named: bool,
-    },
-    Variable(&'static str),
-}
-
-impl Parameter {
-    /// What is wrong with the value, without the value.
-    pub(super) fn mistake(&self, problem: impl AsRef<str>) -> Error {
-        let problem = problem.as_ref();
-        match self.origin {
-            Origin::Url { from, is_named } => {
-                let name = if is_named { self.shown_name() } else { UNNAMED };
-                Error::config(from, format!("{name} {problem}"))
-            }
-            Origin::Variable(name) => Error::config(name, problem),
-        }
-    }
-
-    pub(super) fn unknown(&self) -> Error {
-        self.mistake("is not a parameter that is known here; take it out of the URL, or see docs/configuration.md")
-    }
-
-    /// What is behind a stray `?` or `&` can be a part of the password.
-    fn shown_name(&self) -> &str {
-        let is_name = |byte: u8| byte.is_ascii_alphabetic() || byte == b'_' || byte == b'.' || byte == b'-';
-        if self.name.len() <= LONGEST_NAME && self.name.bytes().all(is_name) { &self.name } else { UNNAMED }
-    }
-}
-
 /// In the order in which they count: a later one replaces an earlier one of the same name.
 pub(super) fn parameters(location: &Location) -> Result<Vec<Parameter>, Error> {
     match location {

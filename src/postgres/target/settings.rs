@@ -1,0 +1,188 @@
+//! The table of parameters: each has its meaning in [`Settings::set`], or stands in a list of those that change nothing
+//! here. docs/configuration.md has the same for users.
+#![forbid(unsafe_code)]
+
+use std::time::Duration;
+
+use tokio_postgres::Config;
+use tokio_postgres::config::{ChannelBinding, SslNegotiation};
+
+use super::SessionKind;
+use super::hosts::HostParameters;
+use crate::config::{Location, MOST_CONNECTIONS};
+use crate::error::Error;
+use crate::postgres::parameter::Parameter;
+use crate::postgres::tls::TlsParameters;
+use crate::postgres::url::parameters;
+
+/// A peer that vanished is noticed after about a minute instead of two hours.
+pub(super) const KEEPALIVE_IDLE: Duration = Duration::from_secs(30);
+const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(10);
+const KEEPALIVE_RETRIES: u32 = 3;
+
+/// Of libpq and other clients: about what this package does not do, or does in its own way.
+pub(super) const IGNORED: [&str; 25] = [
+    "charset",
+    "client_encoding",
+    "gssdelegation",
+    "gssencmode",
+    "gsslib",
+    "idle_in_transaction_session_timeout",
+    "idle_timeout",
+    "krbsrvname",
+    "lock_timeout",
+    "max_lifetime",
+    "pool_max_conn_idle_time",
+    "pool_max_conn_lifetime",
+    "pool_min_conns",
+    "pool_mode",
+    "pool_timeout",
+    "query_timeout",
+    "socket_timeout",
+    "sslcompression",
+    "sslsni",
+    "statement_timeout",
+    "supa",
+    "timezone",
+    "uselibpqcompat",
+    "max_pipeline",
+    "fetch_types",
+];
+/// Of libpq: they ask for something that is not done here, and must not be ignored.
+pub(super) const UNSUPPORTED: [&str; 11] = [
+    "passfile",
+    "replication",
+    "require_auth",
+    "requirepeer",
+    "service",
+    "sslcertmode",
+    "sslcrl",
+    "sslcrldir",
+    "ssl_max_protocol_version",
+    "sslpassword",
+    "sslidentity",
+];
+
+/// What the parameters have said so far.
+pub(in crate::postgres) struct Settings {
+    pub(in crate::postgres) config: Config,
+    pub(in crate::postgres) hosts: HostParameters,
+    pub(super) fallback_application_name: Option<String>,
+    pub(super) shuffled: bool,
+    pub(super) session: SessionKind,
+    pub(in crate::postgres) tls: TlsParameters,
+    pub(super) connect_timeout: Option<Duration>,
+    pub(super) max_connections: Option<usize>,
+    pub(super) unnamed_statements: bool,
+    pub(super) schema: Option<String>,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        let mut config = Config::new();
+        config
+            .keepalives_idle(KEEPALIVE_IDLE)
+            .keepalives_interval(KEEPALIVE_INTERVAL)
+            .keepalives_retries(KEEPALIVE_RETRIES);
+        Self {
+            config,
+            hosts: HostParameters::default(),
+            fallback_application_name: None,
+            shuffled: false,
+            session: SessionKind::default(),
+            tls: TlsParameters::default(),
+            connect_timeout: None,
+            max_connections: None,
+            unnamed_statements: false,
+            schema: None,
+        }
+    }
+}
+
+impl Settings {
+    pub(in crate::postgres) fn of(location: &Location) -> Result<Self, Error> {
+        let mut settings = Self::default();
+        for parameter in parameters(location)? {
+            settings.set(&parameter)?;
+        }
+        Ok(settings)
+    }
+
+    fn set(&mut self, parameter: &Parameter) -> Result<(), Error> {
+        let value = parameter.value.as_str();
+        let config = &mut self.config;
+        match parameter.name.as_str() {
+            "host" => self.hosts.name = Some(parameter.clone()),
+            "hostaddr" => self.hosts.address = Some(parameter.clone()),
+            "port" => self.hosts.port = Some(parameter.clone()),
+            "user" | "username" => drop(config.user(value)),
+            "password" => drop(config.password(value)),
+            "dbname" | "database" => drop(config.dbname(value)),
+            "options" => drop(config.options(value)),
+            "application_name" => drop(config.application_name(value)),
+            "fallback_application_name" => self.fallback_application_name = Some(value.to_owned()),
+
+            "connect_timeout" => self.connect_timeout = parameter.seconds()?,
+            "tcp_user_timeout" => {
+                let limit = parameter.number::<u64>()?;
+                config.tcp_user_timeout(Duration::from_millis(limit));
+            }
+            "keepalives" => drop(config.keepalives(parameter.number::<u8>()? != 0)),
+            "keepalives_idle" => drop(config.keepalives_idle(parameter.seconds()?.unwrap_or(KEEPALIVE_IDLE))),
+            "keepalives_interval" => {
+                config.keepalives_interval(parameter.seconds()?.unwrap_or(KEEPALIVE_INTERVAL));
+            }
+            "keepalives_count" | "keepalives_retries" => drop(config.keepalives_retries(parameter.number()?)),
+
+            "target_session_attrs" => self.session = parameter.choice(&SESSION_KINDS)?,
+            "load_balance_hosts" => self.shuffled = parameter.choice(&[("disable", false), ("random", true)])?,
+            "channel_binding" => drop(config.channel_binding(parameter.choice(&BINDINGS)?)),
+            "sslnegotiation" => {
+                let negotiation = parameter.choice(&NEGOTIATIONS)?;
+                self.tls.direct = negotiation == SslNegotiation::Direct;
+                config.ssl_negotiation(negotiation);
+            }
+            "sslmode" => self.tls.mode = Some(parameter.clone()),
+            "ssl" => self.tls.switch = Some(parameter.clone()),
+            "sslaccept" => self.tls.accept = Some(parameter.clone()),
+            "sslrootcert" => self.tls.root_cert = Some(parameter.clone()),
+            "sslcert" => self.tls.cert = Some(parameter.clone()),
+            "sslkey" => self.tls.key = Some(parameter.clone()),
+            "ssl_min_protocol_version" => self.tls.min_version = Some(parameter.clone()),
+
+            "connection_limit" | "pool_max_conns" => {
+                let limit = parameter.number::<usize>().ok().filter(|limit| (1..=MOST_CONNECTIONS).contains(limit));
+                let problem = || parameter.mistake(format!("must be a whole number from 1 to {MOST_CONNECTIONS}"));
+                self.max_connections = Some(limit.ok_or_else(problem)?);
+            }
+            "schema" | "search_path" => self.schema = parameter.schema()?,
+            "pgbouncer" => self.unnamed_statements |= parameter.switch()?,
+            "prepare" => self.unnamed_statements |= !parameter.switch()?,
+            "statement_cache_size"
+            | "statement_cache_capacity"
+            | "prepared_statement_cache_size"
+            | "prepared_statements_cache_size" => self.unnamed_statements |= parameter.number::<i64>()? == 0,
+            "default_query_exec_mode" => {
+                self.unnamed_statements |= matches!(value, "exec" | "simple_protocol" | "describe_exec");
+            }
+
+            name if IGNORED.contains(&name) => {}
+            name if UNSUPPORTED.contains(&name) => return Err(parameter.mistake("is not supported")),
+            _ => return Err(parameter.unknown()),
+        }
+        Ok(())
+    }
+}
+
+pub(super) const SESSION_KINDS: [(&str, SessionKind); 6] = [
+    ("any", SessionKind::Any),
+    ("read-write", SessionKind::ReadWrite),
+    ("read-only", SessionKind::ReadOnly),
+    ("primary", SessionKind::Primary),
+    ("standby", SessionKind::Standby),
+    ("prefer-standby", SessionKind::PreferStandby),
+];
+const BINDINGS: [(&str, ChannelBinding); 3] =
+    [("disable", ChannelBinding::Disable), ("prefer", ChannelBinding::Prefer), ("require", ChannelBinding::Require)];
+const NEGOTIATIONS: [(&str, SslNegotiation); 2] =
+    [("postgres", SslNegotiation::Postgres), ("direct", SslNegotiation::Direct)];

@@ -1,0 +1,355 @@
+use proptest::prelude::*;
+use tokio_postgres::config::SslMode;
+
+use super::settings::{IGNORED, KEEPALIVE_IDLE, SESSION_KINDS, UNSUPPORTED};
+use super::*;
+use crate::config::{Location, Variable};
+
+fn database(location: Location) -> Database {
+    Database { location, ca: None, prepared_statements: None, sharded: false }
+}
+
+fn from_url(url: &str) -> Result<Target, Error> {
+    let location = Location::Url { url: url.to_owned().into(), from: "DATABASE_URL" };
+    Target::new(&database(location), &Limits::default())
+}
+
+fn from_variables(variables: &[(&'static str, &'static str, &str)]) -> Result<Target, Error> {
+    let variable = |(name, parameter, value): &(&'static str, &'static str, &str)| Variable {
+        name,
+        parameter,
+        value: (*value).to_owned().into(),
+    };
+    let location = Location::Variables(variables.iter().map(variable).collect());
+    Target::new(&database(location), &Limits::default())
+}
+
+const DISABLE: &[SslMode] = &[SslMode::Disable];
+const ALLOW: &[SslMode] = &[SslMode::Disable, SslMode::Require];
+const PREFER: &[SslMode] = &[SslMode::Prefer, SslMode::Disable];
+const REQUIRE: &[SslMode] = &[SslMode::Require];
+
+#[test]
+fn urls_as_providers_give_them() {
+    for (case, url, address, user, password, dbname, modes) in [
+        ("plain", "postgres://u:p@h/d", "h:5432", "u", "p", "d", PREFER),
+        (
+            "Neon",
+            "postgresql://owner:npg_x1@ep-cool-1-pooler.eu-central-1.aws.neon.tech/neondb?sslmode=require&channel_binding=require",
+            "ep-cool-1-pooler.eu-central-1.aws.neon.tech:5432",
+            "owner",
+            "npg_x1",
+            "neondb",
+            REQUIRE,
+        ),
+        (
+            "Neon, endpoint in options",
+            "postgres://owner:x@eu.aws.neon.tech/neondb?options=endpoint%3Dep-cool-1&sslmode=verify-full",
+            "eu.aws.neon.tech:5432",
+            "owner",
+            "x",
+            "neondb",
+            REQUIRE,
+        ),
+        (
+            "Supabase, direct",
+            "postgresql://postgres:x@db.abc.supabase.co:5432/postgres",
+            "db.abc.supabase.co:5432",
+            "postgres",
+            "x",
+            "postgres",
+            PREFER,
+        ),
+        (
+            "Supabase, pooler",
+            "postgres://postgres.abc:x@aws-0-eu.pooler.supabase.com:6543/postgres?pgbouncer=true&connection_limit=1&supa=base-pooler.x",
+            "aws-0-eu.pooler.supabase.com:6543",
+            "postgres.abc",
+            "x",
+            "postgres",
+            PREFER,
+        ),
+        (
+            "RDS",
+            "postgres://app:x@db.c1.eu-west-1.rds.amazonaws.com:5432/app?sslmode=verify-full",
+            "db.c1.eu-west-1.rds.amazonaws.com:5432",
+            "app",
+            "x",
+            "app",
+            REQUIRE,
+        ),
+        (
+            "Azure",
+            "postgres://app%40server:x@server.postgres.database.azure.com:5432/app?sslmode=require",
+            "server.postgres.database.azure.com:5432",
+            "app@server",
+            "x",
+            "app",
+            REQUIRE,
+        ),
+        (
+            "Heroku",
+            "postgres://u1:pa55@ec2-1-2-3-4.compute-1.amazonaws.com:5432/d1a?sslmode=no-verify",
+            "ec2-1-2-3-4.compute-1.amazonaws.com:5432",
+            "u1",
+            "pa55",
+            "d1a",
+            REQUIRE,
+        ),
+        (
+            "Prisma",
+            "postgresql://u:p@h:5432/d?schema=public&connection_limit=5&pool_timeout=2&socket_timeout=3&sslaccept=strict",
+            "h:5432",
+            "u",
+            "p",
+            "d",
+            REQUIRE,
+        ),
+        (
+            "Cloud SQL",
+            "postgresql://u:p@localhost/d?host=/cloudsql/a:b:c",
+            "/cloudsql/a:b:c/.s.PGSQL.5432",
+            "u",
+            "p",
+            "d",
+            PREFER,
+        ),
+        ("Unix socket", "postgres://u:p@%2Frun%2Fpg:5433/d", "/run/pg/.s.PGSQL.5433", "u", "p", "d", PREFER),
+        ("IPv6", "postgres://u:p@[2001:db8::1]:1/d", "[2001:db8::1]:1", "u", "p", "d", PREFER),
+        (
+            "several hosts",
+            "postgres://u:p@a:1,b,[::1]:3/d?target_session_attrs=read-write",
+            "a:1, b:5432, [::1]:3",
+            "u",
+            "p",
+            "d",
+            PREFER,
+        ),
+        ("one port for several hosts", "postgres://u:p@/d?host=a,b&port=6000", "a:6000, b:6000", "u", "p", "d", PREFER),
+        ("percent-encoded", "postgres://%75:a%40b%3F%2F%3A%25@h/d%20e", "h:5432", "u", "a@b?/:%", "d e", PREFER),
+        ("raw / and : in the password", "postgres://u:a/b:c@h/d", "h:5432", "u", "a/b:c", "d", PREFER),
+        ("a % that encodes nothing", "postgres://u:50%@h/d", "h:5432", "u", "50%", "d", PREFER),
+        (
+            "parameters win",
+            "postgres://u:p@h:1/d?user=v&password=q&host=i&port=2&dbname=e",
+            "i:2",
+            "v",
+            "q",
+            "e",
+            PREFER,
+        ),
+        ("a line's end behind it", "postgres://u:p@h/d\n", "h:5432", "u", "p", "d", PREFER),
+        ("no host", "postgres://u:p@/d", "localhost:5432", "u", "p", "d", PREFER),
+        ("disable", "postgres://u:p@h/d?sslmode=disable", "h:5432", "u", "p", "d", DISABLE),
+        ("allow", "postgres://u:p@h/d?sslmode=allow", "h:5432", "u", "p", "d", ALLOW),
+        ("system", "postgres://u:p@h/d?sslrootcert=system", "h:5432", "u", "p", "d", REQUIRE),
+        ("ssl of node-postgres", "postgres://u:p@h/d?ssl=true", "h:5432", "u", "p", "d", REQUIRE),
+        ("ssl of postgres.js", "postgres://u:p@h/d?ssl=prefer", "h:5432", "u", "p", "d", PREFER),
+        ("direct TLS", "postgres://u:p@h/d?sslmode=require&sslnegotiation=direct", "h:5432", "u", "p", "d", REQUIRE),
+    ] {
+        let target = from_url(url).unwrap_or_else(|error| panic!("{case}: {error}"));
+        let password_read = target.config.get_password().map(String::from_utf8_lossy);
+        let read = (target.config.get_user(), password_read.as_deref(), target.config.get_dbname());
+        assert_eq!(read, (Some(user), Some(password), Some(dbname)), "{case}");
+        assert_eq!(target.address(), address, "{case}");
+        assert_eq!(target.tls.modes, modes, "{case}");
+        assert_eq!(target.config.get_application_name(), Some("authjs-bridge"), "{case}");
+    }
+}
+
+#[test]
+fn what_parameters_mean() {
+    let target = |parameters: &str| from_url(&format!("postgres://u:p@h/d?{parameters}")).expect(parameters);
+    for (parameters, expected) in [
+        ("", true),
+        ("pgbouncer=true", false),
+        ("pgbouncer=false", true),
+        ("statement_cache_size=0", false),
+        ("statement_cache_size=100", true),
+        ("prepare=false", false),
+        ("prepared_statement_cache_size=0", false),
+        ("default_query_exec_mode=simple_protocol", false),
+    ] {
+        assert_eq!(target(parameters).prepared_statements, expected, "{parameters}");
+    }
+    assert_eq!(target("connection_limit=3").max_connections, 3);
+    assert_eq!(target("").max_connections, 10);
+    assert_eq!(target("connect_timeout=3").connect_timeout, Duration::from_secs(3));
+    assert_eq!(target("connect_timeout=0").connect_timeout, Duration::from_secs(5));
+    assert_eq!(target("schema=app").schema.as_deref(), Some("app"));
+    assert_eq!(target("schema=public").schema.as_deref(), Some("public"));
+    assert_eq!(target("schema=").schema, None);
+    assert!(target("load_balance_hosts=random").shuffled);
+    for (name, kind) in SESSION_KINDS {
+        assert_eq!(target(&format!("target_session_attrs={name}")).session, kind);
+    }
+    for ignored in IGNORED {
+        target(&format!("{ignored}=whatever"));
+    }
+    let tcp = target("keepalives_idle=7&keepalives_interval=8&keepalives_count=9&tcp_user_timeout=1500").config;
+    assert_eq!(tcp.get_keepalives_idle(), Duration::from_secs(7));
+    assert_eq!(tcp.get_keepalives_interval(), Some(Duration::from_secs(8)));
+    assert_eq!(tcp.get_keepalives_retries(), Some(9));
+    assert_eq!(tcp.get_tcp_user_timeout(), Some(&Duration::from_millis(1500)));
+    assert!(!target("keepalives=0").config.get_keepalives());
+    let default = target("").config;
+    assert_eq!(default.get_keepalives_idle(), KEEPALIVE_IDLE);
+    assert_eq!(default.get_tcp_user_timeout(), Some(&Duration::from_secs(5)));
+}
+
+#[test]
+fn the_server_has_a_limit_of_its_own_unless_a_pooler_is_in_between() {
+    for (parameters, expected) in [
+        ("", Some("-c statement_timeout=6000")),
+        ("options=-c%20a%3Db", Some("-c statement_timeout=6000 -c a=b")),
+        ("pgbouncer=true", None),
+        ("pgbouncer=true&options=-c%20a%3Db", Some("-c a=b")),
+    ] {
+        let target = from_url(&format!("postgres://u@h/d?{parameters}")).expect(parameters);
+        assert_eq!(target.config.get_options(), expected, "{parameters}");
+    }
+}
+
+#[test]
+fn options_count_more_than_the_url() {
+    let url = "postgres://u@h/d?pgbouncer=true&connection_limit=3&connect_timeout=3".to_owned();
+    let location = Location::Url { url: url.into(), from: "databaseUrl" };
+    let limits =
+        Limits { connect_timeout: Some(Duration::from_millis(1)), max_connections: Some(7), ..Limits::default() };
+    let database = Database { prepared_statements: Some(true), ..database(location) };
+    let target = Target::new(&database, &limits).expect("is a URL");
+    assert_eq!((target.prepared_statements, target.max_connections), (true, 7));
+    assert_eq!(target.connect_timeout, Duration::from_millis(1));
+}
+
+#[test]
+fn mistakes_in_a_url_name_what_is_wrong_and_leak_no_password() {
+    for (url, part) in [
+        ("", "postgres://"),
+        ("mysql://u:hunter2@h/d", "postgres://"),
+        ("prisma+postgres://u:hunter2@h/d", "Prisma's proxy"),
+        ("\"postgres://u:hunter2@h/d\"", "without quotes"),
+        ("postgres://u:hun@ter2@h/d", "%40"),
+        ("postgres://u:hun?ter2=1@h/d", "%3F"),
+        ("postgres://u:hunter2@h:port/d", "port must be a number"),
+        ("postgres://u:hunter2@h:0/d", "port must be a number"),
+        ("postgres://u:hunter2@h:65536/d", "port must be a number"),
+        ("postgres://u:hunter2@a:1,b:2/d?host=c,d,e", "port must hold one port"),
+        ("postgres://u:hunter2@::1/d", "in brackets"),
+        ("postgres://u:hunter2@[::1/d", "closing bracket"),
+        ("postgres://u:hunter2@[::1]5432/d", "closing bracket"),
+        ("postgres://u:hunter2%ff@h/d", "password is not UTF-8"),
+        ("postgres://u:hunter2@h/d?hostaddr=h", "hostaddr must hold IP addresses"),
+        ("postgres://u:hunter2@a,b/d?hostaddr=1.2.3.4", "hostaddr must hold one address for each host"),
+        ("postgres://u:hunter2@h/d?sslmode=on", "sslmode must be one of disable, allow, prefer"),
+        ("postgres://u:hunter2@h/d?ssl=maybe", "ssl must be one of"),
+        ("postgres://u:hunter2@h/d?sslmode=require&sslrootcert=system", "sslmode must be verify-full"),
+        ("postgres://u:hunter2@h/d?sslmode=prefer&sslnegotiation=direct", "sslmode must be require"),
+        ("postgres://u:hunter2@h/d?sslmode=verify-full&sslrootcert=/nowhere", "sslrootcert /nowhere can't be read"),
+        ("postgres://u:hunter2@h/d?sslcert=/nowhere", "sslcert needs sslkey"),
+        ("postgres://u:hunter2@h/d?sslkey=/nowhere", "sslkey needs sslcert"),
+        ("postgres://u:hunter2@h/d?sslcert=/nowhere&sslkey=/nowhere", "sslcert /nowhere can't be read"),
+        ("postgres://u:hunter2@h/d?target_session_attrs=main", "target_session_attrs must be one of any, read-write"),
+        ("postgres://u:hunter2@h/d?connection_limit=few", "connection_limit must be a whole number"),
+        ("postgres://u:hunter2@h/d?connection_limit=9223372036854775807", "a whole number from 1 to 1000"),
+        ("postgres://u:hunter2@h/d?connection_limit=0", "a whole number from 1 to 1000"),
+        ("postgres://u@h/d?password=abc&hunter", "a parameter is not a parameter"),
+        ("postgres://u@h/d?password=abc&hunter=1&a=b", "a parameter is not a parameter"),
+        ("postgres://u@h/d?password=abc&user=d&hunter=1", "a parameter is not a parameter"),
+        ("postgres://u:pw?hunter", "a parameter is not a parameter"),
+        ("postgres://u:pw?hunter=1", "a parameter is not a parameter"),
+        ("postgres://u:hunter2@h/d?sslmode=verify-ca", "sslmode needs sslrootcert"),
+        ("postgres://u:hunter2@h/d?pgbouncer=yes", "pgbouncer must be one of true, false"),
+        ("postgres://u:hunter2@h/d?schema=a,b", "schema must be the name of one schema"),
+        ("postgres://u:hunter2@h/d?sslcrl=a", "sslcrl is not supported"),
+        ("postgres://u:hunter2@h/d?colour=blue", "colour is not a parameter that is known here"),
+        ("postgres://u:hunter2@h/d?hunter2%20!=blue", "a parameter is not a parameter"),
+    ] {
+        let error = from_url(url).err().unwrap_or_else(|| panic!("{url} is taken"));
+        assert_eq!(error.code(), "ERR_AUTH_BRIDGE_CONFIG", "{url}");
+        let message = error.to_string();
+        assert!(message.starts_with("DATABASE_URL: "), "{message}");
+        assert!(message.contains(part), "{message}");
+        for secret in ["hunter2", "hun", "ter2"] {
+            assert!(!message.contains(secret), "{message}");
+        }
+    }
+}
+
+proptest! {
+    /// Whatever is wrong around it, the password is in no message and in no `Debug`.
+    #[test]
+    fn no_url_leaks_its_password(
+        user in "[a-z%:]{0,6}",
+        host in "[a-z0-9:,\\[\\]%.]{0,12}",
+        database in "[a-z/%]{0,6}",
+        parameters in "[a-z=&%_]{0,20}",
+        before in "[?/:@&=#%, ]{0,2}",
+        after in "[?/:&=#%, ]{0,2}",
+    ) {
+        let url = format!("postgres://{user}:{before}HUNTER{after}@{host}/{database}?{parameters}");
+        let shown = match from_url(&url) {
+            Err(error) => format!("{error} {error:?}"),
+            Ok(target) => format!("{target:?} {}", target.address()),
+        };
+        prop_assert!(!shown.contains("HUNTER"), "{}: {}", url, shown);
+    }
+}
+
+#[test]
+fn variables_are_read_as_libpq_reads_them() {
+    let target = from_variables(&[
+        ("PGHOST", "host", "a,/run/pg"),
+        ("PGPORT", "port", "6543,6544"),
+        ("PGUSER", "user", "u@x"),
+        ("PGPASSWORD", "password", "p@?%41"),
+        ("PGDATABASE", "dbname", "d"),
+        ("PGSSLMODE", "sslmode", "verify-full"),
+        ("PGOPTIONS", "options", "-c a=b"),
+        ("PGAPPNAME", "application_name", "mine"),
+        ("PGCONNECT_TIMEOUT", "connect_timeout", "3"),
+        ("PGTARGETSESSIONATTRS", "target_session_attrs", "prefer-standby"),
+    ])
+    .expect("is complete");
+    assert_eq!(target.address(), "a:6543, /run/pg/.s.PGSQL.6544");
+    assert_eq!(target.config.get_user(), Some("u@x"));
+    assert_eq!(target.config.get_password(), Some(b"p@?%41".as_slice()));
+    assert_eq!(target.config.get_application_name(), Some("mine"));
+    assert_eq!(target.tls.modes, REQUIRE);
+    assert_eq!(target.session, SessionKind::PreferStandby);
+    assert_eq!(target.connect_timeout, Duration::from_secs(3));
+
+    let by_address = from_variables(&[("PGHOSTADDR", "hostaddr", "::1")]).expect("is enough");
+    assert_eq!((by_address.address().as_str(), by_address.hosts[0].address.is_some()), ("[::1]:5432", true));
+    let user_only = from_variables(&[("PGUSER", "user", "u")]).expect("is enough");
+    assert_eq!(user_only.address(), "localhost:5432");
+
+    for (name, parameter, value) in [
+        ("PGPORT", "port", "x"),
+        ("PGPORT", "port", "1,2"),
+        ("PGSSLMODE", "sslmode", "on"),
+        ("PGSSLROOTCERT", "sslrootcert", "/nowhere"),
+        ("PGSERVICE", "service", "main"),
+    ] {
+        let all = [("PGHOST", "host", "h"), ("PGSSLMODE", "sslmode", "verify-full"), (name, parameter, value)];
+        let error = from_variables(&all).expect_err("is a mistake");
+        assert!(error.to_string().starts_with(&format!("{name}: ")), "{error}");
+    }
+}
+
+/// The tables of docs/configuration.md name every parameter, and whether it counts.
+#[test]
+fn the_documentation_names_each_parameter() {
+    let documentation = include_str!("../../../docs/configuration.md");
+    let source = include_str!("settings.rs");
+    let (_, set) = source.split_once("match parameter.name.as_str() {").expect("the table of parameters");
+    let (set, _) = set.split_once("name if IGNORED").expect("its end");
+    let arms = set.split('\n').filter(|line| line.contains("=>") || line.trim_start().starts_with(['"', '|']));
+    let names = arms.filter_map(|line| line.split("=>").next()).flat_map(|line| line.split('"').skip(1).step_by(2));
+    let mut count = 0;
+    for name in names.chain(IGNORED).chain(UNSUPPORTED) {
+        assert!(documentation.contains(&format!("`{name}`")), "{name} is not in docs/configuration.md");
+        count += 1;
+    }
+    assert!(count > 50, "only {count} parameters");
+}
