@@ -37,11 +37,13 @@ function explanation(cause) {
 /** @param {Platform} platform */
 function missing(platform) {
   return `authjs-bridge lacks its native part for ${words(platform)}: the package ${platform.name} is not installed.
-There are two usual causes:
+The usual causes:
 - Optional dependencies were left out. Install with them:
     npm install --include=optional
 - The lock file or node_modules comes from another platform. Delete both and install anew:
-    ${process.platform === 'win32' ? 'rmdir /s /q node_modules & del package-lock.json &' : 'rm -rf node_modules package-lock.json &&'} npm install`
+    ${process.platform === 'win32' ? 'rmdir /s /q node_modules & del package-lock.json &' : 'rm -rf node_modules package-lock.json &&'} npm install
+- It was built from source, and only one of its two tarballs was installed. Install both together:
+    npm install /path/to/tarballs/*.tgz`
 }
 
 /** @param {Omit<Platform, 'name'>} platform */

@@ -177,6 +177,19 @@ describe.each(installs)('%s', (_, loader, install) => {
       advice: expect.stringContaining('Write \\$'),
     })
   })
+
+  test('what a file sets in vain is warned of', async () => {
+    const cwd = await folderWith({
+      '.env.local': `AUTH_SECRET=${MARKERS.secret}\nAUTH_URL=http://\${HOST}\nHOST=a\nPGHOST=b\n`,
+    })
+    const { check } = await diagnose({ cwd, env: { AUTH_SECRET: 'other', AUTH_URL: 'http://a', HOST: 'a' } })
+    expect(check('env-files')).toMatchObject({
+      status: 'warning',
+      message:
+        '.env.local, as Next.js reads them in development; AUTH_SECRET in .env.local does not count: the environment has another value',
+      advice: expect.stringContaining('Unset it in the shell'),
+    })
+  })
 })
 
 test('a folder named .env is none of the files', async () => {

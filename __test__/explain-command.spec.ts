@@ -67,8 +67,8 @@ describe('the answer of explainSession', () => {
     })
   })
 
-  test('for no cookie at all', async () => {
-    expect(await explainAsJson('')).toMatchObject({ status: 'unauthenticated', reason: 'no-cookie' })
+  test.each(['Cookie:\n', 'theme=dark'])('for %j, with no cookie of a session', async (input) => {
+    expect(await explainAsJson(input)).toMatchObject({ status: 'unauthenticated', reason: 'no-cookie' })
   })
 
   test('in production, where another cookie counts', async () => {
@@ -144,9 +144,12 @@ describe('a wrong command line', () => {
     expect(stderr).not.toContain('    at ')
   })
 
-  test('more than one line', async () => {
-    const { code, stderr } = await explain(`Cookie: ${live}\nHost: localhost\n`)
-    expect({ code, stderr }).toEqual({ code: 2, stderr: expect.stringMatching(/more than one line/) })
+  test.each([
+    ['more than one line', () => `Cookie: ${live}\nHost: localhost\n`, /more than one line/],
+    ['an empty line', () => '\n', /standard input is empty/],
+  ])('%s', async (_, input, message) => {
+    const { code, stderr } = await explain(input())
+    expect({ code, stderr }).toEqual({ code: 2, stderr: expect.stringMatching(message) })
   })
 })
 

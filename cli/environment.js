@@ -22,7 +22,7 @@ function loadEnvironment(folder, { production }) {
   const mode = modeOf(production ? 'production' : process.env.NODE_ENV)
   if (production || !process.env.NODE_ENV) Object.assign(process.env, { NODE_ENV: mode })
   const files = readFiles(folder, mode)
-  const { variables, dangling } = variablesOf(files, process.env)
+  const { variables, dangling, hidden } = variablesOf(files, process.env)
   const nextEnv = findNextEnv(folder)
   if (nextEnv) nextEnv.loadEnvConfig(folder, mode === 'development', { info() {}, error() {} })
   else Object.assign(process.env, variables)
@@ -31,6 +31,7 @@ function loadEnvironment(folder, { production }) {
     files: files.map(({ name }) => name),
     loader: nextEnv ? '@next/env' : 'authjs-bridge',
     dangling,
+    hidden,
   }
 }
 
@@ -80,8 +81,8 @@ function findNextEnv(folder) {
 }
 
 /**
- * The variables with those of the files, and references in ours to nothing: most likely a password with a `$` in it,
- * which Next.js cuts.
+ * The variables with those of the files. Of ours, which have references to nothing: most likely a password with a `$` in it,
+ * which Next.js cuts; and which the files set in vain, since the environment has another value.
  *
  * @param {EnvFile[]} files
  * @param {NodeJS.ProcessEnv} before
@@ -89,15 +90,20 @@ function findNextEnv(folder) {
 function variablesOf(files, before) {
   const variables = { ...before }
   const dangling = []
+  const hidden = []
   for (const { name: file, contents } of files) {
     const parsed = /** @type {Record<string, string>} */ (parseEnv(contents))
     const fresh = Object.entries(parsed).filter(([variable]) => variables[variable] === undefined)
     for (const [variable, value] of fresh) {
       if (OURS.test(variable) && isDangling(value, parsed, variables)) dangling.push({ file, variable })
     }
+    for (const variable of Object.keys(parsed)) {
+      const isOther = before[variable] !== undefined && before[variable] !== expand(variable, parsed, variables)
+      if (OURS.test(variable) && isOther) hidden.push({ file, variable })
+    }
     Object.assign(variables, Object.fromEntries(fresh.map(([name]) => [name, expand(name, parsed, variables)])))
   }
-  return { variables, dangling }
+  return { variables, dangling, hidden }
 }
 
 /**

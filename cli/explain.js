@@ -33,6 +33,7 @@ async function explain({ json, production }) {
 /** The value of the header, as a person copies it. @param {string} input */
 function cookieHeader(input) {
   const line = input.trim()
+  if (line === '') throw new UsageError('standard input is empty; pass the Cookie header of a request')
   if (/[\r\n]/.test(line)) throw new UsageError('standard input has more than one line; pass the Cookie header alone')
   return line.replace(/^cookie:\s*/i, '')
 }

@@ -20,11 +20,13 @@ const NATIVE = 'authjs-bridge-linux-x64-gnu'
 const BINARY = 'authjs-bridge.linux-x64-gnu.node'
 const SECRET = 'the secret of the test, 32 bytes'
 const MISSING = `authjs-bridge lacks its native part for linux x64 (glibc): the package ${NATIVE} is not installed.
-There are two usual causes:
+The usual causes:
 - Optional dependencies were left out. Install with them:
     npm install --include=optional
 - The lock file or node_modules comes from another platform. Delete both and install anew:
-    rm -rf node_modules package-lock.json && npm install`
+    rm -rf node_modules package-lock.json && npm install
+- It was built from source, and only one of its two tarballs was installed. Install both together:
+    npm install /path/to/tarballs/*.tgz`
 
 const database = useDatabase()
 let packed: string
