@@ -270,6 +270,12 @@ mod tests {
     }
 
     #[test]
+    fn debug_shows_no_claim() {
+        let expired = ClaimsError::Expired { exp: 1234.0, now: NOW };
+        assert_eq!(format!("{expired:?}"), "the token is expired");
+    }
+
+    #[test]
     fn text_must_be_utf_8() {
         let plaintext = b"{\"exp\":1800000000,\"name\":\"\xff\"}";
         assert_eq!(Claims::parse(plaintext, NOW).err(), Some(ClaimsError::NotAnObject));

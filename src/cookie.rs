@@ -85,14 +85,6 @@ impl CookieName {
     }
 }
 
-impl PartialEq for CookieName {
-    fn eq(&self, other: &Self) -> bool {
-        self.text == other.text
-    }
-}
-
-impl Eq for CookieName {}
-
 impl fmt::Debug for CookieName {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_tuple("CookieName").field(&self.text).finish()

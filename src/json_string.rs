@@ -35,14 +35,13 @@ fn respell(text: &str) -> String {
 /// Spells what `escape`, the text after a backslash, begins with; gives the text after that.
 fn respell_escape<'t>(escape: &'t str, spelled: &mut String) -> &'t str {
     let Some((unit, rest)) = code_unit(escape) else {
-        let mut characters = escape.chars();
-        match characters.next() {
-            Some('/') => spelled.push('/'),
-            // The short escapes, which are the right spelling.
-            Some(short) => spelled.extend(['\\', short]),
-            None => {}
+        // The short escapes are the right spelling, but for that of the slash.
+        let (short, rest) = escape.split_at_checked(1).unwrap_or((escape, ""));
+        if short != "/" {
+            spelled.push('\\');
         }
-        return characters.as_str();
+        spelled.push_str(short);
+        return rest;
     };
     let pair = rest.strip_prefix('\\').and_then(code_unit);
     let with_low = pair.and_then(|(low, rest)| Some((char::decode_utf16([unit, low]).next()?.ok()?, rest)));

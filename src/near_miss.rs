@@ -112,6 +112,7 @@ mod tests {
         use Part::{Issuer, Prefix, Suffix};
         for (counting, header, expected) in [
             (&[SECURE] as &[_], "a=b; theme=dark", &[] as &[(&str, &[Part])]),
+            (&[], "authjs.session-token=x", &[]),
             (&[SECURE], "authjs.session-token=x", &[(PLAIN, &[Prefix])]),
             (&[SECURE], "authjs.session-token.0=x; authjs.session-token.1=y", &[(PLAIN, &[Prefix])]),
             (&[PLAIN], "__Secure-authjs.session-token=x", &[(SECURE, &[Prefix])]),

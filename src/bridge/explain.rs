@@ -106,11 +106,11 @@ fn explain_refusal(refusal: Unauthenticated, keyring: &Keyring, values: &CookieV
         }
     }
     match refusal {
+        // Where a cookie was found there is no other way to have none.
+        Unauthenticated::NoCookie | Unauthenticated::Size(SizeError::Empty) => SizeError::Empty.into(),
         Unauthenticated::Size(error) => error.into(),
         Unauthenticated::Token(error) => Reason::of_token(error, |enc| known_secrets(keyring, enc)),
         Unauthenticated::Claims(error) => error.into(),
-        // Unreachable where a cookie was found; an empty one says the same.
-        Unauthenticated::NoCookie => Reason::EmptyCookie,
     }
 }
 

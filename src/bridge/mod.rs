@@ -128,8 +128,8 @@ mod tests {
     use crate::cipher::ContentEncryption;
     use crate::config::{Database, Limits, Location};
     use crate::key::{Issuer, Secret, ShortKid};
-    use crate::revocation::RowExpiry;
     use crate::revocation::fake::{Channels, Fake, live_record};
+    use crate::revocation::{RowExpiry, SessionRecord};
     use crate::runtime;
     use crate::token::forge;
 
@@ -275,6 +275,59 @@ mod tests {
         };
         Bridge::new(config, Arc::new(Fake::live()), Channels, runtime::handle().expect("runs").clone())
             .expect("a bridge")
+    }
+
+    #[tokio::test]
+    async fn explanations_of_sizes() {
+        let bridge = bridge(&[PLAIN], &Arc::new(Fake::live()));
+        for (header, expected) in [
+            (format!("{PLAIN}="), "empty-cookie"),
+            (format!("{PLAIN}={}", "x".repeat(32_769)), "token-too-large"),
+            (format!("a={}", "x".repeat(65_536)), "header-too-large"),
+        ] {
+            let explanation = bridge.explain(&header, NOW).expect("is open").await.expect("an explanation");
+            assert_eq!(json!(explanation)["reason"], expected);
+        }
+    }
+
+    #[tokio::test]
+    async fn explanations_of_what_the_database_says() {
+        let with = |change: &dyn Fn(&mut SessionRecord)| {
+            let mut record = live_record();
+            change(&mut record);
+            Some(record)
+        };
+        for (answer, expected) in [
+            (with(&|_| {}), "live"),
+            (None, "session-unknown"),
+            (with(&|record| record.revoked = true), "session-revoked"),
+            (with(&|record| record.expired = true), "session-expired"),
+            (with(&|record| record.user_id = Some(Uuid::from_u128(2))), "user-mismatch"),
+            (with(&|record| record.user_type = None), "user-gone"),
+            (with(&|record| record.user_type = Some("client".to_owned())), "user-type-changed"),
+        ] {
+            let bridge = bridge(&[PLAIN], &Arc::new(Fake::new(Ok(answer))));
+            let header = format!("{PLAIN}={}", token(PLAIN, 3, NOW + 60));
+            let explanation = bridge.explain(&header, NOW).expect("is open").await.expect("an explanation");
+            assert_eq!(json!(explanation)["reason"], expected);
+        }
+    }
+
+    #[tokio::test]
+    async fn a_bug_has_no_explanation() {
+        let bug = Error::Internal("bug".to_owned());
+        let bridge = bridge(&[PLAIN], &Arc::new(Fake::new(Err(bug.clone()))));
+        let header = format!("{PLAIN}={}", token(PLAIN, 3, NOW + 60));
+        let explanation = bridge.explain(&header, NOW).expect("is open").await;
+        assert_eq!(explanation.err(), Some(bug));
+    }
+
+    #[tokio::test]
+    async fn a_closed_bridge_reads_nothing() {
+        let bridge = bridge(&[PLAIN], &Arc::new(Fake::live()));
+        bridge.lookups().close().await;
+        assert_eq!(bridge.read("", NOW).err(), Some(Error::Closed));
+        assert_eq!(bridge.read_and_count("", NOW).err(), Some(Error::Closed));
     }
 
     #[test]

@@ -70,7 +70,7 @@ pub struct Config {
 }
 
 /// A cookie that can hold a session.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub struct SessionCookie {
     pub name: CookieName,
     pub issuer: Issuer,
@@ -349,6 +349,54 @@ mod tests {
     }
 
     #[test]
+    fn where_the_database_is() {
+        let url = |from, url: &str| Location::Url { url: url.to_owned().into(), from };
+        let variable =
+            |(name, parameter, value): (_, _, &str)| Variable { name, parameter, value: value.to_owned().into() };
+        for (option, variables, expected) in [
+            (Some("postgres://a"), &[("DATABASE_URL", "postgres://b")] as &[_], url("databaseUrl", "postgres://a")),
+            (None, &[("PGHOST", "h"), ("DATABASE_URL", "postgres://b")], url("DATABASE_URL", "postgres://b")),
+            (
+                None,
+                &[("DATABASE_URL", ""), ("PGSSLMODE", "require"), ("PGPORT", ""), ("PGUSER", "u")],
+                Location::Variables(
+                    [("PGUSER", "user", "u"), ("PGSSLMODE", "sslmode", "require")].map(variable).into(),
+                ),
+            ),
+        ] {
+            let mut options = Options { database_url: option.map(|url| url.to_owned().into()), ..Options::default() };
+            let database = Database::new(&mut options, &Variables(variables)).expect("is complete");
+            assert!(database.location == expected, "{option:?} {variables:?}");
+        }
+    }
+
+    #[test]
+    fn certificates_become_one_text() {
+        const PEM: &str = "-----BEGIN CERTIFICATE-----";
+        for (option, expected) in [
+            (None, None),
+            (Some(vec![PEM]), Some(PEM.to_owned())),
+            (Some(vec![PEM, PEM]), Some(format!("{PEM}\n{PEM}"))),
+        ] {
+            let tls_ca = option.map(|texts| texts.into_iter().map(str::to_owned).collect());
+            let mut options = Options { tls_ca, ..Options::default() };
+            let database = Database::new(&mut options, &Variables(&[("DATABASE_URL", "postgres://h")]));
+            assert_eq!(database.expect("is complete").ca, expected);
+        }
+    }
+
+    #[test]
+    fn whether_the_expiry_of_rows_counts() {
+        for (option, expected) in
+            [(None, RowExpiry::Checked), (Some(false), RowExpiry::Checked), (Some(true), RowExpiry::Ignored)]
+        {
+            let variables = Variables(&[("AUTH_SECRET", "s"), ("DATABASE_URL", "postgres://h")]);
+            let options = Options { ignore_expires_at: option, ..Options::default() };
+            assert_eq!(Config::new(options, &variables).expect("is complete").row_expiry, expected);
+        }
+    }
+
+    #[test]
     fn mistakes_name_the_option_or_variable() {
         let with = |options: Options, variables| match Config::new(options, &Variables(variables))
             .expect_err("is a mistake")
@@ -361,6 +409,11 @@ mod tests {
             secret: Some(secrets.iter().map(|secret| (*secret).to_owned().into()).collect()),
             ..Options::default()
         };
+        let authorities = |texts: &[&str]| Options {
+            tls_ca: Some(texts.iter().map(|text| (*text).to_owned()).collect()),
+            ..secrets(&["a"])
+        };
+        const URL: &[(&str, &str)] = &[("DATABASE_URL", "postgres://h")];
         for (options, variables, expected) in [
             (named(&["a b"]), &[] as &[_], "cookieName"),
             (named(&["a", ""]), &[], "cookieName"),
@@ -374,6 +427,8 @@ mod tests {
             (secrets(&["a", ""]), &[], "secret"),
             (secrets(&["a"]), &[], "databaseUrl"),
             (secrets(&["a"]), &[("DATABASE_URL", ""), ("PGPORT", "5432")], "databaseUrl"),
+            (authorities(&[]), URL, "tls.ca"),
+            (authorities(&["/etc/ca.pem"]), URL, "tls.ca"),
         ] {
             assert_eq!(with(options, variables), expected);
         }

@@ -257,6 +257,14 @@ fn a_familiar_header_opens_with_the_keys_that_another_spelling_of_it_opens_with(
 }
 
 #[test]
+fn debug_shows_no_kid() {
+    let kid = ShortKid::of(key(&keyring(&["secret"]), A256Gcm).kid());
+    assert!(kid.is_some());
+    let error = TokenError::NoMatchingSecret { enc: A256Gcm, kid };
+    assert_eq!(format!("{error:?}"), "kid names none of the secrets");
+}
+
+#[test]
 fn without_kid_every_secret_is_tried() {
     let header = r#"{"alg":"dir","enc":"A256CBC-HS512"}"#;
     let third = keyring(&["third"]);
