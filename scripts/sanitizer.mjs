@@ -12,6 +12,7 @@ import { execFileSync, spawnSync } from 'node:child_process'
 import { copyFileSync, mkdirSync, readdirSync, readFileSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
+import { builtOpenssl, cargoBuild } from './openssl.mjs'
 
 const root = fileURLToPath(new URL('..', import.meta.url))
 const target = join(root, 'target', 'sanitizer')
@@ -62,11 +63,9 @@ function buildAddon() {
     CARGO_PROFILE_RELEASE_LTO: 'false',
     CARGO_PROFILE_RELEASE_OPT_LEVEL: '1',
     CARGO_PROFILE_RELEASE_STRIP: 'none',
-    OPENSSL_DIR: openssl(),
-    OPENSSL_NO_VENDOR: '1',
-    OPENSSL_STATIC: '1',
+    ...builtOpenssl(),
   }
-  const messages = build(['--target-dir', target], env)
+  const messages = cargoBuild(['--target-dir', target], env)
   const library = messages.find(
     ({ reason, target }) => reason === 'compiler-artifact' && target.name === 'authjs_bridge',
   )
@@ -74,26 +73,6 @@ function buildAddon() {
     library.filenames.find((/** @type {string} */ name) => name.endsWith('.so')),
     addon,
   )
-}
-
-function openssl() {
-  const built = build([], process.env).find(
-    ({ reason, package_id }) => reason === 'build-script-executed' && /\bopenssl-sys\b/.test(package_id),
-  )
-  return join(built.out_dir, 'openssl-build', 'install')
-}
-
-/**
- * @param {string[]} flags
- * @param {NodeJS.ProcessEnv} env
- * @returns {any[]} what cargo says of each of its steps
- */
-function build(flags, env) {
-  const output = run('cargo', ['build', '--release', '--lib', '--message-format=json', ...flags], env)
-  return output
-    .split('\n')
-    .filter(Boolean)
-    .map((line) => JSON.parse(line))
 }
 
 /** @param {string[]} filters */
