@@ -11,6 +11,8 @@ mod cancel;
 mod connect;
 mod diagnosis;
 mod fault;
+#[cfg(feature = "fuzzing")]
+pub mod fuzzing;
 mod parameter;
 mod query;
 mod shared;

@@ -1,4 +1,4 @@
-//! Makes tokens for tests, good and bad, part by part.
+//! Makes tokens for tests and fuzz targets, good and bad, part by part.
 
 use base64::Engine;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
@@ -12,16 +12,16 @@ use crate::key::Key;
 
 /// The five parts of a compact JWE. The header is given as text, all else as bytes.
 #[derive(Clone, Debug)]
-pub(crate) struct Parts {
-    pub(crate) header: String,
-    pub(crate) encrypted_key: Vec<u8>,
-    pub(crate) iv: Vec<u8>,
-    pub(crate) ciphertext: Vec<u8>,
-    pub(crate) tag: Vec<u8>,
+pub struct Parts {
+    pub header: String,
+    pub encrypted_key: Vec<u8>,
+    pub iv: Vec<u8>,
+    pub ciphertext: Vec<u8>,
+    pub tag: Vec<u8>,
 }
 
 impl Parts {
-    pub(crate) fn to_token(&self) -> String {
+    pub fn to_token(&self) -> String {
         [self.header.as_bytes(), &self.encrypted_key, &self.iv, &self.ciphertext, &self.tag]
             .map(|part| BASE64_URL_SAFE_NO_PAD.encode(part))
             .join(".")
@@ -29,7 +29,7 @@ impl Parts {
 }
 
 /// A token as Auth.js makes it.
-pub(crate) fn seal(key: &Key, enc: ContentEncryption, plaintext: &str) -> Parts {
+pub fn seal(key: &Key, enc: ContentEncryption, plaintext: &str) -> Parts {
     let name = match enc {
         ContentEncryption::A256CbcHs512 => "A256CBC-HS512",
         ContentEncryption::A256Gcm => "A256GCM",
@@ -38,7 +38,7 @@ pub(crate) fn seal(key: &Key, enc: ContentEncryption, plaintext: &str) -> Parts 
     seal_with_header(key, enc, plaintext.as_bytes(), &header)
 }
 
-pub(crate) fn seal_with_header(key: &Key, enc: ContentEncryption, plaintext: &[u8], header: &str) -> Parts {
+pub fn seal_with_header(key: &Key, enc: ContentEncryption, plaintext: &[u8], header: &str) -> Parts {
     match enc {
         ContentEncryption::A256CbcHs512 => seal_cbc(key, &pad(plaintext), header, &[7; 16]),
         ContentEncryption::A256Gcm => seal_gcm(key, plaintext, header, &[7; 12]),
@@ -46,7 +46,7 @@ pub(crate) fn seal_with_header(key: &Key, enc: ContentEncryption, plaintext: &[u
 }
 
 /// `padded` is encrypted as it is, so its padding may be wrong. The tag is right.
-pub(crate) fn seal_cbc(key: &Key, padded: &[u8], header: &str, iv: &[u8]) -> Parts {
+pub fn seal_cbc(key: &Key, padded: &[u8], header: &str, iv: &[u8]) -> Parts {
     let (mac_key, encryption_key) = key.as_bytes().split_at(32);
     let cipher = Cipher::aes_256_cbc();
     let mut crypter = Crypter::new(cipher, Mode::Encrypt, encryption_key, Some(&[7; 16])).expect("cipher");
@@ -66,7 +66,7 @@ pub(crate) fn seal_cbc(key: &Key, padded: &[u8], header: &str, iv: &[u8]) -> Par
     Parts { header: header.to_owned(), encrypted_key: Vec::new(), iv: iv.to_vec(), ciphertext, tag }
 }
 
-pub(crate) fn seal_gcm(key: &Key, plaintext: &[u8], header: &str, iv: &[u8]) -> Parts {
+pub fn seal_gcm(key: &Key, plaintext: &[u8], header: &str, iv: &[u8]) -> Parts {
     let aad = BASE64_URL_SAFE_NO_PAD.encode(header);
     let mut tag = vec![0; 16];
     let ciphertext = encrypt_aead(Cipher::aes_256_gcm(), key.as_bytes(), Some(iv), aad.as_bytes(), plaintext, &mut tag)
@@ -75,7 +75,7 @@ pub(crate) fn seal_gcm(key: &Key, plaintext: &[u8], header: &str, iv: &[u8]) -> 
 }
 
 /// PKCS #7 for blocks of 16 bytes.
-pub(crate) fn pad(plaintext: &[u8]) -> Vec<u8> {
+pub fn pad(plaintext: &[u8]) -> Vec<u8> {
     let missing = 16 - plaintext.len() % 16;
     [plaintext, &vec![missing as u8; missing]].concat()
 }

@@ -4,8 +4,8 @@
 //! and which keys; and in [`crate::cipher`], that the tag is checked before anything is decrypted.
 #![forbid(unsafe_code)]
 
-#[cfg(test)]
-pub(crate) mod forge;
+#[cfg(any(test, feature = "fuzzing"))]
+pub mod forge;
 #[cfg(test)]
 mod tests;
 

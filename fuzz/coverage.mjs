@@ -1,0 +1,148 @@
+// Says which lines of the pure modules neither a unit test nor a fuzz target reaches, with what the last run of the targets
+// has found. Fails if there are any.
+//
+//   npm run coverage
+//
+// Takes llvm-profdata and llvm-cov of the LLVM that rustc uses, or of a later one: from LLVM_BIN, a folder, or from the path.
+
+import { execFileSync } from 'node:child_process'
+import { mkdirSync, readdirSync, readFileSync, rmSync } from 'node:fs'
+import { fileURLToPath } from 'node:url'
+import { builtOpenssl } from '../scripts/openssl.mjs'
+
+const ROOT = fileURLToPath(new URL('..', import.meta.url))
+const TARGET_DIR = `${ROOT}target/coverage`
+const PROFILES = `${TARGET_DIR}/profiles`
+const RUNS = `${ROOT}fuzz/target/runs`
+const LLVM = process.env.LLVM_BIN ? `${process.env.LLVM_BIN}/` : ''
+
+/** What runs before the database is asked, and needs nothing from outside. */
+const PURE = [
+  'config/mod.rs',
+  'config/database.rs',
+  'config/limits.rs',
+  'cookie.rs',
+  'near_miss.rs',
+  'cipher.rs',
+  'key.rs',
+  'token/mod.rs',
+  'claims.rs',
+  'json_string.rs',
+  'session.rs',
+  'revocation/mod.rs',
+  'postgres/url.rs',
+  'postgres/parameter.rs',
+  'postgres/target/mod.rs',
+  'postgres/target/hosts.rs',
+  'postgres/target/settings.rs',
+  'bridge/mod.rs',
+  'bridge/explain.rs',
+  'explanation.rs',
+  'error.rs',
+  'warning.rs',
+]
+
+const environment = {
+  ...process.env,
+  ...builtOpenssl(),
+  CARGO_TARGET_DIR: TARGET_DIR,
+  CARGO_PROFILE_DEV_DEBUG: '0',
+  RUSTFLAGS: '-Cinstrument-coverage --cfg fuzzing',
+  LLVM_PROFILE_FILE: `${PROFILES}/%p.profraw`,
+}
+const tests = build(['test', '--no-run'])
+const targets = build(['build', '--manifest-path', 'fuzz/Cargo.toml', '--bins'])
+rmSync(PROFILES, { recursive: true, force: true })
+mkdirSync(PROFILES, { recursive: true })
+for (const { executable } of tests) run(executable, ['--quiet'])
+for (const { name, executable } of targets) {
+  run(executable, ['-runs=0', `${RUNS}/seeds/${name}`, `${RUNS}/finds/${name}`])
+}
+report(reached([...tests, ...targets].map(({ executable }) => executable)))
+
+/**
+ * @param {string[]} command
+ * @returns {{ name: string, executable: string }[]}
+ */
+function build(command) {
+  const messages = execFileSync('cargo', [...command, '--message-format=json-render-diagnostics'], {
+    cwd: ROOT,
+    env: environment,
+    encoding: 'utf8',
+    maxBuffer: 2 ** 28,
+    stdio: ['ignore', 'pipe', 'inherit'],
+  })
+  const artifacts = messages
+    .split('\n')
+    .filter(Boolean)
+    .map((line) => JSON.parse(line))
+  return artifacts
+    .filter(({ executable }) => executable)
+    .map(({ target, executable }) => ({ name: target.name, executable }))
+}
+
+/**
+ * @param {string} executable
+ * @param {string[]} options
+ */
+function run(executable, options) {
+  execFileSync(executable, options, { cwd: ROOT, env: environment, stdio: ['ignore', 'ignore', 'pipe'] })
+}
+
+/**
+ * How often each line was reached, by file.
+ *
+ * @param {string[]} executables
+ */
+function reached(executables) {
+  const profile = `${PROFILES}/all.profdata`
+  const parts = readdirSync(PROFILES).map((file) => `${PROFILES}/${file}`)
+  execFileSync(`${LLVM}llvm-profdata`, ['merge', '--sparse', ...parts, '--output', profile])
+  const objects = executables.flatMap((executable) => ['--object', executable])
+  const lcov = execFileSync(
+    `${LLVM}llvm-cov`,
+    ['export', '--format=lcov', `--instr-profile=${profile}`, ...objects, '--sources', `${ROOT}src`],
+    { encoding: 'utf8', maxBuffer: 2 ** 28, stdio: ['ignore', 'pipe', 'ignore'] },
+  )
+  /** @type {Map<string, Map<number, number>>} */
+  const files = new Map()
+  let lines = new Map()
+  for (const record of lcov.split('\n')) {
+    const [, kind, value] = /^(SF|DA):(.*)$/.exec(record) ?? []
+    if (kind === 'SF') {
+      lines = files.get(value) ?? new Map()
+      files.set(value, lines)
+    } else if (kind === 'DA') {
+      const [line, count] = value.split(',').map(Number)
+      lines.set(line, Math.max(count, lines.get(line) ?? 0))
+    }
+  }
+  return files
+}
+
+/**
+ * Of a function that the compiler evaluates.
+ *
+ * @param {string[]} source
+ * @param {number} line
+ */
+function isConstant(source, line) {
+  const heads = source.slice(0, line).filter((text) => /\bfn \w+/.test(text))
+  return heads.at(-1)?.includes('const fn') ?? false
+}
+
+/** @param {Map<string, Map<number, number>>} files */
+function report(files) {
+  let unreached = 0
+  for (const module of PURE) {
+    const file = `${ROOT}src/${module}`
+    const source = readFileSync(file, 'utf8').split('\n')
+    const tests = source.indexOf('mod tests {')
+    const lines = [...(files.get(file) ?? [])].filter(([line]) => tests < 0 || line <= tests)
+    const missed = lines.filter(([line, count]) => count === 0 && !isConstant(source, line))
+    unreached += missed.length
+    console.log(`${module}: ${lines.length - missed.length} of ${lines.length} lines`)
+    for (const [line] of missed) console.log(`  ${line}: ${source[line - 1].trim()}`)
+  }
+  if (unreached > 0) throw new Error(`${unreached} lines are reached by nothing`)
+}

@@ -1,0 +1,7 @@
+//! Claims become exactly the body that the README promises, or none.
+#![no_main]
+
+use authjs_bridge_fuzz::claims;
+use libfuzzer_sys::fuzz_target;
+
+fuzz_target!(|plaintext: &[u8]| claims::assert(plaintext));

@@ -1,0 +1,166 @@
+// Makes the seeds of the fuzz targets: the vectors of __test__, taken apart, and a few database URLs.
+
+import { createHash, hkdfSync } from 'node:crypto'
+import { mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { fileURLToPath } from 'node:url'
+import { compactDecrypt } from 'jose'
+
+const VECTORS = fileURLToPath(new URL('../__test__/vectors', import.meta.url))
+
+/** All claims that are read. */
+const CLAIMS = {
+  exp: 1_800_000_060,
+  nbf: 1_800_000_000,
+  iat: 1_799_999_999.5,
+  session_id: '0b8f6d4e-0000-4000-8000-000000000003',
+  tenant: '0b8f6d4e-0000-4000-8000-000000000002',
+  sub: '0b8f6d4e-0000-4000-8000-000000000001',
+  user_type: 'client',
+  login_method: 'azure-ad',
+  email: 'grace@example.com',
+  name: 'Gr\u{e4}ce "\u{1f600}" \\ \n',
+  username: 'grace',
+  picture: 'https://example.com/grace.png',
+  proToken: 'p',
+  tenantSlug: 'acme',
+  plan: 'pro',
+  clientId: '0b8f6d4e-0000-4000-8000-000000000007',
+  contactId: '0B8F6D4E-0000-4000-8000-000000000008',
+  addons: ['backup', 'sso'],
+  trial_end: '2027-01-15',
+  solo_pro_trial_end: null,
+  premium_trial_end: '2027-01-15T08:00:00Z',
+  premium_trial_effective_date: '2027-01-01',
+  premium_trial_confirmed: true,
+  subscription_status: 'past_due',
+}
+
+const DATABASE_URLS = [
+  'postgres://u:p@h/d',
+  'postgresql://owner:x%40y@db.example:5433/app?sslmode=require&channel_binding=require',
+  'postgres://u:p@a:1,b,[2001:db8::1]:3/d?target_session_attrs=read-write&load_balance_hosts=random',
+  'postgres://u:p@h/d?pgbouncer=true&connection_limit=5&schema=app&connect_timeout=3&sslaccept=accept_invalid_certs',
+  'postgres://u@/d?host=/run/pg,b&port=6000,6001&password=p&application_name=a&options=-c%20a%3Db',
+  'postgres://?hostaddr=10.0.0.1&dbname=d&keepalives=0&tcp_user_timeout=5&statement_cache_size=0&ssl=prefer',
+]
+
+/**
+ * Writes them to a folder for each target.
+ *
+ * @param {string} folder
+ */
+export async function makeSeeds(folder) {
+  const vectors = readdirSync(VECTORS)
+    .filter((file) => file.endsWith('.json'))
+    .flatMap(vectorsOf)
+  const plaintexts = [JSON.stringify(CLAIMS)]
+  for (const vector of vectors) plaintexts.push(...(await plaintextsOf(vector)))
+
+  write(
+    `${folder}/cookie_header`,
+    vectors.map(({ header }) => header),
+  )
+  write(`${folder}/claims_to_body`, plaintexts)
+  write(`${folder}/compact_token`, [
+    ...vectors.map((vector) => [...choice(0, 4), ...choice(0, 4), ...Buffer.from(tokenOf(vector))]),
+    ...plaintexts.map((plaintext) => [...choice(1, 4), ...choice(0, 4), ...recipe(), ...Buffer.from(plaintext)]),
+    ...headers().map((header) => [...choice(2, 4), ...seal(), ...Buffer.from(header)]),
+  ])
+  write(
+    `${folder}/database_url`,
+    DATABASE_URLS.map((url) => [...choice(0, 3), ...Buffer.from(url)]),
+  )
+  write(`${folder}/pipeline`, [
+    ...plaintexts.map((plaintext) => request(`theme=dark\n${plaintext}`)),
+    ...vectors.map(({ header }) => request(`${header}\n${JSON.stringify(CLAIMS)}`)),
+  ])
+}
+
+/**
+ * @typedef {{ header: string, issuer: string, name: string, secrets: string[] }} Vector
+ * @param {string} file
+ * @returns {Vector[]}
+ */
+function vectorsOf(file) {
+  return JSON.parse(readFileSync(`${VECTORS}/${file}`, 'utf8')).vectors
+}
+
+/**
+ * All cookies of a vector's header are the session cookie, or its chunks.
+ *
+ * @param {Vector} vector
+ */
+function tokenOf({ header }) {
+  return header
+    .split('; ')
+    .map((cookie) => cookie.slice(cookie.indexOf('=') + 1))
+    .join('')
+}
+
+/**
+ * None where the token is of another secret or cookie.
+ *
+ * @param {Vector} vector
+ */
+async function plaintextsOf(vector) {
+  const { issuer, name, secrets } = vector
+  const [salt, info, bytes] =
+    issuer === 'authjs'
+      ? [name, `Auth.js Generated Encryption Key (${name})`, 64]
+      : ['', 'NextAuth.js Generated Encryption Key', 32]
+  const keys = secrets.map((secret) => new Uint8Array(hkdfSync('sha256', secret, salt, info, bytes)))
+  const opened = await Promise.allSettled(keys.map((key) => compactDecrypt(tokenOf(vector), key)))
+  return opened.flatMap((result) =>
+    result.status === 'fulfilled' ? [Buffer.from(result.value.plaintext).toString()] : [],
+  )
+}
+
+function headers() {
+  const header = { alg: 'dir', enc: 'A256CBC-HS512' }
+  return [header, { ...header, typ: 'JWT', crit: ['exp'] }, { ...header, zip: 'DEF', kid: 'x', aud: ['a'] }].map(
+    (header) => JSON.stringify(header),
+  )
+}
+
+// What follows is how `arbitrary` reads the structures in src: the variant of an enum from four bytes, by their part of the
+// whole range; a bool from the lowest bit of a byte; and what is left goes to the last field.
+
+/** A live session as the plain cookie of Auth.js, alone and whole. @param {string} rest */
+function request(rest) {
+  const cookie = [...recipe(), ...choice(0, 4), ...choice(0, 6)]
+  const [second, firstGoesLast, padding] = [0, 0, 0]
+  return [...choice(0, 4), ...choice(0, 8), ...cookie, second, firstGoesLast, padding, ...Buffer.from(rest)]
+}
+
+/** As it is issued, and not damaged. */
+function recipe() {
+  return [...seal(), ...choice(0, 18), ...choice(0, 8)]
+}
+
+/** The plain cookie of Auth.js, by the newest secret, with CBC. */
+function seal() {
+  return [...choice(0, 4), ...choice(0, 3), 0]
+}
+
+/**
+ * @param {number} index
+ * @param {number} count
+ */
+function choice(index, count) {
+  const bytes = Buffer.alloc(4)
+  bytes.writeUInt32LE(Math.floor(((index + 0.5) / count) * 2 ** 32))
+  return bytes
+}
+
+/**
+ * @param {string} folder
+ * @param {(string | Uint8Array | number[])[]} seeds
+ */
+function write(folder, seeds) {
+  rmSync(folder, { recursive: true, force: true })
+  mkdirSync(folder, { recursive: true })
+  for (const seed of seeds) {
+    const bytes = Buffer.from(seed)
+    writeFileSync(`${folder}/${createHash('sha256').update(bytes).digest('hex').slice(0, 16)}`, bytes)
+  }
+}

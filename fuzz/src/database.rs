@@ -1,0 +1,126 @@
+//! Stands for PostgreSQL, and for JavaScript's promises.
+
+use std::sync::{Mutex, MutexGuard};
+
+use arbitrary::Arbitrary;
+use authjs_bridge::error::Error;
+use authjs_bridge::lookups::{Answer, Replies};
+use authjs_bridge::revocation::{PoolStatus, RevocationSource, SessionEnd, SessionKey, SessionRecord};
+use tokio::sync::oneshot;
+use uuid::Uuid;
+
+use crate::claims::Expected;
+
+/// What the database holds of the one session that it may be asked for.
+#[derive(Arbitrary, Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Row {
+    Live,
+    Missing,
+    Revoked,
+    Expired,
+    OtherUser,
+    UserGone,
+    OtherUserType,
+    /// It can't be asked.
+    Outage,
+}
+
+impl Row {
+    fn record(self, session: &Expected) -> Result<Option<SessionRecord>, Error> {
+        let type_name = |is_client| if is_client { "client" } else { "internal" };
+        let live = SessionRecord {
+            user_id: Some(session.user_id),
+            revoked: false,
+            expired: false,
+            user_type: Some(type_name(session.is_client).to_owned()),
+        };
+        Ok(Some(match self {
+            Self::Live => live,
+            Self::Missing => return Ok(None),
+            Self::Revoked => SessionRecord { revoked: true, ..live },
+            Self::Expired => SessionRecord { expired: true, ..live },
+            Self::OtherUser => SessionRecord { user_id: Some(Uuid::from_u128(!session.user_id.as_u128())), ..live },
+            Self::UserGone => SessionRecord { user_type: None, ..live },
+            Self::OtherUserType => SessionRecord { user_type: Some(type_name(!session.is_client).to_owned()), ..live },
+            Self::Outage => return Err(Error::Connect("refused".to_owned())),
+        }))
+    }
+}
+
+/// Asked for any other session than the one that is expected, it panics.
+#[derive(Debug, Default)]
+pub struct FakeDatabase(Mutex<Contents>);
+
+#[derive(Debug, Default)]
+struct Contents {
+    session: Option<(Row, Expected)>,
+    queries: usize,
+}
+
+impl FakeDatabase {
+    pub fn hold(&self, row: Row, session: Option<&Expected>) {
+        let session = session.map(|session| (row, session.clone()));
+        *self.contents() = Contents { session, queries: 0 };
+    }
+
+    /// How often it was asked since then.
+    pub fn queries(&self) -> usize {
+        self.contents().queries
+    }
+
+    fn record(&self, key: SessionKey) -> Result<Option<SessionRecord>, Error> {
+        let mut contents = self.contents();
+        contents.queries += 1;
+        let (row, session) = contents.session.as_ref().expect("asked without a session");
+        assert!((key.tenant, key.session_id) == (session.tenant, session.session_id), "asked for another session");
+        row.record(session)
+    }
+
+    fn contents(&self) -> MutexGuard<'_, Contents> {
+        self.0.lock().expect("no panic")
+    }
+}
+
+impl RevocationSource for &'static FakeDatabase {
+    type Connection = ();
+
+    fn max_connections(&self) -> usize {
+        1
+    }
+
+    async fn connect(&self) -> Result<(), Error> {
+        Ok(())
+    }
+
+    fn has_idle(&self) -> bool {
+        true
+    }
+
+    async fn find(&self, (): (), keys: &[SessionKey]) -> Vec<Result<Option<SessionRecord>, Error>> {
+        keys.iter().map(|key| self.record(*key)).collect()
+    }
+
+    async fn find_end(&self, _: SessionKey) -> Result<Option<SessionEnd>, Error> {
+        Ok(Some(SessionEnd { expires_at: Some(1.5), revoked_at: Some(f64::INFINITY), revoked_reason: None }))
+    }
+
+    fn status(&self) -> PoolStatus {
+        PoolStatus::default()
+    }
+
+    fn close(&self) {}
+}
+
+/// Each call has a channel of its own.
+#[derive(Debug)]
+pub struct Channels;
+
+impl Replies for Channels {
+    type Call = oneshot::Sender<Answer>;
+
+    fn settle(&self, answers: Vec<(Self::Call, Answer)>) {
+        for (call, answer) in answers {
+            call.send(answer).expect("somebody waits");
+        }
+    }
+}

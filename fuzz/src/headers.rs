@@ -1,0 +1,47 @@
+//! `Cookie` headers, read by the code and by the judge.
+
+use authjs_bridge::cookie::{CookieName, MAX_TOKEN_BYTES, SizeError};
+use authjs_bridge::near_miss::near_misses;
+
+use crate::allocations::Budget;
+use crate::cookies::readings;
+
+/// A chunk of no value takes nine bytes of the header and about fifty of the tree of chunks.
+const BUDGET: Budget = Budget { base: 4 * 1024, multiple: 10 };
+
+const NAMES: [&str; 2] = ["sid", "__Secure-authjs.session-token"];
+
+/// Panics unless `header` is read as it should be.
+pub fn assert(header: &str) {
+    for name in NAMES {
+        let cookie = CookieName::new(name).expect("a name");
+        let read = BUDGET.assert(header.len(), || {
+            let found = cookie.find(header)?;
+            Some(found.readings().map(|reading| reading.map(String::from)).collect::<Vec<_>>())
+        });
+        let expected = readings(name, header).map(|readings| readings.into_iter().map(in_bounds).collect());
+        assert_eq!(read, expected, "{name}");
+        let misses = BUDGET.assert(header.len(), || near_misses(header, &[&cookie]));
+        assert!(misses.len() <= 10);
+        for miss in misses {
+            assert!(is_spelling(&miss.name), "{miss:?}");
+            assert_ne!(miss.name, name);
+        }
+    }
+}
+
+fn in_bounds(token: String) -> Result<String, SizeError> {
+    match token.len() {
+        0 => Err(SizeError::Empty),
+        bytes if bytes > MAX_TOKEN_BYTES => Err(SizeError::TooLarge { bytes }),
+        _ => Ok(token),
+    }
+}
+
+/// A known name, with another prefix or a port.
+fn is_spelling(name: &str) -> bool {
+    let stem = ["__Secure-", "__Host-"].iter().find_map(|prefix| name.strip_prefix(prefix)).unwrap_or(name);
+    let rest =
+        ["sid", "authjs.session-token", "next-auth.session-token"].iter().find_map(|known| stem.strip_prefix(known));
+    rest.is_some_and(|port| port.is_empty() || port.strip_prefix('.').is_some_and(|port| port.parse::<u16>().is_ok()))
+}

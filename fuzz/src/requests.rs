@@ -1,0 +1,262 @@
+//! Whole requests, and what they are to be answered.
+
+use std::sync::LazyLock;
+
+use arbitrary::Arbitrary;
+use authjs_bridge::bridge::Bridge;
+use authjs_bridge::config::{Config, Database, Limits, Location, SessionCookie};
+use authjs_bridge::error::Error;
+use authjs_bridge::revocation::RowExpiry;
+use authjs_bridge::session::UNAUTHENTICATED_BODY;
+use serde_json::Value;
+use tokio::runtime::{Builder, Runtime};
+use tokio::sync::oneshot;
+
+use crate::allocations::Budget;
+use crate::claims::{Expected, NOW};
+use crate::cookies::readings;
+use crate::database::{Channels, FakeDatabase, Row};
+use crate::tokens::{Name, Recipe, Token, configured_secrets};
+
+/// As for the claims and the protected header alone; what the token is joined, decoded and decrypted
+/// to is less. An explanation joins chunks up to sixteen times, but holds one token at a time.
+const BUDGET: Budget = Budget { base: 128 * 1024, multiple: 32 };
+
+/// The claims of the second cookie. No explanation may show the e-mail address.
+const SECOND_CLAIMS: &str = r#"{"exp":1800000060,"id":"0b8f6d4e-0000-4000-8000-000000000004",
+    "tenant":"0b8f6d4e-0000-4000-8000-000000000005","session_id":"0b8f6d4e-0000-4000-8000-000000000006",
+    "user_type":"client","email":"grace@example.com"}"#;
+
+/// A request, and the state of the world that it comes into.
+#[derive(Arbitrary, Debug)]
+pub struct Request<'a> {
+    wiring: Wiring,
+    row: Row,
+    /// Its plaintext is in `rest`.
+    first: Cookie,
+    second: Option<Cookie>,
+    first_goes_last: bool,
+    /// Makes the header too large above some limit.
+    padding: u8,
+    /// A line of other cookies, then the claims of the first.
+    rest: &'a [u8],
+}
+
+/// Which cookies the bridge reads, in order of preference.
+#[derive(Arbitrary, Clone, Copy, Debug)]
+enum Wiring {
+    Default,
+    Plain,
+    V4,
+    FromV4ToV5,
+}
+
+/// How a token goes into the header.
+#[derive(Arbitrary, Clone, Copy, Debug)]
+struct Cookie {
+    recipe: Recipe,
+    sent_as: Name,
+    shape: Shape,
+}
+
+#[derive(Arbitrary, Clone, Copy, Debug)]
+enum Shape {
+    Whole,
+    PercentEncoded,
+    Chunks { bytes: u8 },
+    ChunksBackwards { bytes: u8 },
+    ChunksAndStale { bytes: u8 },
+    ChunkMissing { bytes: u8, place: u8 },
+}
+
+impl Wiring {
+    const ALL: [Self; 4] = [Self::Default, Self::Plain, Self::V4, Self::FromV4ToV5];
+
+    fn names(self) -> &'static [Name] {
+        match self {
+            Self::Default => &[Name::Secure, Name::Plain],
+            Self::Plain => &[Name::Plain],
+            Self::V4 => &[Name::SecureV4],
+            Self::FromV4ToV5 => &[Name::Secure, Name::SecureV4, Name::Plain, Name::PlainV4],
+        }
+    }
+
+    fn wired(self) -> &'static Wired {
+        static ALL: LazyLock<[Wired; 4]> = LazyLock::new(|| Wiring::ALL.map(Wired::new));
+        &ALL[self as usize]
+    }
+}
+
+/// A bridge with its database.
+struct Wired {
+    bridge: Bridge<&'static FakeDatabase, Channels>,
+    database: &'static FakeDatabase,
+}
+
+/// Where queries run: on this thread, while an answer is waited for.
+static RUNTIME: LazyLock<Runtime> =
+    LazyLock::new(|| Builder::new_current_thread().enable_time().build().expect("a runtime"));
+
+impl Wired {
+    fn new(wiring: Wiring) -> Self {
+        let cookie = |name: &Name| SessionCookie::by_name(name.as_str()).expect("a name");
+        let config = Config {
+            secrets: configured_secrets(),
+            cookies: wiring.names().iter().map(cookie).collect(),
+            database: Database {
+                location: Location::Variables(Vec::new()),
+                ca: None,
+                prepared_statements: None,
+                sharded: false,
+            },
+            row_expiry: RowExpiry::Checked,
+            limits: Limits::default(),
+            warnings: Vec::new(),
+        };
+        let database: &FakeDatabase = Box::leak(Box::default());
+        let bridge = Bridge::new(config, database, Channels, RUNTIME.handle().clone());
+        let bridge = bridge.expect("a bridge");
+        Self { bridge, database }
+    }
+
+    /// As the binding does it.
+    fn get_session(&self, header: &str) -> Result<String, Error> {
+        let Some(session) = self.bridge.read_and_count(header, NOW)? else {
+            return Ok(UNAUTHENTICATED_BODY.to_owned());
+        };
+        let (call, answer) = oneshot::channel();
+        self.bridge.confirm(session, call);
+        let answer = RUNTIME.block_on(answer).expect("an answer")?;
+        Ok(answer.unwrap_or_else(|| UNAUTHENTICATED_BODY.to_owned()))
+    }
+
+    fn explain_session(&self, header: &str) -> String {
+        let explanation = self.bridge.explain(header, NOW).expect("is open");
+        RUNTIME.block_on(explanation).expect("an explanation").to_json()
+    }
+}
+
+impl Request<'_> {
+    /// Asks for the session and for the explanation, and asserts that both are right.
+    pub fn assert(&self) {
+        let (others, claims) = split_line(self.rest);
+        let first = self.first.recipe.make(claims);
+        let second = self.second.map(|cookie| (cookie, cookie.recipe.make(SECOND_CLAIMS.as_bytes())));
+        let header = self.header(&others, &first, second.as_ref());
+
+        let mut tokens = vec![(&first, claims)];
+        tokens.extend(second.as_ref().map(|(_, token)| (token, SECOND_CLAIMS.as_bytes())));
+        let expected = self.expected(&header, &tokens);
+
+        let wired = self.wiring.wired();
+        wired.database.hold(self.row, expected.as_ref());
+        let answer = BUDGET.assert(header.len(), || wired.get_session(&header));
+        assert_eq!(wired.database.queries(), usize::from(expected.is_some()), "queries");
+        let explanation = BUDGET.assert(header.len(), || wired.explain_session(&header));
+
+        match &expected {
+            None => assert_eq!(answer.as_deref(), Ok("{}")),
+            Some(session) if self.row == Row::Live => session.assert_body(&answer.expect("an answer")),
+            Some(_) if self.row == Row::Outage => {
+                assert_eq!(answer.expect_err("an outage").code(), "ERR_AUTH_BRIDGE_DATABASE");
+            }
+            Some(_) => assert_eq!(answer.as_deref(), Ok("{}")),
+        }
+        self.assert_explanation(&explanation, expected.as_ref());
+        for (token, _) in tokens {
+            assert_no_part_of(token, &explanation);
+        }
+        assert!(!explanation.contains("grace@"), "{explanation}");
+    }
+
+    fn header(&self, others: &str, first: &Token, second: Option<&(Cookie, Token)>) -> String {
+        let mut cookies = vec![others.to_owned(), self.first.to_header(first)];
+        cookies.extend(second.map(|(cookie, token)| cookie.to_header(token)));
+        if self.first_goes_last {
+            cookies.reverse();
+        }
+        // Two in three are none.
+        let padding = usize::from(self.padding.saturating_sub(170)) * 1024;
+        if padding > 0 {
+            cookies.insert(0, format!("padding={}", "x".repeat(padding)));
+        }
+        cookies.join("; ")
+    }
+
+    /// The session of the first reading that opens and counts, of the first name that is there.
+    fn expected(&self, header: &str, tokens: &[(&Token, &[u8])]) -> Option<Expected> {
+        let names = self.wiring.names();
+        let (name, readings) = names.iter().find_map(|name| Some((*name, readings(name.as_str(), header)?)))?;
+        readings.iter().find_map(|reading| {
+            let opened = tokens.iter().find(|(token, _)| token.text == *reading && token.opens_as(name));
+            opened.and_then(|(_, plaintext)| Expected::of(plaintext))
+        })
+    }
+
+    fn assert_explanation(&self, json: &str, expected: Option<&Expected>) {
+        let explanation: Value = serde_json::from_str(json).expect("JSON");
+        let (status, reason) = (explanation["status"].as_str(), explanation["reason"].as_str());
+        let Some(session) = expected else {
+            assert_eq!(status, Some("unauthenticated"), "{json}");
+            assert_eq!(explanation.get("session"), None, "{json}");
+            assert!(!["live", "session-revoked", "database-unavailable"].map(Some).contains(&reason), "{json}");
+            return;
+        };
+        let outcome = match self.row {
+            Row::Live => ("authenticated", "live"),
+            Row::Missing => ("unauthenticated", "session-unknown"),
+            Row::Revoked => ("unauthenticated", "session-revoked"),
+            Row::Expired => ("unauthenticated", "session-expired"),
+            Row::OtherUser => ("unauthenticated", "user-mismatch"),
+            Row::UserGone => ("unauthenticated", "user-gone"),
+            Row::OtherUserType => ("unauthenticated", "user-type-changed"),
+            Row::Outage => ("unavailable", "database-unavailable"),
+        };
+        assert_eq!((status, reason), (Some(outcome.0), Some(outcome.1)), "{json}");
+        let ids = ["sessionId", "tenant", "userId"].map(|name| explanation["session"][name].as_str());
+        let expected = [session.session_id, session.tenant, session.user_id].map(|id| id.to_string());
+        assert_eq!(ids, expected.each_ref().map(|id| Some(id.as_str())), "{json}");
+    }
+}
+
+impl Cookie {
+    fn to_header(self, token: &Token) -> String {
+        let name = self.sent_as.as_str();
+        let chunks = |bytes: u8| {
+            // Never so few that the header outgrows its limit by the names alone.
+            let characters: Vec<_> = token.text.chars().collect();
+            let chunks = characters.chunks(usize::from(bytes) + 64).map(|chunk| chunk.iter().collect::<String>());
+            chunks.enumerate().map(|(index, chunk)| format!("{name}.{index}={chunk}")).collect::<Vec<_>>()
+        };
+        match self.shape {
+            Shape::Whole => format!("{name}={}", token.text),
+            Shape::PercentEncoded => format!("{name}={}", token.text.replace('.', "%2E")),
+            Shape::Chunks { bytes } => chunks(bytes).join("; "),
+            Shape::ChunksBackwards { bytes } => chunks(bytes).into_iter().rev().collect::<Vec<_>>().join(";"),
+            Shape::ChunksAndStale { bytes } => {
+                let mut chunks = chunks(bytes);
+                chunks.push(format!("{name}.{}=stale", chunks.len()));
+                chunks.join("; ")
+            }
+            Shape::ChunkMissing { bytes, place } => {
+                let mut chunks = chunks(bytes);
+                chunks.remove(usize::from(place) % chunks.len());
+                chunks.join("; ")
+            }
+        }
+    }
+}
+
+fn split_line(bytes: &[u8]) -> (String, &[u8]) {
+    let (line, rest) = bytes.split_at(bytes.iter().position(|byte| *byte == b'\n').unwrap_or(0));
+    (String::from_utf8_lossy(line).into_owned(), rest)
+}
+
+/// But for the first characters of its `kid`.
+fn assert_no_part_of(token: &Token, explanation: &str) {
+    const TELLING: usize = 20;
+    for part in token.text.split('.').filter(|part| part.len() >= TELLING) {
+        let start = part.get(..TELLING).unwrap_or(part);
+        assert!(!explanation.contains(start), "a part of the token: {explanation}");
+    }
+}
