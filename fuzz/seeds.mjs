@@ -44,6 +44,14 @@ const DATABASE_URLS = [
   'postgres://?hostaddr=10.0.0.1&dbname=d&keepalives=0&tcp_user_timeout=5&statement_cache_size=0&ssl=prefer',
 ]
 
+/** At the limits of 32 KiB for a token and 64 KiB for a header, since mutations hardly ever lead there. */
+const LARGE_HEADERS = [
+  `sid=${'x'.repeat(32_768)}`,
+  `sid.0=${'x'.repeat(32_768)}; sid.1=y; sid=z`,
+  Array.from({ length: 5500 }, (_, index) => `sid.${index}=x`).join(';'),
+  `${'a=b;'.repeat(16_000)}__Secure-authjs.session-token=x`,
+]
+
 /**
  * Writes them to a folder for each target.
  *
@@ -56,10 +64,7 @@ export async function makeSeeds(folder) {
   const plaintexts = [JSON.stringify(CLAIMS)]
   for (const vector of vectors) plaintexts.push(...(await plaintextsOf(vector)))
 
-  write(
-    `${folder}/cookie_header`,
-    vectors.map(({ header }) => header),
-  )
+  write(`${folder}/cookie_header`, [...vectors.map(({ header }) => header), ...LARGE_HEADERS])
   write(`${folder}/claims_to_body`, plaintexts)
   write(`${folder}/compact_token`, [
     ...vectors.map((vector) => [...choice(0, 4), ...choice(0, 4), ...Buffer.from(tokenOf(vector))]),
