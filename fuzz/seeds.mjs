@@ -61,7 +61,9 @@ export async function makeSeeds(folder) {
   const vectors = readdirSync(VECTORS)
     .filter((file) => file.endsWith('.json'))
     .flatMap(vectorsOf)
-  const plaintexts = [JSON.stringify(CLAIMS)]
+  // Each claim that counts more than another, beside it.
+  const preferred = { id: CLAIMS.sub, image: 'https://example.com/hopper.png' }
+  const plaintexts = [CLAIMS, { ...CLAIMS, ...preferred }].map((claims) => JSON.stringify(claims))
   for (const vector of vectors) plaintexts.push(...(await plaintextsOf(vector)))
 
   write(`${folder}/cookie_header`, [...vectors.map(({ header }) => header), ...LARGE_HEADERS])
