@@ -296,6 +296,24 @@ async fn a_batch_has_a_limit() {
     assert_eq!(source.batches(), [MAX_BATCH, MAX_BATCH, 1]);
 }
 
+#[tokio::test(start_paused = true)]
+async fn a_flood_is_served_in_its_turn_and_so_is_what_it_meets() {
+    const BATCHES_AHEAD: usize = 3;
+    let source = Arc::new(Fake::live().gated());
+    let lookups = lookups(&source);
+    let flood = |calls: usize| (0..calls as u128).map(|id| ask(&lookups, 1 + id)).collect::<Vec<_>>();
+    let _ahead = flood(BATCHES_AHEAD * MAX_BATCH - 1);
+    let mut call = ask(&lookups, 0);
+    let _behind = flood(10 * MAX_BATCH);
+    for _ in 0..BATCHES_AHEAD {
+        assert_eq!(call.try_recv().ok(), None);
+        source.gate.add_permits(1);
+        settle_down().await;
+    }
+    assert_eq!(call.try_recv().expect("an answer"), body(0));
+    assert_eq!(source.batches(), [MAX_BATCH; BATCHES_AHEAD + 1], "the next is on its way");
+}
+
 #[tokio::test]
 async fn a_panic_becomes_an_error_and_the_next_call_is_answered() {
     let source = Arc::new(Fake::live());
