@@ -15,6 +15,8 @@ pub(super) enum Fault {
     Query(tokio_postgres::Error),
     /// A row that was not asked for.
     UnaskedRow,
+    /// No row where there is always one.
+    MissingRow,
     /// It did not end in time.
     Timeout,
 }
@@ -48,7 +50,7 @@ impl Fault {
     pub(super) fn ends_connection(&self) -> bool {
         match self {
             Self::Query(error) => error.as_db_error().is_none_or(is_end),
-            Self::UnaskedRow | Self::Timeout => true,
+            Self::UnaskedRow | Self::MissingRow | Self::Timeout => true,
         }
     }
 
@@ -59,7 +61,7 @@ impl Fault {
                 error.as_db_error().is_some_and(|answer| !is_end(answer) && OF_ONE_ROW.contains(&class(answer)))
             }
             Self::UnaskedRow => true,
-            Self::Timeout => false,
+            Self::MissingRow | Self::Timeout => false,
         }
     }
 
@@ -72,6 +74,7 @@ impl Fault {
                 None => Error::Connect(format!("{address}: {}", describe(&cause))),
             },
             Self::UnaskedRow => Error::Query(NO_KEY.to_owned()),
+            Self::MissingRow => Error::Query("no row where there is always one".to_owned()),
             Self::Timeout => Error::Timeout { step: "the session query", limit },
         }
     }

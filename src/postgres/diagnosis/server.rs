@@ -7,8 +7,9 @@ use serde::Serialize;
 use tokio_postgres::{Client, Row};
 
 use super::super::connect::Connection;
+use super::super::fault::Fault;
 
-type Answer<T> = Result<T, tokio_postgres::Error>;
+type Answer<T> = Result<T, Fault>;
 
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
@@ -135,7 +136,7 @@ fn since_1970(time: SystemTime) -> f64 {
 /// As an unnamed statement, which any pooler takes.
 async fn one_row(client: &Client, question: &str) -> Answer<Row> {
     let rows = client.query_typed(question, &[]).await?;
-    Ok(rows.into_iter().next().expect("such a query has one row"))
+    rows.into_iter().next().ok_or(Fault::MissingRow)
 }
 
 #[cfg(test)]
