@@ -17,6 +17,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use napi::bindgen_prelude::{Function, JsObjectValue, Object, Unknown};
 use napi::{Env, JsError, JsValue, check_status, sys};
+use zeroize::Zeroize;
 
 use crate::error::Error;
 use crate::lookups::{Answer, Replies};
@@ -296,6 +297,8 @@ pub fn text(env: &Env, value: &Unknown, most: Option<usize>) -> Option<String> {
     // Most headers fit, which spares the engine to measure the string first.
     let mut bytes = read_bytes(env, value, USUAL)?;
     if bytes.len() + LONGEST_CHARACTER >= USUAL {
+        // It can be a part of a secret.
+        bytes.zeroize();
         let needed = || Some(utf8_length(env, value)? + 1);
         bytes = read_bytes(env, value, most.map_or_else(needed, |most| Some(most + 1 + LONGEST_CHARACTER))?)?;
     }

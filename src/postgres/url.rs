@@ -5,7 +5,10 @@
 //! the password.
 #![forbid(unsafe_code)]
 
+use std::mem;
+
 use percent_encoding::percent_decode_str;
+use zeroize::{Zeroize, Zeroizing};
 
 use super::parameter::{Origin, Parameter};
 use crate::config::{Location, Variable};
@@ -95,11 +98,10 @@ impl Url {
 
     fn parameter(&self, name: &str, value: &str, is_named: bool) -> Result<Parameter, Error> {
         let name = percent_decode_str(name).decode_utf8_lossy().into_owned();
-        let value = percent_decode_str(value).decode_utf8().map(|value| Sensitive::from(value.into_owned()));
         let parameter = |value| Parameter { name, value, origin: Origin::Url { from: self.from, is_named } };
-        match value {
-            Ok(value) => Ok(parameter(value)),
-            Err(_) => Err(parameter(Sensitive::default()).mistake("is not UTF-8 when it is percent-decoded")),
+        match decode(value) {
+            Some(value) => Ok(parameter(value)),
+            None => Err(parameter(Sensitive::default()).mistake("is not UTF-8 when it is percent-decoded")),
         }
     }
 
@@ -117,4 +119,12 @@ fn wrong_scheme(url: &str) -> String {
         return format!("{expected}, without quotes around it");
     }
     expected.to_owned()
+}
+
+/// `None` where the bytes are not UTF-8. Leaves nothing of them behind.
+fn decode(value: &str) -> Option<Sensitive> {
+    // With room for all, so that they don't move.
+    let mut bytes = Zeroizing::new(Vec::with_capacity(value.len()));
+    bytes.extend(percent_decode_str(value));
+    String::from_utf8(mem::take(&mut *bytes)).map(Sensitive::from).map_err(|error| error.into_bytes().zeroize()).ok()
 }
