@@ -6,7 +6,9 @@ import { randomUUID } from 'node:crypto'
 import { afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import type { AuthBridge } from '../index.js'
 import { SECRET, useBridges } from './support/bridges.js'
+import { diagnose } from './support/command-line.js'
 import { mintCookie } from './support/cookies.mjs'
+import { useDatabase } from './support/database.js'
 import { QUICK, refusal, SLACK_MS } from './support/faults.js'
 import {
   accepted,
@@ -36,6 +38,7 @@ const LIVE = [bytes(user.id), no, no, Buffer.from('internal')]
 const REVOKED = [bytes(user.id), yes, no, Buffer.from('internal')]
 
 const open = useBridges()
+const real = useDatabase()
 let server: Awaited<ReturnType<typeof startHostileServer>>
 let cookie: string
 
@@ -126,11 +129,11 @@ describe('an answer that is none: rejects, and the next call is answered', () =>
 })
 
 describe('an answer without end: rejects in time, takes no memory, and blocks nobody else', () => {
-  const endless = {
-    rows: dataRow(LIVE),
-    notices: notice('again'),
-  }
-  test.each(Object.entries(endless))('%s', async (_, one) => {
+  /** With how many calls are answered meanwhile: the second row is refused at once. */
+  test.each([
+    ['rows', dataRow(LIVE), 1],
+    ['notices', notice('again'), 10],
+  ])('%s', async (_, one, least) => {
     const flood = Buffer.concat(Array.from({ length: 1000 }, () => one))
     const bridge = connect()
     await expectAnswer(bridge)
@@ -143,12 +146,27 @@ describe('an answer without end: rejects in time, takes no memory, and blocks no
       socket.on('drain', more)
       more()
     })
-    const { code, elapsedMs } = await refusal(bridge, cookie)
+    const honest = open(real.url, QUICK)
+    const refused = refusal(bridge, cookie)
+    let isOver = false
+    refused.finally(() => {
+      isOver = true
+    })
+    let answered = 0
+    for (; !isOver; answered++) expect(await honest.getSession(cookie)).toEqual({})
+    expect(answered).toBeGreaterThanOrEqual(least)
+    const { code, elapsedMs } = await refused
     expect([DATABASE, TIMEOUT]).toContain(code)
     expect(elapsedMs).toBeLessThan(QUICK.queryTimeout + SLACK_MS)
     expect(process.memoryUsage().rss - before).toBeLessThan(200e6)
     await expectAnswer(bridge)
   })
+})
+
+test('doctor, when there is no row where there is always one: says so', async () => {
+  server.answer(rows([]))
+  const { check } = await diagnose({ env: { AUTH_SECRET: SECRET, DATABASE_URL: server.url } })
+  expect(check('server')).toMatchObject({ status: 'failed', message: expect.stringContaining('no row') })
 })
 
 describe('several sessions in one query', () => {

@@ -132,3 +132,35 @@ function bomb() {
   expect(token.length).toBeLessThan(32_768)
   return token
 }
+
+describe('without a good token no query is sent, though there is no database to send it to:', () => {
+  const nowhere = new AuthBridge({ secret: SECRET, databaseUrl: 'postgres://u:p@127.0.0.1:1/d', connectTimeout: 1000 })
+  afterAll(() => nowhere.close())
+  const withClaims = (change: object) => {
+    return compact(seal(KEYS[CBC], CBC, Buffer.from(JSON.stringify({ ...claims, ...change }))))
+  }
+
+  test.each<[string, () => string]>([
+    ['no token', () => ''],
+    ['garbage', () => 'x.y.z'],
+    ['a wrong tag', () => changed(good(CBC), { tag: flipped(good(CBC).tag, 31) })],
+    ['a wrong tag of GCM', () => changed(good(GCM), { tag: flipped(good(GCM).tag, 15) })],
+    ['the key of another secret', () => compact(seal(deriveKey('another secret', CBC), CBC, plaintext))],
+    ['an expired token', () => withClaims({ exp: 1 })],
+    ['a token of the future', () => withClaims({ nbf: 9e9 })],
+    ['no session_id', () => withClaims({ session_id: undefined })],
+    ['a tenant that is no UUID', () => withClaims({ tenant: 'acme' })],
+    ['an unknown user_type', () => withClaims({ user_type: 'admin' })],
+  ])('%s', async (_, token) => {
+    const cookie = `${COOKIE_NAME}=${token()}`
+    expect(await nowhere.getSession(cookie)).toEqual({})
+    expect(await nowhere.getSessionJson(cookie)).toBe('{}')
+    expect(await nowhere.explainSession(cookie)).toMatchObject({ status: 'unauthenticated' })
+  })
+
+  test('a good token rejects there', async () => {
+    await expect(nowhere.getSession(`${COOKIE_NAME}=${compact(good(CBC))}`)).rejects.toMatchObject({
+      code: 'ERR_AUTH_BRIDGE_DATABASE',
+    })
+  })
+})

@@ -1,5 +1,5 @@
-//! The content encryption of the two `enc` values, decryption only: tag first, in constant time,
-//! over exact lengths, and one error for every failure, which takes the same time whatever its cause.
+//! The content encryption of the two `enc` values, decryption only: exact lengths, the tag in constant time and before
+//! anything is given out, and one error for every failure, which takes the same time whatever is wrong with tag or padding.
 #![forbid(unsafe_code)]
 
 use std::hint::black_box;

@@ -48,7 +48,7 @@ pub enum Status {
     Unavailable,
 }
 
-/// Listed in the README, each with what to do.
+/// Listed in docs/how-a-request-is-decided.md, each with what to do.
 #[derive(Serialize)]
 #[serde(tag = "reason", rename_all = "kebab-case", rename_all_fields = "camelCase")]
 pub enum Reason {

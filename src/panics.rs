@@ -22,6 +22,24 @@ mod tests {
     use super::*;
 
     #[test]
+    fn a_panic_prints_its_place_and_not_what_it_says() {
+        const CHILD: &str = "AUTHJS_BRIDGE_TEST_PANICS";
+        if std::env::var_os(CHILD).is_some() {
+            report_their_places_only();
+            panic!("hunter2");
+        }
+        let this = std::env::current_exe().expect("a path");
+        let test = "panics::tests::a_panic_prints_its_place_and_not_what_it_says";
+        let child = std::process::Command::new(this).args([test, "--exact", "--nocapture"]).env(CHILD, "1").output();
+        let child = child.expect("runs");
+        assert!(!child.status.success());
+        let stderr = String::from_utf8_lossy(&child.stderr);
+        assert!(stderr.contains(concat!("authjs-bridge: a panic at ", file!())), "{stderr}");
+        let output = [child.stdout, child.stderr].concat();
+        assert!(!String::from_utf8_lossy(&output).contains("hunter2"));
+    }
+
+    #[test]
     fn a_report_is_the_place() {
         let here = Location::caller();
         let expected =

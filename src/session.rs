@@ -186,6 +186,19 @@ mod tests {
     }
 
     #[test]
+    fn deep_claims_are_of_the_wrong_type() {
+        let deep = "[".repeat(100_000) + &"]".repeat(100_000);
+        let body = |claims: &str| {
+            let plaintext = least().to_string().replacen('{', &format!("{{{claims},"), 1);
+            Session::from_claims(&Claims::parse(plaintext.as_bytes(), 0).expect("counts")).map(|session| session.body)
+        };
+        let plain = body(r#""x":0"#).expect("a session");
+        for name in ["addons", "premium_trial_confirmed", "email", "subscription_status", "clientId"] {
+            assert_eq!(body(&format!(r#""{name}":{deep}"#)).as_ref(), Ok(&plain), "{name}");
+        }
+    }
+
+    #[test]
     fn id_falls_back_to_sub() {
         for (id, sub, expected) in [
             (json!(ID), json!(TENANT), Some(ID)),

@@ -321,6 +321,8 @@ async fn a_panic_becomes_an_error_and_the_next_call_is_answered() {
     source.panics.store(true, Ordering::SeqCst);
     let error = ask(&lookups, 3).await.expect("an answer").expect_err("panicked");
     assert_eq!(error.code(), "ERR_AUTH_BRIDGE_INTERNAL");
+    let message = error.to_string();
+    assert_eq!(message, "internal error, please report it: a panic, whose place is on stderr", "not what it said");
     source.panics.store(false, Ordering::SeqCst);
     assert_eq!(ask(&lookups, 3).await.expect("an answer"), body(3));
 }

@@ -1,7 +1,7 @@
 //! Compact JWE -> plaintext (RFC 7516 section 7.1). The only part that imports josekit.
 //!
 //! josekit reads the protected header. What it leaves to chance is decided here: which headers count
-//! and which keys; and in [`crate::cipher`], that the tag is checked before anything is decrypted.
+//! and which keys; and in [`crate::cipher`], that nothing is given out before the tag is checked.
 #![forbid(unsafe_code)]
 
 #[cfg(any(test, feature = "fuzzing"))]
