@@ -185,7 +185,7 @@ fn empty_secret(environment: &impl Environment) -> bool {
 /// An `AUTH_URL` that can't be read is a mistake only where the cookie's name comes from it.
 fn plain_cookie(cookies: &[SessionCookie], environment: &impl Environment) -> bool {
     is_production(environment)
-        && cookies.iter().all(|cookie| !cookie.name.is_secure())
+        && cookies.iter().any(|cookie| !cookie.name.is_secure())
         && matches!(url_is_https(environment), Ok(Some(true)))
 }
 
@@ -453,6 +453,17 @@ mod tests {
             (option(), &[URL, ("AUTH_SECRET", ""), ("NEXTAUTH_SECRET", LONG)], none.clone()),
             (Options { secure_cookie: Some(false), ..option() }, &[URL, PRODUCTION, HTTPS], vec![Warning::PlainCookie]),
             (named(&["sid"]), &[URL, PRODUCTION, HTTPS, ("AUTH_SECRET", LONG)], vec![Warning::PlainCookie]),
+            (
+                named(&["__Secure-sid", "sid"]),
+                &[URL, PRODUCTION, HTTPS, ("AUTH_SECRET", LONG)],
+                vec![Warning::PlainCookie],
+            ),
+            (
+                named(&["sid"]),
+                &[URL, PRODUCTION, ("NEXTAUTH_URL", "https://a.example"), ("AUTH_SECRET", LONG)],
+                vec![Warning::PlainCookie],
+            ),
+            (named(&["__Host-sid", "__Secure-sid"]), &[URL, PRODUCTION, HTTPS, ("AUTH_SECRET", LONG)], none.clone()),
             (Options { secure_cookie: Some(false), ..option() }, &[URL, HTTPS], none.clone()),
             (Options { secure_cookie: Some(false), ..option() }, &[URL, PRODUCTION], none.clone()),
             (named(&["sid"]), &[URL, PRODUCTION, ("AUTH_URL", "?"), ("AUTH_SECRET", LONG)], none.clone()),
