@@ -84,6 +84,7 @@ impl Fault {
 /// answer with the first, too.
 const CONNECTION_EXCEPTION: &str = "08";
 const PROTOCOL_VIOLATION: &str = "08P01";
+const SQLSTATE_LENGTH: usize = 5;
 /// Cardinality violation, data exception, external routine exceptions, system error, an error that a
 /// function raised, internal error.
 const OF_ONE_ROW: [&str; 7] = ["21", "22", "38", "39", "58", "P0", "XX"];
@@ -148,7 +149,8 @@ pub(super) fn with_advice(description: String, error: &tokio_postgres::Error, pr
 /// chain of causes.
 pub(super) fn describe(error: &tokio_postgres::Error) -> String {
     if let Some(answer) = error.as_db_error() {
-        return format!("{} (SQLSTATE {})", on_one_line(answer.message()), on_one_line(answer.code().code()));
+        let code: String = answer.code().code().chars().take(SQLSTATE_LENGTH).collect();
+        return format!("{} (SQLSTATE {})", on_one_line(answer.message()), on_one_line(&code));
     }
     let first: &(dyn StdError + 'static) = error;
     let causes = std::iter::successors(Some(first), |error| StdError::source(*error));
@@ -158,8 +160,15 @@ pub(super) fn describe(error: &tokio_postgres::Error) -> String {
 /// What a server says ends up in logs, where it must not look like an entry of its own, or fill them.
 pub(super) fn on_one_line(text: &str) -> String {
     const MOST: usize = 500;
-    let line = text.chars().map(|character| if character.is_control() { ' ' } else { character });
+    let line = text.chars().map(|character| if is_of_layout(character) { ' ' } else { character });
     line.take(MOST).collect()
+}
+
+/// Ends a line, or turns the direction of what follows, where it is shown: Unicode's control characters, separators of
+/// lines and paragraphs, and `Bidi_Control`.
+fn is_of_layout(character: char) -> bool {
+    character.is_control()
+        || matches!(character, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }
 
 #[cfg(test)]
@@ -170,5 +179,6 @@ mod tests {
     fn a_server_s_words_are_one_line_of_bounded_length() {
         assert_eq!(on_one_line("the table\r\n\u{1b}[31mis missing\u{85}"), "the table   [31mis missing ");
         assert_eq!(on_one_line(&"é".repeat(10_000)), "é".repeat(500));
+        assert_eq!(on_one_line("a\u{2028}b\u{2029}c\u{202e}d\u{2066}e\u{61c}f\u{200f}g"), "a b c d e f g");
     }
 }
