@@ -152,6 +152,7 @@ fn attacks_are_refused_without_a_panic() {
         ("five empty parts", "....".to_owned(), Malformed, Stock::Refuses),
         ("header no JSON", change(&cbc, &|parts| parts.header = "{".to_owned()), Malformed, Stock::Refuses),
         ("header of depth 10000", with_header(&"[".repeat(10_000)), Malformed, Stock::Refuses),
+        ("a field of depth 700", with_header(&deep_field(700)), Malformed, Stock::Refuses),
         ("padded base64", cbc.to_token() + "=", Malformed, Stock::Refuses),
         ("base64 with white space", cbc.to_token().replacen('.', ". ", 1), Malformed, Stock::Refuses),
         ("not ASCII", cbc.to_token() + "é", Malformed, Stock::Refuses),
@@ -161,6 +162,14 @@ fn attacks_are_refused_without_a_panic() {
         let key = if name.starts_with("GCM") { gcm_key } else { cbc_key };
         assert_eq!(stock_josekit(&token, key), stock, "josekit as it comes: {name}");
     }
+}
+
+/// A header that is short enough to be parsed.
+fn deep_field(depth: usize) -> String {
+    let value = "[".repeat(depth) + &"]".repeat(depth);
+    let header = format!(r#"{{"alg":"dir","enc":"A256CBC-HS512","x":{value}}}"#);
+    assert!(header.len() < MAX_PROTECTED_HEADER_BYTES);
+    header
 }
 
 #[test]
