@@ -398,7 +398,10 @@ test('no secret, token, e-mail address or name is shown', async () => {
       `mark=mark; ${whole(`${token}mark`)}`,
       `${COOKIE_NAME}.0=${token}; mark=mark`,
     ]) {
-      shown.push(JSON.stringify(await marked.explainSession(header)))
+      const explanation = JSON.stringify(await marked.explainSession(header))
+      // A `kid` may show 8 characters.
+      for (const part of token.split('.')) if (part) expect(explanation).not.toContain(part.slice(-20))
+      shown.push(explanation)
     }
   }
   shown.push(JSON.stringify(await marked.explainSession(whole(forge(claims(), { kid: `<mark>${'mark@'.repeat(9)}` })))))

@@ -18,6 +18,7 @@ import {
   int32,
   message,
   notice,
+  prepared,
   type Reply,
   readyForQuery,
   rowDescription,
@@ -128,6 +129,39 @@ describe('an answer that is none: rejects, and the next call is answered', () =>
   })
 })
 
+describe('an answer that is none to a prepared statement: rejects', () => {
+  test.each<[string, Reply]>([
+    ['fewer columns', prepared(COLUMNS.slice(0, 2), dataRow(LIVE.slice(0, 2)), commandComplete)],
+    ['columns of other types', prepared([text, text, text, text], dataRow(LIVE), commandComplete)],
+    ['a row with fewer values than columns', prepared(COLUMNS, dataRow(LIVE.slice(0, 2)), commandComplete)],
+    ['two rows for one session', prepared(COLUMNS, dataRow(LIVE), dataRow(REVOKED), commandComplete)],
+    ['an unknown message', prepared(COLUMNS, message('?', 'what'))],
+  ])('%s', async (_, reply) => {
+    const bridge = connect({ preparedStatements: true })
+    server.answer(reply)
+    expect((await refusal(bridge, cookie)).code).toBe(DATABASE)
+  })
+
+  test('an honest one is understood', async () => {
+    server.answer(prepared(COLUMNS, dataRow(LIVE), commandComplete))
+    expect(await connect({ preparedStatements: true }).getSession(cookie)).toMatchObject({ user: { id: user.id } })
+  })
+})
+
+test('how a session ended may be told as it likes: it stays ended', async () => {
+  const bridge = connect()
+  for (const end of [rows([text], [null]), rows([], []), answers(message('?', 'what')), rows(COLUMNS, LIVE)]) {
+    server.answer((socket, asked) => {
+      server.answer(end)
+      rows(COLUMNS, REVOKED)(socket, asked)
+    })
+    expect(await bridge.explainSession(cookie)).toMatchObject({
+      status: 'unauthenticated',
+      ...{ reason: 'session-revoked', revokedAt: null, revokedReason: null },
+    })
+  }
+})
+
 describe('an answer without end: rejects in time, takes no memory, and blocks nobody else', () => {
   /** With how many calls are answered meanwhile: the second row is refused at once. */
   test.each([
@@ -135,10 +169,12 @@ describe('an answer without end: rejects in time, takes no memory, and blocks no
     ['notices', notice('again'), 10],
   ])('%s', async (_, one, least) => {
     const flood = Buffer.concat(Array.from({ length: 1000 }, () => one))
-    const bridge = connect()
+    const bridge = connect({ maxConnections: 2 })
     await expectAnswer(bridge)
     const before = process.memoryUsage().rss
     server.answer((socket) => {
+      // The bridge's other connection.
+      server.answer(rows(COLUMNS, LIVE))
       socket.write(Buffer.concat([accepted, rowDescription(COLUMNS)]))
       const more = () => {
         while (!socket.destroyed && socket.write(flood));
@@ -147,13 +183,17 @@ describe('an answer without end: rejects in time, takes no memory, and blocks no
       more()
     })
     const honest = open(real.url, QUICK)
+    const other = await mint(randomUUID())
     const refused = refusal(bridge, cookie)
     let isOver = false
     refused.finally(() => {
       isOver = true
     })
     let answered = 0
-    for (; !isOver; answered++) expect(await honest.getSession(cookie)).toEqual({})
+    for (; !isOver; answered++) {
+      expect(await honest.getSession(cookie)).toEqual({})
+      if (!isOver) expect(await bridge.getSession(other)).toMatchObject({ user: { id: user.id } })
+    }
     expect(answered).toBeGreaterThanOrEqual(least)
     const { code, elapsedMs } = await refused
     expect([DATABASE, TIMEOUT]).toContain(code)
@@ -179,13 +219,13 @@ describe('several sessions in one query', () => {
   })
 
   /** While the one connection is busy with another session, these gather. */
-  async function outcomes(reply: Reply) {
-    const bridge = connect()
+  async function outcomes(reply: Reply, options = {}) {
+    const bridge = connect(options)
     let first: Promise<unknown> | undefined
     const isBusy = new Promise<void>((resolve) => {
       server.answer((socket) => {
         server.answer(reply)
-        setTimeout(() => rows(COLUMNS, LIVE)(socket), 100)
+        setTimeout(() => rows(COLUMNS, LIVE)(socket, ''), 100)
         resolve()
       })
       first = bridge.getSession(cookie)
@@ -215,6 +255,31 @@ describe('several sessions in one query', () => {
       DATABASE,
       'unauthenticated',
     ])
+  })
+
+  describe('of one tenant, with sharded', () => {
+    const named = [...COLUMNS, uuid]
+    const row = (session = '', values = LIVE) => [...values, bytes(session)]
+    const [first, second, third] = sessions
+    test.each<[string, Reply, (string | undefined)[]]>([
+      [
+        'each gets the answer of its id',
+        rows(named, row(third), row(second, REVOKED), row(first)),
+        [first, 'unauthenticated', third],
+      ],
+      [
+        'a session that was not asked for is an error for all',
+        rows(named, row(first), row(randomUUID())),
+        Array(3).fill(DATABASE),
+      ],
+      [
+        'two rows for one are an error for it',
+        rows(named, row(first), row(second), row(second)),
+        [first, DATABASE, 'unauthenticated'],
+      ],
+    ])('%s', async (_, reply, expected) => {
+      expect(await outcomes(reply, { sharded: true })).toEqual(expected)
+    })
   })
 
   test('more rows than sessions are an error for all', async () => {

@@ -209,11 +209,15 @@ describe('bridges with the same options', () => {
 
 test('statistics hold no cookie, claim, secret or password', async () => {
   const bridge = connect()
-  const { cookie, user } = await signIn()
+  const { cookie, user, session } = await signIn()
   await bridge.getSession(cookie)
+  await bridge.getSession(`${cookie}x`)
+  await bridge.close()
+  await bridge.getSession(cookie).catch(() => {})
   const text = JSON.stringify(bridge.stats() satisfies BridgeStats)
   const password = decodeURIComponent(new URL(database.url).password)
-  for (const secret of [cookie.slice(-20), user.email, user.tenant, SECRET, password])
+  const { email, tenant, user_id } = user
+  for (const secret of [cookie.slice(-20), email, tenant, user_id, session.session_id, SECRET, password])
     expect(text).not.toContain(secret)
 })
 
@@ -227,11 +231,14 @@ test('an error holds nothing of the request that it rejects', async () => {
     connect({ databaseUrl: `${database.url}?schema=nowhere` }),
   ]
   for (const bridge of bridges) {
-    const error = await bridge.getSession(cookie).catch((error) => error)
-    expect(error).toBeInstanceOf(Error)
-    const text = inspect(error, { depth: 9, showHidden: true })
-    const { tenant, user_id, email } = user
-    for (const secret of [cookie.slice(-20), tenant, user_id, email, session.session_id, SECRET])
-      expect(text).not.toContain(secret)
+    const header = `theme=darkness; ${cookie}`
+    for (const call of [bridge.getSession(header), bridge.getSessionJson(header)]) {
+      const error = await Promise.resolve<unknown>(call).catch((error) => error)
+      expect(error).toBeInstanceOf(Error)
+      const text = inspect(error, { depth: 9, showHidden: true })
+      const { tenant, user_id, email } = user
+      for (const secret of [cookie.slice(-20), 'darkness', tenant, user_id, email, session.session_id, SECRET])
+        expect(text).not.toContain(secret)
+    }
   }
 })

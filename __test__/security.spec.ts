@@ -31,7 +31,7 @@ function isTest({ file, title }: { file: string; title: string }) {
   const declared = file.endsWith('.rs')
     ? `#\\[(?:tokio::)?test(?:\\(.*\\))?\\]\\s+(?:async )?fn ${name}\\(`
     : // A test, a group of tests, or the row of a table of them.
-      `(?:\\b(?:test|describe)(?:\\.(?:each|runIf)\\(.+\\))?\\(|^ *\\[|\\[\\s+|^ +)(['"\`])${name}\\1(?:,|:)`
+      `(?:\\b(?:test|describe)(?:\\.(?:each\\(.+\\)|runIf\\(isMainThread\\)))?\\(|^ *\\[|\\[\\s+|^ +)(['"\`])${name}\\1(?:,|:)`
   return new RegExp(declared, 'm').test(read(file))
 }
 
@@ -63,7 +63,7 @@ describe('josekit', () => {
 
 test('no test that is named is skipped', () => {
   const files = new Set(promises.flatMap(([, cell]) => namedTests(cell)).map(({ file }) => file))
-  const skips = /\b(?:test|describe|it)\.(?:skip|todo|fails)\b|#\[ignore/
+  const skips = /\b(?:test|describe|it)\.(?:skip|skipIf|todo|fails|only)\b|#\[ignore/
   expect([...files].filter((file) => skips.test(read(file)))).toEqual([])
 })
 

@@ -11,6 +11,7 @@ import { AuthBridge, type AuthBridgeOptions } from '../index.js'
 import { createAuthority } from './support/certificates.js'
 import { mintCookie } from './support/cookies.mjs'
 import { connections, refusal } from './support/faults.js'
+import { authenticationOk, int32, message, readyForQuery } from './support/hostile-server.js'
 import { startPostgres } from './support/postgres.mjs'
 import { claimsOf, createSession, createTables, createUser } from './support/tenants.mjs'
 
@@ -20,6 +21,7 @@ const DAY = 24 * 3600 * 1000
 type Server = Awaited<ReturnType<typeof startPostgres>>
 let folder: string
 let servers: Record<'good' | 'expired' | 'plain' | 'choosy', Server>
+let authority: Awaited<ReturnType<typeof createAuthority>>
 let authorities: Record<'right' | 'other', string>
 let cookie: string
 let sessionId: string
@@ -28,7 +30,7 @@ let session: Awaited<ReturnType<typeof createSession>>
 
 beforeAll(async () => {
   folder = await mkdtemp(join(tmpdir(), 'authjs-bridge-tls-'))
-  const authority = await createAuthority('the right authority')
+  authority = await createAuthority('the right authority')
   const other = await createAuthority('another authority')
   authorities = { right: authority.certificate, other: other.certificate }
   const own = await authority.sign('postgres')
@@ -111,6 +113,42 @@ async function isEncrypted(server: Server) {
 
 const file = (name: string) => join(folder, name)
 
+/**
+ * As much of a PostgreSQL server as there is up to the login, with TLS and a certificate for `name`. `answer` gets what comes
+ * through TLS, first the greeting.
+ */
+async function startLoginServer(name: string, answer: (socket: TLSSocket, bytes: Buffer) => unknown) {
+  const { certificate, key } = await authority.sign(name)
+  const secureContext = createSecureContext({ cert: certificate, key })
+  /** Which it was asked for. */
+  const names: (string | false | null)[] = []
+  const server = createServer((socket) => {
+    socket.on('error', () => {})
+    socket.once('data', () => {
+      socket.write('S')
+      const secure = new TLSSocket(socket, {
+        isServer: true,
+        secureContext,
+        SNICallback: (name, done) => {
+          names.push(name)
+          done(null, secureContext)
+        },
+      })
+      secure.on('error', () => {})
+      secure.on('data', (bytes) => answer(secure, bytes))
+    })
+  })
+  server.listen(0)
+  await once(server, 'listening')
+  const { port } = server.address() as AddressInfo
+  return {
+    names,
+    url: (host: string, parameters: Record<string, string>) =>
+      `postgres://u:hunter2@${host}:${port}/d?${new URLSearchParams(parameters)}`,
+    close: () => server.close(),
+  }
+}
+
 describe('connects', () => {
   test.each<[string, string, () => Record<string, string>, boolean]>([
     ['by default, encrypted where the server can', 'localhost', () => ({}), true],
@@ -189,37 +227,14 @@ describe('connects, too', () => {
   })
 
   test('tells the server the name that it wants (SNI), and no address', async () => {
-    const names: (string | false | null)[] = []
-    const authority = await createAuthority('for names')
-    const { certificate, key } = await authority.sign('localhost')
-    const secureContext = createSecureContext({ cert: certificate, key })
-    // As much of a PostgreSQL server as there is before the login.
-    const server = createServer((socket) => {
-      socket.once('data', () => {
-        socket.write('S')
-        const secure = new TLSSocket(socket, {
-          isServer: true,
-          secureContext,
-          SNICallback: (name, done) => {
-            names.push(name)
-            done(null, secureContext)
-          },
-        })
-        secure.on('error', () => {})
-        secure.once('data', () => secure.destroy())
-      })
-    })
-    server.listen(0)
-    await once(server, 'listening')
-    const { port } = server.address() as AddressInfo
+    const server = await startLoginServer('localhost', (socket) => socket.destroy())
     for (const host of ['localhost', '127.0.0.1']) {
-      const databaseUrl = `postgres://u:p@${host}:${port}/d?sslmode=require`
-      const bridge = new AuthBridge({ secret: SECRET, databaseUrl })
+      const bridge = new AuthBridge({ secret: SECRET, databaseUrl: server.url(host, { sslmode: 'require' }) })
       await expect(bridge.getSession(cookie)).rejects.toMatchObject({ code: 'ERR_AUTH_BRIDGE_DATABASE' })
       await bridge.close()
     }
     server.close()
-    expect(names).toEqual(['localhost'])
+    expect(server.names).toEqual(['localhost'])
   })
 })
 
@@ -289,6 +304,18 @@ describe('refuses', () => {
     }
   })
 
+  test('verify-full: a certificate for another host', async () => {
+    const server = await startLoginServer('db.example.com', (socket) => socket.destroy())
+    const databaseUrl = server.url('localhost', { sslmode: 'verify-full', sslrootcert: file('right.pem') })
+    const bridge = new AuthBridge({ secret: SECRET, databaseUrl })
+    expect(await refusal(bridge, cookie)).toMatchObject({
+      code: 'ERR_AUTH_BRIDGE_DATABASE',
+      message: expect.stringMatching(/certificate verify failed.*hostname mismatch/),
+    })
+    await bridge.close()
+    server.close()
+  })
+
   test.each(['require', 'verify-ca', 'verify-full'])('%s: a server without TLS', async (sslmode) => {
     const parameters = { sslmode, sslrootcert: file('right.pem') }
     expect(await read('localhost', parameters, servers.plain)).toMatchObject({
@@ -303,6 +330,45 @@ describe('refuses', () => {
       code: 'ERR_AUTH_BRIDGE_DATABASE',
       message: expect.stringMatching(/channel binding/),
     })
+  })
+
+  const [CLEARTEXT, MD5, SASL] = [3, 5, 10].map(int32)
+  const requests = {
+    'the password in clear text': message('R', CLEARTEXT),
+    'its MD5': message('R', MD5, Buffer.from('salt')),
+    'SCRAM without a binding': message('R', SASL, 'SCRAM-SHA-256\0\0'),
+    nothing: Buffer.concat([authenticationOk, readyForQuery]),
+  }
+
+  /** The error, and the letters of the messages that a server gets which asks for this. */
+  async function login(request: Buffer, parameters: Record<string, string>) {
+    const sent: Buffer[] = []
+    const server = await startLoginServer('localhost', (socket, bytes) => {
+      sent.push(bytes)
+      if (sent.length === 1) socket.write(request)
+      else socket.destroy()
+    })
+    const bridge = new AuthBridge({
+      secret: SECRET,
+      databaseUrl: server.url('localhost', { sslmode: 'require', ...parameters }),
+    })
+    const { code } = await refusal(bridge, cookie)
+    await bridge.close()
+    server.close()
+    const [greeting, ...messages] = sent
+    expect(greeting?.toString('latin1')).toContain('user\0u\0')
+    return { code, messages: messages.map((bytes) => bytes.toString('latin1', 0, 1)) }
+  }
+
+  test.each(Object.entries(requests))('channel_binding=require: a server that asks for %s', async (_, request) => {
+    const { code, messages } = await login(request, { channel_binding: 'require' })
+    expect(code).toBe('ERR_AUTH_BRIDGE_DATABASE')
+    expect(messages.filter((letter) => letter !== 'X')).toEqual([])
+  })
+
+  test('without channel_binding that server gets it', async () => {
+    const { messages } = await login(requests['the password in clear text'], {})
+    expect(messages).toEqual(['p'])
   })
 
   test('a server that wants a certificate of the client: none', async () => {

@@ -133,6 +133,24 @@ function bomb() {
   return token
 }
 
+test('nothing is inflated: zip is refused before anybody looks at what is in it', async () => {
+  const token = compact(
+    seal(KEYS[CBC], CBC, Buffer.from('no DEFLATE'), { header: { alg: 'dir', enc: CBC, zip: 'DEF' } }),
+  )
+  expect(await bridge.explainSession(`${COOKIE_NAME}=${token}`)).toMatchObject({
+    reason: 'unsupported-header',
+    fields: ['zip'],
+  })
+})
+
+test('a wrong padding is explained as a wrong tag is', async () => {
+  const parts = seal(KEYS[CBC], CBC, Buffer.alloc(32, 0x11), { pad: false })
+  const explain = (token: string) => bridge.explainSession(`${COOKIE_NAME}=${token}`)
+  const padding = await explain(compact(parts))
+  expect(padding).toMatchObject({ reason: 'undecryptable' })
+  expect(await explain(changed(parts, { tag: flipped(parts.tag, 0) }))).toEqual(padding)
+})
+
 describe('without a good token no query is sent, though there is no database to send it to:', () => {
   const nowhere = new AuthBridge({ secret: SECRET, databaseUrl: 'postgres://u:p@127.0.0.1:1/d', connectTimeout: 1000 })
   afterAll(() => nowhere.close())

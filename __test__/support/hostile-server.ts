@@ -1,8 +1,8 @@
 import { once } from 'node:events'
 import { type AddressInfo, createServer, type Socket } from 'node:net'
 
-/** Writes what a query is answered with, up to and with `readyForQuery` if it is to end. */
-export type Reply = (socket: Socket) => unknown
+/** Writes what a query is answered with, up to and with `readyForQuery` if it is to end. `asked` has the letters of its messages. */
+export type Reply = (socket: Socket, asked: string) => unknown
 
 /** A server that speaks just so much of PostgreSQL's protocol that it can lie. It lets everybody in. */
 export async function startHostileServer() {
@@ -14,7 +14,7 @@ export async function startHostileServer() {
     socket.on('close', () => sockets.delete(socket))
     let isGreeted = false
     socket.on('data', (bytes) => {
-      if (isGreeted) return isAsked(bytes) && reply(socket)
+      if (isGreeted) return isAsked(bytes) && reply(socket, letters(bytes))
       isGreeted = true
       socket.write(Buffer.concat([authenticationOk, readyForQuery]))
     })
@@ -40,6 +40,12 @@ function isAsked(bytes: Buffer) {
   return bytes.subarray(-5).equals(message('S'))
 }
 
+function letters(bytes: Buffer) {
+  let found = ''
+  for (let at = 0; at < bytes.length; at += 1 + bytes.readInt32BE(at + 1)) found += String.fromCharCode(bytes[at] ?? 0)
+  return found
+}
+
 /** A message of the protocol: its letter, its length, its content. */
 export function message(letter: string, ...content: (Buffer | string)[]) {
   const body = Buffer.concat(content.map((part) => Buffer.from(part as string)))
@@ -58,10 +64,10 @@ function int16(value: number) {
   return bytes
 }
 
-const authenticationOk = message('R', int32(0))
+export const authenticationOk = message('R', int32(0))
 export const readyForQuery = message('Z', 'I')
-/** `ParseComplete`, `BindComplete`. */
-export const accepted = Buffer.concat([message('1'), message('2')])
+const [parseComplete, bindComplete] = [message('1'), message('2')]
+export const accepted = Buffer.concat([parseComplete, bindComplete])
 export const commandComplete = message('C', 'SELECT\0')
 
 /** OIDs of PostgreSQL's types. */
@@ -86,4 +92,15 @@ export function errorResponse(fields: Record<string, string>) {
 
 export function notice(text: string) {
   return message('N', `SNOTICE\0C00000\0M${text}\0\0`)
+}
+
+/** Of a statement that is prepared first: its parameters and columns, then, as often as it is run, `messages`. */
+export function prepared(columns: number[], ...messages: Buffer[]): Reply {
+  const parameters = message('t', int16(2), int32(TYPES.uuid), int32(TYPES.uuid))
+  return (socket, asked) => {
+    const parts = asked.includes('B')
+      ? [bindComplete, ...messages]
+      : [parseComplete, parameters, rowDescription(columns)]
+    socket.write(Buffer.concat([...parts, readyForQuery]))
+  }
 }
