@@ -8,7 +8,7 @@
 import { execFileSync } from 'node:child_process'
 import { mkdirSync, readdirSync, readFileSync, rmSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
-import { builtOpenssl } from '../scripts/openssl.mjs'
+import { builtOpenssl, cargoMessages } from '../scripts/cargo-build.mjs'
 
 const ROOT = fileURLToPath(new URL('..', import.meta.url))
 const TARGET_DIR = `${ROOT}target/coverage`
@@ -65,18 +65,7 @@ report(reached([...tests, ...targets].map(({ executable }) => executable)))
  * @returns {{ name: string, executable: string }[]}
  */
 function build(command) {
-  const messages = execFileSync('cargo', [...command, '--message-format=json-render-diagnostics'], {
-    cwd: ROOT,
-    env: environment,
-    encoding: 'utf8',
-    maxBuffer: 2 ** 28,
-    stdio: ['ignore', 'pipe', 'inherit'],
-  })
-  const artifacts = messages
-    .split('\n')
-    .filter(Boolean)
-    .map((line) => JSON.parse(line))
-  return artifacts
+  return cargoMessages(command, environment)
     .filter(({ executable }) => executable)
     .map(({ target, executable }) => ({ name: target.name, executable }))
 }

@@ -1,14 +1,14 @@
 // Runs the fuzz targets, two at a time, each from its seeds alone, and prints what each has done. Fails at the first finding,
 // where it says how to repeat it.
 //
-//   npm run fuzz -- [--seconds=60] [target ...]
+//   npm run test:fuzz [-- --seconds=60 target ...]
 
 import { execFileSync, spawn, spawnSync } from 'node:child_process'
 import { createWriteStream, mkdirSync, readFileSync, rmSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
+import { builtOpenssl } from '../scripts/cargo-build.mjs'
 import { cargoTool } from '../scripts/cargo-tool.mjs'
-import { builtOpenssl } from '../scripts/openssl.mjs'
 import { makeSeeds } from './seeds.mjs'
 
 const ROOT = fileURLToPath(new URL('..', import.meta.url))

@@ -12,7 +12,7 @@ import { execFileSync, spawnSync } from 'node:child_process'
 import { copyFileSync, mkdirSync, readdirSync, readFileSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import { builtOpenssl, cargoBuild } from './openssl.mjs'
+import { ADDON, builtOpenssl, cargoMessages } from './cargo-build.mjs'
 
 const root = fileURLToPath(new URL('..', import.meta.url))
 const target = join(root, 'target', 'sanitizer')
@@ -65,7 +65,7 @@ function buildAddon() {
     CARGO_PROFILE_RELEASE_STRIP: 'none',
     ...builtOpenssl(),
   }
-  const messages = cargoBuild(['--target-dir', target], env)
+  const messages = cargoMessages([...ADDON, '--target-dir', target], env)
   const library = messages.find(
     ({ reason, target }) => reason === 'compiler-artifact' && target.name === 'authjs_bridge',
   )

@@ -42,8 +42,8 @@ impl fmt::Display for Warning {
                 "AUTH_SECRET is set but empty, so NEXTAUTH_SECRET counts; give AUTH_SECRET its value or remove it",
             ),
             Self::PlainCookie => f.write_str(
-                "the session cookie has no __Secure- prefix though the app runs in production over https; leave \
-                 secureCookie and cookieName out, or name a cookie with the prefix",
+                "a session cookie has no __Secure- prefix though the app runs in production over https; leave \
+                 secureCookie and cookieName out, or name only cookies with the prefix",
             ),
         }
     }

@@ -106,7 +106,7 @@ fn explain_refusal(refusal: Unauthenticated, keyring: &Keyring, values: &CookieV
         }
     }
     match refusal {
-        // Where a cookie was found there is no other way to have none.
+        // Never `NoCookie`, since one was found: it joins the case that is next to it.
         Unauthenticated::NoCookie | Unauthenticated::Size(SizeError::Empty) => SizeError::Empty.into(),
         Unauthenticated::Size(error) => error.into(),
         Unauthenticated::Token(error) => Reason::of_token(error, |enc| known_secrets(keyring, enc)),
