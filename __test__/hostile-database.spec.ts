@@ -14,6 +14,7 @@ import {
   accepted,
   commandComplete,
   dataRow,
+  endlessTypes,
   errorResponse,
   int32,
   message,
@@ -145,6 +146,33 @@ describe('an answer that is none to a prepared statement: rejects', () => {
   test('an honest one is understood', async () => {
     server.answer(prepared(COLUMNS, dataRow(LIVE), commandComplete))
     expect(await connect({ preparedStatements: true }).getSession(cookie)).toMatchObject({ user: { id: user.id } })
+  })
+})
+
+describe('a column whose type stands on another, and so on without end: rejects', () => {
+  const endless: Reply = (socket, asked) => {
+    server.answer(endlessTypes())
+    const described = [rowDescription([TYPES.unknown]), readyForQuery]
+    const parameters = message('t', Buffer.from([0, 2]), int32(uuid), int32(uuid))
+    const parts = asked.includes('B') ? [accepted, ...described] : [message('1'), parameters, ...described]
+    socket.write(Buffer.concat(parts))
+  }
+
+  test.each([true, false])('preparedStatements: %s', async (preparedStatements) => {
+    const bridge = connect({ preparedStatements })
+    server.answer(endless)
+    const { code, message } = await refusal(bridge, cookie)
+    expect({ code, message }).toEqual({
+      code: DATABASE,
+      message: 'the database refused the session query: the type of a column stands on too many others',
+    })
+    await expectAnswer(connect())
+  })
+
+  test('doctor', async () => {
+    server.answer(endless)
+    const { check } = await diagnose({ env: { AUTH_SECRET: SECRET, DATABASE_URL: server.url } })
+    expect(check('connection')?.status).toBe('ok')
   })
 })
 

@@ -71,7 +71,7 @@ export const accepted = Buffer.concat([parseComplete, bindComplete])
 export const commandComplete = message('C', 'SELECT\0')
 
 /** OIDs of PostgreSQL's types. */
-export const TYPES = { bool: 16, int4: 23, text: 25, uuid: 2950 }
+export const TYPES = { bool: 16, char: 18, name: 19, int4: 23, text: 25, oid: 26, uuid: 2950, unknown: 100_000 }
 
 export function rowDescription(types: number[]) {
   const fields = types.map((type) =>
@@ -92,6 +92,21 @@ export function errorResponse(fields: Record<string, string>) {
 
 export function notice(text: string) {
   return message('N', `SNOTICE\0C00000\0M${text}\0\0`)
+}
+
+/** To whoever asks what the type of a column is: one that stands on another, which nobody knows either, and so on. */
+export function endlessTypes(): Reply {
+  const { char, name, oid, unknown } = TYPES
+  const columns = rowDescription([name, char, oid, oid, oid, name, oid])
+  const parameters = message('t', int16(1), int32(oid))
+  let next = unknown
+  return (socket, asked) => {
+    const type = [Buffer.from('t'), Buffer.from('d'), int32(0), null, int32(++next), Buffer.from('s'), int32(0)]
+    const parts = asked.startsWith('P')
+      ? [parseComplete, parameters, columns]
+      : [bindComplete, dataRow(type), commandComplete]
+    socket.write(Buffer.concat([...parts, readyForQuery]))
+  }
 }
 
 /** Of a statement that is prepared first: its parameters and columns, then, as often as it is run, `messages`. */

@@ -17,6 +17,8 @@ pub(super) enum Fault {
     UnaskedRow,
     /// No row where there is always one.
     MissingRow,
+    /// A column of a type that stands on another, which stands on another, and so on.
+    EndlessType,
     /// It did not end in time.
     Timeout,
 }
@@ -50,7 +52,7 @@ impl Fault {
     pub(super) fn ends_connection(&self) -> bool {
         match self {
             Self::Query(error) => error.as_db_error().is_none_or(is_end),
-            Self::UnaskedRow | Self::MissingRow | Self::Timeout => true,
+            Self::UnaskedRow | Self::MissingRow | Self::EndlessType | Self::Timeout => true,
         }
     }
 
@@ -61,7 +63,7 @@ impl Fault {
                 error.as_db_error().is_some_and(|answer| !is_end(answer) && OF_ONE_ROW.contains(&class(answer)))
             }
             Self::UnaskedRow => true,
-            Self::MissingRow | Self::Timeout => false,
+            Self::MissingRow | Self::EndlessType | Self::Timeout => false,
         }
     }
 
@@ -75,6 +77,7 @@ impl Fault {
             },
             Self::UnaskedRow => Error::Query(NO_KEY.to_owned()),
             Self::MissingRow => Error::Query("no row where there is always one".to_owned()),
+            Self::EndlessType => Error::Query("the type of a column stands on too many others".to_owned()),
             Self::Timeout => Error::Timeout { step: "the session query", limit },
         }
     }

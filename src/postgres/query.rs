@@ -2,8 +2,9 @@
 #![forbid(unsafe_code)]
 
 use std::collections::HashMap;
-use std::future::Future;
+use std::future::{Future, poll_fn};
 use std::pin::pin;
+use std::task::Poll;
 
 use deadpool_postgres::ClientWrapper;
 use futures_util::TryStreamExt;
@@ -146,11 +147,11 @@ impl Queries {
         let [(first, first_type), (second, second_type)] = parameters;
         let types = [first_type.clone(), second_type.clone()];
         let rows = if self.prepared {
-            let statement = client.prepare_typed_cached(sql, &types).await?;
+            let statement = bounded(client.prepare_typed_cached(sql, &types)).await?;
             client.query_raw(&statement, [*first, *second]).await?
         } else {
             let [first_type, second_type] = types;
-            client.query_typed_raw(sql, [(*first, first_type), (*second, second_type)]).await?
+            bounded(client.query_typed_raw(sql, [(*first, first_type), (*second, second_type)])).await?
         };
         let mut rows = pin!(rows);
         let mut found = Vec::new();
@@ -162,6 +163,23 @@ impl Queries {
         }
         Ok(found)
     }
+}
+
+/// Of a column's type that it doesn't know tokio-postgres asks the server, and of the type that this one stands on, each from
+/// within the last: so the server says how deep the stack grows. Each level takes a poll, and an honest server some ten in all,
+/// or a hundred where as many queries are asked together.
+pub(super) async fn bounded<T, E: Into<Fault>>(asking: impl Future<Output = Result<T, E>>) -> Result<T, Fault> {
+    const MOST_POLLS: usize = 500;
+    let mut asking = pin!(asking);
+    let mut polls = 0;
+    poll_fn(|context| {
+        polls += 1;
+        if polls > MOST_POLLS {
+            return Poll::Ready(Err(Fault::EndlessType));
+        }
+        asking.as_mut().poll(context).map_err(Into::into)
+    })
+    .await
 }
 
 /// A second row for the same session says that `sessions` or `users` has no key: which of them counts can't be told.

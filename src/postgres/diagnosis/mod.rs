@@ -28,7 +28,7 @@ use self::server::{Clock, Pooler, Server, Visit};
 use self::tables::Tables;
 use super::connect::{Connection, Connector};
 use super::fault::Fault;
-use super::query::{Queries, Question, Sessions};
+use super::query::{Queries, Question, Sessions, bounded};
 use super::target::{Host, Target};
 use super::tls::Verify;
 use crate::config::{Database, Limits, Location};
@@ -260,9 +260,9 @@ impl Examiner {
         if self.is_lost.load(Ordering::Relaxed) {
             return None;
         }
-        let fault = match timeout(self.limit, ask(&self.connection)).await {
+        let fault = match timeout(self.limit, bounded(ask(&self.connection))).await {
             Ok(Ok(answer)) => return Some(Ok(answer)),
-            Ok(Err(cause)) => cause.into(),
+            Ok(Err(fault)) => fault,
             Err(_elapsed) => Fault::Timeout,
         };
         if fault.ends_connection() {
