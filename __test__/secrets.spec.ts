@@ -54,6 +54,7 @@ beforeAll(async () => {
   server = await startPostgres({}, await authority.sign('localhost'))
   silent = createServer(() => {}).listen(0, '127.0.0.1')
   await once(silent, 'listening')
+  await writeFile(join(folder, 'client.crt'), (await authority.sign('client')).certificate)
   ways = [...configurations(), ...(await judgements()), ...(await databases())]
   for (const { name, header } of ways) addTokens(name, String(header))
 })
@@ -121,6 +122,8 @@ function configurations(): Way[] {
     `postgres://u@h/d?password=${encodeURIComponent(PASSWORD)}&${WRONG}=1`,
     `postgres://u@h/d?password=a&${PASSWORD}`,
     `postgres://u:a?${PASSWORD}`,
+    `postgres://u@h/d?sslcert=${WRONG}&sslkey=${WRONG}`,
+    `postgres://u@h/d?sslcert=${encodeURIComponent(join(folder, 'client.crt'))}&sslkey=-----BEGIN%20PRIVATE%20KEY-----%0A${WRONG}`,
   ]
   const parameters = ['PGPORT', 'PGHOSTADDR', 'PGSSLMODE', 'PGCONNECT_TIMEOUT', 'PGTARGETSESSIONATTRS', 'PGREQUIREAUTH']
   const variables: Record<string, string>[] = [

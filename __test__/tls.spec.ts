@@ -295,10 +295,11 @@ describe('refuses', () => {
   test.runIf(isMainThread)('authorities of the environment do not count beside those that are named', async () => {
     process.env.SSL_CERT_FILE = file('right.pem')
     try {
-      const parameters = { sslmode: 'verify-full', sslrootcert: file('other.pem') }
-      expect(await read('localhost', parameters)).toMatchObject({
-        message: expect.stringMatching(/certificate verify failed/),
-      })
+      const byUrl = await read('localhost', { sslmode: 'verify-full', sslrootcert: file('other.pem') })
+      const byOption = await read('localhost', {}, servers.good, { tls: { ca: authorities.other } })
+      for (const refused of [byUrl, byOption]) {
+        expect(refused).toMatchObject({ message: expect.stringMatching(/certificate verify failed/) })
+      }
     } finally {
       delete process.env.SSL_CERT_FILE
     }

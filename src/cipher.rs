@@ -278,6 +278,7 @@ mod tests {
     fn a_wiped_hmac_knows_nothing_of_its_key() {
         let mut wiped = HmacSha512::new(&[7; 32]);
         wiped.zeroize();
+        assert!(std::mem::needs_drop::<HmacSha512>(), "a drop wipes it");
         let blank = HmacSha512 { inner: Sha512::new(), outer: Sha512::new() };
         assert_eq!(wiped.sign([b"message", &[], &[], &[]]), blank.sign([b"message", &[], &[], &[]]));
     }

@@ -79,7 +79,7 @@ impl Key {
     }
 }
 
-redacted!(Secret, Key);
+redacted!(Secret, Key, FamiliarHeader);
 
 /// The first characters of a `kid`: enough to compare, too few to be anything else.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
@@ -107,7 +107,6 @@ pub struct Keyring {
 }
 
 /// A protected header exactly as the issuer writes it, and the keys that it stands for.
-#[derive(Debug)]
 struct FamiliarHeader {
     /// base64url, as in the token.
     text: String,
@@ -307,8 +306,8 @@ mod tests {
         let key = keyring.candidates(A256Gcm, None).next().expect("a key");
         assert_eq!(format!("{secret:?} {key:?}"), "Secret(..) Key(..)");
         assert_eq!(
-            format!("{:?} {:?} {:?}", keyring.cbc, keyring.gcm, key.cipher()),
-            "[Key(..)] [Key(..)] ContentCipher(..)"
+            format!("{keyring:?} {:?}", key.cipher()),
+            "Keyring { cbc: [Key(..)], gcm: [Key(..)], familiar: [FamiliarHeader(..)] } ContentCipher(..)"
         );
     }
 }

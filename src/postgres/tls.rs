@@ -231,14 +231,14 @@ fn identify(parameters: &TlsParameters, builder: &mut SslConnectorBuilder) -> Re
         (Some(cert), None) => Err(cert.mistake("needs sslkey beside it")),
         (None, Some(key)) => Err(key.mistake("needs sslcert beside it")),
         (Some(cert), Some(key)) => {
-            let problem = |file: &Parameter, what| file.mistake(format!("{} {what}", file.value.as_str()));
+            // The values are not repeated: the key itself may stand where its path should.
             builder
                 .set_certificate_chain_file(cert.value.as_str())
-                .map_err(|_| problem(cert, "can't be read, or holds no PEM certificate"))?;
+                .map_err(|_| cert.mistake("names no file that can be read and holds a PEM certificate"))?;
             builder
                 .set_private_key_file(key.value.as_str(), SslFiletype::PEM)
-                .map_err(|_| problem(key, "can't be read, or holds no PEM key without a passphrase"))?;
-            builder.check_private_key().map_err(|_| problem(key, "is not the key of sslcert"))
+                .map_err(|_| key.mistake("names no file that can be read and holds a PEM key without a passphrase"))?;
+            builder.check_private_key().map_err(|_| key.mistake("is not the key of sslcert"))
         }
     }
 }

@@ -248,7 +248,7 @@ fn mistakes_in_a_url_name_what_is_wrong_and_leak_no_password() {
         ("postgres://u:hunter2@h/d?sslmode=verify-full&sslrootcert=/nowhere", "sslrootcert /nowhere can't be read"),
         ("postgres://u:hunter2@h/d?sslcert=/nowhere", "sslcert needs sslkey"),
         ("postgres://u:hunter2@h/d?sslkey=/nowhere", "sslkey needs sslcert"),
-        ("postgres://u:hunter2@h/d?sslcert=/nowhere&sslkey=/nowhere", "sslcert /nowhere can't be read"),
+        ("postgres://u:hunter2@h/d?sslcert=/nowhere&sslkey=/nowhere", "sslcert names no file"),
         ("postgres://u:hunter2@h/d?target_session_attrs=main", "target_session_attrs must be one of any, read-write"),
         ("postgres://u:hunter2@h/d?connection_limit=few", "connection_limit must be a whole number"),
         ("postgres://u:hunter2@h/d?connection_limit=9223372036854775807", "a whole number from 1 to 1000"),
