@@ -87,8 +87,10 @@ async function fuzz(target) {
   await new Promise((resolve) => output.end(resolve))
   const text = readFileSync(log, 'utf8')
   if (code !== 0) {
-    console.error(text.slice(-8000))
-    throw new Error(`${target} has found something, see above and ${log}`)
+    console.error(`${text.slice(-8000)}\n${target} has found something, see above and ${log}`)
+    process.exitCode = 1
+    // Who runs beside it ends by itself.
+    waiting.length = 0
   }
   return figures(text)
 }
