@@ -311,7 +311,7 @@ async fn a_flood_is_served_in_its_turn_and_so_is_what_it_meets() {
         settle_down().await;
     }
     assert_eq!(call.try_recv().expect("an answer"), body(0));
-    assert_eq!(source.batches(), [MAX_BATCH; BATCHES_AHEAD + 1], "the next is on its way");
+    assert_eq!(source.batches(), [512; BATCHES_AHEAD + 1], "the next is on its way");
 }
 
 #[tokio::test]
