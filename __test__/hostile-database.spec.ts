@@ -150,9 +150,10 @@ describe('an answer that is none to a prepared statement: rejects', () => {
 })
 
 describe('a column whose type stands on another, and so on without end: rejects', () => {
+  let last = TYPES.unknown
   const endless: Reply = (socket, asked) => {
-    server.answer(endlessTypes())
-    const described = [rowDescription([TYPES.unknown]), readyForQuery]
+    server.answer(endlessTypes(() => ++last))
+    const described = [rowDescription([last]), readyForQuery]
     const parameters = message('t', Buffer.from([0, 2]), int32(uuid), int32(uuid))
     const parts = asked.includes('B') ? [accepted, ...described] : [message('1'), parameters, ...described]
     socket.write(Buffer.concat(parts))
@@ -167,6 +168,29 @@ describe('a column whose type stands on another, and so on without end: rejects'
       message: 'the database refused the session query: the type of a column stands on too many others',
     })
     await expectAnswer(connect())
+  })
+
+  test('what types stand on is forgotten: or they would stack up from call to call, and end the process one day', async () => {
+    const LEVELS = 50
+    const bridge = connect()
+    let top = TYPES.unknown
+    let types = endlessTypes(() => int4)
+    let asked = 0
+    server.answer((socket, letters) => {
+      if (!letters.startsWith('PB')) return types(socket, letters)
+      top += LEVELS
+      let below = top
+      types = endlessTypes(() => {
+        asked++
+        return --below > TYPES.unknown ? below : int4
+      })
+      socket.write(Buffer.concat([accepted, rowDescription([top]), readyForQuery]))
+    })
+    for (const levels of [LEVELS, 2 * LEVELS, 3 * LEVELS]) {
+      asked = 0
+      expect(await bridge.getSession(cookie)).toEqual({})
+      expect(asked).toBe(levels)
+    }
   })
 
   test('doctor', async () => {
@@ -327,6 +351,40 @@ describe('what it says in an error', () => {
     expect(message.length).toBeLessThan(800)
     expect(message).not.toMatch(/\p{Cc}/u)
     await expectAnswer(bridge)
+  })
+
+  test('an SQLSTATE has five characters', async () => {
+    const error = errorResponse({ S: 'ERROR', C: `XX\n${'0'.repeat(1000)}`, M: 'wrong' })
+    server.answer((socket) => socket.write(Buffer.concat([error, readyForQuery])))
+    const { message } = await refusal(connect(), cookie)
+    expect(message).toBe('the database refused the session query: wrong (SQLSTATE XX 00)')
+  })
+
+  test('the name of a type is cut, and stays on one line', async () => {
+    server.answer((socket) => {
+      server.answer(endlessTypes(() => int4, `type\nforged${'x'.repeat(1000)}`))
+      socket.write(Buffer.concat([accepted, rowDescription([TYPES.unknown]), dataRow([int32(1)]), readyForQuery]))
+    })
+    const { message } = await refusal(connect(), cookie)
+    expect(message).toMatch(/: sessions\.user_id is not of the type .* but type forgedx+/)
+    expect(message.length).toBeLessThan(800)
+  })
+
+  test('so does what it says at the end of SCRAM', async () => {
+    const steps = [
+      () => message('R', int32(10), 'SCRAM-SHA-256\0\0'),
+      (asked: string) => message('R', int32(11), `r=${/r=([^,]+)/.exec(asked)?.[1]}x,s=c2FsdA==,i=4096`),
+      () => message('R', int32(12), `e=line\nforged${'x'.repeat(10_000)}`),
+    ]
+    server.onConnect((socket) => {
+      socket.on('data', (bytes) => {
+        const step = steps.shift()
+        if (step) socket.write(step(bytes.toString('latin1')))
+      })
+    })
+    const { message: said } = await refusal(connect(), cookie)
+    expect(said).toMatch(/line forgedx+/)
+    expect(said.length).toBeLessThan(800)
   })
 
   test('never brings the detail, the hint or the query, which can quote data', async () => {

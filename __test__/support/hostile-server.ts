@@ -8,10 +8,12 @@ export type Reply = (socket: Socket, asked: string) => unknown
 export async function startHostileServer() {
   const sockets = new Set<Socket>()
   let reply: Reply = () => {}
+  let login: ((socket: Socket) => void) | undefined
   const server = createServer((socket) => {
     sockets.add(socket)
     socket.on('error', () => {})
     socket.on('close', () => sockets.delete(socket))
+    if (login) return login(socket)
     let isGreeted = false
     socket.on('data', (bytes) => {
       if (isGreeted) return isAsked(bytes) && reply(socket, letters(bytes))
@@ -27,6 +29,10 @@ export async function startHostileServer() {
     url: `postgres://u:hunter2@127.0.0.1:${port}/d?sslmode=disable&pgbouncer=true`,
     answer(next: Reply) {
       reply = next
+    },
+    /** Takes a connection from its start on, instead of letting it in. */
+    onConnect(next: (socket: Socket) => void) {
+      login = next
     },
     close() {
       for (const socket of sockets) socket.destroy()
@@ -95,16 +101,23 @@ export function notice(text: string) {
 }
 
 /** To whoever asks what the type of a column is: one that stands on another, which nobody knows either, and so on. */
-export function endlessTypes(): Reply {
-  const { char, name, oid, unknown } = TYPES
+export function endlessTypes(standsOn: () => number, typeName = 't'): Reply {
+  const { char, name, oid } = TYPES
   const columns = rowDescription([name, char, oid, oid, oid, name, oid])
   const parameters = message('t', int16(1), int32(oid))
-  let next = unknown
   return (socket, asked) => {
-    const type = [Buffer.from('t'), Buffer.from('d'), int32(0), null, int32(++next), Buffer.from('s'), int32(0)]
+    const type = (oid: number) => [
+      Buffer.from(typeName),
+      Buffer.from('d'),
+      int32(0),
+      null,
+      int32(oid),
+      Buffer.from('s'),
+      int32(0),
+    ]
     const parts = asked.startsWith('P')
       ? [parseComplete, parameters, columns]
-      : [bindComplete, dataRow(type), commandComplete]
+      : [bindComplete, dataRow(type(standsOn())), commandComplete]
     socket.write(Buffer.concat([...parts, readyForQuery]))
   }
 }

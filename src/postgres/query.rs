@@ -9,8 +9,8 @@ use std::task::Poll;
 use deadpool_postgres::ClientWrapper;
 use futures_util::TryStreamExt;
 use futures_util::future::try_join_all;
-use tokio_postgres::Row;
 use tokio_postgres::types::{FromSql, ToSql, Type};
+use tokio_postgres::{Client, Row};
 use uuid::Uuid;
 
 use super::fault::{Fault, NO_KEY, on_one_line};
@@ -147,11 +147,11 @@ impl Queries {
         let [(first, first_type), (second, second_type)] = parameters;
         let types = [first_type.clone(), second_type.clone()];
         let rows = if self.prepared {
-            let statement = bounded(client.prepare_typed_cached(sql, &types)).await?;
+            let statement = bounded(client, client.prepare_typed_cached(sql, &types)).await?;
             client.query_raw(&statement, [*first, *second]).await?
         } else {
             let [first_type, second_type] = types;
-            bounded(client.query_typed_raw(sql, [(*first, first_type), (*second, second_type)])).await?
+            bounded(client, client.query_typed_raw(sql, [(*first, first_type), (*second, second_type)])).await?
         };
         let mut rows = pin!(rows);
         let mut found = Vec::new();
@@ -167,8 +167,12 @@ impl Queries {
 
 /// Of a column's type that it doesn't know tokio-postgres asks the server, and of the type that this one stands on, each from
 /// within the last: so the server says how deep the stack grows. Each level takes a poll, and an honest server some ten in all,
-/// or a hundred where as many queries are asked together.
-pub(super) async fn bounded<T, E: Into<Fault>>(asking: impl Future<Output = Result<T, E>>) -> Result<T, Fault> {
+/// or a hundred where as many queries are asked together. What it has found out is forgotten each time, or the next type could
+/// stand on that.
+pub(super) async fn bounded<T, E: Into<Fault>>(
+    client: &Client,
+    asking: impl Future<Output = Result<T, E>>,
+) -> Result<T, Fault> {
     const MOST_POLLS: usize = 500;
     let mut asking = pin!(asking);
     let mut polls = 0;
@@ -177,6 +181,7 @@ pub(super) async fn bounded<T, E: Into<Fault>>(asking: impl Future<Output = Resu
         if polls > MOST_POLLS {
             return Poll::Ready(Err(Fault::EndlessType));
         }
+        client.clear_type_cache();
         asking.as_mut().poll(context).map_err(Into::into)
     })
     .await

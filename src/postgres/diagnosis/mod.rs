@@ -260,7 +260,7 @@ impl Examiner {
         if self.is_lost.load(Ordering::Relaxed) {
             return None;
         }
-        let fault = match timeout(self.limit, bounded(ask(&self.connection))).await {
+        let fault = match timeout(self.limit, bounded(&self.connection.client, ask(&self.connection))).await {
             Ok(Ok(answer)) => return Some(Ok(answer)),
             Ok(Err(fault)) => fault,
             Err(_elapsed) => Fault::Timeout,
