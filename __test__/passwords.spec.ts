@@ -58,6 +58,11 @@ test.each([
   `postgres//u:${PASSWORD}@h/d`,
   `"postgres://u:${PASSWORD}@h/d"`,
   `u:${PASSWORD}@h/d`,
+  `postgres://u@localhost&password=${PASSWORD}`,
+  `postgres://u@localhost;password=${PASSWORD}/d`,
+  `postgres://u:,${PASSWORD}%40localhost/d`,
+  `postgres://u:12,${PASSWORD}%40localhost/d`,
+  `postgres://u@h/d?host=localhost;password=${PASSWORD}`,
 ])('%s', async (url) => {
   const text = await said(url)
   expect(text).toContain('ERR_AUTH_BRIDGE')

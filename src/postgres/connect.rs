@@ -150,7 +150,7 @@ impl Connector {
 impl Connector {
     async fn connect_to(&self, host: &Host, address: Option<IpAddr>, kind: SessionKind) -> Result<Connection, Failure> {
         // TLS is not used through a Unix socket (libpq, `sslmode`).
-        let modes = if host.is_socket() { &[SslMode::Disable] } else { self.target.tls.modes };
+        let modes = if address.is_none() { &[SslMode::Disable] } else { self.target.tls.modes };
         let mut failure = Failure::Timeout;
         for (index, mode) in modes.iter().enumerate() {
             match timeout(self.target.connect_timeout, self.open(host, address, *mode, kind)).await {

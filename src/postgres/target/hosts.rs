@@ -78,10 +78,22 @@ impl HostParameters {
                     _ => DEFAULT_PORT,
                 };
                 let name = text(&names).or(address.map(|address: IpAddr| address.to_string()));
-                Ok(Host { name: name.unwrap_or_else(|| DEFAULT_HOST.to_owned()), address, port })
+                let host = Host { name: name.unwrap_or_else(|| DEFAULT_HOST.to_owned()), address, port };
+                if let Some(hostaddr) = self.address.as_ref().filter(|_| host.is_socket() && address.is_some()) {
+                    return Err(hostaddr.mistake("must be empty beside the directory of a Unix socket"));
+                }
+                if let Some(name) = self.name.as_ref().filter(|_| !host.is_socket() && !is_host_name(&host.name)) {
+                    return Err(name.mistake("holds a character that is in no host's name"));
+                }
+                Ok(host)
             })
             .collect()
     }
+}
+
+/// Or an IP address. With a mistyped separator a part of the password can stand here, and names of hosts are in messages.
+fn is_host_name(text: &str) -> bool {
+    text.chars().all(|char| char.is_alphanumeric() || "-._:%".contains(char))
 }
 
 fn list(parameter: Option<&Parameter>) -> Vec<&str> {
