@@ -82,6 +82,11 @@ describe('the packages', () => {
     expect(manifestOf(platform)).toMatchObject({ version, os: [process.platform], cpu: [process.arch] })
   })
 
+  test('run nothing when they are installed', () => {
+    const scripts = [main, platform].flatMap((tarball) => Object.keys(manifestOf(tarball).scripts ?? {}))
+    expect(scripts.filter((name) => /^(pre|post)?(install|prepare)$|^dependencies$/.test(name))).toEqual([])
+  })
+
   test('are what publint asks for', async () => {
     expect(await publint({ pack: { tarball: await contentOf(main) } })).toMatchObject({ messages: [] })
     // It would like a `type`, which the napi CLI doesn't write where there is no JavaScript.

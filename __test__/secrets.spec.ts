@@ -312,6 +312,11 @@ describe.each([
   })
 })
 
+test('a panic in the addon says its place alone: loading sees to that', () => {
+  const loading = readFileSync(new URL('../src/binding/mod.rs', import.meta.url), 'utf8')
+  expect(loading).toContain('#[module_init]\nfn on_load() {\n    panics::report_their_places_only();\n}')
+})
+
 describe('the search finds a part of a secret', () => {
   const part = Buffer.from(SECRET.slice(5, 15))
   test.each([

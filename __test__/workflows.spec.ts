@@ -47,6 +47,12 @@ describe.each(workflows)('$name', ({ text }) => {
   })
 })
 
+test('a release comes from the tag of a version, and npm signs where each package was built', () => {
+  const { text } = workflows.find(({ name }) => name === 'release.yml') ?? { text: '' }
+  expect(text).toMatch(/^on:\n {2}push: \{ tags: \['v\[0-9\]\+\.\[0-9\]\+\.\[0-9\]\+'\] \}\n\n/m)
+  expect(text.match(/npm publish .*/g)).toEqual(['npm publish "$tarball" --provenance --access public'])
+})
+
 describe('the notes of a release', () => {
   const { version } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'))
   const changelog = `# Changelog\n\n## ${version} - 2030-01-02\n\n### Added\n\n- A thing.\n\n## 0.0.1\n\n- Another.\n`
