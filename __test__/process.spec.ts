@@ -51,6 +51,33 @@ const print = (call: string) =>
 const read = (cookie: string) => print(`require('authjs-bridge').getSession(${JSON.stringify(cookie)})`)
 const mint = (name?: string, secret = SECRET) => mintCookie(claims, { secret, name })
 
+describe('an app that is not as others', () => {
+  test('what Object.prototype holds is neither an option nor a variable', async () => {
+    const script = `
+      const polluted = { AUTH_SECRET_3: process.env.OTHER, secret: process.env.OTHER, ignoreExpiresAt: 7, anything: 1 }
+      Object.assign(Object.prototype, polluted)
+      const { AuthBridge, explainSession } = require('authjs-bridge')
+      const bridge = new AuthBridge({ databaseUrl: process.env.DATABASE_URL })
+      Promise.all([explainSession, bridge.explainSession.bind(bridge)].map((explain) => explain(process.env.COOKIE)))
+        .then((explanations) => console.log(...explanations.map(({ reason }) => reason)))`
+    const COOKIE = await mint(undefined, OTHER_SECRET)
+    const env = { AUTH_SECRET: SECRET, DATABASE_URL: database.url, OTHER: OTHER_SECRET, COOKIE }
+    expect(await run(script, env)).toBe('no-matching-secret no-matching-secret')
+  })
+
+  test('process.env and process.emitWarning that throw are as if they were not there', async () => {
+    const script = `
+      require('authjs-bridge')
+      const thrower = () => { throw new Error('undeclared') }
+      const get = (env, name) => /^(NEXT)?AUTH_(?!SECRET$)/.test(name) ? thrower() : env[name]
+      process.env = new Proxy({ ...process.env, AUTH_URL: 'https://app.example' }, { get })
+      Object.defineProperty(process, 'emitWarning', { get: thrower })
+      ${read(await mint(undefined, 'short'))}`
+    const body = await run(script, { AUTH_SECRET: 'short', DATABASE_URL: database.url })
+    expect(JSON.parse(body)).toMatchObject({ session_id: claims.session_id })
+  })
+})
+
 describe('the module', () => {
   test('is imported without any environment, by require and by import', async () => {
     const script = `

@@ -36,7 +36,7 @@ function createAuth(options) {
 
   async function ask(cookie) {
     const session = await bridge.getSession(cookie)
-    return session.user ? session : null
+    return Object.hasOwn(session, 'user') ? session : null
   }
 
   return async function auth() {

@@ -15,7 +15,7 @@ function parseOptions(options = {}, known) {
     }
     check(name, value, known[name])
   }
-  return options
+  return Object.assign(Object.create(null), options)
 }
 
 function check(name, value, expected) {

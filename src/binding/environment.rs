@@ -17,13 +17,16 @@ impl<'env> ProcessEnv<'env> {
         let variables = || -> napi::Result<Object> {
             env.get_global()?.get_named_property::<Object>("process")?.get_named_property("env")
         };
-        Self { env, variables: variables().ok() }
+        Self { env, variables: settle::unless_thrown(env, variables()) }
     }
 }
 
 impl Environment for ProcessEnv<'_> {
     fn value(&self, name: &str) -> Option<Sensitive> {
-        let value: Unknown = self.variables.as_ref()?.get_named_property(name).ok()?;
+        let variables = self.variables.as_ref()?;
+        // Not what `Object.prototype` has of that name.
+        settle::unless_thrown(self.env, variables.has_own_property(name)).filter(|is_own| *is_own)?;
+        let value: Unknown = settle::unless_thrown(self.env, variables.get_named_property(name))?;
         settle::text(self.env, &value, None).map(Sensitive::from)
     }
 }

@@ -102,11 +102,14 @@ fn tls(value: Unknown) -> Result<Option<Vec<String>>, Error> {
     Ok(ca)
 }
 
-/// What an object holds, but for `undefined`.
+/// What an object holds itself, but for `undefined`.
 fn properties<'env>(name: &str, value: Unknown<'env>) -> Result<Vec<(String, Unknown<'env>)>, Error> {
     let object = convert::<Object>(name, value)?;
     let mut properties = Vec::new();
     for key in Object::keys(&object).map_err(|_| unreadable(name))? {
+        if !object.has_own_property(&key).map_err(|_| unreadable(&key))? {
+            continue;
+        }
         let value: Unknown = object.get_named_property(&key).map_err(|_| unreadable(&key))?;
         if type_of(&value) != ValueType::Undefined {
             properties.push((key, value));

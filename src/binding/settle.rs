@@ -245,12 +245,21 @@ fn settle_now(env: &Env, call: Call, answer: Answer, parser: Option<&Parser>) {
 }
 
 fn reject(env: &Env, call: Call, error: Error) {
-    // SAFETY: as in `settle_now`. What threw before, if anything did, is out of the way first.
+    forget_exception(env);
+    // SAFETY: as in `settle_now`.
     unsafe {
-        let mut exception = null_mut();
-        sys::napi_get_and_clear_last_exception(env.raw(), &mut exception);
         sys::napi_reject_deferred(env.raw(), call.deferred, JsError::from(coded(error)).into_value(env.raw()));
     }
+}
+
+/// `None` where JavaScript threw: its exception would be thrown at the next occasion.
+pub fn unless_thrown<T>(env: &Env, result: napi::Result<T>) -> Option<T> {
+    result.map_err(|_| forget_exception(env)).ok()
+}
+
+fn forget_exception(env: &Env) {
+    // SAFETY: on the JavaScript thread, and `written` gives a place for the value.
+    written(|exception| unsafe { sys::napi_get_and_clear_last_exception(env.raw(), exception) });
 }
 
 /// The engine's own JSON parser: one call across the border instead of one for each property.

@@ -6,6 +6,7 @@ use std::sync::{LazyLock, Mutex};
 use napi::Env;
 use napi::bindgen_prelude::{FnArgs, Function, JsObjectValue, Object};
 
+use super::settle;
 use crate::warning::Warning;
 
 static GIVEN: LazyLock<Mutex<HashSet<&str>>> = LazyLock::new(Mutex::default);
@@ -16,7 +17,7 @@ pub fn warn_once(env: &Env, warnings: &[Warning]) {
         let is_new = GIVEN.lock().is_ok_and(|mut given| given.insert(warning.code()));
         if is_new {
             // A process that can't warn works all the same.
-            let _ = emit(env, warning);
+            settle::unless_thrown(env, emit(env, warning));
         }
     }
 }
