@@ -55,7 +55,7 @@ describe('new AuthBridge', () => {
     [
       'unreadable sslrootcert',
       { ...COMPLETE, databaseUrl: 'postgres://a/b?sslmode=verify-full&sslrootcert=/nowhere.pem' },
-      '/nowhere.pem',
+      'sslrootcert names no file that can be read: ',
     ],
     ['raw @ in the password', { ...COMPLETE, databaseUrl: 'postgres://user:hun@ter2@h/d' }, '%40'],
     ['bad cookie name', { ...COMPLETE, cookieName: 'a b' }, "cookieName: is not a cookie's name"],

@@ -62,6 +62,9 @@ test.each([
   `postgres://u@localhost;password=${PASSWORD}/d`,
   `postgres://u:,${PASSWORD}%40localhost/d`,
   `postgres://u:12,${PASSWORD}%40localhost/d`,
+  `postgres://u@h/d?schema=app;password=${PASSWORD}`,
+  `postgres://u@h/d?sslrootcert=/ca.pem%20password=${PASSWORD}`,
+  `postgres://u@h/d?passw%6Frd=a&${PASSWORD}=1`,
   `postgres://u@h/d?host=localhost;password=${PASSWORD}`,
 ])('%s', async (url) => {
   const text = await said(url)

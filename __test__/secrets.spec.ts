@@ -125,7 +125,15 @@ function configurations(): Way[] {
     `postgres://u@h/d?sslcert=${WRONG}&sslkey=${WRONG}`,
     `postgres://u@h/d?sslcert=${encodeURIComponent(join(folder, 'client.crt'))}&sslkey=-----BEGIN%20PRIVATE%20KEY-----%0A${WRONG}`,
   ]
-  const parameters = ['PGPORT', 'PGHOSTADDR', 'PGSSLMODE', 'PGCONNECT_TIMEOUT', 'PGTARGETSESSIONATTRS', 'PGREQUIREAUTH']
+  const parameters = [
+    'PGPORT',
+    'PGHOSTADDR',
+    'PGSSLMODE',
+    'PGCONNECT_TIMEOUT',
+    'PGTARGETSESSIONATTRS',
+    'PGREQUIREAUTH',
+    'PGSSLROOTCERT',
+  ]
   const variables: Record<string, string>[] = [
     { DATABASE_URL: good.databaseUrl },
     { AUTH_SECRET: SECRET },

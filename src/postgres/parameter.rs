@@ -83,7 +83,7 @@ impl Parameter {
     pub(super) fn schema(&self) -> Result<Option<String>, Error> {
         match self.value.trim() {
             "" => Ok(None),
-            name if name.contains([',', '"', '\0']) => Err(self.mistake("must be the name of one schema")),
+            name if name.contains([',', '"', ';', '=']) => Err(self.mistake("must be the name of one schema")),
             name => Ok(Some(name.to_owned())),
         }
     }

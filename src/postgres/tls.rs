@@ -160,7 +160,7 @@ pub(super) fn policy(parameters: &TlsParameters, has_ca: bool) -> Result<Policy,
     };
     if let Some(accept) = &parameters.accept {
         let is_strict = accept.choice(&[("strict", true), ("accept_invalid_certs", false)])?;
-        if is_strict && mode.is_none_or(|mode| mode >= Mode::Prefer) {
+        if is_strict && mode != Some(Mode::Disable) {
             mode = Some(Mode::VerifyFull);
         }
     }
@@ -181,7 +181,8 @@ pub(super) fn policy(parameters: &TlsParameters, has_ca: bool) -> Result<Policy,
     }
     let policy = |modes, verify| Policy { modes, verify };
     Ok(match mode {
-        None if has_ca || is_system => policy(REQUIRE, Verify::ChainAndHostName),
+        // Who names authorities wants them to count.
+        None if has_ca || root_cert.is_some() => policy(REQUIRE, Verify::ChainAndHostName),
         None | Some(Mode::Prefer) => policy(PREFER, Verify::Nothing),
         Some(Mode::Disable) => policy(DISABLE, Verify::Nothing),
         Some(Mode::Allow) => policy(ALLOW, Verify::Nothing),
@@ -209,10 +210,10 @@ fn trust(pem: &[u8], builder: &mut SslConnectorBuilder) -> Result<(), &'static s
 }
 
 fn trust_file(root_cert: &Parameter, builder: &mut SslConnectorBuilder) -> Result<(), Error> {
-    let path = root_cert.value.as_str();
-    let problem = |problem: &str| root_cert.mistake(format!("{path} {problem}"));
-    let pem = std::fs::read(path).map_err(|cause| problem(&format!("can't be read: {cause}")))?;
-    trust(&pem, builder).map_err(problem)
+    // The path is not repeated: a key may stand in its place, or a password behind it.
+    let pem = std::fs::read(root_cert.value.as_str())
+        .map_err(|cause| root_cert.mistake(format!("names no file that can be read: {cause}")))?;
+    trust(&pem, builder).map_err(|problem| root_cert.mistake(problem))
 }
 
 fn trust_system(builder: &mut SslConnectorBuilder) -> Result<(), Error> {
@@ -282,6 +283,7 @@ mod tests {
             ("sslmode=verify-full&sslrootcert=ca.pem", false, REQUIRE, ChainAndHostName),
             ("sslmode=verify-full&sslrootcert=system", false, REQUIRE, ChainAndHostName),
             ("sslrootcert=system", false, REQUIRE, ChainAndHostName),
+            ("sslrootcert=ca.pem", false, REQUIRE, ChainAndHostName),
             ("", true, REQUIRE, ChainAndHostName),
             ("sslmode=require", true, REQUIRE, Chain),
             ("sslmode=verify-ca&sslrootcert=system", true, REQUIRE, Chain),
@@ -289,6 +291,7 @@ mod tests {
             ("ssl=require", false, REQUIRE, Nothing),
             ("ssl=true&sslmode=require", false, REQUIRE, Nothing),
             ("sslaccept=strict", false, REQUIRE, ChainAndHostName),
+            ("sslmode=allow&sslaccept=strict", false, REQUIRE, ChainAndHostName),
             ("sslmode=require&sslaccept=strict", false, REQUIRE, ChainAndHostName),
             ("sslmode=require&sslaccept=accept_invalid_certs", false, REQUIRE, Nothing),
             ("sslmode=verify-ca&sslrootcert=a&sslaccept=accept_invalid_certs", false, REQUIRE, Chain),

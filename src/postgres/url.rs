@@ -43,13 +43,19 @@ impl Url {
         let (base, query) = rest.split_once('?').unwrap_or((rest, ""));
         // With a raw @ or ? in the password, a part of it would be taken for the host or for a
         // parameter, and end in a message.
-        if base.matches('@').count() > 1 || query.contains('@') {
+        if base.matches('@').count() > 1 || query.contains(['@', '?']) {
             return Err(self.mistake(
                 "holds an @ or ? that is not percent-encoded; write %40 for an @ and %3F for a ? \
                  in user, password and parameters",
             ));
         }
         let (credentials, location) = base.split_once('@').unwrap_or(("", base));
+        // Else what is behind would be taken for a part of a value, and an sslmode for nothing.
+        if location.contains(['&', ';']) || query.contains(';') {
+            return Err(self.mistake(
+                "must have one ? before its parameters and & between them; write %3B for a ; and %26 for an & in values",
+            ));
+        }
         let (hosts, database) = location.split_once('/').unwrap_or((location, ""));
         let (user, password) = credentials.split_once(':').unwrap_or((credentials, ""));
         let (names, ports) = self.split_hosts(hosts)?;
@@ -68,7 +74,7 @@ impl Url {
             let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
             let is_named = !may_be_password && pair.contains('=');
             parameters.push(self.parameter(name, value, is_named)?);
-            may_be_password |= name == "password";
+            may_be_password |= parameters.last().is_some_and(|parameter| parameter.name == "password");
         }
         Ok(parameters)
     }
@@ -100,6 +106,7 @@ impl Url {
         let name = percent_decode_str(name).decode_utf8_lossy().into_owned();
         let parameter = |value| Parameter { name, value, origin: Origin::Url { from: self.from, is_named } };
         match decode(value) {
+            Some(value) if value.contains('\0') => Err(parameter(Sensitive::default()).mistake("holds a NUL")),
             Some(value) => Ok(parameter(value)),
             None => Err(parameter(Sensitive::default()).mistake("is not UTF-8 when it is percent-decoded")),
         }

@@ -82,6 +82,9 @@ impl HostParameters {
                 if let Some(hostaddr) = self.address.as_ref().filter(|_| host.is_socket() && address.is_some()) {
                     return Err(hostaddr.mistake("must be empty beside the directory of a Unix socket"));
                 }
+                if let Some(name) = self.name.as_ref().filter(|_| host.is_socket() && !cfg!(unix)) {
+                    return Err(name.mistake("is the directory of a Unix socket, and this system has none"));
+                }
                 if let Some(name) = self.name.as_ref().filter(|_| !host.is_socket() && !is_host_name(&host.name)) {
                     return Err(name.mistake("holds a character that is in no host's name"));
                 }
