@@ -4,6 +4,8 @@
 use std::future::Future;
 use std::sync::Arc;
 
+use tokio::time::Instant;
+
 use super::{Bridge, Unauthenticated};
 use crate::cipher::ContentEncryption;
 use crate::cookie::{CookieName, CookieValues, MAX_TOKEN_BYTES, SizeError};
@@ -69,7 +71,8 @@ where
     S: RevocationSource + 'static,
     R: Replies,
 {
-    let (liveness, record) = match lookups.look_up(session).await {
+    let since = Instant::now();
+    let (liveness, record) = match lookups.look_up(session, since).await {
         Ok(found) => found,
         Err(
             outage @ (Error::Connect(_)
@@ -88,7 +91,7 @@ where
     };
     let end = match liveness {
         // The verdict stands, whether its circumstances can be had or not.
-        Liveness::Revoked | Liveness::Expired => lookups.look_up_end(session.key).await.ok().flatten(),
+        Liveness::Revoked | Liveness::Expired => lookups.look_up_end(session.key, since).await.ok().flatten(),
         _ => None,
     };
     Ok((status, Reason::of_liveness(liveness, session, record, end)))

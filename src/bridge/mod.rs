@@ -122,6 +122,7 @@ fn read_token(reading: Result<Cow<str>, SizeError>, keyring: &Keyring, now: u64)
 #[cfg(test)]
 mod tests {
     use serde_json::{Value, json};
+    use tokio::time::Instant;
     use uuid::Uuid;
 
     use super::*;
@@ -311,6 +312,22 @@ mod tests {
             let explanation = bridge.explain(&header, NOW).expect("is open").await.expect("an explanation");
             assert_eq!(json!(explanation)["reason"], expected);
         }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_explanation_takes_no_longer_than_a_call() {
+        let limit = Limits::default().call_timeout;
+        let source = Arc::new(Fake::new(Ok(Some(SessionRecord { revoked: true, ..live_record() }))).gated());
+        let bridge = bridge(&[PLAIN], &source);
+        let header = format!("{PLAIN}={}", token(PLAIN, 3, NOW + 60));
+        let start = Instant::now();
+        let explaining = tokio::spawn(bridge.explain(&header, NOW).expect("is open"));
+        tokio::time::sleep(limit / 2).await;
+        // For the session; what is asked next, how it ended, gets no answer.
+        source.gate.add_permits(1);
+        let explanation = explaining.await.expect("no panic").expect("an explanation");
+        assert_eq!(json!(explanation)["reason"], "session-revoked");
+        assert_eq!(start.elapsed().as_millis(), limit.as_millis());
     }
 
     #[tokio::test]

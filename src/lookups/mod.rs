@@ -146,14 +146,14 @@ impl<S: RevocationSource + 'static, R: Replies> Lookups<S, R> {
     }
 
     /// Asks for one session by itself.
-    pub async fn look_up(&self, session: &Session) -> Result<(Liveness, Option<SessionRecord>), Error> {
-        let record = self.in_time(self.find_one(session.key)).await?;
+    pub async fn look_up(&self, session: &Session, since: Instant) -> Result<(Liveness, Option<SessionRecord>), Error> {
+        let record = self.in_time(since, self.find_one(session.key)).await?;
         Ok((Liveness::of(record.as_ref(), &session.holder, self.row_expiry), record))
     }
 
     /// How a session ended.
-    pub async fn look_up_end(&self, key: SessionKey) -> Result<Option<SessionEnd>, Error> {
-        self.in_time(self.source.find_end(key)).await
+    pub async fn look_up_end(&self, key: SessionKey, since: Instant) -> Result<Option<SessionEnd>, Error> {
+        self.in_time(since, self.source.find_end(key)).await
     }
 
     /// How long the query takes, from the connection and back, for a session that there is not.
@@ -165,7 +165,7 @@ impl<S: RevocationSource + 'static, R: Replies> Lookups<S, R> {
             self.source.find(connection, &[nobody]).await.pop().unwrap_or(Ok(None))?;
             Ok(start.elapsed())
         };
-        self.in_time(timed).await
+        self.in_time(Instant::now(), timed).await
     }
 
     async fn find_one(&self, key: SessionKey) -> Result<Option<SessionRecord>, Error> {
@@ -173,9 +173,10 @@ impl<S: RevocationSource + 'static, R: Replies> Lookups<S, R> {
         self.source.find(connection, &[key]).await.pop().unwrap_or(Ok(None))
     }
 
-    async fn in_time<T>(&self, work: impl Future<Output = Result<T, Error>>) -> Result<T, Error> {
+    /// Of a call that began at `since`.
+    async fn in_time<T>(&self, since: Instant, work: impl Future<Output = Result<T, Error>>) -> Result<T, Error> {
         let limit = self.limits.call_timeout;
-        tokio::time::timeout(limit, work).await.unwrap_or_else(|_elapsed| Err(too_long(limit)))
+        tokio::time::timeout_at(since + limit, work).await.unwrap_or_else(|_elapsed| Err(too_long(limit)))
     }
 
     pub fn metrics(&self) -> &Metrics {

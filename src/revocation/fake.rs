@@ -104,6 +104,7 @@ impl RevocationSource for std::sync::Arc<Fake> {
     }
 
     async fn find_end(&self, _: SessionKey) -> Result<Option<SessionEnd>, Error> {
+        self.gate.acquire().await.expect("never closed").forget();
         Ok(None)
     }
 
