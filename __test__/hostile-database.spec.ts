@@ -12,6 +12,7 @@ import { useDatabase } from './support/database.js'
 import { QUICK, refusal, SLACK_MS } from './support/faults.js'
 import {
   accepted,
+  authenticationOk,
   commandComplete,
   dataRow,
   endlessTypes,
@@ -259,6 +260,26 @@ test('doctor, when there is no row where there is always one: says so', async ()
   server.answer(rows([]))
   const { check } = await diagnose({ env: { AUTH_SECRET: SECRET, DATABASE_URL: server.url } })
   expect(check('server')).toMatchObject({ status: 'failed', message: expect.stringContaining('no row') })
+})
+
+test('it must say whether it is a standby, where that counts', async () => {
+  const odd = [[text], [text, text]].map((columns) => [
+    rowDescription(columns),
+    dataRow(columns.map(() => Buffer.from('x'))),
+  ])
+  for (const answer of odd) {
+    server.onConnect((socket) => {
+      socket.once('data', () => {
+        socket.write(Buffer.concat([authenticationOk, readyForQuery]))
+        socket.on('data', () => socket.write(Buffer.concat([...answer, commandComplete, readyForQuery])))
+      })
+    })
+    const bridge = open(`${server.url}&target_session_attrs=read-write`, QUICK)
+    expect(await refusal(bridge, cookie)).toMatchObject({
+      code: DATABASE,
+      message: expect.stringContaining('does not say whether it is a standby'),
+    })
+  }
 })
 
 describe('several sessions in one query', () => {

@@ -12,7 +12,7 @@ use postgres_openssl::MakeTlsConnector;
 use rand::seq::SliceRandom;
 use tokio::time::timeout;
 use tokio_postgres::config::SslMode;
-use tokio_postgres::{Client, SimpleQueryMessage};
+use tokio_postgres::{Client, SimpleQueryMessage, SimpleQueryRow};
 
 use super::cancel::{Endpoint, cancel};
 use super::fault::{describe, is_refused_login, is_refused_without_tls, with_advice};
@@ -221,7 +221,7 @@ async fn check_kind(client: &Client, kind: SessionKind) -> Result<(), Failure> {
     }
     let answer = client.simple_query(QUESTION).await.map_err(Failure::Refused)?;
     let row = answer.iter().find_map(|message| match message {
-        SimpleQueryMessage::Row(row) => Some((row.get(0) == Some("t"), row.get(1) == Some("on"))),
+        SimpleQueryMessage::Row(row) => Some((switch(row, 0, ["f", "t"])?, switch(row, 1, ["off", "on"])?)),
         _ => None,
     });
     let (is_standby, is_read_only) = row.ok_or(Failure::OtherKind("does not say whether it is a standby"))?;
@@ -233,6 +233,11 @@ async fn check_kind(client: &Client, kind: SessionKind) -> Result<(), Failure> {
         _ => return Ok(()),
     };
     Err(Failure::OtherKind(mismatch))
+}
+
+fn switch(row: &SimpleQueryRow, index: usize, [off, on]: [&str; 2]) -> Option<bool> {
+    let value = row.try_get(index).ok()??;
+    (value == off || value == on).then_some(value == on)
 }
 
 impl managed::Manager for Connector {

@@ -228,7 +228,7 @@ async fn in_transaction(
     client.batch_execute("ROLLBACK").await?;
     let rows = answer?.into_iter().filter_map(|message| match message {
         SimpleQueryMessage::Row(row) => {
-            Some((0..row.len()).map(|index| row.get(index).unwrap_or_default().to_owned()).collect())
+            Some((0..row.len()).map(|index| row.try_get(index).ok().flatten().unwrap_or_default().to_owned()).collect())
         }
         _ => None,
     });
