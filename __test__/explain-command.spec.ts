@@ -20,7 +20,9 @@ beforeAll(async () => {
   const user = await createUser(database.client, { email: MARKERS.email })
   const session = await createSession(database.client, user)
   const past = await createSession(database.client, user, { revoked_at: new Date('2026-01-02T03:04:05Z') })
-  await database.client.query(`UPDATE sessions SET revoked_reason = E'lost\\x1b[2J' WHERE revoked_at IS NOT NULL`)
+  await database.client.query(
+    `UPDATE sessions SET revoked_reason = E'lost\\x1b[2J\\u202ed' WHERE revoked_at IS NOT NULL`,
+  )
   live = await mintCookie(claimsOf(user, session), { secret })
   revoked = await mintCookie(claimsOf(user, past), { secret })
   sessionId = session.session_id
@@ -40,13 +42,13 @@ describe('the answer of explainSession', () => {
     expect(stdout).toMatch(/^what to do: a new sign-in$/m)
     expect(stdout).not.toContain(tokenOf(revoked))
     // What the app wrote into the row can't give orders to the terminal.
-    expect(stdout).toMatch(/^ {2}revokedReason +"lost\\u001b\[2J"$/m)
+    expect(stdout).toMatch(/^ {2}revokedReason +"lost\\u001b\[2J d"$/m)
   })
 
   test('as JSON, with the advice', async () => {
     expect(await explainAsJson(revoked)).toEqual({
       ...{ status: 'unauthenticated', reason: 'session-revoked', advice: 'a new sign-in' },
-      ...{ revokedAt: '2026-01-02T03:04:05Z', revokedReason: 'lost\u001b[2J' },
+      ...{ revokedAt: '2026-01-02T03:04:05Z', revokedReason: 'lost\u001b[2J\u202ed' },
       cookie: { name: COOKIE_NAME, whole: true, chunks: [] },
       session: expect.objectContaining({ userType: 'internal' }),
     })

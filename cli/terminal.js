@@ -18,9 +18,15 @@ function painter(stream, { FORCE_COLOR, NO_COLOR, TERM } = process.env) {
   }
 }
 
-/** Without what a terminal would obey: a server's words and a row's remark may hold anything. @param {string} text */
+const LONGEST = 2000
+
+/**
+ * Without what a terminal would obey, and without end: a server's words and a row's remark may hold anything.
+ *
+ * @param {string} text
+ */
 function plain(text) {
-  return text.replace(/\p{Cc}+/gu, ' ')
+  return text.slice(0, LONGEST).replace(/[\p{Cc}\p{Zl}\p{Zp}\p{Bidi_Control}]+/gu, ' ')
 }
 
 module.exports = { painter, plain }
