@@ -106,7 +106,6 @@ impl Url {
         let name = percent_decode_str(name).decode_utf8_lossy().into_owned();
         let parameter = |value| Parameter { name, value, origin: Origin::Url { from: self.from, is_named } };
         match decode(value) {
-            Some(value) if value.contains('\0') => Err(parameter(Sensitive::default()).mistake("holds a NUL")),
             Some(value) => Ok(parameter(value)),
             None => Err(parameter(Sensitive::default()).mistake("is not UTF-8 when it is percent-decoded")),
         }

@@ -110,6 +110,9 @@ impl Settings {
 
     fn set(&mut self, parameter: &Parameter) -> Result<(), Error> {
         let value = parameter.value.as_str();
+        if value.contains('\0') {
+            return Err(parameter.mistake("holds a NUL"));
+        }
         let config = &mut self.config;
         match parameter.name.as_str() {
             "host" => self.hosts.name = Some(parameter.clone()),
