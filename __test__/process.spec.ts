@@ -51,6 +51,19 @@ const print = (call: string) =>
 const read = (cookie: string) => print(`require('authjs-bridge').getSession(${JSON.stringify(cookie)})`)
 const mint = (name?: string, secret = SECRET) => mintCookie(claims, { secret, name })
 
+test('a header that is too large is not copied', async () => {
+  const script = `
+    const { AuthBridge } = require('authjs-bridge')
+    const bridge = new AuthBridge()
+    const bytes = Buffer.alloc(2 ** 28, 'a=b; ')
+    const header = bytes.toString('latin1')
+    const before = process.resourceUsage().maxRSS
+    bridge.getSession(header).then((body) => {
+      console.log(JSON.stringify(body), process.resourceUsage().maxRSS - before < 1e5, bytes.length === header.length)
+    })`
+  expect(await run(script, { AUTH_SECRET: SECRET, DATABASE_URL: database.url })).toBe('{} true true')
+})
+
 describe('an app that is not as others', () => {
   test('what Object.prototype holds is neither an option nor a variable', async () => {
     const script = `

@@ -3,7 +3,7 @@
 
 import { randomUUID } from 'node:crypto'
 import { once } from 'node:events'
-import { readFileSync } from 'node:fs'
+import { readdirSync, readFileSync } from 'node:fs'
 import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { type AddressInfo, createServer, type Server } from 'node:net'
 import { tmpdir } from 'node:os'
@@ -318,6 +318,18 @@ describe.each([
     expect(Object.keys(searched).length).toBeGreaterThan(30)
     expect(findSecrets(said, searched)).toEqual([])
   })
+})
+
+test('what holds secrets, cookies, claims or rows is redacted in Debug', () => {
+  const folder = new URL('../src/', import.meta.url)
+  const files = readdirSync(folder, { encoding: 'utf8', recursive: true }).filter((file) => file.endsWith('.rs'))
+  const text = files.map((file) => readFileSync(new URL(file, folder), 'utf8')).join('')
+  const redacted = [...text.matchAll(/^redacted!\((.+)\);$/gm)].flatMap(([, types = '']) => types.split(', '))
+  expect(redacted.sort()).toEqual([
+    ...["Claims<'t>", 'Connection', 'Connector', 'ContentCipher', "CookieValues<'h>", 'Database', 'FamiliarHeader'],
+    ...['Holder', 'Key', 'Location', 'Postgres', 'Secret', 'Sensitive', 'Session', 'SessionEnd', 'SessionExplanation'],
+    ...['SessionKey', 'SessionRecord', 'SharedPostgres', 'Target', 'Variable'],
+  ])
 })
 
 test('a panic in the addon says its place alone: loading sees to that', () => {

@@ -83,6 +83,8 @@ describe('a live session', () => {
 const change = (set: string) =>
   database.client.query(`UPDATE sessions SET ${set} WHERE session_id = $1`, [session.session_id])
 
+const changeUser = (set: string) => database.client.query(`UPDATE users SET ${set} WHERE user_id = $1`, [user.user_id])
+
 describe('by what the database holds', () => {
   const cases: [string, () => Promise<unknown>][] = [
     ['missing row', () => database.client.query('DELETE FROM sessions WHERE session_id = $1', [session.session_id])],
@@ -90,17 +92,41 @@ describe('by what the database holds', () => {
     ['row revoked in the future', () => change(`revoked_at = now() + '1 hour'`)],
     ['expired row', () => change(`expires_at = now() - interval '1 second'`)],
     ['user gone', () => database.client.query('DELETE FROM users WHERE user_id = $1', [user.user_id])],
+    ['user gone, and one of the same id in another tenant', () => changeUser('tenant = gen_random_uuid()')],
+    ['user type changed', () => changeUser(`user_type = 'client'`)],
     [
-      'user type changed',
-      () => database.client.query(`UPDATE users SET user_type = 'client' WHERE user_id = $1`, [user.user_id]),
+      'row given to another user',
+      async () => {
+        const { user_id } = await createUser(database.client, { tenant: user.tenant })
+        await change(`user_id = '${user_id}'`)
+      },
     ],
-    ['row given to another user', async () => change(`user_id = '${(await createUser(database.client)).user_id}'`)],
   ]
   test.each(cases)('%s: unauthenticated from the next call on', async (_, change) => {
     const cookie = await mint(mine())
     expect(await bridge.getSession(cookie)).toEqual(body())
     await change()
     expect(await bridge.getSession(cookie)).toEqual(UNAUTHENTICATED)
+  })
+
+  test.each([false, true])('in a query for many sessions, too: sharded %s', async (sharded) => {
+    const bridge = new AuthBridge({ secret: SECRET, databaseUrl: database.url, sharded, maxConnections: 1 })
+    const { tenant } = user
+    const ended: string[] = []
+    for (const [, change] of cases) {
+      user = await createUser(database.client, { tenant })
+      session = await createSession(database.client, user)
+      ended.push(await mint(mine()))
+      await change()
+    }
+    user = await createUser(database.client, { tenant })
+    session = await createSession(database.client, user)
+    const live = await mint(mine())
+    // Together they wait for the first connection.
+    const found = await Promise.all([...ended, live].map((cookie) => bridge.getSession(cookie)))
+    expect(found).toEqual([...ended.map(() => UNAUTHENTICATED), body()])
+    expect(bridge.stats().batches.max).toBe(ended.length + 1)
+    await bridge.close()
   })
 
   test('an expired row lives on with ignoreExpiresAt, a revoked one does not', async () => {
