@@ -20,7 +20,7 @@ pub(in crate::postgres) struct Host {
 
 impl Host {
     pub(in crate::postgres) fn is_socket(&self) -> bool {
-        self.name.starts_with('/')
+        is_socket(&self.name)
     }
 
     /// For messages.
@@ -48,6 +48,9 @@ impl HostParameters {
         let names = list(self.name.as_ref());
         let addresses = list(self.address.as_ref());
         let ports = list(self.port.as_ref());
+        if let Some(host) = &self.name {
+            names.iter().try_for_each(|name| check(name)).map_err(|problem| host.mistake(problem))?;
+        }
         let count = names.len().max(addresses.len()).max(1);
         if let Some(hostaddr) = &self.address
             && !names.is_empty()
@@ -65,6 +68,9 @@ impl HostParameters {
             .map(|index| {
                 let text = |items: &[&str]| items.get(index).filter(|item| !item.is_empty()).map(ToString::to_string);
                 let address = match (&self.address, text(&addresses)) {
+                    (Some(hostaddr), Some(_)) if names.get(index).is_some_and(|name| is_socket(name)) => {
+                        return Err(hostaddr.mistake("must be empty beside the directory of a Unix socket"));
+                    }
                     (Some(hostaddr), Some(text)) => {
                         Some(text.parse().map_err(|_| hostaddr.mistake("must hold IP addresses"))?)
                     }
@@ -78,25 +84,24 @@ impl HostParameters {
                     _ => DEFAULT_PORT,
                 };
                 let name = text(&names).or(address.map(|address: IpAddr| address.to_string()));
-                let host = Host { name: name.unwrap_or_else(|| DEFAULT_HOST.to_owned()), address, port };
-                if let Some(hostaddr) = self.address.as_ref().filter(|_| host.is_socket() && address.is_some()) {
-                    return Err(hostaddr.mistake("must be empty beside the directory of a Unix socket"));
-                }
-                if let Some(name) = self.name.as_ref().filter(|_| host.is_socket() && !cfg!(unix)) {
-                    return Err(name.mistake("is the directory of a Unix socket, and this system has none"));
-                }
-                if let Some(name) = self.name.as_ref().filter(|_| !host.is_socket() && !is_host_name(&host.name)) {
-                    return Err(name.mistake("holds a character that is in no host's name"));
-                }
-                Ok(host)
+                Ok(Host { name: name.unwrap_or_else(|| DEFAULT_HOST.to_owned()), address, port })
             })
             .collect()
     }
 }
 
-/// Or an IP address. With a mistyped separator a part of the password can stand here, and names of hosts are in messages.
-fn is_host_name(text: &str) -> bool {
-    text.chars().all(|char| char.is_alphanumeric() || "-._:%".contains(char))
+fn is_socket(name: &str) -> bool {
+    name.starts_with('/')
+}
+
+/// With a mistyped separator a part of the password can stand in a name, and names are in messages.
+fn check(name: &str) -> Result<(), &'static str> {
+    let is_of_host = |char: char| char.is_alphanumeric() || "-._:%".contains(char);
+    match is_socket(name) {
+        true if !cfg!(unix) => Err("is the directory of a Unix socket, and this system has none"),
+        false if !name.chars().all(is_of_host) => Err("holds a character that is in no host's name"),
+        _ => Ok(()),
+    }
 }
 
 fn list(parameter: Option<&Parameter>) -> Vec<&str> {
