@@ -78,6 +78,20 @@ describe('an app that is not as others', () => {
     expect(await run(script, env)).toBe('no-matching-secret no-matching-secret')
   })
 
+  test('what Object.prototype holds is neither a session nor an option of authjs-bridge/next', async () => {
+    const next = join(folder, 'node_modules', 'next')
+    await mkdir(next)
+    await writeFile(join(next, 'headers.js'), 'exports.headers = async () => new Map()')
+    const script = `
+      const { createAuth, createSessionRoute } = require('authjs-bridge/next')
+      const bridge = { getSession: async () => ({}), getSessionJson: async () => '{}' }
+      Object.assign(Object.prototype, { user: { id: 'evil' }, unauthenticated: 'null' })
+      const { GET } = createSessionRoute({ bridge })
+      Promise.all([createAuth({ bridge })(), GET(new Request('http://a')).then((sent) => sent.text())])
+        .then((answers) => console.log(...answers))`
+    expect(await run(script)).toBe('null {}')
+  })
+
   test('process.env and process.emitWarning that throw are as if they were not there', async () => {
     const script = `
       require('authjs-bridge')
