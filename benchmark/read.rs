@@ -9,15 +9,15 @@ use std::hint::black_box;
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use authjs_bridge::bridge::Bridge;
-use authjs_bridge::cipher::ContentEncryption;
 use authjs_bridge::claims::Claims;
+use authjs_bridge::claims::Session;
 use authjs_bridge::config::{Config, Environment, Options};
 use authjs_bridge::cookie::CookieName;
-use authjs_bridge::key::{Issuer, Keyring, Secret};
+use authjs_bridge::crypto::cipher::ContentEncryption;
+use authjs_bridge::crypto::key::{Issuer, Keyring, Secret};
 use authjs_bridge::lookups::{Answer, Replies};
 use authjs_bridge::postgres::SharedPostgres;
 use authjs_bridge::sensitive::Sensitive;
-use authjs_bridge::session::Session;
 use authjs_bridge::token;
 use base64::Engine;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD as BASE64URL;

@@ -8,9 +8,9 @@
 use std::hint::black_box;
 use std::time::Instant;
 
-use authjs_bridge::cipher::ContentEncryption;
 use authjs_bridge::cookie::CookieName;
-use authjs_bridge::key::{Issuer, Key, Keyring, Secret};
+use authjs_bridge::crypto::cipher::ContentEncryption;
+use authjs_bridge::crypto::key::{Issuer, Key, Keyring, Secret};
 use authjs_bridge::token;
 use base64::Engine;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD as BASE64URL;

@@ -12,7 +12,7 @@ use crate::bridge::Unauthenticated;
 use crate::claims::ClaimsError;
 use crate::cookie::SizeError;
 use crate::error::Error;
-use crate::revocation::{Liveness, PoolStatus};
+use crate::store::{Liveness, PoolStatus};
 use crate::token::TokenError;
 
 /// How a call can end. The names of those that give no session are the `reason`s of

@@ -2,8 +2,8 @@
 //! they become.
 
 use authjs_bridge::claims::Claims;
-use authjs_bridge::revocation::UserType;
-use authjs_bridge::session::Session;
+use authjs_bridge::claims::Session;
+use authjs_bridge::store::UserType;
 use uuid::Uuid;
 
 use crate::allocations::Budget;

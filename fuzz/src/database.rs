@@ -5,7 +5,7 @@ use std::sync::{Mutex, MutexGuard};
 use arbitrary::Arbitrary;
 use authjs_bridge::error::Error;
 use authjs_bridge::lookups::{Answer, Replies};
-use authjs_bridge::revocation::{PoolStatus, RevocationSource, SessionEnd, SessionKey, SessionRecord};
+use authjs_bridge::store::{PoolStatus, RevocationSource, SessionEnd, SessionKey, SessionRecord};
 use tokio::sync::oneshot;
 use uuid::Uuid;
 

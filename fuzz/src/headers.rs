@@ -1,7 +1,7 @@
 //! `Cookie` headers, read by the code and by the judge.
 
+use authjs_bridge::cookie::near_miss::near_misses;
 use authjs_bridge::cookie::{CookieName, MAX_TOKEN_BYTES, SizeError};
-use authjs_bridge::near_miss::near_misses;
 
 use crate::allocations::Budget;
 use crate::cookies::readings;

@@ -4,10 +4,10 @@ use std::sync::LazyLock;
 
 use arbitrary::Arbitrary;
 use authjs_bridge::bridge::Bridge;
+use authjs_bridge::claims::UNAUTHENTICATED_BODY;
 use authjs_bridge::config::{Config, Database, Limits, Location, SessionCookie};
 use authjs_bridge::error::Error;
-use authjs_bridge::revocation::RowExpiry;
-use authjs_bridge::session::UNAUTHENTICATED_BODY;
+use authjs_bridge::store::RowExpiry;
 use serde_json::Value;
 use tokio::runtime::{Builder, Runtime};
 use tokio::sync::oneshot;

@@ -4,9 +4,9 @@ use std::collections::HashMap;
 use std::sync::LazyLock;
 
 use arbitrary::Arbitrary;
-use authjs_bridge::cipher::ContentEncryption;
 use authjs_bridge::cookie::CookieName;
-use authjs_bridge::key::{Issuer, Key, Keyring, Secret};
+use authjs_bridge::crypto::cipher::ContentEncryption;
+use authjs_bridge::crypto::key::{Issuer, Key, Keyring, Secret};
 use authjs_bridge::token::forge::{Parts, seal_cbc, seal_with_header};
 use serde_json::{Map, Value};
 

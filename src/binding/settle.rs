@@ -19,9 +19,9 @@ use napi::bindgen_prelude::{Function, JsObjectValue, Object, Unknown};
 use napi::{Env, JsError, JsValue, check_status, sys};
 use zeroize::Zeroize;
 
+use crate::claims::UNAUTHENTICATED_BODY;
 use crate::error::Error;
 use crate::lookups::{Answer, Replies};
-use crate::session::UNAUTHENTICATED_BODY;
 
 /// What a promise resolves to.
 #[derive(Clone, Copy, Debug)]

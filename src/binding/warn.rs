@@ -7,7 +7,7 @@ use napi::Env;
 use napi::bindgen_prelude::{FnArgs, Function, JsObjectValue, Object};
 
 use super::settle;
-use crate::warning::Warning;
+use crate::config::warning::Warning;
 
 static GIVEN: LazyLock<Mutex<HashSet<&str>>> = LazyLock::new(Mutex::default);
 

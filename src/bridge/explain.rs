@@ -7,15 +7,15 @@ use std::sync::Arc;
 use tokio::time::Instant;
 
 use super::{Bridge, Unauthenticated};
-use crate::cipher::ContentEncryption;
+use crate::bridge::explanation::{ClaimedSession, FoundCookie, KnownSecret, Reason, SessionExplanation, Status};
+use crate::claims::Session;
+use crate::cookie::near_miss::{LEAST_PORT, near_misses};
 use crate::cookie::{CookieName, CookieValues, MAX_TOKEN_BYTES, SizeError};
+use crate::crypto::cipher::ContentEncryption;
+use crate::crypto::key::{Key, Keyring, ShortKid};
 use crate::error::Error;
-use crate::explanation::{ClaimedSession, FoundCookie, KnownSecret, Reason, SessionExplanation, Status};
-use crate::key::{Key, Keyring, ShortKid};
 use crate::lookups::{Lookups, Replies};
-use crate::near_miss::{LEAST_PORT, near_misses};
-use crate::revocation::{Liveness, RevocationSource};
-use crate::session::Session;
+use crate::store::{Liveness, RevocationSource};
 use crate::token::{self, TokenError};
 
 /// More chunks than any token has that Auth.js cuts; bounds the search for stale ones.

@@ -2,20 +2,21 @@
 #![forbid(unsafe_code)]
 
 mod explain;
+pub mod explanation;
 
 use std::borrow::Cow;
 use std::sync::Arc;
 
 use tokio::runtime::Handle;
 
+use crate::claims::Session;
 use crate::claims::{Claims, ClaimsError};
 use crate::config::{Config, SessionCookie};
 use crate::cookie::{CookieName, MAX_HEADER_BYTES, SizeError};
+use crate::crypto::key::Keyring;
 use crate::error::Error;
-use crate::key::Keyring;
 use crate::lookups::{Lookups, Replies};
-use crate::revocation::RevocationSource;
-use crate::session::Session;
+use crate::store::RevocationSource;
 use crate::token::{self, TokenError};
 
 /// Why a request has no session, as far as the cookie tells.
@@ -126,12 +127,12 @@ mod tests {
     use uuid::Uuid;
 
     use super::*;
-    use crate::cipher::ContentEncryption;
     use crate::config::{Database, Limits, Location};
-    use crate::key::{Issuer, Secret, ShortKid};
-    use crate::revocation::fake::{Channels, Fake, live_record};
-    use crate::revocation::{RowExpiry, SessionRecord};
+    use crate::crypto::cipher::ContentEncryption;
+    use crate::crypto::key::{Issuer, Secret, ShortKid};
     use crate::runtime;
+    use crate::store::fake::{Channels, Fake, live_record};
+    use crate::store::{RowExpiry, SessionRecord};
     use crate::token::forge;
 
     const NOW: u64 = 1_700_000_000;

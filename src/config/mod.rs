@@ -4,16 +4,17 @@
 mod database;
 mod limits;
 mod report;
+pub mod warning;
 
 pub use self::database::{Database, Location, Variable};
 pub use self::limits::{DEFAULT_CONNECT_TIMEOUT, DEFAULT_MAX_CONNECTIONS, LimitOptions, Limits, MOST_CONNECTIONS};
 pub use self::report::Report;
+use crate::config::warning::{SECRET_BYTES, Warning};
 use crate::cookie::CookieName;
+use crate::crypto::key::{Issuer, Secret};
 use crate::error::Error;
-use crate::key::{Issuer, Secret};
-use crate::revocation::RowExpiry;
 use crate::sensitive::Sensitive;
-use crate::warning::{SECRET_BYTES, Warning};
+use crate::store::RowExpiry;
 
 const COOKIE_NAME: &str = "authjs.session-token";
 const SECURE_COOKIE_NAME: &str = "__Secure-authjs.session-token";

@@ -7,8 +7,8 @@ use serde::Serialize;
 use super::{
     Environment, Options, SECRET_VARIABLES, URL_VARIABLES, cookies, first_set, is_production, secrets, warnings,
 };
+use crate::config::warning::Warning;
 use crate::error::Error;
-use crate::warning::Warning;
 
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]

@@ -27,11 +27,11 @@ use tokio_util::task::TaskTracker;
 use uuid::Uuid;
 
 use self::worker::Worker;
+use crate::claims::Session;
 use crate::config::Limits;
 use crate::error::Error;
 use crate::metrics::{Metrics, Stats};
-use crate::revocation::{Liveness, RevocationSource, RowExpiry, SessionEnd, SessionKey, SessionRecord};
-use crate::session::Session;
+use crate::store::{Liveness, RevocationSource, RowExpiry, SessionEnd, SessionKey, SessionRecord};
 
 /// More keys are not asked in one query.
 const MAX_BATCH: usize = 512;

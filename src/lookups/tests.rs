@@ -7,8 +7,8 @@ use uuid::Uuid;
 
 use super::worker::{LATE, PAUSE};
 use super::*;
-use crate::revocation::fake::{Channels, Fake, MAX_CONNECTIONS, live_record};
-use crate::revocation::{Holder, UserType};
+use crate::store::fake::{Channels, Fake, MAX_CONNECTIONS, live_record};
+use crate::store::{Holder, UserType};
 
 type Fakes = Arc<Lookups<Arc<Fake>, Channels>>;
 

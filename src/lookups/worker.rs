@@ -11,7 +11,7 @@ use futures_util::future::BoxFuture;
 use tokio::time::Instant;
 
 use super::{Lookups, Progress, Queue, Replies, Step, caught};
-use crate::revocation::RevocationSource;
+use crate::store::RevocationSource;
 
 /// What takes longer is not waited for any more: what gathers meanwhile gets a connection of its own.
 /// docs/performance.md has the measurements.

@@ -18,7 +18,7 @@ use tokio::net::TcpStream;
 use tokio_postgres::CancelToken;
 use tokio_postgres::tls::{self, ChannelBinding, MakeTlsConnect, TlsConnect};
 
-use super::target::Host;
+use super::url::Host;
 
 /// Where a connection leads to.
 #[derive(Clone, Debug)]

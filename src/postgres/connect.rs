@@ -16,7 +16,7 @@ use tokio_postgres::{Client, SimpleQueryMessage, SimpleQueryRow};
 
 use super::cancel::{Endpoint, cancel};
 use super::fault::{describe, is_refused_login, is_refused_without_tls, with_advice};
-use super::target::{Host, SessionKind, Target};
+use super::url::{Host, SessionKind, Target};
 use crate::error::Error;
 use crate::redacted::redacted;
 

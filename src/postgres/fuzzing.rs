@@ -1,8 +1,8 @@
 //! What the fuzz target of database URLs looks at.
 #![forbid(unsafe_code)]
 
-use super::target::{Host, Settings};
 use super::tls::policy;
+use super::url::{Host, Settings};
 use crate::config::Location;
 use crate::error::Error;
 

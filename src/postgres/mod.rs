@@ -13,10 +13,8 @@ mod diagnosis;
 mod fault;
 #[cfg(feature = "fuzzing")]
 pub mod fuzzing;
-mod parameter;
 mod query;
 mod shared;
-mod target;
 mod tls;
 mod url;
 
@@ -33,11 +31,11 @@ pub use self::diagnosis::{Diagnosis, diagnose};
 use self::fault::Fault;
 use self::query::{End, Found, Queries, Question, Sessions};
 pub use self::shared::SharedPostgres;
-use self::target::Target;
+use self::url::Target;
 use crate::config::{Database, Limits};
 use crate::error::Error;
 use crate::redacted::redacted;
-use crate::revocation::{PoolStatus, SessionEnd, SessionKey};
+use crate::store::{PoolStatus, SessionEnd, SessionKey};
 
 /// The server is told to end a query that was given up; longer is not waited for that.
 const CANCEL_LIMIT: Duration = Duration::from_secs(1);

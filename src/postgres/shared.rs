@@ -13,7 +13,7 @@ use super::query::Found;
 use crate::config::{Database, Limits};
 use crate::error::Error;
 use crate::redacted::redacted;
-use crate::revocation::{PoolStatus, RevocationSource, SessionEnd, SessionKey};
+use crate::store::{PoolStatus, RevocationSource, SessionEnd, SessionKey};
 
 static OPEN: Mutex<Vec<Entry>> = Mutex::new(Vec::new());
 

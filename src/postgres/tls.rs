@@ -12,7 +12,7 @@ use postgres_openssl::MakeTlsConnector;
 use serde::Serialize;
 use tokio_postgres::config::SslMode;
 
-use super::parameter::Parameter;
+use super::url::parameter::Parameter;
 use crate::error::Error;
 
 /// The value of `sslrootcert` that stands for the system's certificates.
@@ -248,7 +248,7 @@ fn identify(parameters: &TlsParameters, builder: &mut SslConnectorBuilder) -> Re
 mod tests {
     use super::*;
     use crate::config::Location;
-    use crate::postgres::url::parameters;
+    use crate::postgres::url::parse::parameters;
 
     /// The policy of a URL with these parameters.
     fn policy_of(query: &str, has_ca: bool) -> Result<Policy, Error> {

@@ -7,8 +7,8 @@ use openssl::pkey::PKey;
 use openssl::sign::Signer;
 use openssl::symm::{Cipher, Crypter, Mode, encrypt_aead};
 
-use crate::cipher::ContentEncryption;
-use crate::key::Key;
+use crate::crypto::cipher::ContentEncryption;
+use crate::crypto::key::Key;
 
 /// The five parts of a compact JWE. The header is given as text, all else as bytes.
 #[derive(Clone, Debug)]

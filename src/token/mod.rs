@@ -1,7 +1,7 @@
 //! Compact JWE -> plaintext (RFC 7516 section 7.1). The only part that imports josekit.
 //!
 //! josekit reads the protected header. What it leaves to chance is decided here: which headers count
-//! and which keys; and in [`crate::cipher`], that nothing is given out before the tag is checked.
+//! and which keys; and in [`crate::crypto::cipher`], that nothing is given out before the tag is checked.
 #![forbid(unsafe_code)]
 
 #[cfg(any(test, feature = "fuzzing"))]
@@ -17,8 +17,8 @@ use josekit::JoseHeader;
 use josekit::jwe::JweHeader;
 use memchr::memchr_iter;
 
-use crate::cipher::{ContentEncryption, Sealed};
-use crate::key::{Key, Keyring, ShortKid};
+use crate::crypto::cipher::{ContentEncryption, Sealed};
+use crate::crypto::key::{Key, Keyring, ShortKid};
 
 /// A longer protected header, in base64url, is not read. Auth.js writes fewer than 200 bytes.
 pub const MAX_PROTECTED_HEADER_BYTES: usize = 2048;

@@ -8,10 +8,10 @@ use proptest::prelude::*;
 
 use super::forge::{Parts, pad, seal, seal_cbc, seal_gcm, seal_with_header};
 use super::*;
-use crate::cipher::CBC_DECRYPTED;
-use crate::cipher::ContentEncryption::{A256CbcHs512, A256Gcm};
 use crate::cookie::CookieName;
-use crate::key::{Issuer, Secret};
+use crate::crypto::cipher::CBC_DECRYPTED;
+use crate::crypto::cipher::ContentEncryption::{A256CbcHs512, A256Gcm};
+use crate::crypto::key::{Issuer, Secret};
 
 const PLAINTEXT: &str = r#"{"exp":4102444800}"#;
 

@@ -29,11 +29,11 @@ use self::tables::Tables;
 use super::connect::{Connection, Connector};
 use super::fault::Fault;
 use super::query::{Queries, Question, Sessions, bounded};
-use super::target::{Host, Target};
 use super::tls::Verify;
+use super::url::{Host, Target};
 use crate::config::{Database, Limits, Location};
 use crate::error::Error;
-use crate::revocation::SessionKey;
+use crate::store::SessionKey;
 
 const LOOKUPS: usize = 10;
 /// For counting; a larger table is estimated.

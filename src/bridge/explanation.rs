@@ -7,15 +7,15 @@ use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 use uuid::Uuid;
 
-use crate::cipher::ContentEncryption;
 use crate::claims::ClaimsError;
+use crate::claims::Session;
+use crate::cookie::near_miss::NearMiss;
 use crate::cookie::{MAX_HEADER_BYTES, MAX_TOKEN_BYTES, SizeError};
+use crate::crypto::cipher::ContentEncryption;
+use crate::crypto::key::ShortKid;
 use crate::error::Error;
-use crate::key::ShortKid;
-use crate::near_miss::NearMiss;
 use crate::redacted::redacted;
-use crate::revocation::{Liveness, SessionEnd, SessionRecord, UserType};
-use crate::session::Session;
+use crate::store::{Liveness, SessionEnd, SessionRecord, UserType};
 use crate::token::TokenError;
 
 /// Serialises to the type of the same name in `index.d.ts`.

@@ -13,8 +13,8 @@ use openssl::pkey::Id;
 use openssl::pkey_ctx::PkeyCtx;
 use zeroize::Zeroizing;
 
-use crate::cipher::{ContentCipher, ContentEncryption};
 use crate::cookie::CookieName;
+use crate::crypto::cipher::{ContentCipher, ContentEncryption};
 use crate::error::Error;
 use crate::redacted::redacted;
 use crate::sensitive::Sensitive;
@@ -222,7 +222,7 @@ fn thumbprint(key: &[u8], digest: MessageDigest) -> Result<String, ErrorStack> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::cipher::ContentEncryption::{A256CbcHs512, A256Gcm};
+    use crate::crypto::cipher::ContentEncryption::{A256CbcHs512, A256Gcm};
 
     const V5: &str = "authjs.session-token";
     const V4: &str = "next-auth.session-token";

@@ -17,7 +17,7 @@ use crate::sensitive::Sensitive;
 
 const SCHEMES: [&str; 2] = ["postgres://", "postgresql://"];
 /// In the order in which they count: a later one replaces an earlier one of the same name.
-pub(super) fn parameters(location: &Location) -> Result<Vec<Parameter>, Error> {
+pub(in crate::postgres) fn parameters(location: &Location) -> Result<Vec<Parameter>, Error> {
     match location {
         Location::Url { url, from } => Url { from }.parse(url.trim()),
         Location::Variables(variables) => Ok(variables.iter().map(of_variable).collect()),

@@ -1,6 +1,8 @@
 //! `Cookie` header -> the session cookie's value, whole or joined from chunks.
 #![forbid(unsafe_code)]
 
+pub mod near_miss;
+
 use std::borrow::Cow;
 use std::fmt;
 use std::iter;

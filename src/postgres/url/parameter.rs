@@ -13,14 +13,14 @@ const LONGEST_NAME: usize = 40;
 
 /// Its value, and where the developer wrote it.
 #[derive(Clone)]
-pub(super) struct Parameter {
-    pub(super) name: String,
-    pub(super) value: Sensitive,
-    pub(super) origin: Origin,
+pub(in crate::postgres) struct Parameter {
+    pub(in crate::postgres) name: String,
+    pub(in crate::postgres) value: Sensitive,
+    pub(in crate::postgres) origin: Origin,
 }
 
 #[derive(Clone, Copy)]
-pub(super) enum Origin {
+pub(in crate::postgres) enum Origin {
     /// `is_named` tells that the name can't be a part of the password.
     Url {
         from: &'static str,
@@ -31,7 +31,7 @@ pub(super) enum Origin {
 
 impl Parameter {
     /// What is wrong with the value, without the value.
-    pub(super) fn mistake(&self, problem: impl AsRef<str>) -> Error {
+    pub(in crate::postgres) fn mistake(&self, problem: impl AsRef<str>) -> Error {
         let problem = problem.as_ref();
         match self.origin {
             Origin::Url { from, is_named } => {
@@ -42,7 +42,7 @@ impl Parameter {
         }
     }
 
-    pub(super) fn unknown(&self) -> Error {
+    pub(in crate::postgres) fn unknown(&self) -> Error {
         self.mistake("is not a parameter that is known here; take it out of the URL, or see docs/configuration.md")
     }
 
@@ -53,11 +53,11 @@ impl Parameter {
     }
 
     /// The items of a list with commas.
-    pub(super) fn list(&self) -> Vec<&str> {
+    pub(in crate::postgres) fn list(&self) -> Vec<&str> {
         self.value.split(',').map(str::trim).collect()
     }
 
-    pub(super) fn choice<T: Copy>(&self, choices: &[(&str, T)]) -> Result<T, Error> {
+    pub(in crate::postgres) fn choice<T: Copy>(&self, choices: &[(&str, T)]) -> Result<T, Error> {
         let found = choices.iter().find(|(name, _)| *name == self.value.as_str());
         found.map(|(_, choice)| *choice).ok_or_else(|| {
             let names: Vec<_> = choices.iter().map(|(name, _)| *name).collect();
@@ -65,22 +65,22 @@ impl Parameter {
         })
     }
 
-    pub(super) fn switch(&self) -> Result<bool, Error> {
+    pub(in crate::postgres) fn switch(&self) -> Result<bool, Error> {
         self.choice(&[("true", true), ("false", false), ("1", true), ("0", false)])
     }
 
-    pub(super) fn number<T: std::str::FromStr>(&self) -> Result<T, Error> {
+    pub(in crate::postgres) fn number<T: std::str::FromStr>(&self) -> Result<T, Error> {
         self.value.trim().parse().map_err(|_| self.mistake("must be a whole number"))
     }
 
     /// `None` where it is zero or less, which stands for the default.
-    pub(super) fn seconds(&self) -> Result<Option<Duration>, Error> {
+    pub(in crate::postgres) fn seconds(&self) -> Result<Option<Duration>, Error> {
         let seconds: i32 = self.number()?;
         Ok(u64::try_from(seconds).ok().filter(|seconds| *seconds > 0).map(Duration::from_secs))
     }
 
     /// One schema.
-    pub(super) fn schema(&self) -> Result<Option<String>, Error> {
+    pub(in crate::postgres) fn schema(&self) -> Result<Option<String>, Error> {
         match self.value.trim() {
             "" => Ok(None),
             name if name.contains([',', '"', ';', '=']) => Err(self.mistake("must be the name of one schema")),

@@ -4,7 +4,7 @@
 use std::net::IpAddr;
 
 use crate::error::Error;
-use crate::postgres::parameter::Parameter;
+use crate::postgres::url::parameter::Parameter;
 
 const DEFAULT_HOST: &str = "localhost";
 const DEFAULT_PORT: u16 = 5432;

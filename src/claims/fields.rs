@@ -7,9 +7,9 @@ use std::sync::LazyLock;
 use serde::Serialize;
 use serde_json::value::RawValue;
 
-use crate::claims::{Claim, Claims, ClaimsError};
+use super::{Claim, Claims, ClaimsError};
 use crate::redacted::redacted;
-use crate::revocation::{Holder, SessionKey, UserType};
+use crate::store::{Holder, SessionKey, UserType};
 
 /// The body for a request without a live session.
 pub const UNAUTHENTICATED_BODY: &str = "{}";

@@ -8,7 +8,7 @@ use serde::de::{Deserialize, Deserializer, IgnoredAny, MapAccess, Visitor};
 use serde_json::value::RawValue;
 use uuid::Uuid;
 
-use crate::json_string;
+use crate::claims::json_string;
 use crate::redacted::redacted;
 
 /// How far the clocks of the issuer and of this machine may differ, in seconds

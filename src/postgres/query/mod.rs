@@ -15,7 +15,7 @@ use uuid::Uuid;
 
 use super::fault::{Fault, NO_KEY, on_one_line};
 use crate::error::Error;
-use crate::revocation::{SessionEnd, SessionKey, SessionRecord};
+use crate::store::{SessionEnd, SessionKey, SessionRecord};
 
 /// What is there under one key; an error if that can't be read.
 pub(super) type Found = Result<Option<SessionRecord>, Error>;
@@ -34,7 +34,7 @@ pub(super) struct Queries {
     by_tenant: bool,
 }
 
-/// Facts only; [`crate::revocation::Liveness`] judges them. `now()` is the database's own clock.
+/// Facts only; [`crate::store::Liveness`] judges them. `now()` is the database's own clock.
 const COLUMNS: &str = "\
 SELECT s.user_id,
        s.revoked_at IS NOT NULL,

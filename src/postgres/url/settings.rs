@@ -9,11 +9,11 @@ use tokio_postgres::config::{ChannelBinding, SslNegotiation};
 
 use super::SessionKind;
 use super::hosts::HostParameters;
+use super::parse::parameters;
 use crate::config::{Location, MOST_CONNECTIONS};
 use crate::error::Error;
-use crate::postgres::parameter::Parameter;
 use crate::postgres::tls::TlsParameters;
-use crate::postgres::url::parameters;
+use crate::postgres::url::parameter::Parameter;
 
 /// A peer that vanished is noticed after about a minute instead of two hours.
 pub(super) const KEEPALIVE_IDLE: Duration = Duration::from_secs(30);

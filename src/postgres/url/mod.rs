@@ -2,6 +2,8 @@
 #![forbid(unsafe_code)]
 
 mod hosts;
+pub(super) mod parameter;
+pub(super) mod parse;
 mod settings;
 #[cfg(test)]
 mod tests;

@@ -1,0 +1,9 @@
+//! Plaintext of a token -> checked claims -> the documented session object.
+#![forbid(unsafe_code)]
+
+mod fields;
+pub mod json_string;
+mod read;
+
+pub use self::fields::{Session, UNAUTHENTICATED_BODY};
+pub use self::read::{Claim, Claims, ClaimsError};
