@@ -326,8 +326,8 @@ test('what holds secrets, cookies, claims or rows is redacted in Debug', () => {
   const text = files.map((file) => readFileSync(new URL(file, folder), 'utf8')).join('')
   const redacted = [...text.matchAll(/^redacted!\((.+)\);$/gm)].flatMap(([, types = '']) => types.split(', '))
   expect(redacted.sort()).toEqual([
-    ...["Claims<'t>", 'Connection', 'Connector', 'ContentCipher', "CookieValues<'h>", 'Database', 'FamiliarHeader'],
-    ...['Holder', 'Key', 'Location', 'Postgres', 'Secret', 'Sensitive', 'Session', 'SessionEnd', 'SessionExplanation'],
+    ...["Claims<'t>", 'Connection', 'Connector', 'ContentCipher', "CookieValues<'h>", 'Database', 'Holder'],
+    ...['IssuedHeader', 'Key', 'Location', 'Postgres', 'Secret', 'Sensitive', 'Session', 'SessionEnd', 'SessionExplanation'],
     ...['SessionKey', 'SessionRecord', 'SharedPostgres', 'Target', 'Variable'],
   ])
 })

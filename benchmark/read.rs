@@ -13,8 +13,7 @@ use authjs_bridge::claims::Claims;
 use authjs_bridge::claims::Session;
 use authjs_bridge::config::{Config, Environment, Options};
 use authjs_bridge::cookie::CookieName;
-use authjs_bridge::crypto::cipher::ContentEncryption;
-use authjs_bridge::crypto::key::{Issuer, Keyring, Secret};
+use authjs_bridge::crypto::{ContentEncryption, Issuer, Keyring, Secret, derive};
 use authjs_bridge::lookups::{Answer, Replies};
 use authjs_bridge::postgres::SharedPostgres;
 use authjs_bridge::sensitive::Sensitive;
@@ -39,9 +38,10 @@ fn main() {
     }
     let name = CookieName::new(NAME).expect("a name");
     let secret = Secret::new(SECRET.to_owned()).expect("a secret");
+    let key = derive(&secret, &name, Issuer::AuthJs, ContentEncryption::A256CbcHs512).expect("derives");
     let keyring = Keyring::new(&[secret], &name, Issuer::AuthJs).expect("derives");
-    let sealed = Sealed::new(&keyring, "", claims().as_bytes());
-    let unfamiliar = Sealed::new(&keyring, r#""typ":"JWT","#, claims().as_bytes());
+    let sealed = Sealed::new(&keyring, &key, "", claims().as_bytes());
+    let unfamiliar = Sealed::new(&keyring, &key, r#""typ":"JWT","#, claims().as_bytes());
     let header = format!("theme=dark; {NAME}={}; csrf=1", sealed.token);
 
     let read = || {
@@ -173,9 +173,9 @@ struct Sealed {
 
 impl Sealed {
     /// `more` goes into the header that Auth.js writes.
-    fn new(keyring: &Keyring, more: &str, plaintext: &[u8]) -> Self {
+    fn new(keyring: &Keyring, bytes: &[u8], more: &str, plaintext: &[u8]) -> Self {
         let key = keyring.candidates(ContentEncryption::A256CbcHs512, None).next().expect("a key");
-        let (mac_key, encryption_key) = key.as_bytes().split_at(32);
+        let (mac_key, encryption_key) = bytes.split_at(32);
         let header = format!(r#"{{{more}"alg":"dir","enc":"A256CBC-HS512","kid":"{}"}}"#, key.kid());
         let iv = [7; 16];
         let ciphertext = symm::encrypt(symm::Cipher::aes_256_cbc(), encryption_key, Some(&iv), plaintext);

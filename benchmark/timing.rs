@@ -9,15 +9,10 @@ use std::hint::black_box;
 use std::time::Instant;
 
 use authjs_bridge::cookie::CookieName;
-use authjs_bridge::crypto::cipher::ContentEncryption;
-use authjs_bridge::crypto::key::{Issuer, Key, Keyring, Secret};
+use authjs_bridge::crypto::{ContentCipher, ContentEncryption, Issuer, Key, Keyring, Sealed, Secret};
 use authjs_bridge::token;
 use base64::Engine;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD as BASE64URL;
-use openssl::hash::MessageDigest;
-use openssl::pkey::PKey;
-use openssl::sign::Signer;
-use openssl::symm::{self, Crypter, Mode};
 use serde_json::{Value, json};
 
 const MEASUREMENTS: usize = 2_000_000;
@@ -92,38 +87,24 @@ fn token_of(class: &str, keyring: &Keyring) -> String {
 
 /// `padding` is its last byte, right or not; `damaged` a byte of the tag.
 fn seal_cbc(key: &Key, padding: u8, damaged: Option<usize>) -> String {
-    let (mac_key, encryption_key) = key.as_bytes().split_at(32);
+    let ContentCipher::CbcHs512(cipher) = key.cipher() else { panic!("is no key for CBC") };
     let iv = [7; 16];
     let mut padded = [b' '; PLAINTEXT_BYTES.next_multiple_of(BLOCK_BYTES)];
     padded[PLAINTEXT_BYTES..].fill(padding);
-    let mut crypter =
-        Crypter::new(symm::Cipher::aes_256_cbc(), Mode::Encrypt, encryption_key, Some(&iv)).expect("sets up");
-    crypter.pad(false);
-    let mut ciphertext = vec![0; padded.len() + BLOCK_BYTES];
-    let written = crypter.update(&padded, &mut ciphertext).expect("encrypts");
-    ciphertext.truncate(written);
-
-    let aad = protected_header(ContentEncryption::A256CbcHs512, key);
-    let mac_key = PKey::hmac(mac_key).expect("a key");
-    let mut signer = Signer::new(MessageDigest::sha512(), &mac_key).expect("a signer");
-    for part in [aad.as_bytes(), &iv, &ciphertext, &(aad.len() as u64 * 8).to_be_bytes()] {
-        signer.update(part).expect("signs");
-    }
-    let mut tag = signer.sign_to_vec().expect("signs");
-    tag.truncate(32);
+    let ciphertext = cipher.encrypt(&padded, &iv).expect("encrypts");
+    let aad = protected_header(key);
+    let tag = cipher.tag(&Sealed { aad: aad.as_bytes(), iv: &iv, ciphertext: &ciphertext, tag: &[] });
     compact(&aad, &iv, &ciphertext, tag, damaged)
 }
 
 fn seal_gcm(key: &Key, damaged: usize) -> String {
-    let aad = protected_header(ContentEncryption::A256Gcm, key);
-    let (cipher, iv, mut tag) = (symm::Cipher::aes_256_gcm(), [7; 12], vec![0; 16]);
-    let ciphertext =
-        symm::encrypt_aead(cipher, key.as_bytes(), Some(&iv), aad.as_bytes(), &[b' '; PLAINTEXT_BYTES], &mut tag);
-    compact(&aad, &iv, &ciphertext.expect("encrypts"), tag, Some(damaged))
+    let (aad, iv) = (protected_header(key), [7; 12]);
+    let (ciphertext, tag) = key.cipher().seal(&[b' '; PLAINTEXT_BYTES], &iv, aad.as_bytes()).expect("encrypts");
+    compact(&aad, &iv, &ciphertext, tag, Some(damaged))
 }
 
-fn protected_header(enc: ContentEncryption, key: &Key) -> String {
-    BASE64URL.encode(format!(r#"{{"alg":"dir","enc":"{}","kid":"{}"}}"#, enc.name(), key.kid()))
+fn protected_header(key: &Key) -> String {
+    BASE64URL.encode(format!(r#"{{"alg":"dir","enc":"{}","kid":"{}"}}"#, key.cipher().enc().name(), key.kid()))
 }
 
 fn compact(aad: &str, iv: &[u8], ciphertext: &[u8], mut tag: Vec<u8>, damaged: Option<usize>) -> String {

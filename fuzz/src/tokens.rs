@@ -5,8 +5,7 @@ use std::sync::LazyLock;
 
 use arbitrary::Arbitrary;
 use authjs_bridge::cookie::CookieName;
-use authjs_bridge::crypto::cipher::ContentEncryption;
-use authjs_bridge::crypto::key::{Issuer, Key, Keyring, Secret};
+use authjs_bridge::crypto::{ContentEncryption, Issuer, Key, Keyring, Secret};
 use authjs_bridge::token::forge::{Parts, seal_cbc, seal_with_header};
 use serde_json::{Map, Value};
 
@@ -107,7 +106,7 @@ impl Seal {
 
     /// With the tag that covers both, whatever they hold.
     pub fn seal(self, header: &str, plaintext: &[u8]) -> Parts {
-        seal_with_header(self.key(), self.enc(), plaintext, header)
+        seal_with_header(self.key(), plaintext, header)
     }
 
     fn is_of(self, name: Name) -> bool {

@@ -11,8 +11,7 @@ use crate::bridge::explanation::{ClaimedSession, FoundCookie, KnownSecret, Reaso
 use crate::claims::Session;
 use crate::cookie::near_miss::{LEAST_PORT, near_misses};
 use crate::cookie::{CookieName, CookieValues, MAX_TOKEN_BYTES, SizeError};
-use crate::crypto::cipher::ContentEncryption;
-use crate::crypto::key::{Key, Keyring, ShortKid};
+use crate::crypto::{ContentEncryption, Key, Keyring, ShortKid};
 use crate::error::Error;
 use crate::lookups::{Lookups, Replies};
 use crate::store::{Liveness, RevocationSource};

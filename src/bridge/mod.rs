@@ -13,7 +13,7 @@ use crate::claims::Session;
 use crate::claims::{Claims, ClaimsError};
 use crate::config::{Config, SessionCookie};
 use crate::cookie::{CookieName, MAX_HEADER_BYTES, SizeError};
-use crate::crypto::key::Keyring;
+use crate::crypto::Keyring;
 use crate::error::Error;
 use crate::lookups::{Lookups, Replies};
 use crate::store::RevocationSource;
@@ -128,8 +128,7 @@ mod tests {
 
     use super::*;
     use crate::config::{Database, Limits, Location};
-    use crate::crypto::cipher::ContentEncryption;
-    use crate::crypto::key::{Issuer, Secret, ShortKid};
+    use crate::crypto::{ContentEncryption, Issuer, Secret, ShortKid};
     use crate::runtime;
     use crate::store::fake::{Channels, Fake, live_record};
     use crate::store::{RowExpiry, SessionRecord};
@@ -173,7 +172,7 @@ mod tests {
         let claims = format!(
             r#"{{"exp":{exp},"id":"{user}","tenant":"{tenant}","session_id":"{session}","user_type":"internal"}}"#
         );
-        forge::seal(key, ENC, &claims).to_token()
+        forge::seal(key, &claims).to_token()
     }
 
     fn session_of(outcome: &Result<Session, Unauthenticated>) -> Result<u128, Unauthenticated> {

@@ -11,7 +11,7 @@ pub use self::limits::{DEFAULT_CONNECT_TIMEOUT, DEFAULT_MAX_CONNECTIONS, LimitOp
 pub use self::report::Report;
 use crate::config::warning::{SECRET_BYTES, Warning};
 use crate::cookie::CookieName;
-use crate::crypto::key::{Issuer, Secret};
+use crate::crypto::{Issuer, Secret};
 use crate::error::Error;
 use crate::sensitive::Sensitive;
 use crate::store::RowExpiry;

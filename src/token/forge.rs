@@ -2,15 +2,11 @@
 
 use base64::Engine;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
-use openssl::hash::MessageDigest;
-use openssl::pkey::PKey;
-use openssl::sign::Signer;
-use openssl::symm::{Cipher, Crypter, Mode, encrypt_aead};
 
-use crate::crypto::cipher::ContentEncryption;
-use crate::crypto::key::Key;
+use super::seal::compact;
+use crate::crypto::{ContentCipher, Key, Sealed};
 
-/// The five parts of a compact JWE. The header is given as text, all else as bytes.
+/// The five parts of a compact JWE. The header is text, the others are bytes.
 #[derive(Clone, Debug)]
 pub struct Parts {
     pub header: String,
@@ -22,55 +18,34 @@ pub struct Parts {
 
 impl Parts {
     pub fn to_token(&self) -> String {
-        [self.header.as_bytes(), &self.encrypted_key, &self.iv, &self.ciphertext, &self.tag]
-            .map(|part| BASE64_URL_SAFE_NO_PAD.encode(part))
-            .join(".")
+        let header = BASE64_URL_SAFE_NO_PAD.encode(&self.header);
+        compact(&header, &self.encrypted_key, &self.iv, &self.ciphertext, &self.tag)
     }
 }
 
 /// A token as Auth.js makes it.
-pub fn seal(key: &Key, enc: ContentEncryption, plaintext: &str) -> Parts {
-    let name = match enc {
-        ContentEncryption::A256CbcHs512 => "A256CBC-HS512",
-        ContentEncryption::A256Gcm => "A256GCM",
-    };
-    let header = format!(r#"{{"alg":"dir","enc":"{name}","kid":"{}"}}"#, key.kid());
-    seal_with_header(key, enc, plaintext.as_bytes(), &header)
+pub fn seal(key: &Key, plaintext: &str) -> Parts {
+    let header = format!(r#"{{"alg":"dir","enc":"{}","kid":"{}"}}"#, key.cipher().enc().name(), key.kid());
+    seal_with_header(key, plaintext.as_bytes(), &header)
 }
 
-pub fn seal_with_header(key: &Key, enc: ContentEncryption, plaintext: &[u8], header: &str) -> Parts {
-    match enc {
-        ContentEncryption::A256CbcHs512 => seal_cbc(key, &pad(plaintext), header, &[7; 16]),
-        ContentEncryption::A256Gcm => seal_gcm(key, plaintext, header, &[7; 12]),
-    }
+pub fn seal_with_header(key: &Key, plaintext: &[u8], header: &str) -> Parts {
+    seal_with_iv(key, plaintext, header, &vec![7; key.cipher().enc().iv_bytes()])
 }
 
-/// `padded` is encrypted as it is, so its padding may be wrong. The tag is right.
-pub fn seal_cbc(key: &Key, padded: &[u8], header: &str, iv: &[u8]) -> Parts {
-    let (mac_key, encryption_key) = key.as_bytes().split_at(32);
-    let cipher = Cipher::aes_256_cbc();
-    let mut crypter = Crypter::new(cipher, Mode::Encrypt, encryption_key, Some(&[7; 16])).expect("cipher");
-    crypter.pad(false);
-    let mut ciphertext = vec![0; padded.len() + cipher.block_size()];
-    let written = crypter.update(padded, &mut ciphertext).expect("encrypts");
-    ciphertext.truncate(written);
-
+pub fn seal_with_iv(key: &Key, plaintext: &[u8], header: &str, iv: &[u8]) -> Parts {
     let aad = BASE64_URL_SAFE_NO_PAD.encode(header);
-    let mac_key = PKey::hmac(mac_key).expect("key");
-    let mut signer = Signer::new(MessageDigest::sha512(), &mac_key).expect("signer");
-    for part in [aad.as_bytes(), iv, &ciphertext, &(aad.len() as u64 * 8).to_be_bytes()] {
-        signer.update(part).expect("signs");
-    }
-    let mut tag = signer.sign_to_vec().expect("signs");
-    tag.truncate(32);
+    let (ciphertext, tag) = key.cipher().seal(plaintext, iv, aad.as_bytes()).expect("seals");
     Parts { header: header.to_owned(), encrypted_key: Vec::new(), iv: iv.to_vec(), ciphertext, tag }
 }
 
-pub fn seal_gcm(key: &Key, plaintext: &[u8], header: &str, iv: &[u8]) -> Parts {
+/// With a key for CBC. `padded` is encrypted as it is, so its padding may be wrong, and so may the length of
+/// `iv`. The tag is right.
+pub fn seal_cbc(key: &Key, padded: &[u8], header: &str, iv: &[u8]) -> Parts {
+    let ContentCipher::CbcHs512(cipher) = key.cipher() else { panic!("is no key for CBC") };
     let aad = BASE64_URL_SAFE_NO_PAD.encode(header);
-    let mut tag = vec![0; 16];
-    let ciphertext = encrypt_aead(Cipher::aes_256_gcm(), key.as_bytes(), Some(iv), aad.as_bytes(), plaintext, &mut tag)
-        .expect("encrypts");
+    let ciphertext = cipher.encrypt(padded, &[7; 16]).expect("encrypts");
+    let tag = cipher.tag(&Sealed { aad: aad.as_bytes(), iv, ciphertext: &ciphertext, tag: &[] });
     Parts { header: header.to_owned(), encrypted_key: Vec::new(), iv: iv.to_vec(), ciphertext, tag }
 }
 

@@ -6,12 +6,13 @@ use josekit::jwe::zip::Def;
 use josekit::jwe::{Dir, JweCompression, JweContext};
 use proptest::prelude::*;
 
-use super::forge::{Parts, pad, seal, seal_cbc, seal_gcm, seal_with_header};
+use super::forge::{Parts, pad, seal as forge, seal_cbc, seal_with_header, seal_with_iv};
 use super::*;
 use crate::cookie::CookieName;
-use crate::crypto::cipher::CBC_DECRYPTED;
-use crate::crypto::cipher::ContentEncryption::{A256CbcHs512, A256Gcm};
-use crate::crypto::key::{Issuer, Secret};
+use crate::crypto::ContentEncryption::{A256CbcHs512, A256Gcm};
+use crate::crypto::{CBC_DECRYPTED, ContentEncryption, Issuer, Key, Keyring, Secret, ShortKid, derive};
+use base64::Engine;
+use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 
 const PLAINTEXT: &str = r#"{"exp":4102444800}"#;
 
@@ -27,7 +28,7 @@ fn key(keyring: &Keyring, enc: ContentEncryption) -> &Key {
 
 /// A good token of either kind; the cases below change it.
 fn good(keyring: &Keyring, enc: ContentEncryption) -> Parts {
-    seal(key(keyring, enc), enc, PLAINTEXT)
+    forge(key(keyring, enc), PLAINTEXT)
 }
 
 #[derive(Debug, PartialEq, Eq)]
@@ -37,8 +38,15 @@ enum Stock {
     Panics,
 }
 
-fn stock_josekit(token: &str, key: &Key) -> Stock {
-    let decrypter = Dir.decrypter_from_bytes(key.as_bytes()).expect("a decrypter");
+/// The bytes of the key of [`keyring`] for `enc`.
+fn key_bytes(enc: ContentEncryption) -> Vec<u8> {
+    let secret = Secret::new("secret".to_owned()).expect("a secret");
+    let name = CookieName::new("authjs.session-token").expect("a name");
+    derive(&secret, &name, Issuer::AuthJs, enc).expect("derives").to_vec()
+}
+
+fn stock_josekit(token: &str, enc: ContentEncryption) -> Stock {
+    let decrypter = Dir.decrypter_from_bytes(&key_bytes(enc)).expect("a decrypter");
     let open = || JweContext::new().deserialize_compact(token, &decrypter);
     match catch_unwind(AssertUnwindSafe(open)) {
         Ok(Ok(_)) => Stock::Opens,
@@ -61,7 +69,7 @@ fn attacks_are_refused_without_a_panic() {
         change(&mut parts);
         parts.to_token()
     };
-    let with_header = |header: &str| seal_with_header(cbc_key, A256CbcHs512, PLAINTEXT.as_bytes(), header).to_token();
+    let with_header = |header: &str| seal_with_header(cbc_key, PLAINTEXT.as_bytes(), header).to_token();
     let flip_tag = |parts: &mut Parts| parts.tag[0] ^= 1;
     let bad_padding = || seal_cbc(cbc_key, &[0x11; 32], &cbc.header, &[7; 16]);
     let bomb = Def.compress(&vec![b' '; 50_000_000]).expect("deflates");
@@ -100,7 +108,7 @@ fn attacks_are_refused_without_a_panic() {
         ("GCM: empty IV", change(&gcm, &|parts| parts.iv.clear()), Undecryptable, Stock::Panics),
         (
             "GCM: IV of 8 bytes",
-            seal_gcm(gcm_key, PLAINTEXT.as_bytes(), &gcm.header, &[7; 8]).to_token(),
+            seal_with_iv(gcm_key, PLAINTEXT.as_bytes(), &gcm.header, &[7; 8]).to_token(),
             Undecryptable,
             Stock::Opens,
         ),
@@ -113,8 +121,7 @@ fn attacks_are_refused_without_a_panic() {
         ("crit: null", with_header(r#"{"alg":"dir","enc":"A256CBC-HS512","crit":null}"#), Malformed, Stock::Refuses),
         (
             "zip: 50 MB",
-            seal_with_header(cbc_key, A256CbcHs512, &bomb, r#"{"alg":"dir","enc":"A256CBC-HS512","zip":"DEF"}"#)
-                .to_token(),
+            seal_with_header(cbc_key, &bomb, r#"{"alg":"dir","enc":"A256CBC-HS512","zip":"DEF"}"#).to_token(),
             unsupported("zip"),
             Stock::Opens,
         ),
@@ -159,8 +166,8 @@ fn attacks_are_refused_without_a_panic() {
     ];
     for (name, token, expected, stock) in cases {
         assert_eq!(open(&token, &keyring), Err(expected), "{name}");
-        let key = if name.starts_with("GCM") { gcm_key } else { cbc_key };
-        assert_eq!(stock_josekit(&token, key), stock, "josekit as it comes: {name}");
+        let enc = if name.starts_with("GCM") { A256Gcm } else { A256CbcHs512 };
+        assert_eq!(stock_josekit(&token, enc), stock, "josekit as it comes: {name}");
     }
 }
 
@@ -181,7 +188,7 @@ fn josekit_as_it_comes_tells_padding_from_tag_and_ours_does_not() {
     bad_tag.tag[0] ^= 1;
 
     let stock = |parts: &Parts| {
-        let decrypter = Dir.decrypter_from_bytes(key.as_bytes()).expect("a decrypter");
+        let decrypter = Dir.decrypter_from_bytes(&key_bytes(A256CbcHs512)).expect("a decrypter");
         let error = JweContext::new().deserialize_compact(parts.to_token(), &decrypter);
         error.expect_err("is refused").to_string()
     };
@@ -234,7 +241,7 @@ fn next_auth_4(secrets: &[&str]) -> Keyring {
 /// As next-auth 4 writes it: without `kid`.
 fn v4_token(secret: &str) -> Parts {
     let key = next_auth_4(&[secret]);
-    seal_with_header(self::key(&key, A256Gcm), A256Gcm, PLAINTEXT.as_bytes(), r#"{"alg":"dir","enc":"A256GCM"}"#)
+    seal_with_header(self::key(&key, A256Gcm), PLAINTEXT.as_bytes(), r#"{"alg":"dir","enc":"A256GCM"}"#)
 }
 
 #[test]
@@ -250,11 +257,11 @@ fn a_familiar_header_opens_with_the_keys_that_another_spelling_of_it_opens_with(
         let issued_by = if std::ptr::eq(keyring, &v5) { self::keyring(&[secret]) } else { next_auth_4(&[secret]) };
         let enc = if std::ptr::eq(keyring, &v5) { A256CbcHs512 } else { A256Gcm };
         let respelled = parts.header.replacen('{', "{ ", 1);
-        let respelled = seal_with_header(key(&issued_by, enc), enc, PLAINTEXT.as_bytes(), &respelled);
+        let respelled = seal_with_header(key(&issued_by, enc), PLAINTEXT.as_bytes(), &respelled);
         for (parts, is_familiar) in [(&parts, true), (&respelled, false)] {
             let token = parts.to_token();
             let header = token.split('.').next().expect("a header");
-            assert_eq!(keyring.familiar_candidates(header).is_some(), is_familiar, "{enc:?} {secret}");
+            assert_eq!(keyring.issued_candidates(header).is_some(), is_familiar, "{enc:?} {secret}");
             assert_eq!(open(&token, keyring).as_deref(), Ok(PLAINTEXT.as_bytes()), "{enc:?} {secret}");
             let mut bad = parts.clone();
             bad.encrypted_key = vec![1];
@@ -278,7 +285,7 @@ fn without_kid_every_secret_is_tried() {
     let header = r#"{"alg":"dir","enc":"A256CBC-HS512"}"#;
     let third = keyring(&["third"]);
     let key = key(&third, A256CbcHs512);
-    let token = seal_with_header(key, A256CbcHs512, PLAINTEXT.as_bytes(), header).to_token();
+    let token = seal_with_header(key, PLAINTEXT.as_bytes(), header).to_token();
 
     let all = keyring(&["first", "second", "third"]);
     assert_eq!(open(&token, &all).as_deref(), Ok(PLAINTEXT.as_bytes()));
@@ -292,8 +299,54 @@ fn kid_decides_even_where_another_key_would_open_the_token() {
     let mut keys = keyring.candidates(A256CbcHs512, None);
     let (first, second) = (keys.next().expect("a key"), keys.next().expect("a key"));
     let header = format!(r#"{{"alg":"dir","enc":"A256CBC-HS512","kid":"{}"}}"#, second.kid());
-    let token = seal_with_header(first, A256CbcHs512, PLAINTEXT.as_bytes(), &header).to_token();
+    let token = seal_with_header(first, PLAINTEXT.as_bytes(), &header).to_token();
     assert_eq!(open(&token, &keyring), Err(TokenError::Undecryptable));
+}
+
+/// The files of tokens that Auth.js and next-auth 4 have written.
+#[test]
+fn sealing_writes_what_the_issuer_writes() {
+    for (file, issuer, name) in [
+        ("authjs.json", Issuer::AuthJs, "authjs.session-token"),
+        ("next-auth-4.json", Issuer::NextAuth4, "next-auth.session-token"),
+    ] {
+        let path = format!("{}/__test__/vectors/{file}", env!("CARGO_MANIFEST_DIR"));
+        let text = std::fs::read_to_string(path).expect("a file of vectors");
+        let vectors: serde_json::Value = serde_json::from_str(&text).expect("JSON");
+        let mut compared = 0;
+        for vector in vectors["vectors"].as_array().expect("a list") {
+            let secret = vector["secrets"][0].as_str().expect("a secret");
+            let header = vector["header"].as_str().expect("a header");
+            let Some(token) = header.strip_prefix(&format!("{name}=")).filter(|_| vector["name"] == name) else {
+                continue;
+            };
+            let secrets = [Secret::new(secret.to_owned()).expect("a secret")];
+            let keyring = Keyring::new(&secrets, &CookieName::new(name).expect("a name"), issuer).expect("derives");
+            let Ok(plaintext) = open(token, &keyring) else { continue };
+            let iv = BASE64_URL_SAFE_NO_PAD.decode(token.split('.').nth(2).expect("an IV")).expect("base64url");
+            let (key, header) = keyring.sealing_key(0).expect("a key");
+            let header = BASE64_URL_SAFE_NO_PAD.decode(header).expect("base64url");
+            let sealed = seal_with_iv(key, &plaintext, std::str::from_utf8(&header).expect("UTF-8"), &iv);
+            assert_eq!(sealed.to_token(), token, "{file}: {}", vector["case"]);
+            compared += 1;
+        }
+        assert!(compared > 0, "{file}: no token was compared");
+    }
+}
+
+#[test]
+fn a_sealed_token_opens_and_each_has_an_iv_of_its_own() {
+    for keyring in [keyring(&["new", "old"]), next_auth_4(&["new", "old"])] {
+        let iv = |token: &str| token.split('.').nth(2).map(str::to_owned);
+        let [one, other] = [0, 1].map(|secret| seal(PLAINTEXT.as_bytes(), &keyring, secret).expect("seals"));
+        assert_eq!(open(&one, &keyring).as_deref(), Ok(PLAINTEXT.as_bytes()));
+        assert_eq!(open(&other, &keyring).as_deref(), Ok(PLAINTEXT.as_bytes()));
+        assert_ne!(iv(&one), iv(&other));
+        let error = seal(PLAINTEXT.as_bytes(), &keyring, 2).expect_err("has no third secret");
+        assert_eq!(error.code(), "ERR_AUTH_BRIDGE_INTERNAL");
+    }
+    let old = seal(PLAINTEXT.as_bytes(), &keyring(&["new", "old"]), 1).expect("seals");
+    assert_eq!(open(&old, &keyring(&["old"])).as_deref(), Ok(PLAINTEXT.as_bytes()), "sealed with the old secret");
 }
 
 proptest! {
@@ -301,7 +354,7 @@ proptest! {
     fn any_plaintext_comes_back(plaintext in "\\PC{0,400}", gcm: bool) {
         let keyring = keyring(&["secret"]);
         let enc = if gcm { A256Gcm } else { A256CbcHs512 };
-        let token = seal(key(&keyring, enc), enc, &plaintext).to_token();
+        let token = forge(key(&keyring, enc), &plaintext).to_token();
         prop_assert_eq!(open(&token, &keyring), Ok(plaintext.into_bytes()));
     }
 

@@ -1,0 +1,52 @@
+//! Who encrypts a session cookie. That decides how its key is derived and how its token looks.
+#![forbid(unsafe_code)]
+
+use base64::Engine;
+use base64::prelude::BASE64_URL_SAFE_NO_PAD;
+
+use super::{ContentEncryption, Key};
+use crate::cookie::CookieName;
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Issuer {
+    /// Auth.js, which is next-auth 5 and `@auth/core`.
+    AuthJs,
+    /// next-auth 4. It writes and reads `A256GCM` only.
+    NextAuth4,
+}
+
+impl Issuer {
+    /// Who uses this name by default.
+    pub fn of(cookie: &CookieName) -> Self {
+        match cookie.as_str() {
+            "next-auth.session-token" | "__Secure-next-auth.session-token" => Self::NextAuth4,
+            _ => Self::AuthJs,
+        }
+    }
+
+    /// The `enc` of the tokens that it writes.
+    pub fn enc(self) -> ContentEncryption {
+        match self {
+            Self::AuthJs => ContentEncryption::A256CbcHs512,
+            Self::NextAuth4 => ContentEncryption::A256Gcm,
+        }
+    }
+
+    /// The protected header exactly as it is written for this key, in base64url (`encode` in
+    /// `@auth/core` `jwt.js` and in next-auth 4 `jwt/index.js`, which names no key).
+    pub(super) fn protected_header(self, key: &Key) -> String {
+        let enc = key.cipher().enc().name();
+        BASE64_URL_SAFE_NO_PAD.encode(match self {
+            Self::AuthJs => format!(r#"{{"alg":"dir","enc":"{enc}","kid":"{}"}}"#, key.kid()),
+            Self::NextAuth4 => format!(r#"{{"alg":"dir","enc":"{enc}"}}"#),
+        })
+    }
+
+    /// `getDerivedEncryptionKey` in `@auth/core` `jwt.js` and in next-auth 4 `jwt/index.js`.
+    pub(super) fn salt_and_info(self, cookie: &CookieName) -> (&str, String) {
+        match self {
+            Self::AuthJs => (cookie.as_str(), format!("Auth.js Generated Encryption Key ({})", cookie.as_str())),
+            Self::NextAuth4 => ("", "NextAuth.js Generated Encryption Key".to_owned()),
+        }
+    }
+}
