@@ -366,9 +366,9 @@ export declare class AuthBridge {
    */
   stats(): BridgeStats
   /**
-   * Sends the session query to the database, for a session that there is not, and waits for the answer.
+   * Runs the session query for a session that doesn't exist, and returns the round-trip time in ms.
    *
-   * @returns How long that took.
+   * @returns The round-trip time.
    * @throws {AuthBridgeError} Rejects as `getSession` would when the database can't be asked or this bridge is closed.
    */
   health(): Promise<BridgeHealth>

@@ -64,7 +64,11 @@ describe('new AuthBridge', () => {
     ['empty list of cookie names', { ...COMPLETE, cookieName: [] }, 'cookieName: is an empty list'],
     ['cookie without a name', { ...COMPLETE, cookieName: { issuer: 'authjs' } }, "cookieName: is not a cookie's name"],
     ['unknown issuer', { ...COMPLETE, cookieName: { name: 'a', issuer: 'x' } }, 'cookieName: has an issuer that'],
-    ['unknown key of a cookie', { ...COMPLETE, cookieName: [{ name: 'a', salt: '' }] }, 'cookieName.salt: is neither'],
+    [
+      'unknown key of a cookie',
+      { ...COMPLETE, cookieName: [{ name: 'a', salt: '' }] },
+      'cookieName.salt: is not an option; the options are name and issuer',
+    ],
     ['cookieName beside secureCookie', { ...COMPLETE, cookieName: 'a', secureCookie: true }, 'secureCookie: '],
     [
       'secureCookie of the wrong type',

@@ -2,11 +2,9 @@
 
 import { readFileSync } from 'node:fs'
 import { beforeAll, describe, expect, test } from 'vitest'
-import { REASONS } from '../cli/advice.js'
 import { MARKERS, run, runOnTerminal } from './support/command-line.js'
 import { COOKIE_NAME, mintCookie } from './support/cookies.mjs'
 import { useDatabase } from './support/database.js'
-import { read } from './support/pages.js'
 import { freePort } from './support/postgres.mjs'
 import { claimsOf, createSession, createUser } from './support/tenants.mjs'
 
@@ -177,16 +175,4 @@ describe('help', () => {
     const { version } = JSON.parse(readFileSync(new URL('../package.json', import.meta.url), 'utf8'))
     expect((await run(['--version'])).stdout).toBe(`${version}\n`)
   })
-})
-
-test('meanings and advice are those of the documentation', () => {
-  const [, section = ''] = read('docs/how-a-request-is-decided.md').split('\n## Reasons\n')
-  const rows = [...section.matchAll(/^\| `([a-z-]+)` \| (.+) \| (.+) \|$/gm)]
-  const withoutLinks = (text = '') => text.replace(/\[([^\]]+)\]\([^)]+\)/g, '$1')
-  const expected = rows.map(([, reason, meaning, advice]) => [
-    reason,
-    { meaning: withoutLinks(meaning), advice: withoutLinks(advice) },
-  ])
-  expect(expected.length).toBeGreaterThan(20)
-  expect(REASONS).toEqual(Object.fromEntries(expected))
 })

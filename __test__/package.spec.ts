@@ -135,14 +135,3 @@ describe.runIf(process.platform === 'linux')('the binary', () => {
     expect(taken.filter((name) => OF_OPENSSL.test(name))).toEqual([])
   })
 })
-
-test('the error codes of the source are those of the types and of the README', async () => {
-  async function codes(path: string) {
-    const text = await readFile(join(root, path), 'utf8')
-    return [...new Set(text.match(/\bERR_AUTH_BRIDGE_[A-Z]+\b/g))].sort()
-  }
-  const source = await codes('src/error.rs')
-  expect(source).toHaveLength(5)
-  expect(await codes('index.d.ts')).toEqual(source)
-  expect(await codes('README.md')).toEqual(source)
-})

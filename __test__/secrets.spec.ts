@@ -19,6 +19,7 @@ import { findSecrets } from './support/needles.js'
 import { freePort, startPostgres } from './support/postgres.mjs'
 import { runNode } from './support/script.js'
 import { claimsOf, createSession, createTables, createUser } from './support/tenants.mjs'
+import { codes, reasons } from './support/vocabulary.js'
 import type { Way } from './support/witness.mjs'
 
 const SECRETS = {
@@ -274,8 +275,6 @@ async function witness(env: Record<string, string>) {
   return { said: `${output}\n${errors}`, went }
 }
 
-const typed = () => readFileSync(new URL('../index.d.ts', import.meta.url), 'utf8')
-
 describe.each([
   ['as usual', {}],
   [
@@ -300,8 +299,6 @@ describe.each([
 
   test('among them every code but that of bugs, and every reason', () => {
     const reached = new Set(went.flatMap(({ outcomes }) => outcomes))
-    const codes = [...typed().matchAll(/'(ERR_AUTH_BRIDGE_\w+)'/g)].map(([, code]) => code)
-    const reasons = [...typed().matchAll(/reason: '([a-z-]+)'/g)].map(([, reason]) => reason)
     const all = new Set([...codes, ...reasons].filter((outcome) => outcome !== 'ERR_AUTH_BRIDGE_INTERNAL'))
     expect(reached).toEqual(all)
     for (const { name, outcomes } of went) if (reasons.includes(name)) expect(outcomes).toContain(name)
@@ -327,14 +324,25 @@ test('what holds secrets, cookies, claims or rows is redacted in Debug', () => {
   const redacted = [...text.matchAll(/^redacted!\((.+)\);$/gm)].flatMap(([, types = '']) => types.split(', '))
   expect(redacted.sort()).toEqual([
     ...["Claims<'t>", 'Connection', 'Connector', 'ContentCipher', "CookieValues<'h>", 'Database', 'Holder'],
-    ...['IssuedHeader', 'Key', 'Location', 'Postgres', 'Secret', 'Sensitive', 'Session', 'SessionEnd', 'SessionExplanation'],
+    ...[
+      'Identity',
+      'IssuedHeader',
+      'Key',
+      'Location',
+      'Postgres',
+      'Secret',
+      'Sensitive',
+      'Session',
+      'SessionEnd',
+      'SessionExplanation',
+    ],
     ...['SessionKey', 'SessionRecord', 'SharedPostgres', 'Target', 'Variable'],
   ])
 })
 
 test('a panic in the addon says its place alone: loading sees to that', () => {
   const loading = readFileSync(new URL('../src/binding/mod.rs', import.meta.url), 'utf8')
-  expect(loading).toContain('#[module_init]\nfn on_load() {\n    panics::report_their_places_only();\n}')
+  expect(loading).toContain('#[module_init]\nfn on_load() {\n    panics::report_place_only();\n}')
 })
 
 describe('the search finds a part of a secret', () => {

@@ -8,23 +8,11 @@ const root = fileURLToPath(new URL('..', import.meta.url))
 const read = (file: string) => readFileSync(`${root}/${file}`, 'utf8')
 const page = read('SECURITY.md')
 
-/** The cells of the tables whose first column is headed `promise`. */
-const promises = [...page.matchAll(/^\| promise \| tests \|\n\| --- \| --- \|\n((?:\|.+\n)+)/gm)].flatMap(
-  ([, rows = '']) =>
-    rows
-      .trim()
-      .split('\n')
-      .map((row) => row.slice(2, -2).split(' | ') as [promise: string, tests: string]),
-)
+type Promised = { promise: string; tests: Record<string, string[]> }
+const promises: Promised[] = JSON.parse(read('SECURITY.tests.json'))
 
-/** Reads `file` "title", "title"; `file` "title" */
-function namedTests(cell: string) {
-  return cell.split(/; (?=`)/).flatMap((part) => {
-    const [, file, titles] = /^`([\w./-]+)` ("[^"]+"(?:, "[^"]+")*)$/.exec(part) ?? []
-    if (!file || !titles) throw new Error(`is no list of tests: ${part}`)
-    return [...titles.matchAll(/"([^"]+)"/g)].map(([, title = '']) => ({ file, title }))
-  })
-}
+const namedTests = ({ tests }: Promised) =>
+  Object.entries(tests).flatMap(([file, titles]) => titles.map((title) => ({ file, title })))
 
 function isTest({ file, title }: { file: string; title: string }) {
   const name = title.replaceAll(/[.*+?^${}()|[\]\\]/g, '\\$&')
@@ -35,13 +23,15 @@ function isTest({ file, title }: { file: string; title: string }) {
   return new RegExp(declared, 'm').test(read(file))
 }
 
-test('the page makes promises', () => {
-  expect(promises.length).toBeGreaterThan(20)
-  expect(page.match(/^### /gm)).toHaveLength(page.match(/^\| promise \| tests \|$/gm)?.length ?? 0)
+test('the page makes these promises, in this order', () => {
+  const [, section = ''] = /\n## What is protected\n(.+?)\n## /s.exec(page) ?? []
+  const listed = [...section.matchAll(/^- (.+(?:\n {2}.+)*)/gm)].map(([, promise = '']) => promise)
+  expect(listed).toEqual(promises.map(({ promise }) => promise))
+  expect(listed.length).toBeGreaterThan(20)
 })
 
-test.each(promises)('%s', (_, cell) => {
-  const tests = namedTests(cell)
+test.each(promises)('$promise', (promised) => {
+  const tests = namedTests(promised)
   expect(tests.length).toBeGreaterThan(0)
   expect(tests.filter((test) => !isTest(test))).toEqual([])
 })
@@ -62,13 +52,13 @@ describe('josekit', () => {
 })
 
 test('no test that is named is skipped', () => {
-  const files = new Set(promises.flatMap(([, cell]) => namedTests(cell)).map(({ file }) => file))
+  const files = new Set(promises.flatMap(namedTests).map(({ file }) => file))
   const skips = /\b(?:test|describe|it)\.(?:skip|skipIf|todo|fails|only)\b|#\[ignore/
   expect([...files].filter((file) => skips.test(read(file)))).toEqual([])
 })
 
 test('a title that no test has is found', () => {
-  const [{ file, title } = { file: '', title: '' }] = namedTests('`src/cookie/mod.rs` "limits"')
+  const [file, title] = ['src/cookie/mod.rs', 'limits']
   expect(isTest({ file, title })).toBe(true)
   expect(isTest({ file, title: 'limit' })).toBe(false)
   expect(isTest({ file: '__test__/session.spec.ts', title: 'salts the key' })).toBe(false)

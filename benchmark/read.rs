@@ -9,13 +9,13 @@ use std::hint::black_box;
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use authjs_bridge::bridge::Bridge;
-use authjs_bridge::claims::Claims;
-use authjs_bridge::claims::Session;
+use authjs_bridge::claims::{Claims, Session};
 use authjs_bridge::config::{Config, Environment, Options};
 use authjs_bridge::cookie::CookieName;
 use authjs_bridge::crypto::{ContentEncryption, Issuer, Keyring, Secret, derive};
-use authjs_bridge::lookups::{Answer, Replies};
+use authjs_bridge::lookups::{Answer, Responder};
 use authjs_bridge::postgres::SharedPostgres;
+use authjs_bridge::schema::Schema;
 use authjs_bridge::sensitive::Sensitive;
 use authjs_bridge::token;
 use base64::Engine;
@@ -44,11 +44,12 @@ fn main() {
     let unfamiliar = Sealed::new(&keyring, &key, r#""typ":"JWT","#, claims().as_bytes());
     let header = format!("theme=dark; {NAME}={}; csrf=1", sealed.token);
 
+    let schema = Schema::new(None);
     let read = || {
         let cookie = black_box(&name).find(black_box(&header)).expect("a cookie");
         let token = cookie.readings().next().expect("a reading").expect("a token");
         let plaintext = token::open(&token, &keyring).expect("opens");
-        Session::from_claims(&Claims::parse(&plaintext, NOW).expect("count")).expect("a session")
+        Session::from_claims(&Claims::parse(&plaintext, NOW).expect("count"), &schema).expect("a session")
     };
     assert!(read().body.contains("ada@example.com"));
 
@@ -71,7 +72,7 @@ fn main() {
         ("cookie", &mut || _ = black_box(name.find(black_box(&header)))),
         ("claims", &mut || _ = black_box(Claims::parse(black_box(&plaintext), NOW))),
         ("claims and body", &mut || {
-            _ = black_box(Session::from_claims(&Claims::parse(&plaintext, NOW).expect("count")))
+            _ = black_box(Session::from_claims(&Claims::parse(&plaintext, NOW).expect("count"), &schema))
         }),
         ("all: cookie to body", &mut || _ = black_box(read())),
     ];
@@ -117,10 +118,10 @@ impl Environment for Nothing {
     }
 }
 
-impl Replies for Nothing {
+impl Responder for Nothing {
     type Call = ();
 
-    fn settle(&self, _answers: Vec<((), Answer)>) {}
+    fn respond(&self, _answers: Vec<((), Answer)>) {}
 }
 
 /// The value of `--name=value`.

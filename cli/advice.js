@@ -1,6 +1,7 @@
-// What each reason of `explainSession` means, and what to do: the table of docs/how-a-request-is-decided.md, which a test compares.
+// What each reason of `explainSession` means, and what to do. docs/how-a-request-is-decided.md has the same table; a test
+// compares them.
 
-/** @type {Record<string, { meaning: string, advice: string }>} */
+/** @satisfies {Record<import('../index.js').SessionExplanation['reason'], { meaning: string, advice: string }>} */
 const REASONS = {
   live: {
     meaning: 'the session lives',

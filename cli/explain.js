@@ -21,7 +21,7 @@ async function explain({ json, production }) {
   loadEnvironment(process.cwd(), { production })
   const header = cookieHeader(process.stdin.isTTY ? await ask() : await readAll(process.stdin))
   const explanation = await explainSession(header)
-  const { meaning = '', advice = '' } = REASONS[explanation.reason] ?? {}
+  const { meaning, advice } = REASONS[explanation.reason]
   process.stdout.write(
     json
       ? `${JSON.stringify({ ...explanation, advice }, null, 2)}\n`

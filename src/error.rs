@@ -3,11 +3,12 @@
 //! A request that is merely unauthenticated is not an error: see [`crate::bridge::Unauthenticated`].
 #![forbid(unsafe_code)]
 
-use std::any::Any;
 use std::fmt;
 use std::time::Duration;
 
 use serde::ser::{Serialize, SerializeStruct, Serializer};
+
+use crate::outcome::Outcome;
 
 /// A failure that rejects a promise or throws. Holds no secret, cookie, token, claim or password.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -40,20 +41,24 @@ impl Error {
         Self::Config { name: name.into(), problem: problem.into() }
     }
 
-    /// For a panic that was caught. What it said may hold anything, so it is dropped: see [`crate::panics`].
-    pub fn panicked(_payload: Box<dyn Any + Send>) -> Self {
-        Self::Internal("a panic, whose place is on stderr".to_owned())
-    }
-
     /// The `code` of the JavaScript error; listed in the README.
     pub fn code(&self) -> &'static str {
+        self.outcome().name()
+    }
+
+    pub fn outcome(&self) -> Outcome {
         match self {
-            Self::Config { .. } => "ERR_AUTH_BRIDGE_CONFIG",
-            Self::Connect(_) | Self::Query(_) => "ERR_AUTH_BRIDGE_DATABASE",
-            Self::Timeout { .. } | Self::Overload { .. } | Self::Cancelled(_) => "ERR_AUTH_BRIDGE_TIMEOUT",
-            Self::Closed => "ERR_AUTH_BRIDGE_CLOSED",
-            Self::Internal(_) => "ERR_AUTH_BRIDGE_INTERNAL",
+            Self::Config { .. } => Outcome::Config,
+            Self::Connect(_) | Self::Query(_) => Outcome::Database,
+            Self::Timeout { .. } | Self::Overload { .. } | Self::Cancelled(_) => Outcome::Timeout,
+            Self::Closed => Outcome::Closed,
+            Self::Internal(_) => Outcome::Internal,
         }
+    }
+
+    /// Whether the database can't answer now, though everything here is right.
+    pub fn is_outage(&self) -> bool {
+        matches!(self.outcome(), Outcome::Database | Outcome::Timeout)
     }
 }
 

@@ -15,6 +15,7 @@
 //! database for the command line; [`error`] is everything that is not the client's doing.
 
 pub mod error;
+pub mod outcome;
 pub mod panics;
 mod redacted;
 mod runtime;

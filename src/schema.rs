@@ -4,11 +4,20 @@
 
 use std::fmt;
 
-/// The tables of one database.
+/// The tables of one database, and the claims that are compared with them.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Schema {
     pub sessions: Table,
     pub users: Table,
+    pub identity: [IdentityClaim; 4],
+}
+
+/// A claim that a token must have, and the column that it is compared with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct IdentityClaim {
+    pub claim: &'static str,
+    pub table: &'static str,
+    pub column: &'static str,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -51,10 +60,25 @@ impl Schema {
                 columns: &SESSION_COLUMNS,
             },
             users: Table { namespace, name: "users", key: ["tenant", "user_id"], columns: &USER_COLUMNS },
+            identity: IDENTITY,
         }
+    }
+
+    /// The same tables in another PostgreSQL schema, where one is named.
+    pub fn in_namespace(mut self, namespace: Option<String>) -> Self {
+        if namespace.is_some() {
+            (self.sessions.namespace, self.users.namespace) = (namespace.clone(), namespace);
+        }
+        self
     }
 }
 
+const IDENTITY: [IdentityClaim; 4] = [
+    IdentityClaim { claim: "session_id", table: "sessions", column: "session_id" },
+    IdentityClaim { claim: "tenant", table: "sessions", column: "tenant" },
+    IdentityClaim { claim: "id", table: "sessions", column: "user_id" },
+    IdentityClaim { claim: "user_type", table: "users", column: "user_type" },
+];
 const SESSION_COLUMNS: [Column; 6] = [
     Column { name: "tenant", role: Role::Id },
     Column { name: "session_id", role: Role::Id },
@@ -111,6 +135,25 @@ mod tests {
             (Some(r#"My "app""#), r#""My ""app"""."sessions""#),
         ] {
             assert_eq!(Schema::new(namespace.map(str::to_owned)).sessions.to_string(), expected);
+        }
+    }
+
+    #[test]
+    fn identity_claims_are_compared_with_columns_that_are_read() {
+        let schema = Schema::new(None);
+        for IdentityClaim { claim, table, column } in schema.identity {
+            let table = [&schema.sessions, &schema.users].into_iter().find(|known| known.name == table);
+            let columns = table.expect(claim).columns;
+            assert!(columns.iter().any(|known| known.name == column), "{claim}");
+        }
+    }
+
+    #[test]
+    fn a_namespace_replaces_one_only_if_there_is_one() {
+        let app = || Some("app".to_owned());
+        for (before, named, expected) in [(None, app(), app()), (app(), None, app()), (None, None, None)] {
+            let schema = Schema::new(before).in_namespace(named);
+            assert_eq!([schema.sessions.namespace, schema.users.namespace], [expected.clone(), expected]);
         }
     }
 

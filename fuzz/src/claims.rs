@@ -1,9 +1,9 @@
 //! What the README promises of a token's claims, once more: whether they count, and the body that
 //! they become.
 
-use authjs_bridge::claims::Claims;
-use authjs_bridge::claims::Session;
-use authjs_bridge::store::UserType;
+use authjs_bridge::claims::{Claims, Session};
+use authjs_bridge::schema::Schema;
+use authjs_bridge::store::{Identity, UserType};
 use uuid::Uuid;
 
 use crate::allocations::Budget;
@@ -20,7 +20,8 @@ const BUDGET: Budget = Budget { base: 4 * 1024, multiple: 32 };
 
 /// Panics unless the body of `plaintext` is the right one.
 pub fn assert(plaintext: &[u8]) {
-    let read = || Session::from_claims(&Claims::parse(plaintext, NOW).ok()?).ok();
+    let schema = Schema::new(None);
+    let read = || Session::from_claims(&Claims::parse(plaintext, NOW).ok()?, &schema).ok();
     let read = BUDGET.assert(plaintext.len(), read);
     match Expected::of(plaintext) {
         None => assert!(read.is_none(), "a body without a session"),
@@ -60,7 +61,7 @@ impl Expected {
     }
 
     fn assert_session(&self, session: &Session) {
-        let (key, holder) = (session.key, session.holder);
+        let Identity { key, holder, .. } = session.identity;
         assert_eq!((key.session_id, key.tenant), (self.session_id, self.tenant));
         assert_eq!((holder.user_id, holder.user_type == UserType::Client), (self.user_id, self.is_client));
         self.assert_body(&session.body);

@@ -1,11 +1,11 @@
-//! Stands for PostgreSQL, and for JavaScript's promises.
+//! A fake of PostgreSQL, and channels in place of JavaScript's promises.
 
 use std::sync::{Mutex, MutexGuard};
 
 use arbitrary::Arbitrary;
 use authjs_bridge::error::Error;
-use authjs_bridge::lookups::{Answer, Replies};
-use authjs_bridge::store::{PoolStatus, RevocationSource, SessionEnd, SessionKey, SessionRecord};
+use authjs_bridge::lookups::{Answer, Responder};
+use authjs_bridge::store::{PoolStatus, SessionEnd, SessionKey, SessionRecord, SessionStore};
 use tokio::sync::oneshot;
 use uuid::Uuid;
 
@@ -81,7 +81,7 @@ impl FakeDatabase {
     }
 }
 
-impl RevocationSource for &'static FakeDatabase {
+impl SessionStore for &'static FakeDatabase {
     type Connection = ();
 
     fn max_connections(&self) -> usize {
@@ -115,10 +115,10 @@ impl RevocationSource for &'static FakeDatabase {
 #[derive(Debug)]
 pub struct Channels;
 
-impl Replies for Channels {
+impl Responder for Channels {
     type Call = oneshot::Sender<Answer>;
 
-    fn settle(&self, answers: Vec<(Self::Call, Answer)>) {
+    fn respond(&self, answers: Vec<(Self::Call, Answer)>) {
         for (call, answer) in answers {
             call.send(answer).expect("somebody waits");
         }

@@ -7,7 +7,8 @@ use authjs_bridge::bridge::Bridge;
 use authjs_bridge::claims::UNAUTHENTICATED_BODY;
 use authjs_bridge::config::{Config, Database, Limits, Location, SessionCookie};
 use authjs_bridge::error::Error;
-use authjs_bridge::store::RowExpiry;
+use authjs_bridge::schema::Schema;
+use authjs_bridge::store::{Liveness, RowExpiry};
 use serde_json::Value;
 use tokio::runtime::{Builder, Runtime};
 use tokio::sync::oneshot;
@@ -108,6 +109,7 @@ impl Wired {
                 ca: None,
                 prepared_statements: None,
                 sharded: false,
+                schema: Schema::new(None),
             },
             row_expiry: RowExpiry::Checked,
             limits: Limits::default(),
@@ -125,9 +127,11 @@ impl Wired {
             return Ok(UNAUTHENTICATED_BODY.to_owned());
         };
         let (call, answer) = oneshot::channel();
-        self.bridge.confirm(session, call);
-        let answer = RUNTIME.block_on(answer).expect("an answer")?;
-        Ok(answer.unwrap_or_else(|| UNAUTHENTICATED_BODY.to_owned()))
+        self.bridge.confirm(session.identity, call);
+        Ok(match RUNTIME.block_on(answer).expect("an answer")?.liveness {
+            Liveness::Live => session.body,
+            _ => UNAUTHENTICATED_BODY.to_owned(),
+        })
     }
 
     fn explain_session(&self, header: &str) -> String {

@@ -1,10 +1,10 @@
-//! What JavaScript sees. The only part that imports napi.
+//! The functions that JavaScript calls. The only part that imports napi.
 //!
-//! `///` on an exported item becomes the TSDoc of `index.d.ts`; the types that stand there are
-//! written in `types.d.ts`.
+//! `///` on an exported item becomes the TSDoc of `index.d.ts`; `types.d.ts` holds the types.
 
 mod environment;
 mod options;
+mod respond;
 mod settle;
 mod warn;
 
@@ -17,20 +17,22 @@ use napi::bindgen_prelude::{Unknown, retain_current_module_for_unload_safety};
 use napi_derive::{module_init, napi};
 
 use self::environment::ProcessEnv;
-use self::settle::{Form, Settler};
+use self::respond::{Form, SessionCall};
+use self::settle::{Settler, Value};
 use crate::bridge::Bridge;
+use crate::claims::Session;
 use crate::config::{self, Config, Options};
 use crate::cookie::MAX_HEADER_BYTES;
 use crate::diagnosis::Diagnosis;
 use crate::error::Error;
-use crate::lookups::{Replies, caught};
+use crate::panics::{catch_panic, catch_panic_async};
 use crate::postgres::SharedPostgres;
 use crate::versions::Versions;
-use crate::{panics, runtime};
+use crate::{outcome, panics, runtime};
 
 type SharedBridge = Arc<Bridge<SharedPostgres, Arc<Settler>>>;
 
-/// What each environment has of its own: the main thread and each worker thread.
+/// What the main thread and each worker thread have of their own.
 struct Module {
     settler: Arc<Settler>,
     /// The bridge of the module's own functions.
@@ -39,7 +41,7 @@ struct Module {
 
 #[module_init]
 fn on_load() {
-    panics::report_their_places_only();
+    panics::report_place_only();
 }
 
 /// Reads the session of a request, with the configuration of the environment: `AUTH_SECRET`,
@@ -79,7 +81,7 @@ pub fn explain_session<'env>(env: &'env Env, cookie_header: Unknown<'env>) -> na
 /// @throws {AuthBridgeError} `ERR_AUTH_BRIDGE_CONFIG` when the environment's configuration is wrong or not complete.
 #[napi]
 pub fn default_bridge(env: &Env) -> Result<AuthBridge, napi::Error<&'static str>> {
-    let bridge = settle::guarded(|| shared_bridge(env));
+    let bridge = catch_panic(|| shared_bridge(env));
     Ok(AuthBridge { bridge: bridge.map_err(settle::coded)? })
 }
 
@@ -90,24 +92,29 @@ pub fn versions(env: &Env) -> napi::Result<Unknown<'_>> {
     settle::parsed(env, &versions)
 }
 
-// For `npx authjs-bridge doctor`, and for nobody else: it is not in `index.d.ts`, and no entry of the
-// package exports it.
+// For `npx authjs-bridge doctor` alone: it is not in `index.d.ts`, and no entry of the package exports it.
 #[napi(skip_typescript)]
 pub fn diagnose(env: &Env) -> napi::Result<Unknown<'_>> {
-    let ready = settle::guarded(|| Ok((Arc::clone(&module(env)?.settler), runtime::handle()?)));
+    let ready = catch_panic(|| Ok((Arc::clone(&module(env)?.settler), runtime::handle()?)));
     let (settler, runtime) = match ready {
         Ok(ready) => ready,
-        Err(error) => return settle::settled(env, Form::Object, Err(error)),
+        Err(error) => return settle::settled(env, Err(error)),
     };
     // The runtime's thread outlives the environment, so its code must stay loaded.
     retain_current_module_for_unload_safety();
     let diagnosis = Diagnosis::new(&ProcessEnv::of(env));
-    let (promise, call) = settler.promise(env, Form::Object)?;
+    let (promise, deferred) = settler.promise(env)?;
     runtime.spawn(async move {
-        let answer = caught(async { Ok(Some(diagnosis.await.to_json())) }).await;
-        settler.settle(vec![(call, answer)]);
+        let resolution = catch_panic_async(async { Ok(Value::Json(diagnosis.await.to_json())) }).await;
+        settler.settle(vec![(deferred, resolution)]);
     });
     Ok(promise)
+}
+
+// For the tests that compare types, advice and docs with it; exported by no entry of the package.
+#[napi(skip_typescript)]
+pub fn outcomes(env: &Env) -> napi::Result<Unknown<'_>> {
+    settle::parsed(env, &outcome::vocabulary())
 }
 
 /// Reads sessions with options of its own, and its own connections to the database.
@@ -124,7 +131,7 @@ impl AuthBridge {
     /// @throws {AuthBridgeError} `ERR_AUTH_BRIDGE_CONFIG`, with a message that names the option or the variable.
     #[napi(constructor, ts_args_type = "options?: AuthBridgeOptions")]
     pub fn new(env: &Env, options: Unknown) -> Result<Self, napi::Error<&'static str>> {
-        let bridge = settle::guarded(|| new_bridge(env, options::parse(options)?, &ProcessEnv::of(env)));
+        let bridge = catch_panic(|| new_bridge(env, options::parse(options)?, &ProcessEnv::of(env)));
         Ok(Self { bridge: bridge.map_err(settle::coded)? })
     }
 
@@ -167,15 +174,15 @@ impl AuthBridge {
         settle::parsed(env, &stats)
     }
 
-    /// Sends the session query to the database, for a session that there is not, and waits for the answer.
+    /// Runs the session query for a session that doesn't exist, and returns the round-trip time in ms.
     ///
-    /// @returns How long that took.
+    /// @returns The round-trip time.
     /// @throws {AuthBridgeError} Rejects as `getSession` would when the database can't be asked or this bridge is closed.
     #[napi(ts_return_type = "Promise<BridgeHealth>")]
     pub fn health<'env>(&self, env: &'env Env) -> napi::Result<Unknown<'env>> {
         let lookups = self.bridge.lookups();
         if lookups.is_closed() {
-            return settle::settled(env, Form::Object, Err(Error::Closed));
+            return settle::settled(env, Err(Error::Closed));
         }
         let asked = Arc::clone(lookups);
         later(env, &self.bridge, async move {
@@ -190,39 +197,40 @@ impl AuthBridge {
     pub fn close<'env>(&self, env: &'env Env) -> napi::Result<Unknown<'env>> {
         let lookups = self.bridge.lookups();
         let closed = lookups.close();
-        let (promise, call) = lookups.replies().promise(env, Form::Nothing)?;
-        let replies = Arc::clone(lookups.replies());
+        let (promise, deferred) = lookups.responder().promise(env)?;
+        let settler = Arc::clone(lookups.responder());
         lookups.runtime().spawn(async move {
             closed.await;
-            replies.settle(vec![(call, Ok(None))]);
+            settler.settle(vec![(deferred, Ok(Value::Undefined))]);
         });
         Ok(promise)
     }
 }
 
-/// The promise of the body. What is known without the database settles it at once and takes no
-/// thread.
+/// The promise of the body. What is known without the database settles it at once, without a thread.
 fn body<'env>(
     env: &'env Env,
     form: Form,
     cookie_header: Unknown,
     bridge: impl FnOnce(&str) -> Result<Option<SharedBridge>, Error>,
 ) -> napi::Result<Unknown<'env>> {
-    let read = settle::guarded(|| {
+    let asked = catch_panic(|| {
         let header = options::cookie_header(env, cookie_header, Some(MAX_HEADER_BYTES))?;
         let Some(bridge) = bridge(&header)? else {
             return Ok(None);
         };
-        Ok(bridge.read_and_count(&header, unix_time())?.map(|session| (bridge, session)))
+        let Some(Session { identity, body }) = bridge.read_and_count(&header, unix_time())? else {
+            return Ok(None);
+        };
+        let promised = bridge.lookups().responder().promise(env);
+        let (promise, deferred) = promised.map_err(|cause| Error::Internal(cause.reason.clone()))?;
+        bridge.confirm(identity, SessionCall { deferred, form, body });
+        Ok(Some(promise))
     });
-    match read {
-        Ok(Some((bridge, session))) => {
-            let (promise, call) = bridge.lookups().replies().promise(env, form)?;
-            bridge.confirm(session, call);
-            Ok(promise)
-        }
-        Ok(None) => settle::settled(env, form, Ok(None)),
-        Err(error) => settle::settled(env, form, Err(error)),
+    match asked {
+        Ok(Some(promise)) => Ok(promise),
+        Ok(None) => settle::settled(env, Ok(form.unauthenticated())),
+        Err(error) => settle::settled(env, Err(error)),
     }
 }
 
@@ -231,36 +239,35 @@ fn explanation<'env>(
     cookie_header: Unknown,
     bridge: impl FnOnce() -> Result<SharedBridge, Error>,
 ) -> napi::Result<Unknown<'env>> {
-    let explained = settle::guarded(|| {
+    let explained = catch_panic(|| {
         let header = options::cookie_header(env, cookie_header, None)?;
         let bridge = bridge()?;
         let explained = bridge.explain(&header, unix_time())?;
         Ok((bridge, explained))
     });
-    let (bridge, explained) = match explained {
-        Ok(explained) => explained,
-        Err(error) => return settle::settled(env, Form::Object, Err(error)),
-    };
-    later(env, &bridge, async move { Ok(explained.await?.to_json()) })
+    match explained {
+        Ok((bridge, explained)) => later(env, &bridge, async move { Ok(explained.await?.to_json()) }),
+        Err(error) => settle::settled(env, Err(error)),
+    }
 }
 
-/// The promise of an object, which `work` gives as JSON.
+/// The promise of an object. `work` makes its JSON on the runtime's thread.
 fn later<'env>(
     env: &'env Env,
     bridge: &SharedBridge,
     work: impl Future<Output = Result<String, Error>> + Send + 'static,
 ) -> napi::Result<Unknown<'env>> {
-    let replies = Arc::clone(bridge.lookups().replies());
-    let (promise, call) = replies.promise(env, Form::Object)?;
+    let settler = Arc::clone(bridge.lookups().responder());
+    let (promise, deferred) = settler.promise(env)?;
     bridge.lookups().spawn(async move {
-        let answer = caught(work).await.map(Some);
-        replies.settle(vec![(call, answer)]);
+        let resolution = catch_panic_async(work).await.map(Value::Json);
+        settler.settle(vec![(deferred, resolution)]);
     });
     Ok(promise)
 }
 
-/// The module's own bridge for a request; `None` when none is needed: without a session cookie the
-/// answer is known, whatever else is not configured yet.
+/// The module's own bridge for a request; `None` if the request has no session cookie: then the answer is known
+/// even if nothing else is configured yet.
 fn bridge_for(env: &Env, header: &str) -> Result<Option<SharedBridge>, Error> {
     if let Some(bridge) = &module(env)?.bridge {
         return Ok(Some(Arc::clone(bridge)));

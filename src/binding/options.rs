@@ -4,48 +4,39 @@ use napi::bindgen_prelude::{FromNapiValue, JsObjectValue, JsValue, Object, Unkno
 use napi::{Env, ValueType};
 
 use super::settle;
-use crate::config::{CookieOption, Options};
+use crate::config::{CookieOption, LimitOptions, Options};
 use crate::error::Error;
 use crate::sensitive::Sensitive;
 
 /// The options that `new AuthBridge(options)` was called with.
 pub fn parse(value: Unknown) -> Result<Options, Error> {
-    let mut options = Options::default();
-    match type_of(&value) {
-        ValueType::Undefined => return Ok(options),
-        ValueType::Object => {}
-        other => return Err(wrong_type("options", "an object", other)),
+    if type_of(&value) == ValueType::Undefined {
+        return Ok(Options::default());
     }
-    for (name, value) in properties("options", value)? {
-        match name.as_str() {
-            "secret" => options.secret = Some(list("secret", value, sensitive)?),
-            "cookieName" => options.cookie_name = Some(list("cookieName", value, cookie)?),
-            "secureCookie" => options.secure_cookie = Some(boolean("secureCookie", value)?),
-            "databaseUrl" => options.database_url = Some(sensitive("databaseUrl", value)?),
-            "tls" => options.tls_ca = tls(value)?,
-            "preparedStatements" => options.prepared_statements = Some(boolean("preparedStatements", value)?),
-            "sharded" => options.sharded = Some(boolean("sharded", value)?),
-            "ignoreExpiresAt" => options.ignore_expires_at = Some(boolean("ignoreExpiresAt", value)?),
-            "connectTimeout" => options.limits.connect_timeout = Some(number("connectTimeout", value)?),
-            "queryTimeout" => options.limits.query_timeout = Some(number("queryTimeout", value)?),
-            "callTimeout" => options.limits.call_timeout = Some(number("callTimeout", value)?),
-            "maxConnections" => options.limits.max_connections = Some(number("maxConnections", value)?),
-            "maxWaiting" => options.limits.max_waiting = Some(number("maxWaiting", value)?),
-            _ => {
-                return Err(Error::config(
-                    name,
-                    "is not an option; the options are secret, cookieName, secureCookie, databaseUrl, tls, \
-                     preparedStatements, sharded, ignoreExpiresAt, connectTimeout, queryTimeout, callTimeout, \
-                     maxConnections and maxWaiting",
-                ));
-            }
-        }
-    }
+    let mut reader = Reader::new("options", "an object", "", value)?;
+    let options = Options {
+        secret: reader.take("secret", |name, value| list(name, value, sensitive))?,
+        cookie_name: reader.take("cookieName", |name, value| list(name, value, cookie))?,
+        secure_cookie: reader.take("secureCookie", boolean)?,
+        database_url: reader.take("databaseUrl", sensitive)?,
+        tls_ca: reader.take("tls", tls)?.flatten(),
+        prepared_statements: reader.take("preparedStatements", boolean)?,
+        sharded: reader.take("sharded", boolean)?,
+        ignore_expires_at: reader.take("ignoreExpiresAt", boolean)?,
+        limits: LimitOptions {
+            connect_timeout: reader.take("connectTimeout", number)?,
+            query_timeout: reader.take("queryTimeout", number)?,
+            call_timeout: reader.take("callTimeout", number)?,
+            max_connections: reader.take("maxConnections", number)?,
+            max_waiting: reader.take("maxWaiting", number)?,
+        },
+    };
+    reader.finish()?;
     Ok(options)
 }
 
-/// The argument of `getSession`; the empty header stands for none. One of more than `most` bytes may be
-/// cut to fewer, but not to as few as that.
+/// The argument of `getSession`; the empty string stands for null and undefined. A header of more than `most`
+/// bytes may be cut, but to more than `most` bytes.
 pub fn cookie_header(env: &Env, value: Unknown, most: Option<usize>) -> Result<String, Error> {
     if let Some(header) = settle::text(env, &value, most) {
         return Ok(header);
@@ -70,52 +61,76 @@ fn cookie(name: &str, value: Unknown) -> Result<CookieOption, Error> {
     if type_of(&value) != ValueType::Object {
         return Ok(CookieOption { name: string(name, value)?, issuer: None });
     }
-    let mut cookie = CookieOption { name: String::new(), issuer: None };
-    for (key, value) in properties(name, value)? {
-        match key.as_str() {
-            "name" => cookie.name = string("cookieName.name", value)?,
-            "issuer" => cookie.issuer = Some(string("cookieName.issuer", value)?),
-            _ => return Err(Error::config(format!("cookieName.{key}"), "is neither name nor issuer")),
-        }
-    }
+    let mut reader = Reader::new(name, "an object", "cookieName.", value)?;
+    let cookie =
+        CookieOption { name: reader.take("name", string)?.unwrap_or_default(), issuer: reader.take("issuer", string)? };
+    reader.finish()?;
     Ok(cookie)
 }
 
 /// The certificates of `tls.ca`.
-fn tls(value: Unknown) -> Result<Option<Vec<String>>, Error> {
-    match type_of(&value) {
-        ValueType::Object => {}
-        other => return Err(wrong_type("tls", "an object with the key ca", other)),
-    }
-    let mut ca = None;
-    for (key, value) in properties("tls", value)? {
-        match key.as_str() {
-            "ca" => ca = Some(list("tls.ca", value, string)?),
-            _ => {
-                return Err(Error::config(
-                    format!("tls.{key}"),
-                    "is not an option; tls has the key ca, and the parameters of the URL say the rest",
-                ));
-            }
-        }
-    }
+fn tls(name: &str, value: Unknown) -> Result<Option<Vec<String>>, Error> {
+    let mut reader = Reader::new(name, "an object with the key ca", "tls.", value)?;
+    let ca = reader.take("ca", |name, value| list(name, value, string))?;
+    reader.finish()?;
     Ok(ca)
 }
 
-/// What an object holds itself, but for `undefined`.
-fn properties<'env>(name: &str, value: Unknown<'env>) -> Result<Vec<(String, Unknown<'env>)>, Error> {
-    let object = convert::<Object>(name, value)?;
-    let mut properties = Vec::new();
-    for key in Object::keys(&object).map_err(|_| unreadable(name))? {
-        if !object.has_own_property(&key).map_err(|_| unreadable(&key))? {
-            continue;
+/// Reads an object of options key by key, and reports the keys that nobody asked for.
+struct Reader<'env> {
+    /// Stands before a key in messages: `tls.` for `tls.ca`.
+    prefix: &'static str,
+    /// What the object holds itself, but for `undefined`.
+    left: Vec<(String, Unknown<'env>)>,
+    known: Vec<&'static str>,
+}
+
+impl<'env> Reader<'env> {
+    fn new(name: &str, expected: &str, prefix: &'static str, value: Unknown<'env>) -> Result<Self, Error> {
+        match type_of(&value) {
+            ValueType::Object => {}
+            other => return Err(wrong_type(name, expected, other)),
         }
-        let value: Unknown = object.get_named_property(&key).map_err(|_| unreadable(&key))?;
-        if type_of(&value) != ValueType::Undefined {
-            properties.push((key, value));
+        let object = convert::<Object>(name, value)?;
+        let mut left = Vec::new();
+        for key in Object::keys(&object).map_err(|_| unreadable(name))? {
+            if !object.has_own_property(&key).map_err(|_| unreadable(&key))? {
+                continue;
+            }
+            let value: Unknown = object.get_named_property(&key).map_err(|_| unreadable(&key))?;
+            if type_of(&value) != ValueType::Undefined {
+                left.push((key, value));
+            }
         }
+        Ok(Self { prefix, left, known: Vec::new() })
     }
-    Ok(properties)
+
+    /// `read` gets the name of the key for its messages. `None` if the key is absent.
+    fn take<T>(
+        &mut self,
+        key: &'static str,
+        read: impl FnOnce(&str, Unknown<'env>) -> Result<T, Error>,
+    ) -> Result<Option<T>, Error> {
+        self.known.push(key);
+        let Some(place) = self.left.iter().position(|(known, _)| known == key) else {
+            return Ok(None);
+        };
+        let (key, value) = self.left.remove(place);
+        read(&format!("{}{key}", self.prefix), value).map(Some)
+    }
+
+    /// # Errors
+    /// Names the first key that was not taken, and those that are known.
+    fn finish(self) -> Result<(), Error> {
+        let Some((key, _)) = self.left.first() else {
+            return Ok(());
+        };
+        let known = match &self.known[..] {
+            [others @ .., last] if !others.is_empty() => format!("s are {} and {last}", others.join(", ")),
+            known => format!(" is {}", known.join("")),
+        };
+        Err(Error::config(format!("{}{key}", self.prefix), format!("is not an option; the option{known}")))
+    }
 }
 
 fn string(name: &str, value: Unknown) -> Result<String, Error> {

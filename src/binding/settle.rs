@@ -1,16 +1,16 @@
-//! How promises are made and settled: all of a batch by one call into the JavaScript thread.
+//! Makes promises and settles them: all of a batch by one call into the JavaScript thread.
 //!
-//! The only file with `unsafe`. It is raw N-API, since each deferred of napi-rs owns a thread-safe
-//! function, which is too dear for one a call. What all blocks rely on:
+//! The only file with `unsafe`. It is raw N-API, since each deferred of napi-rs owns a thread-safe function,
+//! which is too expensive for every call. All blocks rely on this:
 //!
-//! - An [`Env`] is only had on the JavaScript thread that it belongs to, while that thread is in a
-//!   call of this addon; the handles made there live until that call ends.
-//! - A deferred is used once, on that thread: [`Call`] can't be copied, and settling consumes it.
-//! - The thread-safe function is used under a lock that also holds whether the environment is still
-//!   there; the environment's end takes it away under the same lock, before Node frees it.
+//! - An [`Env`] exists only on the JavaScript thread that it belongs to, while that thread is in a call of this
+//!   addon; the handles made there live until that call ends.
+//! - A deferred is used once, on that thread: [`Deferred`] can't be copied, and settling consumes it.
+//! - The thread-safe function is used under a lock that also guards whether the environment still exists; the
+//!   end of the environment takes the function away under the same lock, before Node frees it.
 
+use std::borrow::Cow;
 use std::ffi::c_void;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::ptr::null_mut;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -19,30 +19,27 @@ use napi::bindgen_prelude::{Function, JsObjectValue, Object, Unknown};
 use napi::{Env, JsError, JsValue, check_status, sys};
 use zeroize::Zeroize;
 
-use crate::claims::UNAUTHENTICATED_BODY;
 use crate::error::Error;
-use crate::lookups::{Answer, Replies};
+use crate::panics::catch_panic;
 
 /// What a promise resolves to.
-#[derive(Clone, Copy, Debug)]
-pub enum Form {
-    /// The object that the text describes.
-    Object,
-    /// The text.
-    Text,
-    /// `undefined`.
-    Nothing,
+#[derive(Debug)]
+pub enum Value {
+    /// The object that this JSON text describes.
+    Json(String),
+    Text(Cow<'static, str>),
+    EmptyObject,
+    Undefined,
 }
+
+pub type Resolution = Result<Value, Error>;
 
 /// A promise that is not settled yet.
-pub struct Call {
-    deferred: sys::napi_deferred,
-    form: Form,
-}
+pub struct Deferred(sys::napi_deferred);
 
-// SAFETY: a deferred is a pointer that other threads only hand around: it is used in `settle_now`
-// alone, which has the `Env` of its thread.
-unsafe impl Send for Call {}
+// SAFETY: a deferred is a pointer that other threads only pass on: it is used in `settle_now` alone, which has
+// the `Env` of its thread.
+unsafe impl Send for Deferred {}
 
 /// Settles the promises of one environment: the main thread, or a worker thread.
 pub struct Settler {
@@ -56,10 +53,10 @@ pub struct Settler {
 /// The thread-safe function that settles a batch.
 struct Wake(sys::napi_threadsafe_function);
 
-// SAFETY: that other threads may call it is what it is for.
+// SAFETY: N-API lets any thread call a thread-safe function.
 unsafe impl Send for Wake {}
 
-type Answers = Vec<(Call, Answer)>;
+type Resolutions = Vec<(Deferred, Resolution)>;
 
 /// What the JavaScript thread needs to settle a batch.
 struct Context {
@@ -99,7 +96,7 @@ impl Settler {
         Ok(settler)
     }
 
-    /// From now on nobody hears an answer.
+    /// Called when the environment ends: from now on promises can't be settled.
     fn end(&self) {
         if let Some(Wake(function)) = self.wake().take() {
             // SAFETY: the function is there, since its own hook has not run yet. Without this, newer versions of
@@ -108,13 +105,13 @@ impl Settler {
         }
     }
 
-    /// A promise, and what settles it.
-    pub fn promise<'env>(&self, env: &'env Env, form: Form) -> napi::Result<(Unknown<'env>, Call)> {
+    /// A promise, and what settles it. The process stays alive until it is settled.
+    pub fn promise<'env>(&self, env: &'env Env) -> napi::Result<(Unknown<'env>, Deferred)> {
         let (promise, deferred) = create_promise(env)?;
         if self.pending.fetch_add(1, Ordering::Relaxed) == 0 {
             self.keep_alive(env, true);
         }
-        Ok((promise, Call { deferred, form }))
+        Ok((promise, Deferred(deferred)))
     }
 
     fn keep_alive(&self, env: &Env, alive: bool) {
@@ -130,32 +127,30 @@ impl Settler {
         }
     }
 
-    fn wake(&self) -> MutexGuard<'_, Option<Wake>> {
-        self.wake.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-impl Replies for Arc<Settler> {
-    type Call = Call;
-
-    fn settle(&self, answers: Answers) {
+    /// Settles promises from any thread, all by one call into the JavaScript thread.
+    pub fn settle(&self, resolutions: Resolutions) {
         let wake = self.wake();
         let Some(Wake(function)) = *wake else {
-            // Nobody is left to hear the answer.
+            // The environment has ended.
             return;
         };
-        let answers = Box::into_raw(Box::new(answers));
-        // SAFETY: the function is there, since `wake` is locked. It takes the answers over unless it fails.
+        let resolutions = Box::into_raw(Box::new(resolutions));
+        // SAFETY: the function is there, since `wake` is locked. It takes the resolutions over unless it fails.
         unsafe {
             let status = sys::napi_call_threadsafe_function(
                 function,
-                answers.cast(),
+                resolutions.cast(),
                 sys::ThreadsafeFunctionCallMode::nonblocking,
             );
             if status != sys::Status::napi_ok {
-                drop(Box::from_raw(answers));
+                drop(Box::from_raw(resolutions));
             }
         }
+    }
+
+    fn wake(&self) -> MutexGuard<'_, Option<Wake>> {
+        // A poisoned lock is harmless: the function is there or not.
+        self.wake.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -164,10 +159,10 @@ unsafe extern "C" fn settle_batch(
     env: sys::napi_env,
     _function: sys::napi_value,
     context: *mut c_void,
-    answers: *mut c_void,
+    resolutions: *mut c_void,
 ) {
-    // SAFETY: what `settle` gave; Node hands each batch out once.
-    let answers = unsafe { *Box::from_raw(answers.cast::<Answers>()) };
+    // SAFETY: what `settle` passed; Node hands each batch out once.
+    let resolutions = unsafe { *Box::from_raw(resolutions.cast::<Resolutions>()) };
     if env.is_null() {
         // Node calls `finalize` before it empties the queue: there is no context any more.
         return;
@@ -175,11 +170,13 @@ unsafe extern "C" fn settle_batch(
     // SAFETY: with an environment, `finalize` was not called yet.
     let context = unsafe { &*context.cast::<Context>() };
     let env = Env::from_raw(env);
-    let settled = answers.len();
+    let settled = resolutions.len();
     let parser = Parser::of(&env, context);
-    for (call, answer) in answers {
-        // A panic that left this function would abort the process.
-        let _ = catch_unwind(AssertUnwindSafe(|| settle_now(&env, call, answer, parser.as_ref())));
+    for (deferred, resolution) in resolutions {
+        let _ = catch_panic(|| {
+            settle_now(&env, deferred, resolution, parser.as_ref());
+            Ok(())
+        });
     }
     if context.settler.pending.fetch_sub(settled, Ordering::Relaxed) == settled {
         context.settler.keep_alive(&env, false);
@@ -195,10 +192,10 @@ unsafe extern "C" fn finalize(env: sys::napi_env, _data: *mut c_void, context: *
     unsafe { sys::napi_delete_reference(env, context.parse) };
 }
 
-/// A promise that is settled from the start; with a body only as text.
-pub fn settled<'env>(env: &'env Env, form: Form, answer: Answer) -> napi::Result<Unknown<'env>> {
+/// A promise that is settled from the start, with anything but [`Value::Json`].
+pub fn settled(env: &Env, resolution: Resolution) -> napi::Result<Unknown<'_>> {
     let (promise, deferred) = create_promise(env)?;
-    settle_now(env, Call { deferred, form }, answer, None);
+    settle_now(env, Deferred(deferred), resolution, None);
     Ok(promise)
 }
 
@@ -213,11 +210,6 @@ pub fn coded(error: Error) -> napi::Error<&'static str> {
     napi::Error::new(error.code(), error.to_string())
 }
 
-/// What `call` gives, or `ERR_AUTH_BRIDGE_INTERNAL` if it panics, for which Node would abort.
-pub fn guarded<T>(call: impl FnOnce() -> Result<T, Error>) -> Result<T, Error> {
-    catch_unwind(AssertUnwindSafe(call)).unwrap_or_else(|payload| Err(Error::panicked(payload)))
-}
-
 fn create_promise(env: &Env) -> napi::Result<(Unknown<'_>, sys::napi_deferred)> {
     let (mut deferred, mut promise) = (null_mut(), null_mut());
     // SAFETY: on the JavaScript thread; both are written where the status is ok.
@@ -227,32 +219,32 @@ fn create_promise(env: &Env) -> napi::Result<(Unknown<'_>, sys::napi_deferred)> 
     }
 }
 
-fn settle_now(env: &Env, call: Call, answer: Answer, parser: Option<&Parser>) {
-    let resolved = match (call.form, answer) {
-        (_, Err(error)) => return reject(env, call, error),
-        (Form::Nothing, Ok(_)) => undefined(env),
-        (Form::Text, Ok(body)) => string(env, body.as_deref().unwrap_or(UNAUTHENTICATED_BODY)),
-        (Form::Object, Ok(None)) => empty_object(env),
-        (Form::Object, Ok(Some(body))) => parser.and_then(|parser| parser.parse(env, &body)),
+fn settle_now(env: &Env, deferred: Deferred, resolution: Resolution, parser: Option<&Parser>) {
+    let resolved = match resolution {
+        Err(error) => return reject(env, deferred, error),
+        Ok(Value::Json(body)) => parser.and_then(|parser| parser.parse(env, &body)),
+        Ok(Value::Text(text)) => string(env, &text),
+        Ok(Value::EmptyObject) => empty_object(env),
+        Ok(Value::Undefined) => undefined(env),
     };
     match resolved {
         // SAFETY: on the JavaScript thread, with a value of this call; the deferred is used up.
         Some(value) => unsafe {
-            sys::napi_resolve_deferred(env.raw(), call.deferred, value);
+            sys::napi_resolve_deferred(env.raw(), deferred.0, value);
         },
-        None => reject(env, call, Error::Internal("no JavaScript value could be made".to_owned())),
+        None => reject(env, deferred, Error::Internal("no JavaScript value could be made".to_owned())),
     }
 }
 
-fn reject(env: &Env, call: Call, error: Error) {
+fn reject(env: &Env, deferred: Deferred, error: Error) {
     forget_exception(env);
     // SAFETY: as in `settle_now`.
     unsafe {
-        sys::napi_reject_deferred(env.raw(), call.deferred, JsError::from(coded(error)).into_value(env.raw()));
+        sys::napi_reject_deferred(env.raw(), deferred.0, JsError::from(coded(error)).into_value(env.raw()));
     }
 }
 
-/// `None` where JavaScript threw: its exception would be thrown at the next occasion.
+/// `None` if JavaScript threw. The exception is cleared, or the next call into JavaScript would throw it.
 pub fn unless_thrown<T>(env: &Env, result: napi::Result<T>) -> Option<T> {
     result.map_err(|_| forget_exception(env)).ok()
 }
@@ -292,21 +284,21 @@ fn json_parse(env: &Env) -> napi::Result<sys::napi_ref> {
 
 fn string(env: &Env, text: &str) -> Option<sys::napi_value> {
     let bytes = text.as_ptr().cast();
-    // ASCII is Latin-1, too, which the engine takes over without looking at it.
+    // ASCII is also Latin-1, which the engine copies without checking it.
     let create = if text.is_ascii() { sys::napi_create_string_latin1 } else { sys::napi_create_string_utf8 };
     // SAFETY: on the JavaScript thread; the text is copied.
     written(|value| unsafe { create(env.raw(), bytes, text.len() as isize, value) })
 }
 
-/// The text of a string; with a limit more than `most` bytes of one that has more. `None` for another
-/// value.
+/// The text of a string; `None` for another value. A string of more than `most` bytes may be cut, but to more
+/// than `most` bytes.
 pub fn text(env: &Env, value: &Unknown, most: Option<usize>) -> Option<String> {
     const USUAL: usize = 4096;
     const LONGEST_CHARACTER: usize = 4;
-    // Most headers fit, which spares the engine to measure the string first.
+    // Most headers fit, so the engine need not measure the string first.
     let mut bytes = read_bytes(env, value, USUAL)?;
     if bytes.len() + LONGEST_CHARACTER >= USUAL {
-        // It can be a part of a secret.
+        // It may be a part of a secret.
         bytes.zeroize();
         let needed = || Some(utf8_length(env, value)? + 1);
         bytes = read_bytes(env, value, most.map_or_else(needed, |most| Some(most + 1 + LONGEST_CHARACTER))?)?;
@@ -321,7 +313,7 @@ fn utf8_length(env: &Env, value: &Unknown) -> Option<usize> {
     (status == sys::Status::napi_ok).then_some(length)
 }
 
-/// The first bytes of a string in UTF-8, fewer than `capacity`, since Node puts a NUL after them.
+/// The first bytes of a string in UTF-8, fewer than `capacity`, since Node writes a NUL behind them.
 fn read_bytes(env: &Env, value: &Unknown, capacity: usize) -> Option<Vec<u8>> {
     let mut bytes: Vec<u8> = Vec::with_capacity(capacity);
     let mut length = 0;

@@ -8,104 +8,125 @@ use time::format_description::well_known::Rfc3339;
 use uuid::Uuid;
 
 use crate::claims::ClaimsError;
-use crate::claims::Session;
 use crate::cookie::near_miss::NearMiss;
 use crate::cookie::{MAX_HEADER_BYTES, MAX_TOKEN_BYTES, SizeError};
 use crate::crypto::{ContentEncryption, ShortKid};
 use crate::error::Error;
+use crate::outcome::{Outcome, Status};
 use crate::redacted::redacted;
-use crate::store::{Liveness, SessionEnd, SessionRecord, UserType};
+use crate::store::{Identity, Liveness, SessionEnd, UserType, Verdict};
 use crate::token::TokenError;
 
 /// Serialises to the type of the same name in `index.d.ts`.
 #[derive(Serialize)]
 pub struct SessionExplanation {
-    pub status: Status,
+    status: Status,
+    #[serde(rename = "reason")]
+    outcome: Outcome,
     #[serde(flatten)]
-    pub reason: Reason,
+    reason: Reason,
     /// The cookie that was read.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub cookie: Option<FoundCookie>,
-    /// The session that the token says it is.
+    cookie: Option<FoundCookie>,
+    /// The session that the token claims to be.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub session: Option<ClaimedSession>,
+    session: Option<ClaimedSession>,
 }
 
 redacted!(SessionExplanation);
 
 impl SessionExplanation {
+    pub fn new(reason: Reason, cookie: Option<FoundCookie>, session: Option<ClaimedSession>) -> Self {
+        let outcome = reason.outcome();
+        Self { status: outcome.status(), outcome, reason, cookie, session }
+    }
+
     pub fn to_json(&self) -> String {
         serde_json::to_string(self).expect("keys are strings, and no value fails")
     }
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Status {
-    Authenticated,
-    Unauthenticated,
-    Unavailable,
-}
-
-/// Listed in docs/how-a-request-is-decided.md, each with what to do.
+/// An [`Outcome`] with its details. docs/how-a-request-is-decided.md says what to do about each.
 #[derive(Serialize)]
-#[serde(tag = "reason", rename_all = "kebab-case", rename_all_fields = "camelCase")]
+#[serde(untagged, rename_all_fields = "camelCase")]
 pub enum Reason {
-    Live,
+    Live {},
     HeaderTooLarge { bytes: usize, limit: usize },
     NoCookie { expected: Vec<String>, near_misses: Vec<NearMiss> },
-    EmptyCookie,
+    EmptyCookie {},
     ChunkGap { missing: u16 },
     StaleChunks { stale: Vec<u16> },
     TokenTooLarge { bytes: usize, limit: usize },
-    MalformedToken,
+    MalformedToken {},
     UnsupportedHeader { fields: Vec<&'static str> },
     NoMatchingSecret { kid: Option<ShortKid>, secrets: Vec<KnownSecret> },
-    Undecryptable,
+    Undecryptable {},
     MalformedClaims { claim: Option<&'static str> },
     MissingClaims { claims: Vec<&'static str> },
     TokenExpired { expired_at: Timestamp, seconds_ago: f64 },
     TokenNotYetValid { valid_from: Timestamp, seconds_to_go: f64 },
-    SessionUnknown,
+    SessionUnknown {},
     SessionRevoked { revoked_at: Option<Timestamp>, revoked_reason: Option<String> },
     SessionExpired { expired_at: Option<Timestamp> },
     UserMismatch { session_user_id: Option<Uuid> },
-    UserGone,
+    UserGone {},
     UserTypeChanged { from: UserType, to: String },
     DatabaseUnavailable { code: &'static str, message: String },
 }
 
 impl Reason {
-    pub fn of_token(error: TokenError, secrets: impl FnOnce(ContentEncryption) -> Vec<KnownSecret>) -> Self {
-        match error {
-            TokenError::Malformed => Self::MalformedToken,
-            TokenError::UnsupportedHeader(fields) => Self::UnsupportedHeader { fields },
-            TokenError::NoMatchingSecret { enc, kid } => Self::NoMatchingSecret { kid, secrets: secrets(enc) },
-            TokenError::Undecryptable => Self::Undecryptable,
+    pub fn outcome(&self) -> Outcome {
+        match self {
+            Self::Live {} => Outcome::Live,
+            Self::HeaderTooLarge { .. } => Outcome::HeaderTooLarge,
+            Self::NoCookie { .. } => Outcome::NoCookie,
+            Self::EmptyCookie {} => Outcome::EmptyCookie,
+            Self::ChunkGap { .. } => Outcome::ChunkGap,
+            Self::StaleChunks { .. } => Outcome::StaleChunks,
+            Self::TokenTooLarge { .. } => Outcome::TokenTooLarge,
+            Self::MalformedToken {} => Outcome::MalformedToken,
+            Self::UnsupportedHeader { .. } => Outcome::UnsupportedHeader,
+            Self::NoMatchingSecret { .. } => Outcome::NoMatchingSecret,
+            Self::Undecryptable {} => Outcome::Undecryptable,
+            Self::MalformedClaims { .. } => Outcome::MalformedClaims,
+            Self::MissingClaims { .. } => Outcome::MissingClaims,
+            Self::TokenExpired { .. } => Outcome::TokenExpired,
+            Self::TokenNotYetValid { .. } => Outcome::TokenNotYetValid,
+            Self::SessionUnknown {} => Outcome::SessionUnknown,
+            Self::SessionRevoked { .. } => Outcome::SessionRevoked,
+            Self::SessionExpired { .. } => Outcome::SessionExpired,
+            Self::UserMismatch { .. } => Outcome::UserMismatch,
+            Self::UserGone {} => Outcome::UserGone,
+            Self::UserTypeChanged { .. } => Outcome::UserTypeChanged,
+            Self::DatabaseUnavailable { .. } => Outcome::DatabaseUnavailable,
         }
     }
 
-    /// `end` is how the session ended, where it did and that could be asked.
-    pub fn of_liveness(
-        liveness: Liveness,
-        session: &Session,
-        record: Option<SessionRecord>,
-        end: Option<SessionEnd>,
-    ) -> Self {
+    pub fn of_token(error: TokenError, secrets: impl FnOnce(ContentEncryption) -> Vec<KnownSecret>) -> Self {
+        match error {
+            TokenError::Malformed => Self::MalformedToken {},
+            TokenError::UnsupportedHeader(fields) => Self::UnsupportedHeader { fields },
+            TokenError::NoMatchingSecret { enc, kid } => Self::NoMatchingSecret { kid, secrets: secrets(enc) },
+            TokenError::Undecryptable => Self::Undecryptable {},
+        }
+    }
+
+    /// `end` says how the session ended, if it did and that could be queried.
+    pub fn of_verdict(verdict: Verdict, identity: &Identity, end: Option<SessionEnd>) -> Self {
+        let Verdict { liveness, record } = verdict;
         match liveness {
-            Liveness::Live => Self::Live,
-            Liveness::Unknown => Self::SessionUnknown,
+            Liveness::Live => Self::Live {},
+            Liveness::Unknown => Self::SessionUnknown {},
             Liveness::Revoked => {
-                let (revoked_at, revoked_reason) =
-                    end.map(|end| (end.revoked_at, end.revoked_reason)).unwrap_or_default();
+                let SessionEnd { revoked_at, revoked_reason, .. } = end.unwrap_or_default();
                 Self::SessionRevoked { revoked_at: revoked_at.map(Timestamp), revoked_reason }
             }
             Liveness::Expired => Self::SessionExpired { expired_at: end.and_then(|end| end.expires_at).map(Timestamp) },
             Liveness::OtherUser => Self::UserMismatch { session_user_id: record.and_then(|record| record.user_id) },
-            Liveness::UserGone => Self::UserGone,
+            Liveness::UserGone => Self::UserGone {},
             Liveness::UserTypeChanged => {
                 let to = record.and_then(|record| record.user_type).unwrap_or_default();
-                Self::UserTypeChanged { from: session.holder.user_type, to }
+                Self::UserTypeChanged { from: identity.holder.user_type, to }
             }
         }
     }
@@ -119,7 +140,7 @@ impl From<SizeError> for Reason {
     fn from(error: SizeError) -> Self {
         match error {
             SizeError::HeaderTooLarge { bytes } => Self::HeaderTooLarge { bytes, limit: MAX_HEADER_BYTES },
-            SizeError::Empty => Self::EmptyCookie,
+            SizeError::Empty => Self::EmptyCookie {},
             SizeError::TooLarge { bytes } => Self::TokenTooLarge { bytes, limit: MAX_TOKEN_BYTES },
         }
     }
@@ -165,14 +186,14 @@ pub struct ClaimedSession {
     token_expires_at: Timestamp,
 }
 
-impl From<&Session> for ClaimedSession {
-    fn from(session: &Session) -> Self {
+impl From<&Identity> for ClaimedSession {
+    fn from(Identity { key, holder, token_expires_at }: &Identity) -> Self {
         Self {
-            session_id: session.key.session_id,
-            tenant: session.key.tenant,
-            user_id: session.holder.user_id,
-            user_type: session.holder.user_type,
-            token_expires_at: Timestamp(session.token_expires_at),
+            session_id: key.session_id,
+            tenant: key.tenant,
+            user_id: holder.user_id,
+            user_type: holder.user_type,
+            token_expires_at: Timestamp(*token_expires_at),
         }
     }
 }
@@ -219,10 +240,22 @@ mod tests {
     #[test]
     fn seconds_are_numbers_in_json() {
         let expired = Reason::from(ClaimsError::Expired { exp: f64::NEG_INFINITY, now: 1 });
-        assert_eq!(json!(expired), json!({"reason": "token-expired", "expiredAt": null, "secondsAgo": f64::MAX}));
+        assert_eq!(json!(expired), json!({"expiredAt": null, "secondsAgo": f64::MAX}));
         let early = Reason::from(ClaimsError::NotYetValid { nbf: 100.0, now: 1 });
-        let expected =
-            json!({"reason": "token-not-yet-valid", "validFrom": "1970-01-01T00:01:40Z", "secondsToGo": 99.0});
-        assert_eq!(json!(early), expected);
+        assert_eq!(json!(early), json!({"validFrom": "1970-01-01T00:01:40Z", "secondsToGo": 99.0}));
+    }
+
+    #[test]
+    fn an_explanation_has_status_and_reason_of_its_outcome_before_the_details() {
+        for (reason, expected) in [
+            (Reason::Live {}, r#"{"status":"authenticated","reason":"live"}"#),
+            (Reason::ChunkGap { missing: 1 }, r#"{"status":"unauthenticated","reason":"chunk-gap","missing":1}"#),
+            (
+                Reason::of_outage(&Error::Closed),
+                r#"{"status":"unavailable","reason":"database-unavailable","code":"ERR_AUTH_BRIDGE_CLOSED","message":"this AuthBridge is closed"}"#,
+            ),
+        ] {
+            assert_eq!(SessionExplanation::new(reason, None, None).to_json(), expected);
+        }
     }
 }

@@ -1,4 +1,4 @@
-//! Claims -> the documented session object, field by field.
+//! Claims -> who the session is, and the documented object, field by field.
 #![forbid(unsafe_code)]
 
 use std::borrow::Cow;
@@ -9,37 +9,40 @@ use serde_json::value::RawValue;
 
 use super::{Claim, Claims, ClaimsError};
 use crate::redacted::redacted;
-use crate::store::{Holder, SessionKey, UserType};
+use crate::schema::Schema;
+use crate::store::{Holder, Identity, SessionKey, UserType};
 
 /// The body for a request without a live session.
 pub const UNAUTHENTICATED_BODY: &str = "{}";
 
-/// A session as the token tells it, before the database was asked. Not wiped, since JavaScript gets it.
+/// A session as the token describes it, before the database was queried.
 pub struct Session {
-    pub key: SessionKey,
-    pub holder: Holder,
-    /// When the token expires, in seconds since 1970.
-    pub token_expires_at: f64,
-    /// The object, as JSON.
+    /// Who it is.
+    pub identity: Identity,
+    /// What is shown: the object, as JSON. Not wiped on drop, since JavaScript gets it.
     pub body: String,
 }
 
 redacted!(Session);
 
 impl Session {
-    pub fn from_claims(claims: &Claims) -> Result<Self, ClaimsError> {
+    /// # Errors
+    /// `ClaimsError::Missing` with the claims of [`Schema::identity`] that are absent or wrong.
+    pub fn from_claims(claims: &Claims, schema: &Schema) -> Result<Self, ClaimsError> {
         let id = if claims.has(Claim::Id) { Claim::Id } else { Claim::Sub };
-        let needed = (
-            claims.uuid(Claim::SessionId).ok_or(Claim::SessionId.name()),
-            claims.uuid(Claim::Tenant).ok_or(Claim::Tenant.name()),
-            claims.uuid(id).ok_or(Claim::Id.name()),
-            claims.one_of(Claim::UserType, &UserType::BY_NAME).ok_or(Claim::UserType.name()),
+        let identity = (
+            claims.uuid(Claim::SessionId),
+            claims.uuid(Claim::Tenant),
+            claims.uuid(id),
+            claims.one_of(Claim::UserType, &UserType::BY_NAME),
         );
-        let (Ok((session_text, session_id)), Ok((tenant_text, tenant)), Ok((id_text, user_id)), Ok(user_type)) = needed
+        let (Some((session_text, session_id)), Some((tenant_text, tenant)), Some((id_text, user_id)), Some(user_type)) =
+            identity
         else {
-            let (session, tenant, id, user_type) = needed;
-            let missing = [session.err(), tenant.err(), id.err(), user_type.err()];
-            return Err(ClaimsError::Missing(missing.into_iter().flatten().collect()));
+            let (session, tenant, id, user_type) = identity;
+            let present = [session.is_some(), tenant.is_some(), id.is_some(), user_type.is_some()];
+            let missing = schema.identity.iter().zip(present).filter(|(_, is_present)| !is_present);
+            return Err(ClaimsError::Missing(missing.map(|(identity, _)| identity.claim).collect()));
         };
         let object = SessionObject {
             session_id: session_text,
@@ -67,9 +70,11 @@ impl Session {
             },
         };
         Ok(Self {
-            key: SessionKey { tenant, session_id },
-            holder: Holder { user_id, user_type },
-            token_expires_at: claims.exp,
+            identity: Identity {
+                key: SessionKey { tenant, session_id },
+                holder: Holder { user_id, user_type },
+                token_expires_at: claims.exp,
+            },
             body: to_json(&object),
         })
     }
@@ -141,7 +146,7 @@ mod tests {
 
     fn read(claims: &Value) -> Result<Session, ClaimsError> {
         let plaintext = claims.to_string();
-        Session::from_claims(&Claims::parse(plaintext.as_bytes(), 0).expect("counts"))
+        Session::from_claims(&Claims::parse(plaintext.as_bytes(), 0).expect("counts"), &Schema::new(None))
     }
 
     fn least() -> Value {
@@ -158,10 +163,12 @@ mod tests {
                 + r#""solo_pro_trial_end":null,"premium_trial_end":null,"#
                 + r#""premium_trial_effective_date":null,"premium_trial_confirmed":false}}"#
         );
-        assert_eq!(session.key.tenant.to_string(), TENANT);
-        assert_eq!(session.key.session_id.to_string(), SESSION);
-        assert_eq!(session.holder.user_id.to_string(), ID);
-        assert_eq!(session.holder.user_type, UserType::Client);
+        let Identity { key, holder, token_expires_at } = session.identity;
+        assert_eq!(key.tenant.to_string(), TENANT);
+        assert_eq!(key.session_id.to_string(), SESSION);
+        assert_eq!(holder.user_id.to_string(), ID);
+        assert_eq!(holder.user_type, UserType::Client);
+        assert_eq!(token_expires_at, 1.0);
     }
 
     #[test]
@@ -190,7 +197,8 @@ mod tests {
         let deep = "[".repeat(100_000) + &"]".repeat(100_000);
         let body = |claims: &str| {
             let plaintext = least().to_string().replacen('{', &format!("{{{claims},"), 1);
-            Session::from_claims(&Claims::parse(plaintext.as_bytes(), 0).expect("counts")).map(|session| session.body)
+            let claims = Claims::parse(plaintext.as_bytes(), 0).expect("counts");
+            Session::from_claims(&claims, &Schema::new(None)).map(|session| session.body)
         };
         let plain = body(r#""x":0"#).expect("a session");
         for name in ["addons", "premium_trial_confirmed", "email", "subscription_status", "clientId"] {
@@ -209,7 +217,7 @@ mod tests {
         ] {
             let mut claims = least();
             (claims["id"], claims["sub"]) = (id, sub);
-            let user_id = read(&claims).ok().map(|session| session.holder.user_id.to_string());
+            let user_id = read(&claims).ok().map(|session| session.identity.holder.user_id.to_string());
             assert_eq!(user_id.as_deref(), expected);
         }
     }

@@ -5,6 +5,7 @@
 use super::{Environment, Options, first_set};
 use crate::error::Error;
 use crate::redacted::redacted;
+use crate::schema::Schema;
 use crate::sensitive::Sensitive;
 
 /// libpq's environment variables and the connection parameters that they stand for (PostgreSQL
@@ -49,6 +50,7 @@ pub struct Database {
     pub prepared_statements: Option<bool>,
     /// Whether each query must be about one tenant.
     pub sharded: bool,
+    pub schema: Schema,
 }
 
 #[derive(Clone, PartialEq, Eq)]
@@ -79,6 +81,7 @@ impl Database {
             ca: authorities(options.tls_ca.as_deref())?,
             prepared_statements: options.prepared_statements,
             sharded: options.sharded.unwrap_or(false),
+            schema: Schema::new(None),
         })
     }
 }

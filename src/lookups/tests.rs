@@ -7,8 +7,8 @@ use uuid::Uuid;
 
 use super::worker::{LATE, PAUSE};
 use super::*;
-use crate::store::fake::{Channels, Fake, MAX_CONNECTIONS, live_record};
-use crate::store::{Holder, UserType};
+use crate::store::fake::{Fake, MAX_CONNECTIONS, live_record};
+use crate::store::{Holder, Liveness, SessionRecord, UserType, Verdict};
 
 type Fakes = Arc<Lookups<Arc<Fake>, Channels>>;
 
@@ -20,18 +20,27 @@ fn limited(source: &Arc<Fake>, limits: Limits) -> Fakes {
     Arc::new(Lookups::new(Arc::clone(source), RowExpiry::Checked, limits, Channels, Handle::current()))
 }
 
-/// The call for a session of user 1.
-fn ask(lookups: &Fakes, session_id: u128) -> oneshot::Receiver<Answer> {
+/// A session whose user has the same number.
+fn identity(session_id: u128) -> Identity {
     let key = SessionKey { tenant: Uuid::from_u128(2), session_id: Uuid::from_u128(session_id) };
-    let holder = Holder { user_id: Uuid::from_u128(1), user_type: UserType::Internal };
-    let session = Session { key, holder, token_expires_at: 0.0, body: format!("body {session_id}") };
+    let holder = Holder { user_id: Uuid::from_u128(session_id), user_type: UserType::Internal };
+    Identity { key, holder, token_expires_at: 0.0 }
+}
+
+fn ask(lookups: &Fakes, session_id: u128) -> oneshot::Receiver<Answer> {
     let (call, answer) = oneshot::channel();
-    lookups.ask(session, call);
+    lookups.ask(identity(session_id), call);
     answer
 }
 
-fn body(session_id: u128) -> Answer {
-    Ok(Some(format!("body {session_id}")))
+/// Each session has a user of its own, so that an answer for another call would be a mismatch.
+fn live(session_id: u128) -> Answer {
+    let record = SessionRecord { user_id: Some(Uuid::from_u128(session_id)), ..live_record() };
+    Ok(Verdict { liveness: Liveness::Live, record: Some(record) })
+}
+
+fn unknown() -> Answer {
+    Ok(Verdict { liveness: Liveness::Unknown, record: None })
 }
 
 /// Until all that can go on without time passing has gone on.
@@ -42,23 +51,50 @@ async fn settle_down() {
 }
 
 #[tokio::test]
-async fn only_a_live_session_has_a_body() {
+async fn an_answer_is_the_verdict_with_its_record() {
     let refused = Error::Query("broken".to_owned());
-    for (source, expected) in [
-        (Fake::live(), body(3)),
-        (Fake::new(Ok(None)), Ok(None)),
-        (Fake::new(Ok(Some(SessionRecord { revoked: true, ..live_record() }))), Ok(None)),
+    let revoked = SessionRecord { revoked: true, user_id: Some(Uuid::from_u128(3)), ..live_record() };
+    for (store, expected) in [
+        (Fake::live_of_each(), live(3)),
+        (Fake::new(Ok(None)), unknown()),
+        (
+            Fake::new(Ok(Some(revoked.clone()))).of_each(),
+            Ok(Verdict { liveness: Liveness::Revoked, record: Some(revoked) }),
+        ),
         (Fake::new(Err(refused.clone())), Err(refused)),
     ] {
-        let source = Arc::new(source);
-        assert_eq!(ask(&lookups(&source), 3).await.expect("an answer"), expected);
-        assert_eq!(source.batches(), [1]);
+        let store = Arc::new(store);
+        assert_eq!(ask(&lookups(&store), 3).await.expect("an answer"), expected);
+        assert_eq!(store.batches(), [1]);
     }
 }
 
 #[tokio::test]
+async fn a_task_shares_queue_batches_and_limit_with_the_calls_but_is_not_counted() {
+    let source = Arc::new(Fake::live_of_each().gated());
+    let lookups = limited(&source, Limits { max_waiting: 2, ..Limits::default() });
+    let first = ask(&lookups, 0);
+    settle_down().await;
+    let task = |session_id| {
+        let lookups = Arc::clone(&lookups);
+        tokio::spawn(async move { lookups.verdict(identity(session_id)).await })
+    };
+    let (second, third) = (ask(&lookups, 1), task(2));
+    settle_down().await;
+    assert_eq!(task(3).await.expect("no panic"), Err(Error::Overload { limit: 2 }));
+    source.gate.add_permits(2);
+    assert_eq!(first.await, Ok(live(0)));
+    assert_eq!(second.await, Ok(live(1)));
+    assert_eq!(third.await.expect("no panic"), live(2));
+    assert_eq!(source.batches(), [1, 2]);
+    let stats = lookups.stats();
+    assert_eq!((stats.calls.authenticated, stats.calls.failed, stats.calls.pending), (2, 0, 0));
+    assert_eq!(stats.latency.count, 2);
+}
+
+#[tokio::test]
 async fn what_waits_while_a_query_is_on_its_way_shares_the_next_one() {
-    let source = Arc::new(Fake::live().gated());
+    let source = Arc::new(Fake::live_of_each().gated());
     let lookups = lookups(&source);
     let first = ask(&lookups, 0);
     settle_down().await;
@@ -68,7 +104,7 @@ async fn what_waits_while_a_query_is_on_its_way_shares_the_next_one() {
     assert_eq!(source.batches(), [1], "one query at a time");
 
     source.gate.add_permits(1);
-    assert_eq!(first.await.expect("an answer"), body(0));
+    assert_eq!(first.await.expect("an answer"), live(0));
     settle_down().await;
     assert_eq!(source.batches(), [1, 3], "equal keys are asked once");
 
@@ -78,15 +114,15 @@ async fn what_waits_while_a_query_is_on_its_way_shares_the_next_one() {
     *source.answer.lock().expect("no panic") = Ok(None);
     source.gate.add_permits(2);
     for other in others {
-        assert_eq!(other.await.expect("an answer"), Ok(None));
+        assert_eq!(other.await.expect("an answer"), unknown());
     }
-    assert_eq!(too_late.await.expect("an answer"), Ok(None));
+    assert_eq!(too_late.await.expect("an answer"), unknown());
     assert_eq!(source.batches(), [1, 3, 1]);
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_late_query_holds_back_nothing_but_itself() {
-    let source = Arc::new(Fake::live().gated());
+    let source = Arc::new(Fake::live_of_each().gated());
     let lookups = lookups(&source);
     let mut answers = vec![ask(&lookups, 0)];
     settle_down().await;
@@ -107,11 +143,11 @@ async fn a_late_query_holds_back_nothing_but_itself() {
     assert_eq!(source.batches(), vec![1; MAX_CONNECTIONS], "no more than there are connections");
     source.gate.add_permits(MAX_CONNECTIONS + 1);
     for answer in answers {
-        assert!(matches!(answer.await, Ok(Ok(Some(_)))));
+        assert!(matches!(answer.await, Ok(Ok(Verdict { liveness: Liveness::Live, .. }))));
     }
     assert_eq!(source.batches()[MAX_CONNECTIONS..], [101]);
     settle_down().await;
-    assert!(lookups.queue().workers.iter().all(Option::is_none));
+    assert!(!lookups.queue().has_workers());
 }
 
 /// A query on its way, and a second connection on its way, too, that doesn't come.
@@ -127,7 +163,7 @@ async fn with_a_connection_on_its_way(source: &Arc<Fake>, lookups: &Fakes) -> Ve
 
 #[tokio::test(start_paused = true)]
 async fn a_connection_on_its_way_holds_back_nothing_that_another_can_serve() {
-    let source = Arc::new(Fake::live().gated());
+    let source = Arc::new(Fake::live_of_each().gated());
     let lookups = lookups(&source);
     let mut answers = with_a_connection_on_its_way(&source, &lookups).await;
     tokio::time::sleep(2 * LATE).await;
@@ -137,21 +173,21 @@ async fn a_connection_on_its_way_holds_back_nothing_that_another_can_serve() {
         tokio::time::sleep(10 * LATE).await;
         let start = Instant::now();
         answers.push(ask(&lookups, session_id));
-        assert_eq!(answers.pop().expect("just pushed").await, Ok(body(session_id)));
+        assert_eq!(answers.pop().expect("just pushed").await, Ok(live(session_id)));
         assert!(start.elapsed() < 2 * LATE, "{session_id}");
     }
     for (session_id, answer) in (0..).zip(answers) {
-        assert_eq!(answer.await, Ok(body(session_id)));
+        assert_eq!(answer.await, Ok(live(session_id)));
     }
     source.doors.add_permits(1);
     settle_down().await;
     assert!(!source.batches().contains(&0), "nothing is asked for nobody");
-    assert!(lookups.queue().workers.iter().all(Option::is_none));
+    assert!(!lookups.queue().has_workers());
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_refused_connection_is_no_answer_while_another_works() {
-    let source = Arc::new(Fake::live().gated());
+    let source = Arc::new(Fake::live_of_each().gated());
     let lookups = lookups(&source);
     let refused = Error::Connect("too many clients".to_owned());
     let mut answers = with_a_connection_on_its_way(&source, &lookups).await;
@@ -168,13 +204,13 @@ async fn a_refused_connection_is_no_answer_while_another_works() {
     assert_eq!(source.connects.load(Ordering::SeqCst), 3, "but again");
     source.gate.add_permits(2);
     for (session_id, answer) in (0..).zip(answers) {
-        assert_eq!(answer.await, Ok(body(session_id)));
+        assert_eq!(answer.await, Ok(live(session_id)));
     }
 }
 
 #[tokio::test(start_paused = true)]
 async fn without_any_connection_all_that_waits_is_rejected_at_once() {
-    let source = Arc::new(Fake::live());
+    let source = Arc::new(Fake::live_of_each());
     let refused = Error::Connect("down".to_owned());
     *source.refusal.lock().expect("no panic") = Some(refused.clone());
     let lookups = lookups(&source);
@@ -184,7 +220,7 @@ async fn without_any_connection_all_that_waits_is_rejected_at_once() {
     }
     assert_eq!(source.connects.load(Ordering::SeqCst), 1);
     *source.refusal.lock().expect("no panic") = None;
-    assert_eq!(ask(&lookups, 3).await, Ok(body(3)));
+    assert_eq!(ask(&lookups, 3).await, Ok(live(3)));
 }
 
 /// What a call is told that took longer than it may.
@@ -194,23 +230,23 @@ fn overdue() -> Answer {
 
 #[tokio::test]
 async fn what_has_waited_too_long_is_not_asked_any_more() {
-    let source = Arc::new(Fake::live().gated());
+    let source = Arc::new(Fake::live_of_each().gated());
     let lookups = lookups(&source);
     let first = ask(&lookups, 0);
     settle_down().await;
     let (late, waiting) = (ask(&lookups, 1), ask(&lookups, 2));
-    lookups.queue().waiting[0].since -= Limits::default().call_timeout;
+    lookups.queue().first_mut().since -= Limits::default().call_timeout;
     source.gate.add_permits(2);
-    assert_eq!(first.await, Ok(body(0)));
+    assert_eq!(first.await, Ok(live(0)));
     assert_eq!(late.await, Ok(overdue()));
-    assert_eq!(waiting.await, Ok(body(2)));
+    assert_eq!(waiting.await, Ok(live(2)));
     assert_eq!(source.batches(), [1, 1]);
 }
 
 #[tokio::test(start_paused = true)]
 async fn every_call_ends_in_time_whatever_it_waits_for() {
     let limit = Limits::default().call_timeout;
-    let source = Arc::new(Fake::live().gated());
+    let source = Arc::new(Fake::live_of_each().gated());
     source.doors.forget_permits(Semaphore::MAX_PERMITS);
     let lookups = lookups(&source);
     for (case, waits_for) in [("a connection", 0), ("the query", 1)] {
@@ -231,7 +267,7 @@ async fn every_call_ends_in_time_whatever_it_waits_for() {
 #[tokio::test(start_paused = true)]
 async fn a_query_goes_on_for_those_of_its_batch_that_still_have_time() {
     let limit = Limits::default().call_timeout;
-    let source = Arc::new(Fake::live().gated());
+    let source = Arc::new(Fake::live_of_each().gated());
     source.doors.forget_permits(Semaphore::MAX_PERMITS);
     let lookups = lookups(&source);
     let early = ask(&lookups, 0);
@@ -242,12 +278,12 @@ async fn a_query_goes_on_for_those_of_its_batch_that_still_have_time() {
     assert_eq!(early.await, Ok(overdue()));
     assert_eq!(source.batches(), [2], "both were in it");
     source.gate.add_permits(1);
-    assert_eq!(late.await, Ok(body(1)));
+    assert_eq!(late.await, Ok(live(1)));
 }
 
 #[tokio::test]
 async fn more_calls_than_may_wait_are_rejected_at_once() {
-    let source = Arc::new(Fake::live().gated());
+    let source = Arc::new(Fake::live_of_each().gated());
     let lookups = limited(&source, Limits { max_waiting: 3, ..Limits::default() });
     let in_flight = ask(&lookups, 0);
     settle_down().await;
@@ -255,17 +291,17 @@ async fn more_calls_than_may_wait_are_rejected_at_once() {
     let too_many = ask(&lookups, 4);
     assert_eq!(too_many.await, Ok(Err(Error::Overload { limit: 3 })));
     source.gate.add_permits(2);
-    assert_eq!(in_flight.await, Ok(body(0)));
+    assert_eq!(in_flight.await, Ok(live(0)));
     for (session_id, answer) in (1..).zip(waiting) {
-        assert_eq!(answer.await, Ok(body(session_id)));
+        assert_eq!(answer.await, Ok(live(session_id)));
     }
     source.gate.add_permits(1);
-    assert_eq!(ask(&lookups, 5).await, Ok(body(5)), "there is room again");
+    assert_eq!(ask(&lookups, 5).await, Ok(live(5)), "there is room again");
 }
 
 #[tokio::test]
 async fn calls_and_batches_are_counted() {
-    let source = Arc::new(Fake::live().gated());
+    let source = Arc::new(Fake::live_of_each().gated());
     let lookups = lookups(&source);
     let first = ask(&lookups, 0);
     settle_down().await;
@@ -276,7 +312,7 @@ async fn calls_and_batches_are_counted() {
     *source.answer.lock().expect("no panic") = Ok(None);
     source.gate.add_permits(1);
     for other in others {
-        assert_eq!(other.await, Ok(Ok(None)));
+        assert_eq!(other.await, Ok(unknown()));
     }
     let stats = lookups.stats();
     assert_eq!((stats.calls.authenticated, stats.calls.unauthenticated, stats.calls.pending), (1, 3, 0));
@@ -287,11 +323,11 @@ async fn calls_and_batches_are_counted() {
 
 #[tokio::test]
 async fn a_batch_has_a_limit() {
-    let source = Arc::new(Fake::live());
+    let source = Arc::new(Fake::live_of_each());
     let lookups = lookups(&source);
     let answers: Vec<_> = (0..2 * MAX_BATCH as u128 + 1).map(|session_id| ask(&lookups, session_id)).collect();
     for (session_id, answer) in (0..).zip(answers) {
-        assert_eq!(answer.await.expect("an answer"), body(session_id));
+        assert_eq!(answer.await.expect("an answer"), live(session_id));
     }
     assert_eq!(source.batches(), [MAX_BATCH, MAX_BATCH, 1]);
 }
@@ -299,7 +335,7 @@ async fn a_batch_has_a_limit() {
 #[tokio::test(start_paused = true)]
 async fn a_flood_is_served_in_its_turn_and_so_is_what_it_meets() {
     const BATCHES_AHEAD: usize = 3;
-    let source = Arc::new(Fake::live().gated());
+    let source = Arc::new(Fake::live_of_each().gated());
     let lookups = lookups(&source);
     let flood = |calls: usize| (0..calls as u128).map(|id| ask(&lookups, 1 + id)).collect::<Vec<_>>();
     let _ahead = flood(BATCHES_AHEAD * MAX_BATCH - 1);
@@ -310,13 +346,13 @@ async fn a_flood_is_served_in_its_turn_and_so_is_what_it_meets() {
         source.gate.add_permits(1);
         settle_down().await;
     }
-    assert_eq!(call.try_recv().expect("an answer"), body(0));
+    assert_eq!(call.try_recv().expect("an answer"), live(0));
     assert_eq!(source.batches(), [512; BATCHES_AHEAD + 1], "the next is on its way");
 }
 
 #[tokio::test]
 async fn a_panic_becomes_an_error_and_the_next_call_is_answered() {
-    let source = Arc::new(Fake::live());
+    let source = Arc::new(Fake::live_of_each());
     let lookups = lookups(&source);
     source.panics.store(true, Ordering::SeqCst);
     let error = ask(&lookups, 3).await.expect("an answer").expect_err("panicked");
@@ -324,12 +360,43 @@ async fn a_panic_becomes_an_error_and_the_next_call_is_answered() {
     let message = error.to_string();
     assert_eq!(message, "internal error, please report it: a panic, whose place is on stderr", "not what it said");
     source.panics.store(false, Ordering::SeqCst);
-    assert_eq!(ask(&lookups, 3).await.expect("an answer"), body(3));
+    assert_eq!(ask(&lookups, 3).await.expect("an answer"), live(3));
+}
+
+#[tokio::test]
+async fn a_batch_that_is_dropped_without_an_answer_rejects_its_calls() {
+    let source = Arc::new(Fake::live_of_each().gated());
+    let lookups = lookups(&source);
+    let in_flight = ask(&lookups, 0);
+    settle_down().await;
+    let waiting = [1, 2].map(|session_id| ask(&lookups, session_id));
+    drop(lookups.close_batch());
+    for answer in waiting {
+        let error = answer.await.expect("an answer").expect_err("was dropped");
+        assert_eq!(error, Error::Internal("a query ended without an answer".to_owned()));
+    }
+    source.gate.add_permits(1);
+    assert_eq!(in_flight.await, Ok(live(0)));
+    assert_eq!(lookups.stats().calls.pending, 0);
+}
+
+#[tokio::test]
+async fn a_worker_that_panics_is_replaced_while_calls_wait() {
+    let refused = Error::Connect("down".to_owned());
+    let source = Arc::new(Fake::live_of_each());
+    *source.refusal.lock().expect("no panic") = Some(refused.clone());
+    // The first call of it decides that a worker starts; the second is that worker's, after the refusal.
+    source.has_idle_panics_at.store(2, Ordering::SeqCst);
+    let lookups = lookups(&source);
+    assert_eq!(ask(&lookups, 0).await, Ok(Err(refused)), "another worker answers");
+    assert_eq!(source.connects.load(Ordering::SeqCst), 2);
+    *source.refusal.lock().expect("no panic") = None;
+    assert_eq!(ask(&lookups, 1).await, Ok(live(1)));
 }
 
 #[tokio::test]
 async fn close_waits_for_calls_in_flight() {
-    let source = Arc::new(Fake::live().gated());
+    let source = Arc::new(Fake::live_of_each().gated());
     let lookups = lookups(&source);
     // Nothing is polled before both are made.
     let in_flight = ask(&lookups, 3);
@@ -341,7 +408,7 @@ async fn close_waits_for_calls_in_flight() {
         source.gate.add_permits(1);
     };
     let (answer, (), ()) = futures_util::future::join3(in_flight, closing, open_gate).await;
-    assert_eq!(answer.expect("an answer"), body(3));
+    assert_eq!(answer.expect("an answer"), live(3));
     assert!(source.closed.load(Ordering::SeqCst));
     lookups.close().await;
 }

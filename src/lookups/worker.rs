@@ -1,4 +1,4 @@
-//! What takes batches out of the queue, and when another one comes in.
+//! Takes batches out of the queue, and decides when another worker starts.
 #![forbid(unsafe_code)]
 
 use std::future::Future;
@@ -8,43 +8,44 @@ use std::time::Duration;
 
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
-use tokio::time::Instant;
+use tokio::time::{timeout, timeout_at};
 
-use super::{Lookups, Progress, Queue, Replies, Step, caught};
-use crate::store::RevocationSource;
+use super::queue::{Progress, Queue, Step};
+use super::{Lookups, Responder};
+use crate::panics::catch_panic_async;
+use crate::store::SessionStore;
 
-/// What takes longer is not waited for any more: what gathers meanwhile gets a connection of its own.
+/// A step that takes longer is late: what gathers meanwhile gets a connection of its own.
 /// docs/performance.md has the measurements.
 pub(super) const LATE: Duration = Duration::from_millis(1);
-/// How long no more connections are tried after one was refused, while there are others.
+/// How long no more connections are tried after one was refused while others work.
 pub(super) const PAUSE: Duration = Duration::from_secs(1);
 
-/// A task that takes batches until nothing waits. It has its place in the queue from before its
-/// start until it is dropped.
-pub(super) struct Worker<S: RevocationSource + 'static, R: Replies> {
+/// A task that answers batches until nothing waits. It holds its place in the queue from before it is spawned
+/// until it is dropped.
+pub(super) struct Worker<S: SessionStore + 'static, R: Responder> {
     lookups: Arc<Lookups<S, R>>,
-    /// `None` when it has given its place up.
+    /// `None` once the place is given up.
     place: Option<usize>,
 }
 
-impl<S: RevocationSource + 'static, R: Replies> Worker<S, R> {
+impl<S: SessionStore + 'static, R: Responder> Worker<S, R> {
     pub(super) fn new(lookups: Arc<Lookups<S, R>>, place: usize) -> Self {
         Self { lookups, place: Some(place) }
     }
 
-    /// Boxed, since a worker can call in another.
+    /// Boxed, since a worker can start another one.
     pub(super) fn work(mut self) -> BoxFuture<'static, ()> {
         async move {
             let lookups = Arc::clone(&self.lookups);
-            while !self.leaves_if(|queue| queue.waiting.is_empty()) {
-                match self.at(Step::Connect, caught(lookups.source.connect())).await {
+            while !self.leaves_if(|queue| queue.is_empty()) {
+                match self.at(Step::Connect, catch_panic_async(lookups.store.connect())).await {
                     Ok(connection) => self.serve(connection).await,
-                    // One has come back meanwhile.
-                    Err(_) if lookups.source.has_idle() => {}
-                    // Others have a connection, and will take what waits.
-                    Err(_) if self.leaves_if(pause_if_others_are_connected) => return,
+                    // Another worker has given one back meanwhile.
+                    Err(_) if lookups.store.has_idle() => {}
+                    Err(_) if self.leaves_if(|queue| queue.pause_if_others_are_connected(PAUSE)) => return,
                     Err(error) => {
-                        let waiting = std::mem::take(&mut lookups.queue().waiting);
+                        let waiting = lookups.queue().take(usize::MAX);
                         lookups.reject(waiting, &error);
                     }
                 }
@@ -54,25 +55,24 @@ impl<S: RevocationSource + 'static, R: Replies> Worker<S, R> {
     }
 
     async fn serve(&self, connection: S::Connection) {
-        let lookups = &self.lookups;
-        let batch = lookups.close_batch();
+        let batch = self.lookups.close_batch();
         if !batch.is_empty() {
-            self.at(Step::Query, lookups.answer(connection, batch)).await;
+            self.at(Step::Query, batch.answer(connection)).await;
         }
     }
 
-    /// Waits for `step`, and lets another worker come in when that takes long.
+    /// Waits for `step`. Once it is late, another worker may start.
     async fn at<T>(&self, step: Step, work: impl Future<Output = T>) -> T {
         self.set(&mut self.lookups.queue(), Progress { step, is_late: false });
         let mut work = pin!(work);
-        if let Ok(done) = tokio::time::timeout(LATE, &mut work).await {
+        if let Ok(done) = timeout(LATE, &mut work).await {
             return done;
         }
         self.lookups.with_queue(|queue| self.set(queue, Progress { step, is_late: true }));
         loop {
-            // Nobody else may be free to tell those that wait for too long.
+            // No other worker may be free to reject what waits for too long.
             let next = self.lookups.reject_overdue();
-            if let Ok(done) = tokio::time::timeout_at(next, &mut work).await {
+            if let Ok(done) = timeout_at(next, &mut work).await {
                 return done;
             }
         }
@@ -80,32 +80,30 @@ impl<S: RevocationSource + 'static, R: Replies> Worker<S, R> {
 
     fn set(&self, queue: &mut Queue<R::Call>, progress: Progress) {
         if let Some(place) = self.place {
-            queue.workers[place] = Some(progress);
+            queue.set_progress(place, progress);
         }
     }
 
-    /// Gives the place up in the same breath in which `is_over` finds that it may; tells whether.
+    /// Gives the place up if `is_over`, while the queue is locked; returns whether it did.
     fn leaves_if(&mut self, is_over: impl FnOnce(&mut Queue<R::Call>) -> bool) -> bool {
         let mut queue = self.lookups.queue();
         let is_over = is_over(&mut queue);
         if let Some(place) = self.place.take_if(|_| is_over) {
-            queue.workers[place] = None;
+            queue.leave_place(place);
         }
         is_over
     }
 }
 
-fn pause_if_others_are_connected<Call>(queue: &mut Queue<Call>) -> bool {
-    let are_others = queue.is_any_at(Step::Query);
-    if are_others {
-        queue.paused_until = Some(Instant::now() + PAUSE);
-    }
-    are_others
-}
-
-impl<S: RevocationSource + 'static, R: Replies> Drop for Worker<S, R> {
-    /// For one that panicked.
+impl<S: SessionStore + 'static, R: Responder> Drop for Worker<S, R> {
+    /// A worker that panicked still holds its place: another one starts there if calls wait.
     fn drop(&mut self) {
-        self.leaves_if(|_| true);
+        let Some(place) = self.place.take() else { return };
+        if std::thread::panicking() {
+            self.lookups.with_queue(|queue| queue.leave_place(place));
+        } else {
+            // The runtime ends, so nothing more can be started.
+            self.lookups.queue().leave_place(place);
+        }
     }
 }

@@ -1,10 +1,8 @@
-//! The revocation source that asks PostgreSQL. The only part that imports tokio-postgres and
-//! deadpool.
+//! The session store that asks PostgreSQL. The only part that imports tokio-postgres and deadpool.
 //!
-//! [`url`] reads what the developer wrote as [`parameter`]s, [`target`] and [`tls`] make out what it means,
-//! [`connect`] connects, [`query`] asks, [`cancel`] takes it back, [`fault`] knows what can go wrong; [`shared`]
-//! lets bridges of the same database use the same connections. [`diagnosis`] looks into all of it
-//! for whoever has to mend it.
+//! [`url`] reads where and how to connect, [`tls`] what TLS is wanted, [`connect`] connects, [`query`] asks,
+//! [`cancel`] ends a query that was given up, [`fault`] knows what can go wrong. [`shared`] lets bridges of the
+//! same database share connections. [`diagnosis`] examines all of it for the command line.
 #![forbid(unsafe_code)]
 
 mod cancel;
@@ -29,7 +27,7 @@ use futures_util::future::BoxFuture;
 use self::connect::Connector;
 pub use self::diagnosis::{Diagnosis, diagnose};
 use self::fault::Fault;
-use self::query::{End, Found, Queries, Question, Sessions};
+use self::query::{DatabaseSession, FindEnd, FindSessions, Found, Query, Statements};
 pub use self::shared::SharedPostgres;
 use self::url::Target;
 use crate::config::{Database, Limits};
@@ -37,12 +35,12 @@ use crate::error::Error;
 use crate::redacted::redacted;
 use crate::store::{PoolStatus, SessionEnd, SessionKey};
 
-/// The server is told to end a query that was given up; longer is not waited for that.
+/// How long to wait for the server to end a query that was given up.
 const CANCEL_LIMIT: Duration = Duration::from_secs(1);
 
 struct Postgres {
     pool: Pool<Connector>,
-    queries: Queries,
+    statements: Statements,
     query_timeout: Duration,
     max_connections: usize,
     prepared_statements: bool,
@@ -56,7 +54,7 @@ impl Postgres {
     /// Connects to nothing yet: the first lookup does.
     fn new(database: &Database, limits: &Limits) -> Result<Self, Error> {
         let target = Target::new(database, limits)?;
-        let queries = Queries::new(target.schema.as_deref(), target.prepared_statements, database.sharded);
+        let statements = Statements::new(&target.schema, database.sharded);
         let address = target.address();
         let (max_connections, prepared_statements) = (target.max_connections, target.prepared_statements);
         let pool = Pool::builder(Connector::new(target))
@@ -64,7 +62,7 @@ impl Postgres {
             .build()
             .map_err(|cause| Error::Internal(format!("connection pool: {cause}")))?;
         let query_timeout = limits.query_timeout;
-        Ok(Self { pool, queries, query_timeout, max_connections, prepared_statements, address })
+        Ok(Self { pool, statements, query_timeout, max_connections, prepared_statements, address })
     }
 
     async fn connection(&self) -> Result<Object<Connector>, Error> {
@@ -81,7 +79,7 @@ impl Postgres {
         self.idle() > 0
     }
 
-    /// The pool's own status takes one that is being made for one that is in use.
+    /// The pool's own status counts a connection that is being made as in use.
     fn idle(&self) -> usize {
         self.pool.retain(|_, _| true).retained
     }
@@ -101,7 +99,7 @@ impl Postgres {
 
     async fn find_end(&self, key: SessionKey) -> Result<Option<SessionEnd>, Error> {
         let connection = self.connection().await?;
-        match self.ask(connection, &End(key)).await {
+        match self.run(connection, &FindEnd { statement: &self.statements.end, key }).await {
             Ok(found) => found,
             Err(Refusal::NoConnection(error)) => Err(error),
             Err(Refusal::Fault(fault)) => Err(self.error(fault)),
@@ -110,70 +108,71 @@ impl Postgres {
 
     /// What is there under each key.
     async fn find(&self, connection: Object<Connector>, keys: &[SessionKey]) -> Vec<Found> {
-        // Enough to find a few rows that spoil it for all, and a bound where every row does.
-        let spared = AtomicUsize::new(2 * keys.len().max(1).ilog2() as usize);
-        self.find_in_halves(connection, keys, &spared).await
+        // Enough to find a few rows that make the whole query fail, and a bound where every row does.
+        let splits_left = AtomicUsize::new(2 * keys.len().max(1).ilog2() as usize);
+        self.find_in_halves(connection, keys, &splits_left).await
     }
 
-    /// Asks for all keys; for the halves where one row may have spoilt it for all, so often as is `spared`.
+    /// Queries all keys. If one row may have failed the query, retries each half, at most `splits_left` times.
     fn find_in_halves<'a>(
         &'a self,
         connection: Object<Connector>,
         keys: &'a [SessionKey],
-        spared: &'a AtomicUsize,
+        splits_left: &'a AtomicUsize,
     ) -> BoxFuture<'a, Vec<Found>> {
         async move {
-            let fault = match self.ask(connection, &Sessions(keys)).await {
+            let fault = match self.run(connection, &FindSessions { statements: &self.statements.find, keys }).await {
                 Ok(found) => return found,
                 Err(Refusal::NoConnection(error)) => return vec![Err(error); keys.len()],
                 Err(Refusal::Fault(fault)) => fault,
             };
-            let may_halve =
-                || spared.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |left| left.checked_sub(1)).is_ok();
-            if keys.len() == 1 || !fault.may_be_of_one_row() || !may_halve() {
+            let may_split =
+                || splits_left.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |left| left.checked_sub(1)).is_ok();
+            if keys.len() == 1 || !fault.may_be_of_one_row() || !may_split() {
                 return vec![Err(self.error(fault)); keys.len()];
             }
             let (left, right) = keys.split_at(keys.len() / 2);
-            let mut found = self.find_anew(left, spared).await;
-            found.extend(self.find_anew(right, spared).await);
+            let mut found = self.find_again(left, splits_left).await;
+            found.extend(self.find_again(right, splits_left).await);
             found
         }
         .boxed()
     }
 
-    async fn find_anew(&self, keys: &[SessionKey], spared: &AtomicUsize) -> Vec<Found> {
+    async fn find_again(&self, keys: &[SessionKey], splits_left: &AtomicUsize) -> Vec<Found> {
         match self.connection().await {
-            Ok(connection) => self.find_in_halves(connection, keys, spared).await,
+            Ok(connection) => self.find_in_halves(connection, keys, splits_left).await,
             Err(error) => vec![Err(error); keys.len()],
         }
     }
 
-    /// Asks on `connection`, and once again on a new one where that was the trouble: all queries only
-    /// read, so once more is safe.
-    async fn ask<Q: Question>(&self, connection: Object<Connector>, question: &Q) -> Result<Q::Answer, Refusal> {
-        match self.ask_once(connection, question).await {
-            Err(fault) if fault.is_stale_connection() => {
+    /// Runs `query` on `connection`, and once more on a new one if the connection was at fault and the query may
+    /// be repeated.
+    async fn run<Q: Query>(&self, connection: Object<Connector>, query: &Q) -> Result<Q::Answer, Refusal> {
+        match self.run_once(connection, query).await {
+            Err(fault) if Q::IS_REPEATABLE && fault.is_stale_connection() => {
                 if !fault.is_conflict() {
-                    // All may be as stale as this one.
+                    // The others may be as stale as this one.
                     distrust_all(&self.pool);
                 }
                 let connection = self.connection().await.map_err(Refusal::NoConnection)?;
-                self.ask_once(connection, question).await.map_err(Refusal::Fault)
+                self.run_once(connection, query).await.map_err(Refusal::Fault)
             }
             decided => decided.map_err(Refusal::Fault),
         }
     }
 
-    async fn ask_once<Q: Question>(&self, connection: Object<Connector>, question: &Q) -> Result<Q::Answer, Fault> {
-        let asked = Asked::new(connection);
-        let answer = match tokio::time::timeout(self.query_timeout, question.ask(&self.queries, asked.client())).await {
+    async fn run_once<Q: Query>(&self, connection: Object<Connector>, query: &Q) -> Result<Q::Answer, Fault> {
+        let in_flight = InFlight::new(connection);
+        let session = DatabaseSession { client: in_flight.client(), prepares: self.prepared_statements };
+        let answer = match tokio::time::timeout(self.query_timeout, query.run(&session)).await {
             Ok(answer) => answer,
             Err(_elapsed) => Err(Fault::Timeout),
         };
         match &answer {
-            Err(Fault::Timeout) => drop(asked),
-            Err(fault) if fault.ends_connection() => drop(Object::take(asked.release())),
-            _ => drop(asked.release()),
+            Err(Fault::Timeout) => drop(in_flight),
+            Err(fault) if fault.ends_connection() => drop(Object::take(in_flight.release())),
+            _ => drop(in_flight.release()),
         }
         answer
     }
@@ -183,7 +182,7 @@ impl Postgres {
     }
 }
 
-/// Ends the connections that are idle; the others when they come back.
+/// Ends idle connections now, and the others when they come back to the pool.
 fn distrust_all(pool: &Pool<Connector>) {
     pool.manager().distrust_all();
     pool.retain(|_, _| false);
@@ -195,11 +194,11 @@ enum Refusal {
     Fault(Fault),
 }
 
-/// A connection on which a query is on its way. Whoever does not wait for the answer throws the
-/// connection away.
-struct Asked(Option<Object<Connector>>);
+/// A connection with a query in flight. If it is dropped before the answer is there, the connection is thrown
+/// away.
+struct InFlight(Option<Object<Connector>>);
 
-impl Asked {
+impl InFlight {
     fn new(connection: Object<Connector>) -> Self {
         Self(Some(connection))
     }
@@ -208,21 +207,21 @@ impl Asked {
         &self.0.as_ref().expect("is there until it is released").client
     }
 
-    /// The answer is there: somebody else may ask.
+    /// The answer is there, so the connection may be used again.
     fn release(mut self) -> Object<Connector> {
         self.0.take().expect("is released once")
     }
 }
 
-impl Drop for Asked {
-    /// The query still runs: the server is told to end it. Until then the connection keeps its place
-    /// in the pool, so that the server never sees more connections than that has places.
+impl Drop for InFlight {
+    /// The query still runs, so the server is told to end it. Until it has, the connection keeps its place in the
+    /// pool: the server never sees more connections than the pool may have.
     fn drop(&mut self) {
         let Some(connection) = self.0.take() else {
             return;
         };
         if let Some(pool) = Object::pool(&connection) {
-            // The network may have swallowed all of them.
+            // If the network is at fault, all connections may be dead.
             distrust_all(&pool);
         }
         tokio::spawn(async move {

@@ -1,5 +1,5 @@
-//! Bridges that are made with the same database options use the same connections: a module that is
-//! loaded again, as in development with Next.js, or in another worker thread, opens no more.
+//! Bridges with the same database options share connections: a module that is loaded again, as Next.js does in
+//! development, or in another worker thread, opens no new ones.
 #![forbid(unsafe_code)]
 
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -13,7 +13,7 @@ use super::query::Found;
 use crate::config::{Database, Limits};
 use crate::error::Error;
 use crate::redacted::redacted;
-use crate::store::{PoolStatus, RevocationSource, SessionEnd, SessionKey};
+use crate::store::{PoolStatus, SessionEnd, SessionKey, SessionStore};
 
 static OPEN: Mutex<Vec<Entry>> = Mutex::new(Vec::new());
 
@@ -73,7 +73,7 @@ impl Drop for SharedPostgres {
     }
 }
 
-impl RevocationSource for SharedPostgres {
+impl SessionStore for SharedPostgres {
     type Connection = Object<Connector>;
 
     fn max_connections(&self) -> usize {
@@ -109,10 +109,12 @@ impl RevocationSource for SharedPostgres {
 mod tests {
     use super::*;
     use crate::config::Location;
+    use crate::schema::Schema;
 
     fn open(url: &str) -> SharedPostgres {
         let location = Location::Url { url: url.to_owned().into(), from: "databaseUrl" };
-        let database = Database { location, ca: None, prepared_statements: None, sharded: false };
+        let schema = Schema::new(None);
+        let database = Database { location, ca: None, prepared_statements: None, sharded: false, schema };
         SharedPostgres::new(&database, &Limits::default()).expect("is a URL")
     }
 

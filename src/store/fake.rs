@@ -1,18 +1,17 @@
-//! A revocation source and a receiver of answers for unit tests.
+//! A session store for unit tests.
 
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
-use tokio::sync::{Semaphore, oneshot};
+use tokio::sync::Semaphore;
 use uuid::Uuid;
 
-use super::{PoolStatus, RevocationSource, SessionEnd, SessionKey, SessionRecord};
+use super::{PoolStatus, SessionEnd, SessionKey, SessionRecord, SessionStore};
 use crate::error::Error;
-use crate::lookups::{Answer, Replies};
 
 pub(crate) const MAX_CONNECTIONS: usize = 10;
 
-/// Answers every key with the same, when `gate` lets it.
+/// Gives every key the same answer, once `gate` lets it.
 #[derive(Debug)]
 pub(crate) struct Fake {
     pub(crate) answer: Mutex<Result<Option<SessionRecord>, Error>>,
@@ -28,7 +27,11 @@ pub(crate) struct Fake {
     pub(crate) connects: AtomicUsize,
     /// Connections that nobody uses.
     pub(crate) idle: AtomicUsize,
+    /// Whether each session's user is the one with the session's id, instead of that of `answer`.
+    of_each: bool,
     pub(crate) panics: AtomicBool,
+    /// `has_idle` panics at the call of this number, counted from 1.
+    pub(crate) has_idle_panics_at: AtomicUsize,
     pub(crate) closed: AtomicBool,
 }
 
@@ -43,13 +46,23 @@ impl Fake {
             refusal: Mutex::default(),
             connects: AtomicUsize::new(0),
             idle: AtomicUsize::new(0),
+            of_each: false,
             panics: AtomicBool::new(false),
+            has_idle_panics_at: AtomicUsize::new(0),
             closed: AtomicBool::new(false),
         }
     }
 
     pub(crate) fn live() -> Self {
         Self::new(Ok(Some(live_record())))
+    }
+
+    pub(crate) fn of_each(self) -> Self {
+        Self { of_each: true, ..self }
+    }
+
+    pub(crate) fn live_of_each() -> Self {
+        Self::live().of_each()
     }
 
     pub(crate) fn gated(mut self) -> Self {
@@ -73,7 +86,7 @@ pub(crate) fn live_record() -> SessionRecord {
     }
 }
 
-impl RevocationSource for std::sync::Arc<Fake> {
+impl SessionStore for std::sync::Arc<Fake> {
     type Connection = ();
 
     fn max_connections(&self) -> usize {
@@ -92,6 +105,9 @@ impl RevocationSource for std::sync::Arc<Fake> {
     }
 
     fn has_idle(&self) -> bool {
+        let left = self.has_idle_panics_at.load(Ordering::SeqCst);
+        self.has_idle_panics_at.store(left.saturating_sub(1), Ordering::SeqCst);
+        assert_ne!(left, 1, "as the test wants it");
         self.idle.load(Ordering::SeqCst) > 0
     }
 
@@ -100,7 +116,12 @@ impl RevocationSource for std::sync::Arc<Fake> {
         assert!(!self.panics.load(Ordering::SeqCst), "as the test wants it");
         self.gate.acquire().await.expect("never closed").forget();
         self.idle.fetch_add(1, Ordering::SeqCst);
-        vec![self.answer.lock().expect("no panic").clone(); keys.len()]
+        let answer = self.answer.lock().expect("no panic").clone();
+        let of = |key: &SessionKey| match answer.clone() {
+            Ok(Some(record)) if self.of_each => Ok(Some(SessionRecord { user_id: Some(key.session_id), ..record })),
+            answer => answer,
+        };
+        keys.iter().map(of).collect()
     }
 
     async fn find_end(&self, _: SessionKey) -> Result<Option<SessionEnd>, Error> {
@@ -114,20 +135,5 @@ impl RevocationSource for std::sync::Arc<Fake> {
 
     fn close(&self) {
         self.closed.store(true, Ordering::SeqCst);
-    }
-}
-
-/// Each call has a channel of its own.
-#[derive(Debug)]
-pub(crate) struct Channels;
-
-impl Replies for Channels {
-    type Call = oneshot::Sender<Answer>;
-
-    fn settle(&self, answers: Vec<(Self::Call, Answer)>) {
-        for (call, answer) in answers {
-            // Whoever no longer listens is not in the test.
-            let _ = call.send(answer);
-        }
     }
 }

@@ -46,7 +46,7 @@ fn key_bytes(enc: ContentEncryption) -> Vec<u8> {
 }
 
 fn stock_josekit(token: &str, enc: ContentEncryption) -> Stock {
-    let decrypter = Dir.decrypter_from_bytes(&key_bytes(enc)).expect("a decrypter");
+    let decrypter = Dir.decrypter_from_bytes(key_bytes(enc)).expect("a decrypter");
     let open = || JweContext::new().deserialize_compact(token, &decrypter);
     match catch_unwind(AssertUnwindSafe(open)) {
         Ok(Ok(_)) => Stock::Opens,
@@ -188,7 +188,7 @@ fn josekit_as_it_comes_tells_padding_from_tag_and_ours_does_not() {
     bad_tag.tag[0] ^= 1;
 
     let stock = |parts: &Parts| {
-        let decrypter = Dir.decrypter_from_bytes(&key_bytes(A256CbcHs512)).expect("a decrypter");
+        let decrypter = Dir.decrypter_from_bytes(key_bytes(A256CbcHs512)).expect("a decrypter");
         let error = JweContext::new().deserialize_compact(parts.to_token(), &decrypter);
         error.expect_err("is refused").to_string()
     };

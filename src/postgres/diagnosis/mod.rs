@@ -28,7 +28,7 @@ use self::server::{Clock, Pooler, Server, Visit};
 use self::tables::Tables;
 use super::connect::{Connection, Connector};
 use super::fault::Fault;
-use super::query::{Queries, Question, Sessions, bounded};
+use super::query::{DatabaseSession, FindSessions, Query, Statements, bounded};
 use super::tls::Verify;
 use super::url::{Host, Target};
 use crate::config::{Database, Limits, Location};
@@ -104,14 +104,14 @@ enum Counts {
 /// When the configuration is wrong; a database that can't be asked is what is looked for.
 pub async fn diagnose(database: &Database, limits: &Limits) -> Result<Diagnosis, Error> {
     let target = Target::new(database, limits)?;
-    let queries = Queries::new(target.schema.as_deref(), target.prepared_statements, database.sharded);
+    let queries = Statements::new(&target.schema, database.sharded);
     let facts = TargetFacts::new(&target, database);
     let connector = Connector::new(target);
     let connection = examine(&connector, &queries, limits).await;
     Ok(Diagnosis { target: facts, connection })
 }
 
-async fn examine(connector: &Connector, queries: &Queries, limits: &Limits) -> Result<Examination, Error> {
+async fn examine(connector: &Connector, queries: &Statements, limits: &Limits) -> Result<Examination, Error> {
     let target = connector.target();
     let start = Instant::now();
     let visitor = connector.connect().await?;
@@ -129,10 +129,10 @@ async fn examine(connector: &Connector, queries: &Queries, limits: &Limits) -> R
     let clock = examiner.step("asking for the time", Clock::new).await;
     // Before the catalog, which waits as well where somebody has locked a table.
     let lookups = latencies(&examiner, queries).await;
-    let schema = target.schema.as_deref();
+    let schema = target.schema.sessions.namespace.as_deref();
     let tables = examiner.step("reading the catalog", async |asked| Tables::new(asked, schema).await).await;
     let plan = examiner.step("planning the session query", async |asked| plan(asked, queries).await).await;
-    let sessions = examiner.step("counting the sessions", async |asked| count(asked, queries).await).await;
+    let sessions = examiner.step("counting the sessions", async |asked| count(asked, &target.schema).await).await;
     Ok(Examination {
         address: examiner.address,
         milliseconds,
@@ -168,12 +168,15 @@ async fn pooler(connector: &Connector, examiner: &Examiner, limits: &Limits, vis
     Some(if third.is_process_of(&second) { Pooler::Transaction } else { Pooler::Session })
 }
 
-async fn latencies(examiner: &Examiner, queries: &Queries) -> Step<Latencies> {
+async fn latencies(examiner: &Examiner, queries: &Statements) -> Step<Latencies> {
     let mut milliseconds = Vec::with_capacity(LOOKUPS);
     for _ in 0..LOOKUPS {
         let start = Instant::now();
         let found = examiner
-            .step("the session query", async |asked| Sessions(&[NOBODY]).ask(queries, &asked.client).await)
+            .step("the session query", async |asked| {
+                let session = DatabaseSession { client: &asked.client, prepares: examiner.prepared_statements };
+                FindSessions { statements: &queries.find, keys: &[NOBODY] }.run(&session).await
+            })
             .await?;
         if let Err(error) = found.and_then(|found| found.into_iter().collect::<Result<Vec<_>, _>>()) {
             return Some(Err(error));
@@ -192,18 +195,25 @@ impl Latencies {
     }
 }
 
-async fn plan(connection: &Connection, queries: &Queries) -> Result<Vec<Scan>, tokio_postgres::Error> {
+async fn plan(connection: &Connection, queries: &Statements) -> Result<Vec<Scan>, tokio_postgres::Error> {
     let nobody = format!("'{}'::uuid", NOBODY.tenant);
-    let query = queries.find_session.replace("$1", &nobody).replace("$2", &nobody);
+    let query = queries.find.one.sql.replace("$1", &nobody).replace("$2", &nobody);
     // A table of a few rows is read as a whole, whatever index it has.
     let explain = format!("EXPLAIN (FORMAT JSON) {query}");
     let rows = in_transaction(connection, "SET LOCAL enable_seqscan = off", &explain).await?;
     Ok(plan::scans(rows.first().and_then(|row| row.first()).map_or("", String::as_str)))
 }
 
-async fn count(connection: &Connection, queries: &Queries) -> Result<Counts, tokio_postgres::Error> {
+fn count_sessions(schema: &crate::schema::Schema) -> String {
+    format!(
+        "SELECT count(*) FILTER (WHERE revoked_at IS NULL AND coalesce(expires_at > now(), true)), count(*) FILTER (WHERE revoked_at IS NULL AND expires_at <= now()), count(*) FILTER (WHERE revoked_at IS NOT NULL) FROM {}",
+        schema.sessions
+    )
+}
+
+async fn count(connection: &Connection, schema: &crate::schema::Schema) -> Result<Counts, tokio_postgres::Error> {
     let limit = format!("SET LOCAL statement_timeout = {}", COUNT_LIMIT.as_millis());
-    match in_transaction(connection, &limit, &queries.count_sessions).await {
+    match in_transaction(connection, &limit, &count_sessions(schema)).await {
         Ok(rows) => {
             let mut counts = rows.into_iter().flatten();
             let mut next = || counts.next().and_then(|count| count.parse().ok()).unwrap_or_default();
@@ -288,7 +298,7 @@ impl TargetFacts {
             is_local: target.hosts.iter().all(is_local),
             verify: target.tls.verify,
             prepared_statements: target.prepared_statements,
-            schema: target.schema.clone(),
+            schema: target.schema.sessions.namespace.clone(),
         }
     }
 }

@@ -18,6 +18,7 @@ use super::tls::Tls;
 use crate::config::{DEFAULT_CONNECT_TIMEOUT, DEFAULT_MAX_CONNECTIONS, Database, Limits};
 use crate::error::Error;
 use crate::redacted::redacted;
+use crate::schema::Schema;
 
 /// By how much the server's own limit for a query is longer than ours, which ends the query first if
 /// the network lets it.
@@ -37,8 +38,7 @@ pub(super) struct Target {
     pub(super) connect_timeout: Duration,
     pub(super) max_connections: usize,
     pub(super) prepared_statements: bool,
-    /// Of the two tables; `None` where the search path decides.
-    pub(super) schema: Option<String>,
+    pub(super) schema: Schema,
 }
 
 redacted!(Target);
@@ -82,7 +82,7 @@ impl Target {
             connect_timeout: limits.connect_timeout.or(settings.connect_timeout).unwrap_or(DEFAULT_CONNECT_TIMEOUT),
             max_connections: limits.max_connections.or(settings.max_connections).unwrap_or(DEFAULT_MAX_CONNECTIONS),
             prepared_statements,
-            schema: settings.schema,
+            schema: database.schema.clone().in_namespace(settings.schema),
         })
     }
 

@@ -6,7 +6,7 @@ use super::*;
 use crate::config::{Location, Variable};
 
 fn database(location: Location) -> Database {
-    Database { location, ca: None, prepared_statements: None, sharded: false }
+    Database { location, ca: None, prepared_statements: None, sharded: false, schema: Schema::new(None) }
 }
 
 fn from_url(url: &str) -> Result<Target, Error> {
@@ -176,9 +176,9 @@ fn what_parameters_mean() {
     assert_eq!(target("").max_connections, 10);
     assert_eq!(target("connect_timeout=3").connect_timeout, Duration::from_secs(3));
     assert_eq!(target("connect_timeout=0").connect_timeout, Duration::from_secs(5));
-    assert_eq!(target("schema=app").schema.as_deref(), Some("app"));
-    assert_eq!(target("schema=public").schema.as_deref(), Some("public"));
-    assert_eq!(target("schema=").schema, None);
+    assert_eq!(target("schema=app").schema.sessions.namespace.as_deref(), Some("app"));
+    assert_eq!(target("schema=public").schema.sessions.namespace.as_deref(), Some("public"));
+    assert_eq!(target("schema=").schema, Schema::new(None));
     assert!(target("load_balance_hosts=random").shuffled);
     for (name, kind) in SESSION_KINDS {
         assert_eq!(target(&format!("target_session_attrs={name}")).session, kind);

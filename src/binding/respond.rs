@@ -1,0 +1,56 @@
+//! Verdicts -> what the promises of `getSession` and `getSessionJson` resolve to.
+
+use std::borrow::Cow;
+use std::sync::Arc;
+
+use super::settle::{Deferred, Resolution, Settler, Value};
+use crate::claims::UNAUTHENTICATED_BODY;
+use crate::lookups::{Answer, Responder};
+use crate::store::Liveness;
+
+/// How a session is given to JavaScript.
+#[derive(Clone, Copy, Debug)]
+pub enum Form {
+    Object,
+    /// What `JSON.stringify` makes of the object.
+    Text,
+}
+
+impl Form {
+    pub fn unauthenticated(self) -> Value {
+        match self {
+            Self::Object => Value::EmptyObject,
+            Self::Text => Value::Text(Cow::Borrowed(UNAUTHENTICATED_BODY)),
+        }
+    }
+
+    fn of_body(self, body: String) -> Value {
+        match self {
+            Self::Object => Value::Json(body),
+            Self::Text => Value::Text(Cow::Owned(body)),
+        }
+    }
+}
+
+/// A call that waits for the verdict, with the body that it gets if the session is live.
+pub struct SessionCall {
+    pub deferred: Deferred,
+    pub form: Form,
+    pub body: String,
+}
+
+impl Responder for Arc<Settler> {
+    type Call = SessionCall;
+
+    fn respond(&self, answers: Vec<(SessionCall, Answer)>) {
+        self.settle(answers.into_iter().map(|(call, answer)| resolve(call, answer)).collect());
+    }
+}
+
+fn resolve(SessionCall { deferred, form, body }: SessionCall, answer: Answer) -> (Deferred, Resolution) {
+    let resolution = answer.map(|verdict| match verdict.liveness {
+        Liveness::Live => form.of_body(body),
+        _ => form.unauthenticated(),
+    });
+    (deferred, resolution)
+}

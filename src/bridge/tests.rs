@@ -1,0 +1,245 @@
+//! The pipeline on a fake store.
+
+use serde_json::{Value, json};
+use tokio::time::Instant;
+use uuid::Uuid;
+
+use super::*;
+use crate::claims::ClaimsError;
+use crate::config::{Database, Limits, Location};
+use crate::cookie::{CookieName, SizeError};
+use crate::crypto::{ContentEncryption, Issuer, Secret, ShortKid};
+use crate::lookups::Channels;
+use crate::runtime;
+use crate::schema::Schema;
+use crate::store::fake::{Fake, live_record};
+use crate::store::{RowExpiry, SessionRecord};
+use crate::token::{TokenError, forge};
+
+const NOW: u64 = 1_700_000_000;
+const ENC: ContentEncryption = ContentEncryption::A256CbcHs512;
+const PLAIN: &str = "authjs.session-token";
+const SECURE: &str = "__Secure-authjs.session-token";
+
+/// The fake needs none.
+fn nowhere() -> Database {
+    Database {
+        location: Location::Variables(Vec::new()),
+        ca: None,
+        prepared_statements: None,
+        sharded: false,
+        schema: Schema::new(None),
+    }
+}
+
+fn secret() -> Secret {
+    Secret::new("secret".to_owned()).expect("a secret")
+}
+
+fn bridge(names: &[&str], source: &Arc<Fake>) -> Bridge<Arc<Fake>, Channels> {
+    let config = Config {
+        secrets: vec![secret()],
+        cookies: names.iter().map(|name| SessionCookie::by_name(name).expect("a name")).collect(),
+        database: nowhere(),
+        row_expiry: RowExpiry::Checked,
+        limits: Limits::default(),
+        warnings: Vec::new(),
+    };
+    Bridge::new(config, Arc::clone(source), Channels, runtime::handle().expect("runs").clone()).expect("a bridge")
+}
+
+fn keyring(name: &str) -> Keyring {
+    Keyring::new(&[secret()], &CookieName::new(name).expect("a name"), Issuer::AuthJs).expect("derives")
+}
+
+/// A token of user 1 in tenant 2 for `session`, made for the cookie `name`.
+fn token(name: &str, session: u128, exp: u64) -> String {
+    let keyring = keyring(name);
+    let key = keyring.candidates(ENC, None).next().expect("a key");
+    let [user, tenant, session] = [1, 2, session].map(Uuid::from_u128);
+    let claims =
+        format!(r#"{{"exp":{exp},"id":"{user}","tenant":"{tenant}","session_id":"{session}","user_type":"internal"}}"#);
+    forge::seal(key, &claims).to_token()
+}
+
+fn session_of(outcome: &Result<Session, Unauthenticated>) -> Result<u128, Unauthenticated> {
+    match outcome {
+        Ok(session) => Ok(session.identity.key.session_id.as_u128()),
+        Err(reason) => Err(reason.clone()),
+    }
+}
+
+#[test]
+fn which_cookie_is_read() {
+    let source = Arc::new(Fake::live());
+    let plain = token(PLAIN, 3, NOW + 60);
+    let secure = token(SECURE, 4, NOW + 60);
+    let expired = token(PLAIN, 5, NOW - 60);
+    let (start, end) = plain.split_at(200);
+    let kid = keyring(SECURE).candidates(ENC, None).next().and_then(|key| ShortKid::of(key.kid()));
+    let foreign = Err(Unauthenticated::Token(TokenError::NoMatchingSecret { enc: ENC, kid }));
+    let malformed = || Err(Unauthenticated::Token(TokenError::Malformed));
+    let expiry = || Err(Unauthenticated::Claims(ClaimsError::Expired { exp: (NOW - 60) as f64, now: NOW }));
+    let bytes = PLAIN.len() + plain.len() + "=; a=".len() + 65_536;
+    let too_large = Err(Unauthenticated::Size(SizeError::HeaderTooLarge { bytes }));
+    let either = &[SECURE, PLAIN] as &[_];
+    for (case, names, header, expected) in [
+        ("none", either, "a=b".to_owned(), Err(Unauthenticated::NoCookie)),
+        ("plain", either, format!("{PLAIN}={plain}"), Ok(3)),
+        ("secure", either, format!("{SECURE}={secure}"), Ok(4)),
+        ("both", either, format!("{PLAIN}={plain}; {SECURE}={secure}"), Ok(4)),
+        ("bad secure beside good plain", either, format!("{PLAIN}={plain}; {SECURE}=x"), malformed()),
+        (
+            "empty secure beside good plain",
+            either,
+            format!("{PLAIN}={plain}; {SECURE}="),
+            Err(Unauthenticated::Size(SizeError::Empty)),
+        ),
+        ("secure chunk beside good plain", either, format!("{PLAIN}={plain}; {SECURE}.0=x"), malformed()),
+        ("look-alike of secure beside good plain", either, format!("{PLAIN}={plain}; {SECURE}.3000=x"), Ok(3)),
+        ("later chunk of secure beside good plain", either, format!("{PLAIN}={plain}; {SECURE}.1=x"), Ok(3)),
+        ("plain where only secure counts", &[SECURE], format!("{PLAIN}={plain}"), Err(Unauthenticated::NoCookie)),
+        ("token of the other name", either, format!("{PLAIN}={secure}"), foreign),
+        ("chunks", either, format!("{PLAIN}.1={end}; {PLAIN}.0={start}"), Ok(3)),
+        ("whole beside stale chunks", either, format!("{PLAIN}.0=x; {PLAIN}={plain}; {PLAIN}.1=y"), Ok(3)),
+        ("chunks beside a stale whole", either, format!("{PLAIN}.0={start}; {PLAIN}=x; {PLAIN}.1={end}"), Ok(3)),
+        (
+            "chunks beside an expired whole",
+            either,
+            format!("{PLAIN}={expired}; {PLAIN}.0={start}; {PLAIN}.1={end}"),
+            Ok(3),
+        ),
+        ("expired", either, format!("{PLAIN}={expired}"), expiry()),
+        ("expired whole beside a stale chunk", either, format!("{PLAIN}={expired}; {PLAIN}.0=x"), expiry()),
+        ("too large", either, format!("{PLAIN}={plain}; a={}", "x".repeat(65_536)), too_large),
+    ] {
+        let outcome = bridge(names, &source).read(&header, NOW).expect("no error");
+        assert_eq!(session_of(&outcome), expected, "{case}");
+    }
+    assert!(source.batches().is_empty(), "reading asks no database");
+}
+
+fn read(bridge: &Bridge<Arc<Fake>, Channels>) -> Session {
+    let header = format!("{PLAIN}={}", token(PLAIN, 3, NOW + 60));
+    let outcome = bridge.read(&header, NOW).expect("no error");
+    outcome.expect("a session")
+}
+
+/// The files that vitest compares with Auth.js itself.
+#[test]
+fn vectors() {
+    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/__test__/vectors");
+    let files = std::fs::read_dir(folder).expect("the folder of vectors");
+    let paths = files.map(|file| file.expect("a file").path());
+    let mut read = 0;
+    for path in paths.filter(|path| path.extension().is_some_and(|extension| extension == "json")) {
+        let text = std::fs::read_to_string(&path).expect("a file of vectors");
+        let file: Value = serde_json::from_str(&text).expect("JSON");
+        for vector in file["vectors"].as_array().expect("a list") {
+            let bridge = bridge_of(vector);
+            let header = vector["header"].as_str().expect("a header");
+            let outcome = match bridge.read(header, vector["now"].as_u64().expect("a time")) {
+                Ok(Ok(session)) => json!({"body": serde_json::from_str::<Value>(&session.body).expect("JSON")}),
+                Ok(Err(reason)) => json!({"refused": reason.to_string()}),
+                Err(error) => panic!("{error}"),
+            };
+            assert_eq!(outcome, vector["outcome"], "{}: {}", path.display(), vector["case"]);
+            read += 1;
+        }
+    }
+    assert!(read > 20, "only {read} vectors");
+}
+
+fn bridge_of(vector: &Value) -> Bridge<Arc<Fake>, Channels> {
+    let secrets = vector["secrets"].as_array().expect("a list");
+    let secret = |text: &Value| Secret::new(text.as_str().expect("a text").to_owned()).expect("a secret");
+    let config = Config {
+        secrets: secrets.iter().map(secret).collect(),
+        cookies: vec![SessionCookie::by_name(vector["name"].as_str().expect("a name")).expect("a name")],
+        database: nowhere(),
+        row_expiry: RowExpiry::Checked,
+        limits: Limits::default(),
+        warnings: Vec::new(),
+    };
+    Bridge::new(config, Arc::new(Fake::live()), Channels, runtime::handle().expect("runs").clone()).expect("a bridge")
+}
+
+#[tokio::test]
+async fn explanations_of_sizes() {
+    let bridge = bridge(&[PLAIN], &Arc::new(Fake::live()));
+    for (header, expected) in [
+        (format!("{PLAIN}="), "empty-cookie"),
+        (format!("{PLAIN}={}", "x".repeat(32_769)), "token-too-large"),
+        (format!("a={}", "x".repeat(65_536)), "header-too-large"),
+    ] {
+        let explanation = bridge.explain(&header, NOW).expect("is open").await.expect("an explanation");
+        assert_eq!(json!(explanation)["reason"], expected);
+    }
+}
+
+#[tokio::test]
+async fn explanations_of_what_the_database_says() {
+    let with = |change: &dyn Fn(&mut SessionRecord)| {
+        let mut record = live_record();
+        change(&mut record);
+        Some(record)
+    };
+    for (answer, expected) in [
+        (with(&|_| {}), "live"),
+        (None, "session-unknown"),
+        (with(&|record| record.revoked = true), "session-revoked"),
+        (with(&|record| record.expired = true), "session-expired"),
+        (with(&|record| record.user_id = Some(Uuid::from_u128(2))), "user-mismatch"),
+        (with(&|record| record.user_type = None), "user-gone"),
+        (with(&|record| record.user_type = Some("client".to_owned())), "user-type-changed"),
+    ] {
+        let bridge = bridge(&[PLAIN], &Arc::new(Fake::new(Ok(answer))));
+        let header = format!("{PLAIN}={}", token(PLAIN, 3, NOW + 60));
+        let explanation = bridge.explain(&header, NOW).expect("is open").await.expect("an explanation");
+        assert_eq!(json!(explanation)["reason"], expected);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_explanation_takes_no_longer_than_a_call() {
+    let limit = Limits::default().call_timeout;
+    let source = Arc::new(Fake::new(Ok(Some(SessionRecord { revoked: true, ..live_record() }))).gated());
+    let bridge = bridge(&[PLAIN], &source);
+    let header = format!("{PLAIN}={}", token(PLAIN, 3, NOW + 60));
+    let start = Instant::now();
+    let explaining = tokio::spawn(bridge.explain(&header, NOW).expect("is open"));
+    tokio::time::sleep(limit / 2).await;
+    // For the session; what is asked next, how it ended, gets no answer.
+    source.gate.add_permits(1);
+    let explanation = explaining.await.expect("no panic").expect("an explanation");
+    assert_eq!(json!(explanation)["reason"], "session-revoked");
+    assert_eq!(start.elapsed().as_millis(), limit.as_millis());
+}
+
+#[tokio::test]
+async fn a_bug_has_no_explanation() {
+    let bug = Error::Internal("bug".to_owned());
+    let bridge = bridge(&[PLAIN], &Arc::new(Fake::new(Err(bug.clone()))));
+    let header = format!("{PLAIN}={}", token(PLAIN, 3, NOW + 60));
+    let explanation = bridge.explain(&header, NOW).expect("is open").await;
+    assert_eq!(explanation.err(), Some(bug));
+}
+
+#[tokio::test]
+async fn a_closed_bridge_reads_nothing() {
+    let bridge = bridge(&[PLAIN], &Arc::new(Fake::live()));
+    bridge.lookups().close().await;
+    assert_eq!(bridge.read("", NOW).err(), Some(Error::Closed));
+    assert_eq!(bridge.read_and_count("", NOW).err(), Some(Error::Closed));
+}
+
+#[test]
+fn debug_shows_nothing_of_a_session_or_a_secret() {
+    let source = Arc::new(Fake::live());
+    let bridge = bridge(&[PLAIN], &source);
+    let session = read(&bridge);
+    let record = live_record();
+    let shown = format!("{session:?} {:?} {:?} {record:?} {bridge:?}", session.identity.key, session.identity.holder);
+    assert!(shown.starts_with("Session(..) SessionKey(..) Holder(..) SessionRecord(..) Bridge"), "{shown}");
+    assert!(!shown.contains("0000-"), "{shown}");
+}

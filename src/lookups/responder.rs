@@ -1,0 +1,65 @@
+//! Who gets the answers.
+#![forbid(unsafe_code)]
+
+use tokio::sync::oneshot;
+
+use crate::error::Error;
+use crate::store::Verdict;
+
+/// What the database says of one session.
+pub type Answer = Result<Verdict, Error>;
+
+/// Delivers answers to callers: JavaScript promises, or a channel in tests.
+pub trait Responder: Send + Sync + 'static {
+    /// Identifies one call.
+    type Call: Send;
+
+    /// Delivers the answers of a whole batch at once: waking the JavaScript thread is what costs time.
+    fn respond(&self, answers: Vec<(Self::Call, Answer)>);
+}
+
+/// Who waits for an answer.
+pub(super) enum Caller<Call> {
+    /// A call of `getSession`, which is counted and answered by the [`Responder`].
+    Responder(Call),
+    /// A task of this process, as that of `explainSession`.
+    Task(oneshot::Sender<Answer>),
+}
+
+impl<Call> Caller<Call> {
+    pub(super) fn is_counted(&self) -> bool {
+        matches!(self, Self::Responder(_))
+    }
+}
+
+/// Tasks get their answer each, all others together.
+pub(super) fn deliver<R: Responder>(responder: &R, answers: Vec<(Caller<R::Call>, Answer)>) {
+    let mut calls = Vec::with_capacity(answers.len());
+    for (caller, answer) in answers {
+        match caller {
+            Caller::Responder(call) => calls.push((call, answer)),
+            // The task may have ended meanwhile.
+            Caller::Task(sender) => drop(sender.send(answer)),
+        }
+    }
+    if !calls.is_empty() {
+        responder.respond(calls);
+    }
+}
+
+/// Each call has a channel of its own.
+#[cfg(test)]
+#[derive(Debug)]
+pub(crate) struct Channels;
+
+#[cfg(test)]
+impl Responder for Channels {
+    type Call = oneshot::Sender<Answer>;
+
+    fn respond(&self, answers: Vec<(Self::Call, Answer)>) {
+        for (call, answer) in answers {
+            // A test may have dropped its end.
+            let _ = call.send(answer);
+        }
+    }
+}

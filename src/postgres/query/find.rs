@@ -1,0 +1,190 @@
+//! The session query: what is there under each key?
+#![forbid(unsafe_code)]
+
+use std::collections::HashMap;
+
+use futures_util::future::try_join_all;
+use tokio_postgres::Row;
+use tokio_postgres::types::Type;
+use uuid::Uuid;
+
+use super::{DatabaseSession, Query, Statement, column};
+use crate::error::Error;
+use crate::postgres::fault::{Fault, NO_KEY};
+use crate::schema::Schema;
+use crate::store::{SessionKey, SessionRecord};
+
+/// What is there under one key; an error if the row can't be read.
+pub(in crate::postgres) type Found = Result<Option<SessionRecord>, Error>;
+
+/// Queries the sessions under `keys`, and answers in their order.
+pub(in crate::postgres) struct FindSessions<'a> {
+    pub(in crate::postgres) statements: &'a Statements,
+    pub(in crate::postgres) keys: &'a [SessionKey],
+}
+
+pub(in crate::postgres) struct Statements {
+    pub(in crate::postgres) one: Statement,
+    many: Statement,
+    of_tenant: Statement,
+    /// A query for each tenant, instead of one for all.
+    by_tenant: bool,
+}
+
+/// Facts only: [`crate::store::Liveness`] judges them. `now()` is the database's own clock.
+const COLUMNS: &str = "\
+SELECT s.user_id,
+       s.revoked_at IS NOT NULL,
+       coalesce(s.expires_at <= now(), false),
+       u.user_type::text";
+
+impl Statements {
+    /// The tenant leads each key and each join, so that a distributed database asks one shard.
+    pub(super) fn new(schema: &Schema, by_tenant: bool) -> Self {
+        let Schema { sessions, users, .. } = schema;
+        let join_users = format!("LEFT JOIN {users} u ON u.tenant = s.tenant AND u.user_id = s.user_id");
+        Self {
+            one: Statement {
+                sql: format!("{COLUMNS}\nFROM {sessions} s\n{join_users}\nWHERE s.tenant = $1 AND s.session_id = $2"),
+                types: vec![Type::UUID, Type::UUID],
+            },
+            // `unnest` pairs the two lists and numbers the pairs. The subselects hide their length from the
+            // planner: it would plan anew for each short list, which takes longer than the query.
+            many: Statement {
+                sql: format!(
+                    "{COLUMNS},\n       (k.place - 1)::int4\n\
+                     FROM unnest((SELECT $1), (SELECT $2)) WITH ORDINALITY AS k (tenant, session_id, place)\n\
+                     JOIN {sessions} s ON s.tenant = k.tenant AND s.session_id = k.session_id\n{join_users}"
+                ),
+                types: vec![Type::UUID_ARRAY, Type::UUID_ARRAY],
+            },
+            of_tenant: Statement {
+                sql: format!(
+                    "{COLUMNS},\n       s.session_id\nFROM {sessions} s\n{join_users}\n\
+                     WHERE s.tenant = $1 AND s.session_id = ANY ($2)"
+                ),
+                types: vec![Type::UUID, Type::UUID_ARRAY],
+            },
+            by_tenant,
+        }
+    }
+}
+
+impl Query for FindSessions<'_> {
+    type Answer = Vec<Found>;
+
+    const IS_REPEATABLE: bool = true;
+
+    async fn run(&self, session: &DatabaseSession<'_>) -> Result<Vec<Found>, Fault> {
+        match self.keys {
+            [key] => Ok(vec![self.find_one(session, key).await?]),
+            _ if self.statements.by_tenant => self.find_by_tenant(session).await,
+            _ => self.find_many(session).await,
+        }
+    }
+}
+
+impl FindSessions<'_> {
+    async fn find_one(&self, session: &DatabaseSession<'_>, key: &SessionKey) -> Result<Found, Fault> {
+        let rows = session.fetch(&self.statements.one, &[&key.tenant, &key.session_id], 1).await?;
+        Ok(rows.first().map(session_record).transpose())
+    }
+
+    async fn find_many(&self, session: &DatabaseSession<'_>) -> Result<Vec<Found>, Fault> {
+        let keys = self.keys;
+        let tenants: Vec<_> = keys.iter().map(|key| key.tenant).collect();
+        let session_ids: Vec<_> = keys.iter().map(|key| key.session_id).collect();
+        let rows = session.fetch(&self.statements.many, &[&tenants, &session_ids], keys.len()).await?;
+        let mut found = vec![Ok(None); keys.len()];
+        for row in &rows {
+            let place = match column::<i32>(row, 4, "its place") {
+                Ok(place) => usize::try_from(place).ok().and_then(|place| found.get_mut(place)),
+                Err(error) => return Ok(vec![Err(error); keys.len()]),
+            };
+            add(place.ok_or(Fault::UnaskedRow)?, row);
+        }
+        Ok(found)
+    }
+
+    /// All queries are sent before the first is answered.
+    async fn find_by_tenant(&self, session: &DatabaseSession<'_>) -> Result<Vec<Found>, Fault> {
+        let mut tenants: HashMap<Uuid, Vec<Uuid>> = HashMap::new();
+        for key in self.keys {
+            tenants.entry(key.tenant).or_default().push(key.session_id);
+        }
+        let queries = tenants.iter().map(|(tenant, session_ids)| self.find_of_tenant(session, tenant, session_ids));
+        let mut found: HashMap<_, _> = try_join_all(queries).await?.into_iter().flatten().collect();
+        Ok(self.keys.iter().map(|key| found.remove(key).unwrap_or(Ok(None))).collect())
+    }
+
+    async fn find_of_tenant(
+        &self,
+        session: &DatabaseSession<'_>,
+        tenant: &Uuid,
+        session_ids: &Vec<Uuid>,
+    ) -> Result<HashMap<SessionKey, Found>, Fault> {
+        let key = |session_id| SessionKey { tenant: *tenant, session_id };
+        if let [session_id] = session_ids[..] {
+            let key = key(session_id);
+            return Ok(HashMap::from([(key, self.find_one(session, &key).await?)]));
+        }
+        let rows = session.fetch(&self.statements.of_tenant, &[tenant, session_ids], session_ids.len()).await?;
+        let mut found: HashMap<_, _> = session_ids.iter().map(|id| (key(*id), Ok(None))).collect();
+        for row in &rows {
+            let place = match column::<Uuid>(row, 4, "sessions.session_id") {
+                Ok(session_id) => found.get_mut(&key(session_id)),
+                Err(error) => return Ok(session_ids.iter().map(|id| (key(*id), Err(error.clone()))).collect()),
+            };
+            add(place.ok_or(Fault::UnaskedRow)?, row);
+        }
+        Ok(found)
+    }
+}
+
+/// A second row for one session means that `sessions` or `users` has no key, and that nobody can tell which row
+/// counts.
+fn add(found: &mut Found, row: &Row) {
+    *found = match found {
+        Ok(None) => session_record(row).map(Some),
+        _ => Err(Error::Query(NO_KEY.to_owned())),
+    };
+}
+
+fn session_record(row: &Row) -> Result<SessionRecord, Error> {
+    Ok(SessionRecord {
+        user_id: column(row, 0, "sessions.user_id")?,
+        revoked: column(row, 1, "sessions.revoked_at")?,
+        expired: column(row, 2, "sessions.expires_at")?,
+        user_type: column(row, 3, "users.user_type")?,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn statements(namespace: Option<&str>) -> [String; 3] {
+        let Statements { one, many, of_tenant, .. } = Statements::new(&Schema::new(namespace.map(str::to_owned)), true);
+        [one.sql, many.sql, of_tenant.sql]
+    }
+
+    #[test]
+    fn each_statement_filters_and_joins_by_the_tenant_first() {
+        let [one, many, of_tenant] = statements(None);
+        for sql in [&one, &of_tenant] {
+            let (_, filter) = sql.split_once("WHERE ").expect("a filter");
+            assert!(filter.starts_with("s.tenant = $1 AND "), "{sql}");
+        }
+        for sql in [one, many, of_tenant] {
+            assert!(sql.contains(r#"LEFT JOIN "users" u ON u.tenant = s.tenant AND u.user_id = s.user_id"#), "{sql}");
+        }
+    }
+
+    #[test]
+    fn a_schema_stands_before_each_table() {
+        for sql in statements(Some("My app")) {
+            assert!(sql.contains(r#" "My app"."sessions" s"#), "{sql}");
+            assert!(sql.contains(r#" "My app"."users" u"#), "{sql}");
+        }
+    }
+}

@@ -1,0 +1,46 @@
+//! Who a token says it is.
+#![forbid(unsafe_code)]
+
+use uuid::Uuid;
+
+use crate::redacted::redacted;
+
+/// The session that a token claims to be: which row, whose, and until when.
+#[derive(Clone, Copy, PartialEq)]
+pub struct Identity {
+    pub key: SessionKey,
+    pub holder: Holder,
+    /// `exp` of the token, in seconds since 1970.
+    pub token_expires_at: f64,
+}
+
+/// The primary key of `sessions`. The tenant comes first, so that a sharded database routes by it.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+pub struct SessionKey {
+    pub tenant: Uuid,
+    pub session_id: Uuid,
+}
+
+/// Whose session it is.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub struct Holder {
+    pub user_id: Uuid,
+    pub user_type: UserType,
+}
+
+redacted!(Identity, SessionKey, Holder);
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum UserType {
+    Client,
+    Internal,
+}
+
+impl UserType {
+    pub const BY_NAME: [(&str, Self); 2] = [("client", Self::Client), ("internal", Self::Internal)];
+
+    pub fn is_named(self, name: &str) -> bool {
+        Self::BY_NAME.contains(&(name, self))
+    }
+}
