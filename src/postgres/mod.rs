@@ -3,13 +3,12 @@
 //!
 //! [`url`] reads what the developer wrote as [`parameter`]s, [`target`] and [`tls`] make out what it means,
 //! [`connect`] connects, [`query`] asks, [`cancel`] takes it back, [`fault`] knows what can go wrong; [`shared`]
-//! lets bridges of the same database use the same connections. [`diagnosis`] looks into all of it
-//! for whoever has to mend it.
+//! lets bridges of the same database use the same connections. [`examine`] asks what [`crate::doctor`] wants to know.
 #![forbid(unsafe_code)]
 
 mod cancel;
 mod connect;
-mod diagnosis;
+mod examine;
 mod fault;
 #[cfg(feature = "fuzzing")]
 pub mod fuzzing;
@@ -27,10 +26,12 @@ use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 
 use self::connect::Connector;
-pub use self::diagnosis::{Diagnosis, diagnose};
+pub use self::examine::{Agreement, Answer, ExaminedDatabase, Examiner, Parameter, TargetFacts, Unanswered};
 use self::fault::Fault;
+pub use self::fault::POOLER_ADVICE;
 use self::query::{End, Found, Queries, Question, Sessions};
 pub use self::shared::SharedPostgres;
+pub use self::tls::Verify;
 use self::url::Target;
 use crate::config::{Database, Limits};
 use crate::error::Error;

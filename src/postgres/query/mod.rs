@@ -26,8 +26,6 @@ pub(super) struct Queries {
     find_sessions: String,
     find_sessions_of_tenant: String,
     find_end: String,
-    /// Live, expired and revoked ones, of all tenants.
-    pub(super) count_sessions: String,
     /// Prepared once on each connection; else each goes with its query, in one round trip.
     prepared: bool,
     /// A query for each tenant.
@@ -67,12 +65,6 @@ impl Queries {
                 "SELECT extract(epoch FROM expires_at)::float8, extract(epoch FROM revoked_at)::float8, \
                  revoked_reason::text\n\
                  FROM {prefix}sessions\nWHERE tenant = $1 AND session_id = $2"
-            ),
-            count_sessions: format!(
-                "SELECT count(*) FILTER (WHERE revoked_at IS NULL AND coalesce(expires_at > now(), true)),\n       \
-                 count(*) FILTER (WHERE revoked_at IS NULL AND expires_at <= now()),\n       \
-                 count(*) FILTER (WHERE revoked_at IS NOT NULL)\n\
-                 FROM {prefix}sessions"
             ),
             prepared,
             by_tenant,
