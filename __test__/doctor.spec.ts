@@ -8,8 +8,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type pg from 'pg'
 import { afterAll, beforeAll, describe, expect, inject, test } from 'vitest'
-import type { Check } from '../cli/checks/check.js'
-import { clock } from '../cli/checks/connection.js'
+import type { Check } from '../cli/native.js'
 import { createAuthority } from './support/certificates.js'
 import { diagnose, MARKERS, run, runOnTerminal } from './support/command-line.js'
 import { useDatabase } from './support/database.js'
@@ -517,17 +516,4 @@ describe('TLS', () => {
     expect(found('connection')).toMatchObject(check('connection', 'failed', message, /sslrootcert=.*verify-full/))
     expect(code).toBe(1)
   })
-})
-
-test.each([
-  [0.9, 'ok'],
-  [-1.1, 'warning'],
-  [14.9, 'warning'],
-  [-15.1, 'failed'],
-] as const)('a clock that is %s s ahead: %s', (ahead, status) => {
-  expect(clock({ clock: { Ok: { ahead, uncertainty: 0.01 } } }).status).toBe(status)
-})
-
-test('a distance that the network may have made is none', () => {
-  expect(clock({ clock: { Ok: { ahead: 1.5, uncertainty: 1 } } }).status).toBe('ok')
 })

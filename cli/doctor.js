@@ -1,11 +1,11 @@
-// `authjs-bridge doctor`: facts, judged and shown.
+// `authjs-bridge doctor`: loads the environment, has it examined (`src/doctor/`), and shows the checks.
 
-const { checklist } = require('./checks/index.js')
+const { envFiles } = require('./env-files.js')
 const { loadEnvironment } = require('./environment.js')
 const { native } = require('./native.js')
 const { painter, plain } = require('./terminal.js')
 
-/** @typedef {import('./checks/check.js').Check} Check */
+/** @typedef {import('./native.js').Check} Check */
 
 /** @type {Record<Check['status'], string>} */
 const COLOURS = { ok: 'green', warning: 'yellow', failed: 'red', skipped: 'gray' }
@@ -14,7 +14,7 @@ const COLOURS = { ok: 'green', warning: 'yellow', failed: 'red', skipped: 'gray'
 async function doctor({ json, production }) {
   const { diagnose } = native()
   const environment = loadEnvironment(process.cwd(), { production })
-  const checks = checklist(environment, await diagnose())
+  const checks = [envFiles(environment), ...(await diagnose())]
   const ok = checks.every(({ status }) => status !== 'failed')
   const report = { ok, mode: environment.mode, checks }
   process.stdout.write(json ? `${JSON.stringify(report, null, 2)}\n` : text(checks, painter(process.stdout)))

@@ -1,4 +1,7 @@
 // Sets the variables that Next.js would set for the app in a folder.
+//
+// The app's own `@next/env` sets them where there is one. The files are read here as well, for what that does not tell: the
+// value that a file has for a variable which is set already, a `$` that stands for nothing, and a file that can't be read.
 
 const { readFileSync } = require('node:fs')
 const { createRequire } = require('node:module')

@@ -11,8 +11,8 @@
 //!    [`schema`]; [`lookups`] queries it for many calls at once and counts them in [`metrics`].
 //!
 //! [`bridge`] is this pipeline as one function; [`binding`] gives it to JavaScript. [`config`] turns
-//! options and environment into what a bridge needs; [`diagnosis`] examines configuration and
-//! database for the command line; [`error`] is everything that is not the client's doing.
+//! options and environment into what a bridge needs; [`doctor`] examines configuration and database
+//! for the command line; [`error`] is everything that is not the client's doing.
 
 pub mod error;
 pub mod outcome;
@@ -37,7 +37,7 @@ pub mod postgres;
 pub mod store;
 
 pub mod bridge;
-pub mod diagnosis;
+pub mod doctor;
 
 #[cfg(not(test))]
 mod binding;

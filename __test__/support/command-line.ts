@@ -3,7 +3,7 @@ import { once } from 'node:events'
 import { text } from 'node:stream/consumers'
 import { fileURLToPath } from 'node:url'
 import { expect } from 'vitest'
-import type { Check } from '../../cli/checks/check.js'
+import type { Check } from '../../cli/native.js'
 
 const EXECUTABLE = fileURLToPath(new URL('../../cli/index.js', import.meta.url))
 

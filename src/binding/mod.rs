@@ -15,6 +15,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use napi::Env;
 use napi::bindgen_prelude::{Unknown, retain_current_module_for_unload_safety};
 use napi_derive::{module_init, napi};
+use serde::Serialize;
 
 use self::environment::ProcessEnv;
 use self::respond::{Form, SessionCall};
@@ -23,7 +24,7 @@ use crate::bridge::Bridge;
 use crate::claims::Session;
 use crate::config::{self, Config, Options};
 use crate::cookie::MAX_HEADER_BYTES;
-use crate::diagnosis::Diagnosis;
+use crate::doctor;
 use crate::error::Error;
 use crate::panics::{catch_panic, catch_panic_async};
 use crate::postgres::SharedPostgres;
@@ -88,8 +89,7 @@ pub fn default_bridge(env: &Env) -> Result<AuthBridge, napi::Error<&'static str>
 /// What the native part is built of, to compare with a security advisory. Needs no configuration.
 #[napi(ts_return_type = "BridgeVersions")]
 pub fn versions(env: &Env) -> napi::Result<Unknown<'_>> {
-    let versions = serde_json::to_string(&Versions::of_this_build()).expect("keys are strings, and no value fails");
-    settle::parsed(env, &versions)
+    settle::parsed(env, &json_of(&Versions::of_this_build()))
 }
 
 // For `npx authjs-bridge doctor` alone: it is not in `index.d.ts`, and no entry of the package exports it.
@@ -102,10 +102,10 @@ pub fn diagnose(env: &Env) -> napi::Result<Unknown<'_>> {
     };
     // The runtime's thread outlives the environment, so its code must stay loaded.
     retain_current_module_for_unload_safety();
-    let diagnosis = Diagnosis::new(&ProcessEnv::of(env));
+    let checks = doctor::examine(&ProcessEnv::of(env));
     let (promise, deferred) = settler.promise(env)?;
     runtime.spawn(async move {
-        let resolution = catch_panic_async(async { Ok(Value::Json(diagnosis.await.to_json())) }).await;
+        let resolution = catch_panic_async(async { Ok(Value::Json(json_of(&checks.await))) }).await;
         settler.settle(vec![(deferred, resolution)]);
     });
     Ok(promise)
@@ -169,9 +169,7 @@ impl AuthBridge {
     /// little to ask.
     #[napi(ts_return_type = "BridgeStats")]
     pub fn stats<'env>(&self, env: &'env Env) -> napi::Result<Unknown<'env>> {
-        let stats =
-            serde_json::to_string(&self.bridge.lookups().stats()).expect("keys are strings, and no value fails");
-        settle::parsed(env, &stats)
+        settle::parsed(env, &json_of(&self.bridge.lookups().stats()))
     }
 
     /// Runs the session query for a session that doesn't exist, and returns the round-trip time in ms.
@@ -296,6 +294,10 @@ fn new_bridge(env: &Env, options: Options, environment: &ProcessEnv) -> Result<S
     // The runtime's thread outlives the environment, so its code must stay loaded.
     retain_current_module_for_unload_safety();
     Ok(Arc::new(Bridge::new(config, postgres, settler, runtime::handle()?.clone())?))
+}
+
+fn json_of(value: &impl Serialize) -> String {
+    serde_json::to_string(value).expect("keys are strings, and no value fails")
 }
 
 /// Not to be held while JavaScript can run, which could come here again.

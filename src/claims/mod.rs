@@ -6,4 +6,4 @@ pub mod json_string;
 mod read;
 
 pub use self::fields::{Session, UNAUTHENTICATED_BODY};
-pub use self::read::{Claim, Claims, ClaimsError};
+pub use self::read::{CLOCK_TOLERANCE, Claim, Claims, ClaimsError};

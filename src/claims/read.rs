@@ -13,7 +13,7 @@ use crate::redacted::redacted;
 
 /// How far the clocks of the issuer and of this machine may differ, in seconds
 /// (`@auth/core` `jwt.js`, `clockTolerance`).
-const CLOCK_TOLERANCE: f64 = 15.0;
+pub const CLOCK_TOLERANCE: f64 = 15.0;
 
 /// Why the claims of a token don't count.
 #[derive(Clone, PartialEq, thiserror::Error)]

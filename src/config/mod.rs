@@ -3,12 +3,12 @@
 
 mod database;
 mod limits;
-mod report;
 pub mod warning;
+
+use serde::Serialize;
 
 pub use self::database::{Database, Location, Variable};
 pub use self::limits::{DEFAULT_CONNECT_TIMEOUT, DEFAULT_MAX_CONNECTIONS, LimitOptions, Limits, MOST_CONNECTIONS};
-pub use self::report::Report;
 use crate::config::warning::{SECRET_BYTES, Warning};
 use crate::cookie::CookieName;
 use crate::crypto::{Issuer, Secret};
@@ -132,6 +132,11 @@ pub fn cookies(options: &Options, environment: &impl Environment) -> Result<Vec<
     })
 }
 
+/// The variable that holds the app's own URL, if one does.
+pub fn url_variable(environment: &impl Environment) -> Option<&'static str> {
+    first_set(URL_VARIABLES, environment).map(|(variable, _)| variable)
+}
+
 fn named_cookies(names: &[CookieOption]) -> Result<Vec<SessionCookie>, Error> {
     let problem = |problem: &str| Error::config("cookieName", problem);
     let mut cookies = names
@@ -190,7 +195,8 @@ fn plain_cookie(cookies: &[SessionCookie], environment: &impl Environment) -> bo
         && matches!(url_is_https(environment), Ok(Some(true)))
 }
 
-fn is_production(environment: &impl Environment) -> bool {
+/// Whether `NODE_ENV` says so.
+pub fn is_production(environment: &impl Environment) -> bool {
     environment.variable("NODE_ENV").is_some_and(|value| value.as_str() == "production")
 }
 
@@ -227,6 +233,25 @@ fn secrets(option: Option<Vec<Sensitive>>, environment: &impl Environment) -> Re
     Ok(secrets)
 }
 
+/// A secret of the environment, as it may be shown.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct NamedSecret {
+    pub variable: &'static str,
+    pub bytes: usize,
+}
+
+/// In the order in which they count.
+pub fn named_secrets(environment: &impl Environment) -> Vec<NamedSecret> {
+    let named = |variable| Some(NamedSecret { variable, bytes: environment.variable(variable)?.len() });
+    SECRET_VARIABLES.into_iter().filter_map(named).collect()
+}
+
+/// What the developer is told of them.
+pub fn secret_warnings(environment: &impl Environment) -> Vec<Warning> {
+    let secrets = secrets(None, environment).unwrap_or_default();
+    warnings(&secrets, true, &[], environment)
+}
+
 fn first_set<const N: usize>(
     names: [&'static str; N],
     environment: &impl Environment,
@@ -238,7 +263,7 @@ fn first_set<const N: usize>(
 mod tests {
     use super::*;
 
-    pub(super) struct Variables(pub(super) &'static [(&'static str, &'static str)]);
+    struct Variables(&'static [(&'static str, &'static str)]);
 
     impl Environment for Variables {
         fn value(&self, name: &str) -> Option<Sensitive> {
@@ -347,6 +372,15 @@ mod tests {
         assert_eq!(secret_texts(None, ALL), ["3", "2", "1", "0", "n"]);
         assert_eq!(secret_texts(Some(vec!["b", "a"]), ALL), ["b", "a"]);
         assert_eq!(secret_texts(None, &[("AUTH_SECRET", ""), ("NEXTAUTH_SECRET", "n")]), ["n"]);
+    }
+
+    #[test]
+    fn secrets_by_name_and_length() {
+        let variables = Variables(&[("NEXTAUTH_SECRET", "hunter2"), ("AUTH_SECRET_1", "ä"), ("AUTH_SECRET", "")]);
+        let named = [("AUTH_SECRET_1", 2), ("NEXTAUTH_SECRET", 7)];
+        assert_eq!(named_secrets(&variables), named.map(|(variable, bytes)| NamedSecret { variable, bytes }));
+        let codes: Vec<_> = secret_warnings(&variables).iter().map(Warning::code).collect();
+        assert_eq!(codes, ["AUTH_BRIDGE_SHORT_SECRET", "AUTH_BRIDGE_SHORT_SECRET", "AUTH_BRIDGE_EMPTY_SECRET"]);
     }
 
     #[test]

@@ -3,8 +3,6 @@
 
 use std::fmt;
 
-use serde::ser::{Serialize, SerializeStruct, Serializer};
-
 /// A shorter secret is warned of.
 pub const SECRET_BYTES: usize = 32;
 
@@ -46,16 +44,6 @@ impl fmt::Display for Warning {
                  secureCookie and cookieName out, or name only cookies with the prefix",
             ),
         }
-    }
-}
-
-/// Its code and its message.
-impl Serialize for Warning {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let mut warning = serializer.serialize_struct("Warning", 2)?;
-        warning.serialize_field("code", self.code())?;
-        warning.serialize_field("message", &self.to_string())?;
-        warning.end()
     }
 }
 

@@ -102,7 +102,7 @@ const WORTH_A_RETRY: [SqlState; 4] = [
 /// More rows than sessions were asked for.
 pub(super) const NO_KEY: &str = "more than one row for a session; sessions and users need the keys of schema.sql";
 /// What prepared statements, or our own settings, look like behind a pooler that shares connections.
-const POOLER_ADVICE: &str = "; behind a pooler in transaction mode, such as PgBouncer, set the option \
+pub const POOLER_ADVICE: &str = "; behind a pooler in transaction mode, such as PgBouncer, set the option \
                              preparedStatements: false, or pgbouncer=true in the URL";
 
 fn class(answer: &DbError) -> &str {

@@ -2,12 +2,12 @@
 //!
 //! [`url`] reads where and how to connect, [`tls`] what TLS is wanted, [`connect`] connects, [`query`] asks,
 //! [`cancel`] ends a query that was given up, [`fault`] knows what can go wrong. [`shared`] lets bridges of the
-//! same database share connections. [`diagnosis`] examines all of it for the command line.
+//! same database share connections. [`examine`] asks what [`crate::doctor`] wants to know.
 #![forbid(unsafe_code)]
 
 mod cancel;
 mod connect;
-mod diagnosis;
+mod examine;
 mod fault;
 #[cfg(feature = "fuzzing")]
 pub mod fuzzing;
@@ -25,10 +25,12 @@ use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 
 use self::connect::Connector;
-pub use self::diagnosis::{Diagnosis, diagnose};
+pub use self::examine::{Agreement, Answer, ExaminedDatabase, Examiner, Parameter, TargetFacts, Unanswered};
 use self::fault::Fault;
+pub use self::fault::POOLER_ADVICE;
 use self::query::{DatabaseSession, FindEnd, FindSessions, Found, Query, Statements};
 pub use self::shared::SharedPostgres;
+pub use self::tls::Verify;
 use self::url::Target;
 use crate::config::{Database, Limits};
 use crate::error::Error;

@@ -112,7 +112,7 @@ const VERSIONS: [(&str, SslVersion); 2] = [("TLSv1.2", SslVersion::TLS1_2), ("TL
 /// What of the server's certificate is checked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
-pub(super) enum Verify {
+pub enum Verify {
     Nothing,
     Chain,
     ChainAndHostName,

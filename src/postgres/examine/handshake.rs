@@ -9,40 +9,37 @@ use serde::Serialize;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio_openssl::SslStream;
-use tokio_postgres::config::SslMode;
+use tokio_postgres::config::{SslMode, SslNegotiation};
 
-use super::super::cancel::Endpoint;
+use super::super::connect::Connection;
 use super::super::tls::Tls;
+use super::super::url::Target;
 
 /// Message `SSLRequest` of the PostgreSQL protocol.
 const SSL_REQUEST: [u8; 8] = [0, 0, 0, 8, 4, 210, 22, 47];
 /// The answer of a server that goes on with TLS.
 const WILLING: u8 = b'S';
 
-#[derive(Serialize)]
-pub(super) struct Agreement {
-    version: &'static str,
-    cipher: Option<&'static str>,
+#[derive(Debug, Serialize)]
+pub struct Agreement {
+    pub version: &'static str,
+    pub cipher: Option<&'static str>,
 }
 
-/// `None` without TLS. `mode` is the one in which the server took a connection.
-pub(super) async fn agree(
-    endpoint: &Endpoint,
-    mode: SslMode,
-    tls: &Tls,
-    is_direct: bool,
-) -> io::Result<Option<Agreement>> {
-    let Some(address) = endpoint.address.filter(|_| mode != SslMode::Disable) else {
+/// With the server of `connection`, in the mode in which it took that. `None` without TLS.
+pub(super) async fn agree(connection: &Connection, target: &Target) -> io::Result<Option<Agreement>> {
+    let Connection { endpoint, mode, .. } = connection;
+    let Some(address) = endpoint.address.filter(|_| *mode != SslMode::Disable) else {
         return Ok(None);
     };
     let mut stream = TcpStream::connect((address, endpoint.host.port)).await?;
-    if !is_direct {
+    if target.config.get_ssl_negotiation() != SslNegotiation::Direct {
         stream.write_all(&SSL_REQUEST).await?;
         if stream.read_u8().await? != WILLING {
             return Ok(None);
         }
     }
-    shake_hands(stream, tls, &endpoint.host.name).await.map(Some)
+    shake_hands(stream, &target.tls, &endpoint.host.name).await.map(Some)
 }
 
 async fn shake_hands<S: AsyncRead + AsyncWrite>(stream: S, tls: &Tls, name: &str) -> io::Result<Agreement> {

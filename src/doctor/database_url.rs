@@ -1,0 +1,51 @@
+//! Whether the configuration says where the database is.
+#![forbid(unsafe_code)]
+
+use super::check::Check;
+use crate::error::Error;
+use crate::postgres::TargetFacts;
+
+pub(super) const ID: &str = "database-url";
+
+pub(super) fn judge(target: Result<&TargetFacts, &Error>) -> Check {
+    let target = match target {
+        Ok(target) => target,
+        Err(error) => {
+            let advice = "It looks like DATABASE_URL=postgres://user:password@host:5432/database?sslmode=verify-full";
+            return Check::failed(ID, error.to_string(), advice);
+        }
+    };
+    let named = [("database", &target.database), ("user", &target.user), ("schema", &target.schema)];
+    let mut message = format!("{}: {}", target.variables.join(", "), target.hosts);
+    for (what, name) in named {
+        if let Some(name) = name {
+            message += &format!(", {what} {name}");
+        }
+    }
+    Check::ok(ID, message).with_details(target)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::check::Status;
+    use super::super::tests::target;
+    use super::*;
+
+    #[test]
+    fn where_the_database_is() {
+        let named = TargetFacts {
+            variables: vec!["PGHOST", "PGUSER"],
+            user: Some("u".to_owned()),
+            schema: Some("app".to_owned()),
+            ..target()
+        };
+        for (case, found, status, message) in [
+            ("a host", Ok(&target()), Status::Ok, "DATABASE_URL: db.example:5432"),
+            ("names", Ok(&named), Status::Ok, "PGHOST, PGUSER: db.example:5432, user u, schema app"),
+            ("a mistake", Err(&Error::config("sslmode", "is odd")), Status::Failed, "sslmode: is odd"),
+        ] {
+            let check = judge(found);
+            assert_eq!((check.status, check.message.as_str()), (status, message), "{case}");
+        }
+    }
+}

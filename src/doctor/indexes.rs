@@ -1,0 +1,186 @@
+//! Whether the session query finds its rows by indexes: how the server plans it.
+#![forbid(unsafe_code)]
+
+use serde::Serialize;
+use serde_json::{Map, Value};
+use uuid::Uuid;
+
+use super::catalog::sql_key;
+use super::check::Check;
+use crate::postgres::{Answer, Examiner, Unanswered};
+use crate::schema::{Schema, Table};
+
+pub(super) const ID: &str = "indexes";
+
+/// A node of the plan that reads a table.
+#[derive(Debug, PartialEq, Eq, Serialize)]
+pub(super) struct Scan {
+    /// `Index Scan`, `Seq Scan`, ...
+    node: String,
+    /// Or a partition or shard of it.
+    table: String,
+    index: Option<String>,
+    /// What is looked up in the index.
+    condition: Option<String>,
+}
+
+pub(super) async fn ask(examiner: &Examiner<'_>) -> Answer<Vec<Scan>> {
+    let nobody = format!("'{}'::uuid", Uuid::nil());
+    let query = examiner.session_query().replace("$1", &nobody).replace("$2", &nobody);
+    let explain = format!("EXPLAIN (FORMAT JSON) {query}");
+    // A table of a few rows would be read as a whole, whatever index it has.
+    let setting = "enable_seqscan = off";
+    let rows = examiner.rows_with_setting("planning the session query", setting, &explain).await?;
+    Ok(scans(rows.first().and_then(|row| row.first()).map_or("", String::as_str)))
+}
+
+/// Of a plan as JSON. Distributed databases put the plans of their shards deep into it.
+fn scans(plan: &str) -> Vec<Scan> {
+    let mut found = Vec::new();
+    if let Ok(plan) = serde_json::from_str(plan) {
+        collect(&plan, None, &mut found);
+    }
+    found
+}
+
+/// `table` is that of the node above, which names it for the index that is read below.
+fn collect(value: &Value, table: Option<&str>, found: &mut Vec<Scan>) {
+    match value {
+        Value::Array(values) => values.iter().for_each(|value| collect(value, table, found)),
+        Value::Object(node) => {
+            let table = text(node, "Relation Name").or(table);
+            found.extend(table.and_then(|table| scan(node, table)));
+            node.values().for_each(|value| collect(value, table, found));
+        }
+        _ => {}
+    }
+}
+
+fn scan(node: &Map<String, Value>, table: &str) -> Option<Scan> {
+    let kind = text(node, "Node Type").filter(|kind| kind.ends_with(" Scan") && *kind != "Bitmap Heap Scan")?;
+    let own = |name| text(node, name).map(str::to_owned);
+    Some(Scan {
+        node: kind.to_owned(),
+        table: table.to_owned(),
+        index: own("Index Name"),
+        condition: own("Index Cond"),
+    })
+}
+
+fn text<'a>(node: &'a Map<String, Value>, name: &str) -> Option<&'a str> {
+    node.get(name)?.as_str()
+}
+
+pub(super) fn judge(scans: &Answer<Vec<Scan>>, schema: &Schema) -> Check {
+    let scans = match scans {
+        Ok(scans) => scans,
+        Err(Unanswered::Failed(_)) => return Check::skipped(ID, "the session query is refused"),
+        Err(lost) => return Check::unanswered(ID, lost),
+    };
+    let mut unread: Vec<&str> = Vec::new();
+    for scan in scans.iter().filter(|scan| scan.index.is_none() && scan.node == "Seq Scan") {
+        if !unread.contains(&scan.table.as_str()) {
+            unread.push(&scan.table);
+        }
+    }
+    let [_, session_id] = schema.sessions.key;
+    let broad: Vec<_> = scans
+        .iter()
+        .filter(|scan| is_of(&schema.sessions, &scan.table))
+        .filter(|scan| !scan.condition.as_ref().is_some_and(|condition| condition.contains(session_id)))
+        .map(|scan| scan.index.as_ref().unwrap_or(&scan.node).as_str())
+        .collect();
+    let check = if !unread.is_empty() {
+        let create = unread.iter().map(|name| create(name, schema)).collect::<Vec<_>>();
+        Check::failed(ID, format!("each request reads the whole table {}", unread.join(" and ")), create.join("\n"))
+    } else if !broad.is_empty() {
+        let message = format!("each request reads all sessions of a tenant, by {}", broad.join(", "));
+        Check::warning(ID, message, create(schema.sessions.name, schema))
+    } else if scans.is_empty() {
+        Check::ok(ID, "the plan shows no table")
+    } else {
+        let used = scans
+            .iter()
+            .map(|Scan { node, table, index, .. }| format!("{table} by {}", index.as_ref().unwrap_or(node)));
+        Check::ok(ID, used.collect::<Vec<_>>().join(", "))
+    };
+    check.with_details(scans)
+}
+
+/// Partitions and shards have the table's name at their beginning.
+fn is_of(table: &Table, name: &str) -> bool {
+    name.starts_with(table.name)
+}
+
+fn create(name: &str, schema: &Schema) -> String {
+    let table = if is_of(&schema.users, name) { &schema.users } else { &schema.sessions };
+    format!("CREATE UNIQUE INDEX CONCURRENTLY ON {name} {}", sql_key(table))
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::super::check::Status;
+    use super::*;
+
+    fn scan(node: &str, table: &str, index: Option<&str>, condition: Option<&str>) -> Scan {
+        let owned = |text: Option<&str>| text.map(str::to_owned);
+        Scan { node: node.to_owned(), table: table.to_owned(), index: owned(index), condition: owned(condition) }
+    }
+
+    #[test]
+    fn every_way_to_reach_a_table() {
+        let key = "((tenant = '0'::uuid) AND (session_id = '0'::uuid))";
+        let by_index =
+            json!({"Node Type": "Index Scan", "Relation Name": "sessions", "Index Name": "k", "Index Cond": key});
+        let whole = json!({"Node Type": "Seq Scan", "Relation Name": "users", "Filter": "(tenant = '0'::uuid)"});
+        let bitmap = json!({
+            "Node Type": "Bitmap Heap Scan", "Relation Name": "sessions",
+            "Plans": [{"Node Type": "Bitmap Index Scan", "Index Name": "k", "Index Cond": key}],
+        });
+        let sharded = json!({
+            "Node Type": "Custom Scan", "Custom Plan Provider": "Citus Adaptive",
+            "Distributed Query": {"Job": {"Tasks": [{"Node": "n", "Remote Plan": [[{"Plan": by_index}]]}]}},
+        });
+        let join = json!([{"Plan": {"Node Type": "Nested Loop", "Plans": [by_index, whole]}}]);
+        let by_key = |node| scan(node, "sessions", Some("k"), Some(key));
+        for (case, plan, expected) in [
+            ("a join", join, vec![by_key("Index Scan"), scan("Seq Scan", "users", None, None)]),
+            ("a bitmap", bitmap, vec![by_key("Bitmap Index Scan")]),
+            ("shards", sharded, vec![by_key("Index Scan")]),
+            ("nothing to read", json!([{"Plan": {"Node Type": "Result"}}]), vec![]),
+        ] {
+            assert_eq!(scans(&plan.to_string()), expected, "{case}");
+        }
+        assert_eq!(scans("no JSON"), []);
+    }
+
+    #[test]
+    fn what_each_request_reads() {
+        let by_key = || scan("Index Scan", "sessions_0", Some("k"), Some("(session_id = '0'::uuid)"));
+        let of_tenant = || scan("Index Scan", "sessions", Some("by_tenant"), Some("(tenant = '0'::uuid)"));
+        let users = || scan("Index Only Scan", "users", Some("users_pkey"), Some("(tenant = '0'::uuid)"));
+        let whole = |table| scan("Seq Scan", table, None, None);
+        let create = |rest: &str| Some(format!("CREATE UNIQUE INDEX CONCURRENTLY ON {rest}"));
+        for (scans, status, message, advice) in [
+            (vec![by_key(), users()], Status::Ok, "sessions_0 by k, users by users_pkey", None),
+            (vec![], Status::Ok, "the plan shows no table", None),
+            (
+                vec![of_tenant(), users()],
+                Status::Warning,
+                "each request reads all sessions of a tenant, by by_tenant",
+                create("sessions (tenant, session_id)"),
+            ),
+            (
+                vec![by_key(), whole("users_1"), whole("users_1")],
+                Status::Failed,
+                "each request reads the whole table users_1",
+                create("users_1 (tenant, user_id)"),
+            ),
+        ] {
+            let check = judge(&Ok(scans), &Schema::new(None));
+            assert_eq!((check.status, check.message.as_str(), check.advice), (status, message, advice));
+        }
+    }
+}

@@ -1,0 +1,146 @@
+//! Whether row-level security hides rows from the user. A session that is hidden is signed out.
+#![forbid(unsafe_code)]
+
+use std::collections::BTreeMap;
+
+use serde::Serialize;
+
+use super::catalog::{Catalog, STEP, sql_name};
+use super::check::Check;
+use super::sessions::Counts;
+use crate::postgres::{Answer, Examiner, Parameter};
+
+pub(super) const ID: &str = "row-security";
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct Visibility {
+    /// `None` where none is in force for the user.
+    pub(super) row_security: Option<RowSecurity>,
+    /// Whether there is anything in the table, be it visible or not.
+    pub(super) holds_rows: bool,
+}
+
+#[derive(Clone, Copy, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct RowSecurity {
+    /// The number of policies for this user that let rows be read.
+    policies: i64,
+    /// Whether they let all be read.
+    admits_all: bool,
+}
+
+pub(super) async fn ask(examiner: &Examiner<'_>, oid: u32) -> Answer<Visibility> {
+    const SQL: &str = "\
+SELECT pg_catalog.row_security_active(c.oid),
+       coalesce(pg_catalog.pg_relation_size(c.oid), 0) > 0 OR c.relkind <> 'r'
+FROM pg_catalog.pg_class c WHERE c.oid = $1";
+    let (is_active, holds_rows) =
+        examiner.row(STEP, SQL, &[Parameter::Oid(oid)], |row| Ok((row.try_get(0)?, row.try_get(1)?))).await?;
+    let row_security = if is_active { Some(ask_policies(examiner, oid).await?) } else { None };
+    Ok(Visibility { row_security, holds_rows })
+}
+
+async fn ask_policies(examiner: &Examiner<'_>, oid: u32) -> Answer<RowSecurity> {
+    const SQL: &str = "\
+SELECT count(*) FILTER (WHERE p.polpermissive),
+       coalesce(
+         bool_or(p.polpermissive AND pg_catalog.pg_get_expr(p.polqual, p.polrelid) = 'true')
+           AND bool_and(p.polpermissive),
+         false
+       )
+FROM pg_catalog.pg_policy p
+WHERE p.polrelid = $1 AND p.polcmd IN ('r', '*')
+  AND EXISTS (
+    SELECT FROM unnest(p.polroles) AS role
+    WHERE role = 0 OR pg_catalog.pg_has_role(role, 'USAGE')
+  )";
+    examiner
+        .row(STEP, SQL, &[Parameter::Oid(oid)], |row| {
+            Ok(RowSecurity { policies: row.try_get(0)?, admits_all: row.try_get(1)? })
+        })
+        .await
+}
+
+/// A table of which some rows may be hidden.
+struct Secured {
+    name: &'static str,
+    sql_name: String,
+    hides_all: bool,
+}
+
+pub(super) fn judge(catalog: &Catalog, user: &str, sessions: &Answer<Counts>) -> Check {
+    let details: BTreeMap<_, _> =
+        catalog.found().map(|(table, found)| (table.name, found.visibility.row_security)).collect();
+    let sees_none = matches!(sessions, Ok(Counts::Exact { live: 0, expired: 0, revoked: 0 }));
+    let secured: Vec<_> = catalog
+        .found()
+        .filter_map(|(table, found)| {
+            let row_security = found.visibility.row_security.filter(|row_security| !row_security.admits_all)?;
+            let is_counted = table.name == catalog.sessions.table.name;
+            let hides_all = row_security.policies == 0 || (is_counted && found.visibility.holds_rows && sees_none);
+            Some(Secured { name: table.name, sql_name: found.sql_name(table), hides_all })
+        })
+        .collect();
+    check_of(&secured, user).with_details(&details)
+}
+
+fn check_of(secured: &[Secured], user: &str) -> Check {
+    if secured.is_empty() {
+        return Check::ok(ID, format!("hides nothing from {user}"));
+    }
+    let policy = |Secured { sql_name: table, .. }: &Secured| {
+        format!("CREATE POLICY authjs_bridge ON {table} FOR SELECT TO {} USING (true)", sql_name(user))
+    };
+    let advice = secured.iter().map(policy).collect::<Vec<_>>().join("\n");
+    let hidden: Vec<_> = secured.iter().filter(|table| table.hides_all).map(|table| table.name).collect();
+    if hidden.is_empty() {
+        let names = secured.iter().map(|table| table.name).collect::<Vec<_>>().join(" and ");
+        let message = format!("is in force on {names} for {user}; a row that it hides is a session that is signed out");
+        return Check::warning(ID, message, advice);
+    }
+    let message = format!("hides all rows of {} from {user}: everyone is signed out", hidden.join(" and "));
+    Check::failed(ID, message, advice)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::catalog::tests::healthy;
+    use super::super::check::Status;
+    use super::*;
+    use crate::postgres::Unanswered;
+
+    #[test]
+    fn what_policies_hide() {
+        let secured = |policies, admits_all| Some(RowSecurity { policies, admits_all });
+        let none = || Ok(Counts::Exact { live: 0, expired: 0, revoked: 0 });
+        let some = || Ok(Counts::Exact { live: 1, expired: 0, revoked: 0 });
+        let unknown = || Err(Unanswered::Lost);
+        let in_force = "is in force on sessions for me; a row that it hides is a session that is signed out";
+        let hides_all = "hides all rows of sessions from me: everyone is signed out";
+        for (case, row_security, holds_rows, counts, status, message) in [
+            ("none", None, true, none(), Status::Ok, "hides nothing from me"),
+            ("one that admits all", secured(1, true), true, none(), Status::Ok, "hides nothing from me"),
+            ("no policy", secured(0, false), false, unknown(), Status::Failed, hides_all),
+            ("a policy that admits some", secured(1, false), true, some(), Status::Warning, in_force),
+            ("one that admits none", secured(1, false), true, none(), Status::Failed, hides_all),
+            ("nothing to hide", secured(1, false), false, none(), Status::Warning, in_force),
+            ("not counted", secured(1, false), true, unknown(), Status::Warning, in_force),
+        ] {
+            let mut catalog = healthy();
+            catalog.sessions.found_mut().visibility = Visibility { row_security, holds_rows };
+            let check = judge(&catalog, "me", &counts);
+            assert_eq!((check.status, check.message.as_str()), (status, message), "{case}");
+            let advice = "CREATE POLICY authjs_bridge ON public.sessions FOR SELECT TO me USING (true)";
+            assert_eq!(check.advice.as_deref(), (status != Status::Ok).then_some(advice), "{case}");
+        }
+    }
+
+    #[test]
+    fn counts_of_sessions_say_nothing_of_users() {
+        let mut catalog = healthy();
+        catalog.users.found_mut().visibility.row_security = Some(RowSecurity { policies: 1, admits_all: false });
+        let check = judge(&catalog, "me", &Ok(Counts::Exact { live: 0, expired: 0, revoked: 0 }));
+        assert_eq!(check.status, Status::Warning);
+    }
+}

@@ -1,0 +1,79 @@
+//! Which server answers, as whom it takes us, and whether it is a standby.
+#![forbid(unsafe_code)]
+
+use serde::Serialize;
+
+use super::check::Check;
+use crate::postgres::{Answer, Examiner};
+
+pub(super) const ID: &str = "server";
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct Server {
+    pub(super) version: String,
+    pub(super) user: String,
+    pub(super) database: String,
+    pub(super) is_standby: bool,
+    pub(super) search_path: String,
+}
+
+pub(super) async fn ask(examiner: &Examiner<'_>) -> Answer<Server> {
+    const SQL: &str = "\
+SELECT pg_catalog.current_setting('server_version'),
+       current_user::text,
+       pg_catalog.current_database()::text,
+       pg_catalog.pg_is_in_recovery(),
+       pg_catalog.current_setting('search_path')";
+    examiner
+        .row("a query", SQL, &[], |row| {
+            Ok(Server {
+                version: row.try_get(0)?,
+                user: row.try_get(1)?,
+                database: row.try_get(2)?,
+                is_standby: row.try_get(3)?,
+                search_path: row.try_get(4)?,
+            })
+        })
+        .await
+}
+
+pub(super) fn judge(server: &Answer<Server>) -> Check {
+    let server = match server {
+        Ok(server) => server,
+        Err(unanswered) => return Check::unanswered(ID, unanswered),
+    };
+    let Server { version, database, user, is_standby, .. } = server;
+    let message = format!("PostgreSQL {version}, database {database}, user {user}");
+    let check = if *is_standby {
+        Check::warning(
+            ID,
+            format!("{message}; a standby, which may not know yet of a session that was revoked"),
+            "Ask the primary: name all hosts in DATABASE_URL, with target_session_attrs=read-write.",
+        )
+    } else {
+        Check::ok(ID, message)
+    };
+    check.with_details(server)
+}
+
+/// Whom the server takes us for, where it said so.
+pub(super) fn user(server: &Answer<Server>) -> &str {
+    server.as_ref().map_or("the user", |server| &server.user)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::check::Status;
+    use super::super::tests::server;
+    use super::*;
+
+    #[test]
+    fn a_standby_is_warned_of() {
+        for (is_standby, status) in [(false, Status::Ok), (true, Status::Warning)] {
+            let check = judge(&Ok(Server { is_standby, ..server() }));
+            assert_eq!(check.status, status);
+            assert!(check.message.starts_with("PostgreSQL 18.1, database app, user reader"), "{}", check.message);
+        }
+    }
+}

@@ -1,0 +1,184 @@
+//! Whether the two tables are there, and of which kind they are.
+#![forbid(unsafe_code)]
+
+use serde::Serialize;
+
+use super::catalog::{Catalog, Entry, Finding, STEP};
+use super::check::Check;
+use super::server::Server;
+use crate::postgres::{Answer, Examiner, Parameter, TargetFacts};
+use crate::schema::Table;
+
+pub(super) const ID: &str = "tables";
+
+/// Where a table is.
+pub(super) struct Place {
+    pub(super) oid: u32,
+    pub(super) schema: String,
+    pub(super) kind: Kind,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub(super) enum Kind {
+    Table,
+    PartitionedTable,
+    View,
+    MaterializedView,
+    ForeignTable,
+}
+
+pub(super) async fn ask(examiner: &Examiner<'_>, table: &Table) -> Answer<Option<Place>> {
+    const SQL: &str = "\
+SELECT c.oid, n.nspname::text, c.relkind::text
+FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
+WHERE c.relname = $1 AND c.relkind IN ('r', 'p', 'v', 'm', 'f')
+  AND CASE WHEN $2 IS NULL THEN c.oid = pg_catalog.to_regclass($1) ELSE n.nspname = $2 END";
+    let parameters = [Parameter::Text(Some(table.name)), Parameter::Text(table.namespace.as_deref())];
+    let places = examiner.rows(STEP, SQL, &parameters, |row| {
+        Ok(Place { oid: row.try_get(0)?, schema: row.try_get(1)?, kind: Kind::of(row.try_get(2)?) })
+    });
+    Ok(places.await?.into_iter().next())
+}
+
+/// The PostgreSQL schemas that have a table of this name.
+pub(super) async fn ask_elsewhere(examiner: &Examiner<'_>, table: &Table) -> Answer<Vec<String>> {
+    const SQL: &str = "\
+SELECT n.nspname::text
+FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
+WHERE c.relname = $1 AND c.relkind IN ('r', 'p', 'v', 'm', 'f')
+  AND n.nspname !~ '^(pg_|information_schema$)'
+ORDER BY 1";
+    examiner.rows(STEP, SQL, &[Parameter::Text(Some(table.name))], |row| row.try_get(0)).await
+}
+
+impl Kind {
+    /// By `pg_class.relkind`.
+    fn of(letter: &str) -> Self {
+        match letter {
+            "p" => Self::PartitionedTable,
+            "v" => Self::View,
+            "m" => Self::MaterializedView,
+            "f" => Self::ForeignTable,
+            _ => Self::Table,
+        }
+    }
+
+    fn name(self) -> &'static str {
+        match self {
+            Self::Table => "table",
+            Self::PartitionedTable => "partitioned table",
+            Self::View => "view",
+            Self::MaterializedView => "materialized view",
+            Self::ForeignTable => "foreign table",
+        }
+    }
+}
+
+pub(super) fn judge(catalog: &Answer<Catalog>, target: &TargetFacts, server: &Answer<Server>) -> Check {
+    let catalog = match catalog {
+        Ok(catalog) => catalog,
+        Err(unanswered) => return Check::unanswered(ID, unanswered),
+    };
+    let missing: Vec<_> = catalog.entries().into_iter().filter_map(missing).collect();
+    let Some((_, elsewhere)) = missing.first() else {
+        let found = catalog.found().map(|(table, found)| {
+            let (kind, schema) = (found.kind.name(), &found.schema);
+            format!("{kind} {schema}.{}", table.name)
+        });
+        return Check::ok(ID, found.collect::<Vec<_>>().join(", "));
+    };
+    let place = match (&target.schema, server) {
+        (Some(schema), _) => format!("schema {schema}"),
+        (None, Ok(server)) => format!("the search path ({})", server.search_path),
+        (None, Err(_)) => "the search path".to_owned(),
+    };
+    let names: Vec<_> = missing.iter().map(|(name, _)| *name).collect();
+    let advice = match elsewhere.first() {
+        Some(schema) => format!(
+            "There is one in schema {}: set schema={schema} in the URL, or the user's search_path.",
+            elsewhere.join(", ")
+        ),
+        None => "Create them: psql \"$DATABASE_URL\" --file node_modules/authjs-bridge/schema.sql".to_owned(),
+    };
+    Check::failed(ID, format!("{} not found in {place}", names.join(" and ")), advice).with_details(catalog)
+}
+
+/// The table's name, and where else there are tables of this name.
+fn missing(Entry { table, finding }: &Entry) -> Option<(&'static str, &[String])> {
+    match finding {
+        Finding::Missing { elsewhere } => Some((table.name, elsewhere)),
+        Finding::Found(_) => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::catalog::tests::healthy;
+    use super::super::check::Status;
+    use super::super::tests::{server, target};
+    use super::*;
+    use crate::postgres::Unanswered;
+
+    #[test]
+    fn tables_and_where_they_are_missed() {
+        let missing = |elsewhere: &[&str]| Finding::Missing {
+            elsewhere: elsewhere.iter().map(|schema| (*schema).to_owned()).collect(),
+        };
+        let neither = || {
+            let mut catalog = healthy();
+            (catalog.sessions.finding, catalog.users.finding) = (missing(&[]), missing(&[]));
+            catalog
+        };
+        let elsewhere = || {
+            let mut catalog = healthy();
+            catalog.users.finding = missing(&["app", "old"]);
+            catalog
+        };
+        let partitioned = || {
+            let mut catalog = healthy();
+            catalog.users.found_mut().kind = Kind::PartitionedTable;
+            catalog
+        };
+        let named = || TargetFacts { schema: Some("app".to_owned()), ..target() };
+        let lost = || Err(Unanswered::Lost);
+        for (catalog, target, server, status, message, advice) in [
+            (healthy(), target(), Ok(server()), Status::Ok, "table public.sessions, table public.users", ""),
+            (partitioned(), target(), lost(), Status::Ok, "table public.sessions, partitioned table public.users", ""),
+            (
+                neither(),
+                target(),
+                Ok(server()),
+                Status::Failed,
+                "sessions and users not found in the search path (public)",
+                "schema.sql",
+            ),
+            (neither(), named(), lost(), Status::Failed, "sessions and users not found in schema app", "schema.sql"),
+            (
+                elsewhere(),
+                target(),
+                lost(),
+                Status::Failed,
+                "users not found in the search path",
+                "in schema app, old: set schema=app in the URL",
+            ),
+        ] {
+            let check = judge(&Ok(catalog), &target, &server);
+            assert_eq!((check.status, check.message.as_str()), (status, message));
+            assert!(check.advice.unwrap_or_default().contains(advice), "{message}");
+        }
+    }
+
+    #[test]
+    fn kinds_by_their_letters() {
+        for (letter, name) in [
+            ("r", "table"),
+            ("p", "partitioned table"),
+            ("v", "view"),
+            ("m", "materialized view"),
+            ("f", "foreign table"),
+        ] {
+            assert_eq!(Kind::of(letter).name(), name);
+        }
+    }
+}

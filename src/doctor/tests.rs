@@ -1,0 +1,123 @@
+//! The checklist as a whole, and what the tests of the checks share.
+#![forbid(unsafe_code)]
+
+use std::path::Path;
+
+use super::catalog::Finding;
+use super::catalog::tests::healthy;
+use super::server::Server;
+use super::*;
+use crate::postgres::{Unanswered, Verify};
+use crate::sensitive::Sensitive;
+
+/// An environment of these variables.
+pub(super) struct Variables(pub(super) &'static [(&'static str, &'static str)]);
+
+impl Environment for Variables {
+    fn value(&self, name: &str) -> Option<Sensitive> {
+        Some(self.0.iter().find(|(key, _)| *key == name)?.1.to_owned().into())
+    }
+}
+
+/// A database on another machine, without TLS.
+pub(super) fn target() -> TargetFacts {
+    TargetFacts {
+        variables: vec!["DATABASE_URL"],
+        hosts: "db.example:5432".to_owned(),
+        user: None,
+        database: None,
+        is_local: false,
+        verify: Verify::Nothing,
+        prepared_statements: true,
+        schema: None,
+    }
+}
+
+pub(super) fn server() -> Server {
+    Server {
+        version: "18.1".to_owned(),
+        user: "reader".to_owned(),
+        database: "app".to_owned(),
+        is_standby: false,
+        search_path: "public".to_owned(),
+    }
+}
+
+fn lost<T>() -> Answer<T> {
+    Err(Unanswered::Lost)
+}
+
+fn refused<T>() -> Answer<T> {
+    Err(Unanswered::Failed(Error::Query("no".to_owned())))
+}
+
+fn answers(catalog: Answer<Catalog>) -> Answers {
+    let connected = Connected { address: "db.example:5432".to_owned(), milliseconds: 1.5 };
+    Answers {
+        connected,
+        tls: Ok(None),
+        server: lost(),
+        pooler: None,
+        clock: lost(),
+        catalog,
+        lookups: refused(),
+        scans: Ok(Vec::new()),
+        sessions: refused(),
+    }
+}
+
+#[test]
+fn without_a_database_nothing_is_waited_for() {
+    let checks = examine(&Variables(&[])).now_or_never().expect("is ready");
+    let failed: Vec<_> = checks.iter().filter(|check| check.status == Status::Failed).map(|check| check.id).collect();
+    assert_eq!(failed, [secrets::ID, database_url::ID]);
+    let skipped: Vec<_> = checks.iter().filter(|check| check.status == Status::Skipped).map(|check| check.id).collect();
+    assert_eq!(skipped, [connection::ID].into_iter().chain(after_connection()).collect::<Vec<_>>());
+}
+
+#[test]
+fn each_check_has_a_file_of_its_name() {
+    let checks = examine(&Variables(&[])).now_or_never().expect("is ready");
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/doctor");
+    for Check { id, .. } in checks {
+        assert!(folder.join(format!("{}.rs", id.replace('-', "_"))).is_file(), "{id}");
+    }
+}
+
+#[test]
+fn what_is_skipped_because_of_the_tables() {
+    let missing = || {
+        let mut catalog = healthy();
+        catalog.users.finding = Finding::Missing { elsewhere: Vec::new() };
+        Ok(catalog)
+    };
+    let [ok, failed, skipped] = [Status::Ok, Status::Failed, Status::Skipped];
+    for (case, catalog, tables, of_tables, of_queries) in [
+        ("there", Ok(healthy()), ok, ok, [failed, ok, skipped]),
+        ("missing", missing(), failed, skipped, [skipped; 3]),
+        ("not known", refused(), failed, skipped, [failed, ok, skipped]),
+        ("lost", lost(), skipped, skipped, [failed, ok, skipped]),
+    ] {
+        let checks = judge(&answers(catalog), &target(), &Schema::new(None), false);
+        let ids: Vec<_> = checks.iter().map(|check| check.id).collect();
+        assert_eq!(ids, [connection::ID].into_iter().chain(after_connection()).collect::<Vec<_>>(), "{case}");
+        let statuses: Vec<_> = checks.iter().skip(5).map(|check| check.status).collect();
+        let expected: Vec<_> = [tables].into_iter().chain([of_tables; 4]).chain(of_queries).collect();
+        assert_eq!(statuses, expected, "{case}");
+    }
+}
+
+#[test]
+fn a_lookup_fails_because_of_the_first_check_that_failed() {
+    let mut catalog = healthy();
+    catalog.sessions.found_mut().rights.schema_is_usable = false;
+    for (case, catalog, advice) in [
+        ("rights", Ok(catalog), "Mend rights first."),
+        ("nothing", Ok(healthy()), check::SEE_LOG),
+        ("the catalog", refused(), "Mend tables first."),
+    ] {
+        let checks = judge(&answers(catalog), &target(), &Schema::new(None), false);
+        let lookups = checks.into_iter().find(|check| check.id == lookups::ID).expect("is there");
+        assert_eq!(lookups.advice.as_deref(), Some(advice), "{case}");
+    }
+}
