@@ -1,5 +1,5 @@
 // What the documentation shows is so: its links, its commands, its SQL and its settings. Its TypeScript is checked in an app, by
-// next/docs.spec.ts; the steps of getting started are followed by next/walkthrough.spec.ts.
+// next/docs.spec.ts; the steps of getting started are followed by next-modes/walkthrough.spec.ts.
 
 import { existsSync } from 'node:fs'
 import { mkdtemp, rm, writeFile } from 'node:fs/promises'

@@ -1,7 +1,7 @@
 // What an attacker without a key can make a server do: damaged cookies, the worst header that a search finds, and floods of
 // sessions that don't live. See README.md beside this file.
 //
-//   npm run bench:attack [-- --short] [--only=damaged,search,floods] [--rounds=5] [--calls=10000] [--seconds=1] [--json=file]
+//   node benchmark/attack.mjs [--short] [--only=damaged,search,floods] [--rounds=5] [--calls=10000] [--seconds=1] [--json=file]
 
 import { writeFile } from 'node:fs/promises'
 import { parseArgs } from 'node:util'
