@@ -38,9 +38,8 @@ const rows = comparisons.map(({ leaky, classes, measurements, ns, differenceNs, 
 })
 console.log(table(head, rows))
 
-const whole = options.measurements ? undefined : new URL('results/timing.json', import.meta.url)
-const file = options.json ?? whole
-if (file) writeFileSync(file, `${JSON.stringify({ machine: describeMachine(), noise: NOISE, comparisons }, null, 2)}\n`)
+if (options.json)
+  writeFileSync(options.json, `${JSON.stringify({ machine: describeMachine(), noise: NOISE, comparisons }, null, 2)}\n`)
 
 const mustBeAlike = (/** @type {string[]} */ classes) =>
   ALIKE.some((alike) => classes.every((name) => alike.classes.includes(name)))
