@@ -11,6 +11,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { makeTarballs } from '../../scripts/tarballs.mjs'
 import { PLATFORMS } from '../../unavailable.js'
 import { bareMachine } from '../support/bare-machine.js'
+import { SECRET } from '../support/bridges.js'
 import { mintCookie } from '../support/cookies.mjs'
 import { useDatabase } from '../support/database.js'
 import { startRegistry } from '../support/registry.js'
@@ -19,7 +20,6 @@ import { claimsOf, createSession, createUser } from '../support/tenants.mjs'
 const ARTIFACTS = resolve(fileURLToPath(new URL('../..', import.meta.url)), process.env.ARTIFACTS ?? '.')
 const NATIVE = 'authjs-bridge-linux-x64-gnu'
 const BINARY = 'authjs-bridge.linux-x64-gnu.node'
-const SECRET = 'the secret of the test, 32 bytes'
 const MISSING = `authjs-bridge lacks its native part for linux x64 (glibc): the package ${NATIVE} is not installed.
 The usual causes:
 - Optional dependencies were left out. Install with them:
