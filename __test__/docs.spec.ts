@@ -1,5 +1,5 @@
 // What the documentation shows is so: its links, its commands, its SQL and its settings. Its TypeScript is checked in an app, by
-// next/docs.spec.ts; the steps of getting started are followed by next/walkthrough.spec.ts.
+// next/docs.spec.ts; the steps of getting started are followed by next-modes/walkthrough.spec.ts.
 
 import { existsSync } from 'node:fs'
 import { mkdtemp, rm, writeFile } from 'node:fs/promises'
@@ -10,6 +10,7 @@ import { setEnvDefaults } from '@auth/core'
 import { afterEach, describe, expect, onTestFinished, test, vi } from 'vitest'
 import { AuthBridge } from '../index.js'
 import manifest from '../package.json' with { type: 'json' }
+import { SECRET } from './support/bridges.js'
 import { run } from './support/command-line.js'
 import { mintCookie } from './support/cookies.mjs'
 import { useDatabase } from './support/database.js'
@@ -100,10 +101,13 @@ describe('SQL', () => {
     await database.client.query(`
       INSERT INTO accounts SELECT tenant, user_id, user_type = 'internal' FROM users;
       INSERT INTO logins SELECT tenant, session_id, user_id, expires_at FROM sessions`)
-    const secret = 'the secret of the test, 32 bytes'
-    const bridge = new AuthBridge({ secret, databaseUrl: `${database.url}?schema=authjs_bridge`, secureCookie: false })
+    const bridge = new AuthBridge({
+      secret: SECRET,
+      databaseUrl: `${database.url}?schema=authjs_bridge`,
+      secureCookie: false,
+    })
     onTestFinished(() => bridge.close())
-    const cookie = await mintCookie(claimsOf(user, session), { secret })
+    const cookie = await mintCookie(claimsOf(user, session), { secret: SECRET })
     expect((await bridge.getSession(cookie)).session_id).toBe(session.session_id)
     await database.client.query('UPDATE logins SET revoked_at = now()')
     expect(await bridge.getSession(cookie)).toEqual({})

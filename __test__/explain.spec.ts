@@ -3,6 +3,7 @@
 import { randomUUID } from 'node:crypto'
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import { AuthBridge, type AuthBridgeOptions, explainSession } from '../index.js'
+import { SECRET } from './support/bridges.js'
 import { COOKIE_NAME, mintCookie, SECURE_COOKIE_NAME } from './support/cookies.mjs'
 import { useDatabase } from './support/database.js'
 import { compact, deriveKey, seal, thumbprint } from './support/forge.js'
@@ -10,7 +11,6 @@ import { freePort } from './support/postgres.mjs'
 import { claimsOf, createSession, createUser } from './support/tenants.mjs'
 import { reasons } from './support/vocabulary.js'
 
-const SECRET = 'the secret of the test, 32 bytes'
 const OTHER_SECRET = 'another secret, of 32 bytes, too'
 const CBC = 'A256CBC-HS512'
 const EXP = 4_102_444_800

@@ -216,10 +216,10 @@ test('how a session ended may be told as it likes: it stays ended', async () => 
 })
 
 describe('an answer without end: rejects in time, takes no memory, and blocks nobody else', () => {
-  /** With how many calls are answered meanwhile: the second row is refused at once. */
+  /** With how many calls are answered meanwhile at least, however busy the machine is: the second row is refused at once. */
   test.each([
     ['rows', dataRow(LIVE), 1],
-    ['notices', notice('again'), 10],
+    ['notices', notice('again'), 3],
   ])('%s', async (_, one, least) => {
     const flood = Buffer.concat(Array.from({ length: 1000 }, () => one))
     const bridge = connect({ maxConnections: 2 })

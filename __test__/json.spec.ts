@@ -3,6 +3,7 @@
 import fc from 'fast-check'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { AuthBridge, getSessionJson } from '../index.js'
+import { SECRET } from './support/bridges.js'
 import { COOKIE_NAME } from './support/cookies.mjs'
 import { useDatabase } from './support/database.js'
 import { compact, deriveKey, seal } from './support/forge.js'
@@ -10,7 +11,6 @@ import { freePort } from './support/postgres.mjs'
 import { bodyOf } from './support/reference.js'
 import { claimsOf, createSession, createUser } from './support/tenants.mjs'
 
-const SECRET = 'the secret of the test, 32 bytes'
 const database = useDatabase()
 let bridge: AuthBridge
 let claims: Record<string, unknown>

@@ -2,11 +2,11 @@ import { encode as encode4 } from 'next-auth-4/jwt'
 import { encode as encode5 } from 'next-auth-5/jwt'
 import { afterEach, beforeAll, describe, expect, test } from 'vitest'
 import { AuthBridge, type AuthBridgeOptions } from '../index.js'
+import { SECRET } from './support/bridges.js'
 import { SECURE_COOKIE_NAME as SECURE_V5, COOKIE_NAME as V5 } from './support/cookies.mjs'
 import { useDatabase } from './support/database.js'
 import { claimsOf, createSession, createUser } from './support/tenants.mjs'
 
-const SECRET = 'the secret of the test, 32 bytes'
 const V4 = 'next-auth.session-token'
 const SECURE_V4 = `__Secure-${V4}`
 

@@ -7,12 +7,11 @@ import { Auth } from '@auth/core'
 import { afterAll, afterEach, beforeAll, describe, expect, test, vi } from 'vitest'
 import { AuthBridge } from '../index.js'
 import { createAuth, createSessionRoute, type SessionRouteOptions } from '../next/index.js'
+import { SECRET } from './support/bridges.js'
 import { mintCookie } from './support/cookies.mjs'
 import { useDatabase } from './support/database.js'
 import { freePort } from './support/postgres.mjs'
 import { claimsOf, createSession, createUser } from './support/tenants.mjs'
-
-const SECRET = 'the secret of the test, 32 bytes'
 
 const database = useDatabase()
 let bridge: AuthBridge

@@ -4,11 +4,11 @@ import fc from 'fast-check'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { AuthBridge } from '../index.js'
 import schema from './session.schema.json' with { type: 'json' }
+import { SECRET } from './support/bridges.js'
 import { mintCookie } from './support/cookies.mjs'
 import { useDatabase } from './support/database.js'
 import { claimsOf, createSession, createUser } from './support/tenants.mjs'
 
-const SECRET = 'the secret of the test, 32 bytes'
 const UUID = '6f1c2f3e-58a1-4a5e-9d0e-0b7c8d9e0f1a'
 
 const database = useDatabase()

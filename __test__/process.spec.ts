@@ -5,13 +5,13 @@ import { basename, join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import manifest from '../package.json' with { type: 'json' }
 import { makeTarballs } from '../scripts/tarballs.mjs'
+import { SECRET } from './support/bridges.js'
 import { mintCookie, SECURE_COOKIE_NAME } from './support/cookies.mjs'
 import { useDatabase } from './support/database.js'
 import { freePort } from './support/postgres.mjs'
 import { runScript } from './support/script.js'
 import { claimsOf, createSession, createUser } from './support/tenants.mjs'
 
-const SECRET = 'the secret of the test, 32 bytes'
 const OTHER_SECRET = 'another secret, of 32 bytes, too'
 
 const database = useDatabase()

@@ -1,11 +1,11 @@
 import { randomUUID } from 'node:crypto'
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import { AuthBridge } from '../index.js'
+import { SECRET } from './support/bridges.js'
 import { COOKIE_NAME, mintCookie, SECURE_COOKIE_NAME, signIn } from './support/cookies.mjs'
 import { useDatabase } from './support/database.js'
 import { claimsOf, createSession, createUser } from './support/tenants.mjs'
 
-const SECRET = 'the secret of the test, 32 bytes'
 const UNAUTHENTICATED = {}
 
 const database = useDatabase()

@@ -3,11 +3,11 @@
 
 import { expect, test } from 'vitest'
 import { AuthBridge } from '../index.js'
+import { SECRET } from './support/bridges.js'
 import { mintCookie } from './support/cookies.mjs'
 import { useDatabase } from './support/database.js'
 import { claimsOf, createSession, createUser } from './support/tenants.mjs'
 
-const SECRET = 'the secret of the test, 32 bytes'
 const database = useDatabase()
 
 async function partition() {

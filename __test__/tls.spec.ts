@@ -8,6 +8,7 @@ import { isMainThread } from 'node:worker_threads'
 import pg from 'pg'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { AuthBridge, type AuthBridgeOptions } from '../index.js'
+import { SECRET } from './support/bridges.js'
 import { createAuthority } from './support/certificates.js'
 import { mintCookie } from './support/cookies.mjs'
 import { connections, refusal } from './support/faults.js'
@@ -15,7 +16,6 @@ import { authenticationOk, int32, message, readyForQuery } from './support/hosti
 import { startPostgres } from './support/postgres.mjs'
 import { claimsOf, createSession, createTables, createUser } from './support/tenants.mjs'
 
-const SECRET = 'the secret of the test, 32 bytes'
 const DAY = 24 * 3600 * 1000
 
 type Server = Awaited<ReturnType<typeof startPostgres>>

@@ -1,12 +1,12 @@
 import { deflateRawSync } from 'node:zlib'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { AuthBridge } from '../index.js'
+import { SECRET } from './support/bridges.js'
 import { COOKIE_NAME, mintCookie } from './support/cookies.mjs'
 import { useDatabase } from './support/database.js'
 import { compact, deriveKey, EMPTY, type Enc, type Parts, seal, thumbprint } from './support/forge.js'
 import { claimsOf, createSession, createUser } from './support/tenants.mjs'
 
-const SECRET = 'the secret of the test, 32 bytes'
 const CBC = 'A256CBC-HS512'
 const GCM = 'A256GCM'
 const KEYS = { [CBC]: deriveKey(SECRET, CBC), [GCM]: deriveKey(SECRET, GCM) }

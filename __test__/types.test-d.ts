@@ -1,4 +1,4 @@
-// Checked by `npm run test:types`; nothing here runs.
+// Checked by `tsc --project __test__`; nothing here runs.
 
 import { expectTypeOf } from 'vitest'
 import {

@@ -1,22 +1,18 @@
-// What an attacker without a key can make a server do: damaged cookies, the worst header that a search finds, and floods of
-// sessions that don't live. See README.md beside this file.
+// What an attacker without a key can make a server do by damaged cookies. See README.md beside this file.
 //
-//   npm run bench:attack [-- --short] [--only=damaged,search,floods] [--rounds=5] [--calls=10000] [--seconds=1] [--json=file]
+//   node benchmark/attack.mjs [--short] [--rounds=5] [--calls=10000] [--json=file]
 
 import { writeFile } from 'node:fs/promises'
 import { parseArgs } from 'node:util'
 import { mintCookie } from '../__test__/support/cookies.mjs'
 import { startPostgres } from '../__test__/support/postgres.mjs'
 import { AuthBridge } from '../index.js'
-import { floodTrials } from './floods.mjs'
 import { damagedHeaders } from './headers.mjs'
 import { measureLoop, runRounds } from './measure.mjs'
 import { joseOpener } from './open-token.mjs'
 import { describeMachine, printTables } from './report.mjs'
 import { SECRET, seed } from './seed.mjs'
-import { searchWorst } from './worst-header.mjs'
 
-const PARTS = ['damaged', 'search', 'floods']
 const SIZE = { sessions: 20_000, users: 2_000, tenants: 20, cookies: 1_000 }
 const OLDER_SECRETS = ['an older secret of the benchmark, so long', 'the oldest secret of the benchmark, so long']
 const IN_FLIGHT = 64
@@ -26,41 +22,25 @@ const LARGE_CLAIM_BYTES = 23_300
 
 const { values: options } = parseArgs({
   options: {
-    only: { type: 'string', default: PARTS.join() },
     short: { type: 'boolean', default: false },
     rounds: { type: 'string' },
     calls: { type: 'string' },
-    seconds: { type: 'string' },
     json: { type: 'string' },
   },
 })
-const parts = options.only.split(',')
 const { short } = options
 const rounds = Number(options.rounds ?? (short ? 1 : 5))
 const calls = Number(options.calls ?? (short ? 100 : 10_000))
-const seconds = Number(options.seconds ?? (short ? 0.05 : 1))
-const inRounds = {
-  rounds,
-  warmUp: !short,
-  onRound: (/** @type {number} */ round) => console.log(`round ${round}`),
-}
-
 for (const signal of ['SIGINT', 'SIGTERM']) process.once(signal, () => process.exit(1))
 const server = await startPostgres()
 const database = { databaseUrl: server.url(), secureCookie: false }
 const bridge = new AuthBridge({ ...database, secret: SECRET })
 const rotating = new AuthBridge({ ...database, secret: [SECRET, ...OLDER_SECRETS] })
 try {
-  const { cookies, others } = await seed(server.url(), SIZE)
-  const results = {
-    ...(parts.includes('damaged') && { damaged: await compareDamaged(cookies) }),
-    ...(parts.includes('search') && { search: search() }),
-    ...(parts.includes('floods') && { floods: await compareFloods(cookies, others['revoked session'] ?? '') }),
-  }
-  const whole = parts.length === PARTS.length && !short ? new URL('results/attack.json', import.meta.url) : undefined
-  const file = options.json ?? whole
-  const header = { node: process.versions.node, machine: describeMachine(), rounds, calls, seconds }
-  if (file) await writeFile(file, `${JSON.stringify({ ...header, ...results }, null, 2)}\n`)
+  const { cookies } = await seed(server.url(), SIZE)
+  const damaged = await compareDamaged(cookies)
+  const header = { node: process.versions.node, machine: describeMachine(), rounds, calls }
+  if (options.json) await writeFile(options.json, `${JSON.stringify({ ...header, damaged }, null, 2)}\n`)
 } finally {
   await Promise.all([bridge.close(), rotating.close()])
   await server.dispose()
@@ -85,7 +65,8 @@ async function compareDamaged(cookies) {
     inFlight: IN_FLIGHT,
     measure: () => measureLoop((header) => bridge.getSession(header), headers, { inFlight: IN_FLIGHT, calls }),
   }))
-  const results = await runRounds(trials, inRounds)
+  const onRound = (/** @type {number} */ round) => console.log(`round ${round}`)
+  const results = await runRounds(trials, { rounds, warmUp: !short, onRound })
   printTables(results, (key) => key, ['eventLoop'])
   return results
 }
@@ -104,20 +85,4 @@ function withClaim(cookies, claim) {
   const mint = async (/** @type {string} */ cookie) =>
     mintCookie({ ...(await open(cookie)), claim }, { secret: SECRET })
   return Promise.all(cookies.slice(0, 50).map(mint))
-}
-
-function search() {
-  const worst = searchWorst((header) => void bridge.getSession(header), { seconds: 60 * seconds })
-  console.log(
-    `\nThe worst header of ${worst.tried} tried: ${worst.us.toFixed(0)} µs, ${worst.times.toFixed(2)} times as long as the worst of those above`,
-  )
-  return worst
-}
-
-/** In more rounds, since the database and its noise are in it. @param {string[]} cookies @param {string} revoked */
-async function compareFloods(cookies, revoked) {
-  const trials = await floodTrials(bridge, { cookies, revoked, seconds: seconds / 2 })
-  const results = await runRounds(trials, { ...inRounds, rounds: 3 * rounds })
-  printTables(results, (key) => key, ['callsPerSecond', 'p50', 'p99'])
-  return results
 }

@@ -2,13 +2,12 @@
 
 import { execFileSync } from 'node:child_process'
 
-/** Builds one. @param {string} name @returns {string} the path of the program */
-export function buildBenchmark(name) {
-  const command = ['bench', '--bench', name, '--no-run', '--locked', '--message-format=json']
+/** Builds them. @param {string[]} names @returns {string[]} the paths of the programs */
+export function buildBenchmarks(...names) {
+  const targets = names.map((name) => `--bench=${name}`)
+  const command = ['bench', ...targets, '--no-run', '--locked', '--message-format=json']
   const output = execFileSync('cargo', command, { encoding: 'utf8', stdio: ['ignore', 'pipe', 'inherit'] })
-  const messages = output.split('\n').filter((line) => line.startsWith('{'))
-  const built = messages
-    .map((line) => JSON.parse(line))
-    .find(({ target, executable }) => executable && target.name === name)
-  return built.executable
+  const lines = output.split('\n').filter((line) => line.startsWith('{'))
+  const built = lines.map((line) => JSON.parse(line)).filter(({ executable }) => executable)
+  return names.map((name) => built.find(({ target }) => target.name === name).executable)
 }

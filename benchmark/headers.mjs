@@ -13,7 +13,7 @@ const HALF_BYTES = 32_600
 const CHUNK_BYTES = 3936
 
 /** @param {string} secret */
-export function protectedHeaders(secret) {
+function protectedHeaders(secret) {
   const dir = { alg: 'dir', enc: 'A256CBC-HS512' }
   const jwk = (/** @type {string} */ secret) =>
     JSON.stringify({ k: deriveKey(secret).toString('base64url'), kty: 'oct' })
@@ -68,7 +68,7 @@ export function damagedHeaders(secret) {
 }
 
 /** A token of which all but the protected header is zeros. @param {string} header @param {number} most bytes */
-export function forgeToken(header, most) {
+function forgeToken(header, most) {
   const [iv, tag] = header === encode({ alg: 'dir', enc: 'A256GCM' }) ? [12, 16] : [16, 32]
   const [ivText, tagText] = [iv, tag].map((bytes) => Buffer.alloc(bytes).toString('base64url'))
   const room = most - `${header}..${ivText}..${tagText}`.length
@@ -77,18 +77,18 @@ export function forgeToken(header, most) {
 }
 
 /** Cookies that are one value cut to pieces. @param {string} value @param {number} size */
-export function chunks(value, size = CHUNK_BYTES) {
+function chunks(value, size = CHUNK_BYTES) {
   const values = value.match(new RegExp(`.{1,${size}}`, 'g')) ?? []
   return values.map((chunk, index) => `${COOKIE_NAME}.${index}=${chunk}`).join(';')
 }
 
 /** @param {string} text */
-export function percentEncode(text) {
+function percentEncode(text) {
   return text.replace(/./g, (character) => `%${character.charCodeAt(0).toString(16)}`)
 }
 
 /** A header as long as they may be. @param {string} unit @param {string} start */
-export function fill(unit, start = '') {
+function fill(unit, start = '') {
   return start + unit.repeat((MAX_HEADER_BYTES - start.length) / Buffer.byteLength(unit))
 }
 

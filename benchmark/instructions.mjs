@@ -1,15 +1,15 @@
 // How many instructions the pure path takes: a figure that no noise changes. Fails where they are more than on record, and
 // where they tell why a token is refused. Needs valgrind.
 //
-//   npm run bench:instructions [-- --record]
+//   node benchmark/instructions.mjs [--record]
 
-import { spawnSync } from 'node:child_process'
+import { execFile } from 'node:child_process'
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
-import { tmpdir } from 'node:os'
+import { availableParallelism, tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { parseArgs } from 'node:util'
+import { parseArgs, promisify } from 'node:util'
 import { ALIKE } from './alike.mjs'
-import { buildBenchmark } from './cargo.mjs'
+import { buildBenchmarks } from './cargo.mjs'
 import { damagedHeaders } from './headers.mjs'
 import { SECRET } from './seed.mjs'
 
@@ -21,16 +21,17 @@ const READS = 500
 const DAMAGED_READS = 3
 
 /** By what was counted. @typedef {Record<string, number>} Counts */
+/** @typedef {{ name: string, program: string, args: string[], calls: number }} Reading */
 
 const { values: options } = parseArgs({ options: { record: { type: 'boolean', default: false } } })
 const platform = `${process.arch}-${process.platform}`
 /** @type {Record<string, Counts>} */
 const records = JSON.parse(readFileSync(RECORD, 'utf8'))
 const recorded = records[platform] ?? {}
-const [readProgram, timingProgram] = ['read', 'timing'].map(buildBenchmark)
+const [read = '', timing = ''] = buildBenchmarks('read', 'timing')
 
-assertAlike()
-const counts = { 'a session': perCall(readProgram, [], READS), ...countDamaged() }
+await assertAlike()
+const counts = await countReadings()
 for (const [name, count] of Object.entries(counts)) {
   console.log(`${count} instructions to read ${name}, on record for ${platform}: ${recorded[name] ?? 'none'}`)
 }
@@ -43,24 +44,25 @@ if (options.record) {
 }
 
 /** That it takes the same to refuse a token, whatever is wrong with it. */
-function assertAlike() {
+async function assertAlike() {
+  const names = ALIKE.flatMap(({ classes }) => classes)
+  const each = await count(names.map((name) => ({ name, program: timing, args: [`--class=${name}`], calls: READS })))
   for (const { classes, within } of ALIKE) {
-    const each = classes.map((name) => perCall(timingProgram, [`--class=${name}`], READS))
-    console.log(`${each.join(', ')} instructions to refuse ${classes.join(', ')}`)
-    if (Math.max(...each) - Math.min(...each) > within) throw new Error('These must not be told apart')
+    const found = classes.map((name) => Number(each[name]))
+    console.log(`${found.join(', ')} instructions to refuse ${classes.join(', ')}`)
+    if (!(Math.max(...found) - Math.min(...found) <= within)) throw new Error('These must not be told apart')
   }
 }
 
-/** @returns {Counts} */
-function countDamaged() {
+async function countReadings() {
   const folder = mkdtempSync(join(tmpdir(), 'authjs-bridge-headers-'))
   try {
-    const file = join(folder, 'header')
-    const counts = Object.entries(damagedHeaders(SECRET)).map(([name, header]) => {
+    const damaged = Object.entries(damagedHeaders(SECRET)).map(([name, header], index) => {
+      const file = join(folder, String(index))
       writeFileSync(file, header)
-      return [name, perCall(readProgram, [`--header=${file}`], DAMAGED_READS)]
+      return { name, program: read, args: [`--header=${file}`], calls: DAMAGED_READS }
     })
-    return Object.fromEntries(counts)
+    return await count([{ name: 'a session', program: read, args: [], calls: READS }, ...damaged])
   } finally {
     rmSync(folder, { recursive: true })
   }
@@ -76,19 +78,34 @@ function assertNoMore() {
   }
 }
 
-/** The difference leaves out what is done once. @param {string} program @param {string[]} args @param {number} calls */
-function perCall(program, args, calls) {
-  return Math.round((instructions(program, args, 2 * calls) - instructions(program, args, calls)) / calls)
+/** Instructions of a call; as many at a time as there are processors, which changes nothing. @param {Reading[]} readings */
+async function count(readings) {
+  /** @type {Counts} */
+  const counts = Object.fromEntries(readings.map(({ name }) => [name, Number.NaN]))
+  const waiting = [...readings]
+  await Promise.all(
+    Array.from({ length: availableParallelism() }, async () => {
+      for (let next = waiting.shift(); next; next = waiting.shift()) counts[next.name] = await perCall(next)
+    }),
+  )
+  return counts
+}
+
+/** The difference leaves out what is done once. @param {Reading} reading */
+async function perCall({ program, args, calls }) {
+  const often = await instructions(program, args, 2 * calls)
+  return Math.round((often - (await instructions(program, args, calls))) / calls)
 }
 
 /** @param {string} program @param {string[]} args @param {number} count */
-function instructions(program, args, count) {
+async function instructions(program, args, count) {
   const callgrind = ['--tool=callgrind', '--callgrind-out-file=/dev/null', program, ...args, `--count=${count}`]
   // Without the newer instructions of some processors, so that OpenSSL does the same on all.
   const env = { ...process.env, OPENSSL_ia32cap: ':0' }
-  const { status, stderr, error } = spawnSync('valgrind', callgrind, { env, encoding: 'utf8' })
-  if (error) throw new Error('valgrind is needed: apt-get install valgrind', { cause: error })
+  const { stderr } = await promisify(execFile)('valgrind', callgrind, { env }).catch((cause) => {
+    throw new Error('callgrind failed; is valgrind installed?', { cause })
+  })
   const [, collected] = /Collected : (\d+)/.exec(stderr) ?? []
-  if (status !== 0 || !collected) throw new Error(`callgrind failed:\n${stderr}`)
+  if (!collected) throw new Error(`callgrind counted nothing:\n${stderr}`)
   return Number(collected)
 }

@@ -42,7 +42,7 @@ export function readOptions() {
     networkLetters: values.only?.split(',') ?? ['b', 'd', 'e', 'f', 'g'],
     latencies: values.latency.map((latency) => number('latency', latency)),
     slow: values.slow,
-    json: file(values.json, network ? 'network.json' : 'session-check.json'),
+    json: network ? (values.json ?? null) : file(values.json, 'session-check.json'),
     chart: file(values.chart, 'session-check.svg'),
   }
 }

@@ -1,12 +1,12 @@
 // Whether time tells why a token is refused: runs timing.rs, and judges. See README.md beside this file.
 //
-//   npm run bench:timing [-- --measurements=2000000] [--json=file]
+//   node benchmark/timing.mjs [--measurements=2000000] [--json=file]
 
 import { execFileSync } from 'node:child_process'
 import { writeFileSync } from 'node:fs'
 import { parseArgs } from 'node:util'
 import { ALIKE } from './alike.mjs'
-import { buildBenchmark } from './cargo.mjs'
+import { buildBenchmarks } from './cargo.mjs'
 import { describeMachine, table } from './report.mjs'
 
 // Beyond it dudect calls a difference probable, and from 10 on certain.
@@ -26,7 +26,8 @@ const NOISE = 4.5
 
 const { values: options } = parseArgs({ options: { measurements: { type: 'string' }, json: { type: 'string' } } })
 const args = options.measurements ? [`--measurements=${options.measurements}`] : []
-const lines = execFileSync(buildBenchmark('timing'), args, { encoding: 'utf8' }).trim().split('\n')
+const [program = ''] = buildBenchmarks('timing')
+const lines = execFileSync(program, args, { encoding: 'utf8' }).trim().split('\n')
 /** @type {Comparison[]} */
 const comparisons = lines.map((line) => JSON.parse(line))
 
@@ -37,9 +38,8 @@ const rows = comparisons.map(({ leaky, classes, measurements, ns, differenceNs, 
 })
 console.log(table(head, rows))
 
-const whole = options.measurements ? undefined : new URL('results/timing.json', import.meta.url)
-const file = options.json ?? whole
-if (file) writeFileSync(file, `${JSON.stringify({ machine: describeMachine(), noise: NOISE, comparisons }, null, 2)}\n`)
+if (options.json)
+  writeFileSync(options.json, `${JSON.stringify({ machine: describeMachine(), noise: NOISE, comparisons }, null, 2)}\n`)
 
 const mustBeAlike = (/** @type {string[]} */ classes) =>
   ALIKE.some((alike) => classes.every((name) => alike.classes.includes(name)))

@@ -1,7 +1,7 @@
 // Says which lines of the pure modules neither a unit test nor a fuzz target reaches, with what the last run of the targets
 // has found. Fails if there are any.
 //
-//   npm run coverage
+//   node fuzz/coverage.mjs
 //
 // Takes llvm-profdata and llvm-cov of the LLVM that rustc uses, or of a later one: from LLVM_BIN, a folder, or from the path.
 

@@ -1,21 +1,34 @@
 // Runs the fuzz targets, two at a time, each from its seeds alone, and prints what each has done. Fails at the first finding,
 // where it says how to repeat it.
 //
-//   npm run test:fuzz [-- --seconds=60 target ...]
+//   node fuzz/run.mjs [--seconds=60] [target ...]
 
-import { execFileSync, spawn, spawnSync } from 'node:child_process'
+import { spawn } from 'node:child_process'
 import { createWriteStream, mkdirSync, readFileSync, rmSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
-import { builtOpenssl } from '../scripts/cargo-build.mjs'
-import { cargoTool } from '../scripts/cargo-tool.mjs'
+import { builtOpenssl, cargoMessages } from '../scripts/cargo-build.mjs'
 import { makeSeeds } from './seeds.mjs'
 
 const ROOT = fileURLToPath(new URL('..', import.meta.url))
-const CARGO_FUZZ = cargoTool('cargo-fuzz')
 /** Seeds, and what each run finds. */
 const RUNS = `${ROOT}fuzz/target/runs`
 const AT_ONCE = 2
+
+/** What cargo-fuzz 0.13 builds with, which would have to be compiled first. */
+const RUSTFLAGS = [
+  '-Cpasses=sancov-module',
+  '-Cllvm-args=-sanitizer-coverage-level=4',
+  '-Cllvm-args=-sanitizer-coverage-inline-8bit-counters',
+  '-Cllvm-args=-sanitizer-coverage-pc-table',
+  '-Cllvm-args=-sanitizer-coverage-trace-compares',
+  '-Cllvm-args=-sanitizer-coverage-stack-depth',
+  '-Cllvm-args=-simplifycfg-branch-fold-threshold=0',
+  '-Zsanitizer=address',
+  '-Ccodegen-units=1',
+  '-Cdebug-assertions',
+  '--cfg=fuzzing',
+]
 
 /** What libFuzzer is told of each target. The largest header that is read has 64 KiB. */
 const TARGETS = {
@@ -31,8 +44,7 @@ const { values: options, positionals } = parseArgs({
   allowPositionals: true,
 })
 const targets = /** @type {(keyof typeof TARGETS)[]} */ (positionals.length > 0 ? positionals : Object.keys(TARGETS))
-const environment = { ...process.env, ...toolchain(), ...builtOpenssl() }
-execFileSync(CARGO_FUZZ, ['fuzz', 'build'], { cwd: ROOT, env: environment, stdio: 'inherit' })
+const programs = build()
 await makeSeeds(`${RUNS}/seeds`)
 
 const waiting = [...targets]
@@ -45,20 +57,22 @@ await Promise.all(
 )
 console.table(results)
 
-/**
- * The environment in which cargo takes unstable flags: that of a nightly toolchain, or of the one that is there.
- *
- * @returns {Record<string, string>}
- */
-function toolchain() {
-  for (const [name, value] of [
-    ['RUSTUP_TOOLCHAIN', 'nightly'],
-    ['RUSTC_BOOTSTRAP', '1'],
-  ]) {
-    const env = { ...process.env, [name]: value }
-    if (spawnSync('rustc', ['-Zunstable-options', '--version'], { env }).status === 0) return { [name]: value }
+/** @returns {Map<string, string>} the programs by their targets */
+function build() {
+  const environment = {
+    ...process.env,
+    ...builtOpenssl(),
+    // The flags of a nightly toolchain.
+    RUSTC_BOOTSTRAP: '1',
+    RUSTFLAGS: RUSTFLAGS.join(' '),
+    CARGO_PROFILE_RELEASE_DEBUG: 'line-tables-only',
   }
-  throw new Error('Fuzzing takes a nightly toolchain: rustup toolchain install nightly --profile minimal')
+  const messages = cargoMessages(
+    ['build', '--manifest-path=fuzz/Cargo.toml', '--release', '--locked', '--bins'],
+    environment,
+  )
+  const built = messages.filter(({ executable }) => executable)
+  return new Map(built.map(({ target, executable }) => [target.name, executable]))
 }
 
 /** @param {keyof typeof TARGETS} target */
@@ -66,19 +80,23 @@ async function fuzz(target) {
   const { dictionary, largest } = TARGETS[target]
   const finds = `${RUNS}/finds/${target}`
   const log = `${RUNS}/${target}.log`
+  const artifacts = `${ROOT}fuzz/artifacts/${target}/`
+  mkdirSync(artifacts, { recursive: true })
   rmSync(finds, { recursive: true, force: true })
   mkdirSync(finds, { recursive: true })
   const libFuzzer = [
     `-max_total_time=${options.seconds}`,
+    `-artifact_prefix=${artifacts}`,
     `-dict=${ROOT}fuzz/dictionaries/${dictionary}.dict`,
     `-max_len=${largest}`,
     '-seed=1',
     '-timeout=10',
     '-print_final_stats=1',
   ]
-  const run = spawn(CARGO_FUZZ, ['fuzz', 'run', target, finds, `${RUNS}/seeds/${target}`, '--', ...libFuzzer], {
-    cwd: ROOT,
-    env: environment,
+  const program = programs.get(target)
+  if (!program) throw new Error(`There is no ${target}, but ${[...programs.keys()].join(', ')}`)
+  const run = spawn(program, [...libFuzzer, finds, `${RUNS}/seeds/${target}`], {
+    env: { ...process.env, ASAN_OPTIONS: 'detect_odr_violation=0' },
   })
   const output = createWriteStream(log)
   run.stdout.pipe(output, { end: false })
@@ -87,7 +105,8 @@ async function fuzz(target) {
   await new Promise((resolve) => output.end(resolve))
   const text = readFileSync(log, 'utf8')
   if (code !== 0) {
-    console.error(`${text.slice(-8000)}\n${target} has found something, see above and ${log}`)
+    console.error(`${text.slice(-8000)}\n${target} has found something, see above and ${log}. To repeat it:`)
+    console.error(`  ASAN_OPTIONS=detect_odr_violation=0 ${program} ${artifacts}<file>`)
     process.exitCode = 1
     // Who runs beside it ends by itself.
     waiting.length = 0

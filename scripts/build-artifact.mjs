@@ -1,6 +1,6 @@
 // Builds the native part as it is published, into artifacts/.
 //
-//   npm run build:artifact [-- --target=aarch64-unknown-linux-musl]
+//   node scripts/build-artifact.mjs [--target=aarch64-unknown-linux-musl]
 //
 // For Linux with zig as compiler and linker: whatever the machine that builds, the result runs with the C library that is
 // named here, and zig builds for glibc and musl, x64 and arm64 alike.

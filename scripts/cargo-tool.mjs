@@ -7,7 +7,7 @@ import { existsSync } from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 
-const VERSIONS = { 'cargo-cyclonedx': '0.5.9', 'cargo-deny': '0.20.2', 'cargo-fuzz': '0.13.2' }
+const VERSIONS = { 'cargo-cyclonedx': '0.5.9', 'cargo-deny': '0.20.2' }
 
 const ROOT = fileURLToPath(new URL('..', import.meta.url))
 

@@ -1,7 +1,7 @@
 // Runs the tests with each other Node that is supported: all of them with the newest of each line but the one that runs this,
 // and those of loading and ending with the oldest that `engines` admits. Each comes as an npm package, for Linux on x64.
 //
-//   npm run test:node-versions [-- 22.13.0]
+//   node scripts/node-versions.mjs [22.13.0]
 
 import { execFileSync } from 'node:child_process'
 import { createRequire } from 'node:module'

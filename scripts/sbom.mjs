@@ -1,6 +1,6 @@
 // Writes what each platform package is made of as CycloneDX, one file a platform.
 //
-//   npm run sbom [-- --output=sboms]
+//   node scripts/sbom.mjs [--output=sboms]
 
 import { execFileSync } from 'node:child_process'
 import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'

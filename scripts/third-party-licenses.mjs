@@ -1,7 +1,7 @@
 // Writes THIRD-PARTY-LICENSES, which goes into each platform package: what is linked into the native part, and the texts of
 // the licences.
 //
-//   npm run licenses
+//   node scripts/third-party-licenses.mjs
 
 import { readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
@@ -12,7 +12,7 @@ const FILE = fileURLToPath(new URL('../THIRD-PARTY-LICENSES', import.meta.url))
 const RULE = '-'.repeat(80)
 const HEAD = `What the native part of authjs-bridge is made of besides its own source, and under which licences.
 Where there is a choice of licences, the one that stands here is taken.
-Made by: npm run licenses`
+Made by: node scripts/third-party-licenses.mjs`
 
 /** Which of a crate's files is taken, the best first. */
 const PREFERRED = [/^licen[cs]e-mit/i, /^(licen[cs]e|copying)(\.(md|txt))?$/i, /^licen[cs]e[-.]/i]

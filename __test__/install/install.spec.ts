@@ -1,24 +1,25 @@
 // The tarballs as npm installs them: on a machine with Node and nothing to build with, and where the native part is missing.
+// They have the native part that `npm run build` made, or what is in the folder that ARTIFACTS names.
 
 import { spawnSync } from 'node:child_process'
 import { copyFile, mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises'
 import { createRequire } from 'node:module'
 import { tmpdir } from 'node:os'
-import { dirname, join } from 'node:path'
+import { dirname, join, resolve } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { makeTarballs } from '../../scripts/tarballs.mjs'
 import { PLATFORMS } from '../../unavailable.js'
 import { bareMachine } from '../support/bare-machine.js'
+import { SECRET } from '../support/bridges.js'
 import { mintCookie } from '../support/cookies.mjs'
 import { useDatabase } from '../support/database.js'
 import { startRegistry } from '../support/registry.js'
 import { claimsOf, createSession, createUser } from '../support/tenants.mjs'
 
-const ARTIFACTS = fileURLToPath(new URL('../../artifacts', import.meta.url))
+const ARTIFACTS = resolve(fileURLToPath(new URL('../..', import.meta.url)), process.env.ARTIFACTS ?? '.')
 const NATIVE = 'authjs-bridge-linux-x64-gnu'
 const BINARY = 'authjs-bridge.linux-x64-gnu.node'
-const SECRET = 'the secret of the test, 32 bytes'
 const MISSING = `authjs-bridge lacks its native part for linux x64 (glibc): the package ${NATIVE} is not installed.
 The usual causes:
 - Optional dependencies were left out. Install with them:

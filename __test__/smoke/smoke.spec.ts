@@ -4,10 +4,10 @@ import { encode as encodeV4 } from 'next-auth-4/jwt'
 import { afterAll, describe, expect, test } from 'vitest'
 import { AuthBridge, versions } from '../../index.js'
 import manifest from '../../package.json' with { type: 'json' }
+import { SECRET } from '../support/bridges.js'
 import { COOKIE_NAME, mintCookie, SECURE_COOKIE_NAME } from '../support/cookies.mjs'
 import { freePort } from '../support/postgres.mjs'
 
-const SECRET = 'the secret of the test, 32 bytes'
 const CLAIMS = {
   id: 'a9a6b1ae-3a5f-4a58-9e8b-53b6a1a0f0d1',
   tenant: '6d7d2a0f-7b1e-4f5e-8a53-0b9a2c8f1e44',

@@ -4,6 +4,7 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { AuthBridge } from '../../index.js'
+import { SECRET } from '../support/bridges.js'
 import { connections, QUICK, SLACK_MS, withClient } from '../support/faults.js'
 import { startLoad } from '../support/load.mjs'
 import { startPostgres } from '../support/postgres.mjs'
@@ -12,7 +13,6 @@ import { createSessions, createTables, createUser } from '../support/tenants.mjs
 
 const MINUTES = Number(process.env.SOAK_MINUTES ?? 1)
 const FAULT_EVERY_MS = 10_000
-const SECRET = 'the secret of the test, 32 bytes'
 const MAX_CONNECTIONS = 10
 /** By how much the process may grow after the first sixth of the time: what a garbage collector leaves lying about. */
 const GROWTH_MIB = 48

@@ -60,7 +60,7 @@ describe('docs/supply-chain.md', () => {
 describe('THIRD-PARTY-LICENSES', () => {
   const licenses = read('THIRD-PARTY-LICENSES')
 
-  test('is current: else run npm run licenses', () => {
+  test('is current: else run node scripts/third-party-licenses.mjs', () => {
     expect(licenses).toBe(thirdPartyLicenses())
   })
 
@@ -82,7 +82,7 @@ test.each([
   ['npm run build', scripts.build],
   ['npm run lint', scripts.lint],
   ['npm run test:rust', scripts['test:rust']],
-  ['npm run build:artifact', read('scripts/build-artifact.mjs')],
+  ['scripts/build-artifact.mjs', read('scripts/build-artifact.mjs')],
 ])('%s takes the versions of Cargo.lock', (_, text) => {
   expect(text).toContain('--locked')
 })

@@ -1,4 +1,4 @@
-// What `npm run sbom` writes. Builds cargo-cyclonedx at its first run.
+// What `scripts/sbom.mjs` writes. Builds cargo-cyclonedx at its first run.
 
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'

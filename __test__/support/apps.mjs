@@ -7,15 +7,16 @@ import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
 import { makeTarballs } from '../../scripts/tarballs.mjs'
+import { OURS } from './variables.mjs'
 
 export const ROOT = fileURLToPath(new URL('../..', import.meta.url))
 
 /** What the caller's shell, npm or vitest sets must not decide how an app runs. */
-const FOREIGN = /^(AUTH_|NEXTAUTH_|PG|DATABASE_URL$|NODE_ENV$|PORT$|SESSION_SECONDS$|VITEST|npm_(?!config_registry))/
+const FOREIGN = /^(PORT$|SESSION_SECONDS$|VITEST|npm_(?!config_registry))/
 
 /** @param {Record<string, string | undefined>} [more] */
 export function cleanEnvironment(more = {}) {
-  const own = Object.entries(process.env).filter(([name]) => !FOREIGN.test(name))
+  const own = Object.entries(process.env).filter(([name]) => !OURS.test(name) && !FOREIGN.test(name))
   return { ...Object.fromEntries(own), NEXT_TELEMETRY_DISABLED: '1', ...more }
 }
 

@@ -3,20 +3,33 @@
 
 import { execFileSync } from 'node:child_process'
 import { readdirSync, readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
 
-const library = readFileSync(new URL('../../src/lib.rs', import.meta.url), 'utf8')
+const ROOT = fileURLToPath(new URL('../..', import.meta.url))
+
+const library = readFileSync(join(ROOT, 'src', 'lib.rs'), 'utf8')
 const modules = [...library.matchAll(/^pub mod (\w+);$/gm)].map(([, name]) => name)
-const tests = execFileSync('cargo', ['test', '--release', '--locked', '--quiet', '--', '--list'], { encoding: 'utf8' })
+const tests = run('cargo', ['test', '--release', '--locked', '--quiet', '--', '--list'])
 const untested = modules.filter((name) => !new RegExp(`^${name}::.*: test$`, 'm').test(tests))
 if (modules.length === 0 || untested.length > 0) {
   throw new Error(`modules of src/lib.rs without a test: ${untested.join(', ') || 'no module found'}`)
 }
 
-const folders = ['..', '../browser', '../next', '../pgbouncer', '../soak', '../supply-chain']
-const scripts = folders
-  .flatMap((folder) => readdirSync(new URL(folder, import.meta.url)))
-  .filter((file) => file.endsWith('.ts'))
-const unknown = scripts.filter((file) => !/\.(spec|test-d)\.ts$/.test(file))
+/** What has no tests, or, as types, is checked by the compiler alone. */
+const OTHERS = /^(support|vectors|next\/app)\/|\.test-d\.ts$/
+const vitest = join(ROOT, 'node_modules', 'vitest', 'vitest.mjs')
+const listed = JSON.parse(run(process.execPath, [vitest, 'list', '--filesOnly', '--json', '--project', '*']))
+const collected = new Set(listed.map((/** @type {{ file: string }} */ { file }) => file))
+const scripts = readdirSync(join(ROOT, '__test__'), { recursive: true, encoding: 'utf8' })
+  .map((file) => file.replaceAll('\\', '/'))
+  .filter((file) => file.endsWith('.ts') && !OTHERS.test(file))
+const unknown = scripts.filter((file) => !collected.has(`${ROOT}__test__/${file}`))
 if (scripts.length === 0 || unknown.length > 0) {
   throw new Error(`files of __test__ that no runner collects: ${unknown.join(', ') || 'no file found'}`)
+}
+
+/** @param {string} program @param {string[]} args */
+function run(program, args) {
+  return execFileSync(program, args, { cwd: ROOT, encoding: 'utf8', stdio: ['ignore', 'pipe', 'inherit'] })
 }

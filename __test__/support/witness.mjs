@@ -5,6 +5,7 @@ import { readFileSync } from 'node:fs'
 import { inspect } from 'node:util'
 import { AuthBridge, explainSession, getSession } from '../../index.js'
 import { createSessionRoute } from '../../next/index.js'
+import { forgetVariables } from './variables.mjs'
 
 /**
  * @typedef {object} Way
@@ -28,9 +29,7 @@ async function go({ env = {}, options, header, calls = 1, closed = false }, outc
     }
   }
 
-  for (const name of Object.keys(process.env)) {
-    if (/^(AUTH_|NEXTAUTH_|PG|DATABASE_URL$|NODE_ENV$)/.test(name)) delete process.env[name]
-  }
+  forgetVariables()
   Object.assign(process.env, env)
   const bridge = options && (await attempt(() => new AuthBridge(options)))
   if (options && !bridge) return

@@ -1,4 +1,4 @@
-// What docs/platforms.md promises of the published binary.
+// What docs/platforms.md promises of the published binary, which `scripts/build-artifact.mjs` makes.
 
 import { execFileSync } from 'node:child_process'
 import { readFileSync, statSync } from 'node:fs'

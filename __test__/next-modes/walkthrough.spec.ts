@@ -28,7 +28,7 @@ test('the steps of getting started lead to a guarded page', async () => {
   const tarballs = join(folder, 'tarballs')
   makeTarballs({ output: tarballs })
 
-  // What is printed is compared by bundling.spec.ts.
+  // What is printed is compared by modes.spec.ts.
   const blocks = codeBlocks('docs/getting-started.md').filter(({ language }) => language !== '')
   const starts = blocks.findIndex(({ text }) => text.includes(SERVER))
   const commands = blocks.filter(({ language }) => language === 'sh')

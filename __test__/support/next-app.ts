@@ -1,0 +1,146 @@
+// The small app of `__test__/next/app` with this package as users install it, and what must hold however it runs.
+
+import { cp, mkdtemp, readFile, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterAll, afterEach, beforeAll, beforeEach, expect } from 'vitest'
+import { AuthBridge } from '../../index.js'
+import { installWithPackage, next, ROOT, run, serve } from './apps.mjs'
+import { SECRET } from './bridges.js'
+import { mintCookie } from './cookies.mjs'
+import { useDatabase } from './database.js'
+import { freePort } from './postgres.mjs'
+import { claimsOf, createSession, createUser } from './tenants.mjs'
+
+export const BUNDLERS = ['turbopack', 'webpack'] as const
+export type Bundler = (typeof BUNDLERS)[number]
+
+const FIXTURE = join(ROOT, '__test__', 'next', 'app')
+const EXAMPLE = join(ROOT, 'examples', 'nextjs')
+
+/** An app for one test file; each test has a user with a session. */
+export function useApp() {
+  const database = useDatabase()
+  let bridge: AuthBridge
+  let folder: string
+  let app: string
+  beforeAll(async () => {
+    bridge = new AuthBridge({ secret: SECRET, databaseUrl: database.url, secureCookie: false })
+    folder = await mkdtemp(join(tmpdir(), 'authjs-bridge-next-'))
+    app = join(folder, 'app')
+    await cp(FIXTURE, app, { recursive: true })
+    for (const file of ['package.json', 'package-lock.json']) await cp(join(EXAMPLE, file), join(app, file))
+    await installWithPackage(app)
+  })
+  afterAll(async () => {
+    await bridge?.close()
+    if (folder) await rm(folder, { recursive: true })
+  })
+
+  let cookie: string
+  let session: Awaited<ReturnType<typeof createSession>>
+  beforeEach(async () => {
+    const user = await createUser(database.client)
+    session = await createSession(database.client, user)
+    cookie = await mintCookie(claimsOf(user, session), { secret: SECRET })
+  })
+
+  const open: Awaited<ReturnType<typeof serve>>[] = []
+  afterEach(() => Promise.all(open.splice(0).map((server) => server.stop())))
+
+  /** Starts the app, or what stands for it. */
+  async function start(args: string[] | { standalone: string }, env: Record<string, string> = {}) {
+    const port = String(await freePort())
+    const origin = `http://localhost:${port}`
+    const standalone = !Array.isArray(args)
+    const [command, more] = standalone ? [process.execPath, ['server.js']] : next(app, [...args, '--port', port])
+    const server = await serve(command, more, {
+      cwd: standalone ? args.standalone : app,
+      env: { PORT: port, AUTH_SECRET: SECRET, AUTH_URL: origin, DATABASE_URL: database.url, ...env },
+      ready: /Ready in/,
+    })
+    open.push(server)
+    return { ...server, origin }
+  }
+
+  /** Builds the app, without a database or a secret. */
+  async function build(bundler: Bundler, env: Record<string, string> = {}) {
+    await rm(join(app, '.next'), { recursive: true, force: true })
+    await run(...next(app, ['build', `--${bundler}`]), { cwd: app, env })
+  }
+
+  /** What must hold, however the app runs. */
+  async function expectAnswers(origin: string) {
+    const get = (path: string, init: RequestInit = {}) => fetch(origin + path, { redirect: 'manual', ...init })
+    const signedIn = { headers: { cookie } }
+    const text = async (path: string, init?: RequestInit) => (await get(path, init)).text()
+    const idOf = (html: string, id: string) => html.match(new RegExp(`<p id="${id}">([^<]*)</p>`))?.[1]
+
+    const body = await bridge.getSessionJson(cookie)
+    for (const path of ['/api/auth/session', '/api/null', '/api/hand']) {
+      expect(await text(path, signedIn)).toBe(body)
+      expect(await text(path)).toBe(path === '/api/null' ? 'null' : '{}')
+    }
+
+    const response = await get('/api/auth/session', signedIn)
+    expect(response.status).toBe(200)
+    const headers = Object.fromEntries(response.headers)
+    expect(headers).toMatchObject({
+      'content-type': 'application/json',
+      'cache-control': 'private, no-cache, no-store',
+      expires: '0',
+      pragma: 'no-cache',
+    })
+    const head = await get('/api/auth/session', { ...signedIn, method: 'HEAD' })
+    expect(head.status).toBe(200)
+    expect(await head.text()).toBe('')
+    expect(head.headers.get('cache-control')).toBe(headers['cache-control'])
+
+    expect(await (await get('/api/twice', signedIn)).json()).toEqual({
+      first: session.session_id,
+      second: session.session_id,
+      asks: 2,
+    })
+
+    const page = await text('/', signedIn)
+    expect(page).toContain('<title>ada@example.com</title>')
+    expect(idOf(page, 'session')).toBe(session.session_id)
+    expect(idOf(page, 'asks')).toBe('1')
+    const guarded = await get('/')
+    expect(guarded.status).toBe(307)
+    expect(guarded.headers.get('location')).toBe('/signin')
+
+    // As a browser without JavaScript sends the form: action and render are one request.
+    const form = new FormData()
+    form.set(page.match(/name="(\$ACTION_ID_\w+)"/)?.[1] ?? 'no action', '')
+    const after = await text('/', { ...signedIn, method: 'POST', body: form })
+    expect(idOf(after, 'notes')).toBe(`${session.session_id},none`)
+    expect(idOf(after, 'session')).toBe('none')
+  }
+
+  /** `next dev`. */
+  async function expectToDevelop(bundler: Bundler) {
+    const { origin } = await start(['dev', `--${bundler}`])
+    await expectAnswers(origin)
+  }
+
+  /** `next build`, without a database or a secret, and `next start`. */
+  async function expectToBuildAndStart(bundler: Bundler) {
+    await build(bundler)
+    const { routes } = JSON.parse(await readFile(join(app, '.next', 'prerender-manifest.json'), 'utf8'))
+    expect(Object.keys(routes)).toContain('/signin')
+    expect(Object.keys(routes).filter((route) => route === '/' || route.startsWith('/api'))).toEqual([])
+    const { origin } = await start(['start'])
+    await expectAnswers(origin)
+
+    const databaseUrl = `postgres://postgres@127.0.0.1:${await freePort()}/postgres`
+    const cut = await start(['start'], { DATABASE_URL: databaseUrl })
+    const failed = await fetch(`${cut.origin}/api/auth/session`, { headers: { cookie } })
+    expect(failed.status).toBe(500)
+    expect(await failed.text()).toBe('{"error":"failed_to_get_session"}')
+    expect(cut.output()).toContain('authjs-bridge: failed to get the session: ERR_AUTH_BRIDGE_DATABASE')
+    expect((await fetch(cut.origin, { headers: { cookie }, redirect: 'manual' })).status).toBe(500)
+  }
+
+  return { folder: () => app, start, build, expectAnswers, expectToDevelop, expectToBuildAndStart }
+}
