@@ -17,12 +17,14 @@ use super::query::Queries;
 use super::url::Target;
 use crate::config::{Database, Limits};
 use crate::error::Error;
+use crate::schema::Schema;
 
 /// A database that is examined, with a new connection for each examiner.
 pub struct ExaminedDatabase {
     connector: Connector,
     setup: Setup,
     target: TargetFacts,
+    schema: Schema,
 }
 
 impl ExaminedDatabase {
@@ -37,12 +39,17 @@ impl ExaminedDatabase {
         Ok(Self {
             setup: Setup { queries, limit: limits.query_timeout, prepared_statements },
             target: TargetFacts::new(&target, &database.location),
+            schema: Schema::new(target.schema.clone()),
             connector: Connector::new(target),
         })
     }
 
     pub fn target(&self) -> &TargetFacts {
         &self.target
+    }
+
+    pub fn schema(&self) -> &Schema {
+        &self.schema
     }
 
     pub async fn connect(&self) -> Result<Examiner<'_>, Error> {
