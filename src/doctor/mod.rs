@@ -70,9 +70,9 @@ fn after_connection() -> impl Iterator<Item = &'static str> {
 }
 
 async fn examine_database(database: &ExaminedDatabase, is_production: bool) -> Vec<Check> {
-    let (target, schema) = (database.target(), database.schema());
-    match ask(database, schema).await {
-        Ok(answers) => judge(&answers, target, schema, is_production),
+    let target = database.target();
+    match ask(database).await {
+        Ok(answers) => judge(&answers, target, database.schema(), is_production),
         Err(error) => {
             let connection = connection::judge(Err(&error), target);
             let skipped = after_connection().map(|id| Check::skipped(id, "needs a connection"));
@@ -94,7 +94,8 @@ struct Answers {
     sessions: Answer<sessions::Counts>,
 }
 
-async fn ask(database: &ExaminedDatabase, schema: &Schema) -> Result<Answers, Error> {
+async fn ask(database: &ExaminedDatabase) -> Result<Answers, Error> {
+    let schema = database.schema();
     let (visitor, milliseconds) = connection::ask(database).await?;
     let visit = pooler::visit(&visitor).await;
     // Leaves, so that a pooler can give its connection to the next.

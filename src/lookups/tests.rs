@@ -50,7 +50,7 @@ async fn settle_down() {
     }
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn an_answer_is_the_verdict_with_its_record() {
     let refused = Error::Query("broken".to_owned());
     let revoked = SessionRecord { revoked: true, user_id: Some(Uuid::from_u128(3)), ..live_record() };
@@ -69,7 +69,7 @@ async fn an_answer_is_the_verdict_with_its_record() {
     }
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn a_task_shares_queue_batches_and_limit_with_the_calls_but_is_not_counted() {
     let source = Arc::new(Fake::live_of_each().gated());
     let lookups = limited(&source, Limits { max_waiting: 2, ..Limits::default() });
@@ -92,7 +92,7 @@ async fn a_task_shares_queue_batches_and_limit_with_the_calls_but_is_not_counted
     assert_eq!(stats.latency.count, 2);
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn what_waits_while_a_query_is_on_its_way_shares_the_next_one() {
     let source = Arc::new(Fake::live_of_each().gated());
     let lookups = lookups(&source);
@@ -228,7 +228,7 @@ fn overdue() -> Answer {
     Err(Error::Timeout { step: "the session check", limit: Limits::default().call_timeout })
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn what_has_waited_too_long_is_not_asked_any_more() {
     let source = Arc::new(Fake::live_of_each().gated());
     let lookups = lookups(&source);
@@ -281,7 +281,7 @@ async fn a_query_goes_on_for_those_of_its_batch_that_still_have_time() {
     assert_eq!(late.await, Ok(live(1)));
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn more_calls_than_may_wait_are_rejected_at_once() {
     let source = Arc::new(Fake::live_of_each().gated());
     let lookups = limited(&source, Limits { max_waiting: 3, ..Limits::default() });
@@ -299,7 +299,7 @@ async fn more_calls_than_may_wait_are_rejected_at_once() {
     assert_eq!(ask(&lookups, 5).await, Ok(live(5)), "there is room again");
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn calls_and_batches_are_counted() {
     let source = Arc::new(Fake::live_of_each().gated());
     let lookups = lookups(&source);
@@ -321,7 +321,7 @@ async fn calls_and_batches_are_counted() {
     assert_eq!(stats.latency.count, 4);
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn a_batch_has_a_limit() {
     let source = Arc::new(Fake::live_of_each());
     let lookups = lookups(&source);
@@ -350,7 +350,7 @@ async fn a_flood_is_served_in_its_turn_and_so_is_what_it_meets() {
     assert_eq!(source.batches(), [512; BATCHES_AHEAD + 1], "the next is on its way");
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn a_panic_becomes_an_error_and_the_next_call_is_answered() {
     let source = Arc::new(Fake::live_of_each());
     let lookups = lookups(&source);
@@ -363,7 +363,7 @@ async fn a_panic_becomes_an_error_and_the_next_call_is_answered() {
     assert_eq!(ask(&lookups, 3).await.expect("an answer"), live(3));
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn a_batch_that_is_dropped_without_an_answer_rejects_its_calls() {
     let source = Arc::new(Fake::live_of_each().gated());
     let lookups = lookups(&source);
@@ -380,7 +380,7 @@ async fn a_batch_that_is_dropped_without_an_answer_rejects_its_calls() {
     assert_eq!(lookups.stats().calls.pending, 0);
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn a_worker_that_panics_is_replaced_while_calls_wait() {
     let refused = Error::Connect("down".to_owned());
     let source = Arc::new(Fake::live_of_each());
@@ -394,7 +394,7 @@ async fn a_worker_that_panics_is_replaced_while_calls_wait() {
     assert_eq!(ask(&lookups, 1).await, Ok(live(1)));
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn close_waits_for_calls_in_flight() {
     let source = Arc::new(Fake::live_of_each().gated());
     let lookups = lookups(&source);
