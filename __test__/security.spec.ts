@@ -58,7 +58,7 @@ test('no test that is named is skipped', () => {
 })
 
 test('a title that no test has is found', () => {
-  const [file, title] = ['src/cookie/mod.rs', 'limits']
+  const [file, title] = ['src/cookie/find.rs', 'limits']
   expect(isTest({ file, title })).toBe(true)
   expect(isTest({ file, title: 'limit' })).toBe(false)
   expect(isTest({ file: '__test__/session.spec.ts', title: 'salts the key' })).toBe(false)

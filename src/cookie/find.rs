@@ -1,0 +1,225 @@
+//! Reads a `Cookie` header.
+#![forbid(unsafe_code)]
+
+use std::borrow::Cow;
+use std::iter;
+
+use memchr::{memchr, memchr_iter};
+use percent_encoding::percent_decode_str;
+
+use super::chunks::Chunks;
+use super::{CookieName, MAX_HEADER_BYTES, MAX_TOKEN_BYTES};
+use crate::redacted::redacted;
+
+impl CookieName {
+    /// What `header` holds under this name, if it is a whole cookie or a first chunk.
+    pub fn find<'h>(&self, header: &'h str) -> Option<CookieValues<'h>> {
+        let cookie = self.values(header);
+        (cookie.is_whole() || cookie.chunks.has_first()).then_some(cookie)
+    }
+
+    /// Everything that `header` holds under this name.
+    pub fn values<'h>(&self, header: &'h str) -> CookieValues<'h> {
+        let mut cookie = CookieValues::default();
+        if header.len() > MAX_HEADER_BYTES {
+            return cookie;
+        }
+        for (suffix, value) in self.occurrences(header) {
+            if suffix.is_empty() {
+                cookie.whole.get_or_insert(value);
+            } else {
+                cookie.chunks.add(suffix, value);
+            }
+        }
+        cookie.chunks.sort();
+        cookie
+    }
+
+    /// Of those [`pairs`] whose name begins with this one: the rest of the name, and the value. A header can
+    /// hold tens of thousands of other cookies, and parsing them all would cost far more than a token.
+    fn occurrences<'h>(&self, header: &'h str) -> impl Iterator<Item = (&'h str, &'h str)> {
+        let is_blank = |byte: &u8| [b' ', b'\t'].contains(byte);
+        let length = self.as_str().len();
+        // Always starts at the start of a part.
+        let mut rest = header;
+        let next_part = move || {
+            let (before, after) = rest.split_at(self.position_in(rest)?);
+            let is_name = before.bytes().rev().find(|byte| !is_blank(byte)).is_none_or(|byte| byte == b';');
+            let end = memchr(b';', after.as_bytes()).unwrap_or(after.len());
+            rest = after.get(end + 1..).unwrap_or_default();
+            Some(after[length..end].split_once('=').filter(|_| is_name))
+        };
+        let named = iter::from_fn(next_part).flatten();
+        named.map(|(suffix, value)| (suffix.trim_end_matches([' ', '\t']), trim(value)))
+    }
+}
+
+/// What one header holds under a session cookie's name. Of equal names the first counts.
+#[derive(Default)]
+pub struct CookieValues<'h> {
+    whole: Option<&'h str>,
+    chunks: Chunks<'h>,
+}
+
+impl<'h> CookieValues<'h> {
+    /// The tokens that it may stand for: the whole cookie, then the joined chunks. One of the two may be left
+    /// from before, so the caller tries both.
+    pub fn readings(&self) -> impl Iterator<Item = Result<Cow<'h, str>, SizeError>> {
+        let whole = self.whole.map(percent_decode);
+        let chunked = self.chunks.has_first().then(|| self.chunks.join(usize::MAX).into());
+        [whole, chunked].into_iter().flatten().map(|token: Cow<str>| match token.len() {
+            0 => Err(SizeError::Empty),
+            1..=MAX_TOKEN_BYTES => Ok(token),
+            bytes => Err(SizeError::TooLarge { bytes }),
+        })
+    }
+
+    pub fn is_whole(&self) -> bool {
+        self.whole.is_some()
+    }
+
+    /// The indices of the chunks that are there, ascending.
+    pub fn chunks(&self) -> impl Iterator<Item = u16> {
+        self.chunks.indices()
+    }
+
+    /// The first chunks, joined: at most `count`, and up to the first gap.
+    pub fn join_chunks(&self, count: usize) -> String {
+        self.chunks.join(count)
+    }
+}
+
+redacted!(CookieValues<'h>);
+
+/// Why a header or a session cookie's value is not decoded.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum SizeError {
+    #[error("the Cookie header has {bytes} bytes, more than {MAX_HEADER_BYTES}")]
+    HeaderTooLarge { bytes: usize },
+    #[error("the session cookie is empty")]
+    Empty,
+    #[error("the token has {bytes} bytes, more than {MAX_TOKEN_BYTES}")]
+    TooLarge { bytes: usize },
+}
+
+/// Splits as the parser of Auth.js does (`@auth/core` `lib/vendored/cookie.js`): a part without `=` is no
+/// cookie, and only spaces and tabs are trimmed.
+pub fn pairs(header: &str) -> impl Iterator<Item = (&str, &str)> {
+    let ends = memchr_iter(b';', header.as_bytes()).chain([header.len()]);
+    let mut start = 0;
+    let parts = ends.map(move |end| {
+        let part = &header[start..end];
+        start = end + 1;
+        part
+    });
+    parts.filter_map(|part| part.split_once('=')).map(|(name, value)| (trim(name), trim(value)))
+}
+
+fn trim(text: &str) -> &str {
+    text.trim_matches([' ', '\t'])
+}
+
+/// Raw where decoding fails. A `%` that stays can't be part of a token, so it makes no difference how much of a
+/// malformed value is decoded.
+pub(super) fn percent_decode(value: &str) -> Cow<'_, str> {
+    if memchr(b'%', value.as_bytes()).is_none() {
+        return Cow::Borrowed(value);
+    }
+    percent_decode_str(value).decode_utf8().unwrap_or(Cow::Borrowed(value))
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn readings(header: &str) -> Vec<String> {
+        let name = CookieName::new("sid").expect("a name");
+        name.find(header).map(|cookie| cookie.readings().flatten().map(Cow::into_owned).collect()).unwrap_or_default()
+    }
+
+    #[test]
+    fn what_a_header_holds() {
+        for (case, header, expected) in [
+            ("nothing", "", &[] as &[&str]),
+            ("other cookies only", "a=1; b=2", &[]),
+            ("whole", "sid=token", &["token"]),
+            ("among others", "a=1; sid=token; b=2", &["token"]),
+            ("odd spacing", "a=1;sid =\ttoken  ;b", &["token"]),
+            ("an equals sign in the value", "sid=a=b", &["a=b"]),
+            ("part without an equals sign", "sid; sid=token", &["token"]),
+            ("empty value", "sid=", &[]),
+            ("first of equal names", "sid=first; sid=second", &["first"]),
+            ("first of equal names, though empty", "sid=; sid=second", &[]),
+            ("other case", "SID=token", &[]),
+            ("percent-encoded", "sid=a%2Eb", &["a.b"]),
+            ("not UTF-8 when decoded", "sid=a%FFb", &["a%FFb"]),
+            ("quoted", "sid=\"token\"", &["\"token\""]),
+            ("one chunk", "sid.0=a", &["a"]),
+            ("chunks in any order", "sid.2=c; sid.0=a; sid.1=b", &["abc"]),
+            (
+                "eleven chunks, ordered as numbers",
+                "sid.10=k; sid.0=a; sid.1=b; sid.2=c; sid.3=d; sid.4=e; sid.5=f; sid.6=g; sid.7=h; \
+                 sid.8=i; sid.9=j",
+                &["abcdefghijk"],
+            ),
+            ("first of equal chunks", "sid.0=a; sid.0=x; sid.1=b", &["ab"]),
+            ("chunks after a gap", "sid.0=a; sid.2=c", &["a"]),
+            ("no chunk 0", "sid.1=b; sid.2=c", &[]),
+            ("whole, then chunks", "sid=w; sid.0=a; sid.1=b", &["w", "ab"]),
+            ("chunks, then whole", "sid.0=a; sid.1=b; sid=w", &["w", "ab"]),
+            ("look-alike: a port", "sid.0=a; sid.3000=x", &["a"]),
+            ("look-alike: a leading zero", "sid.0=a; sid.01=x", &["a"]),
+            ("look-alike: two zeros", "sid.00=x", &[]),
+            ("look-alike: a sign", "sid.+0=x; sid.-0=x", &[]),
+            ("look-alike: no digits", "sid.=x; sid.a=x; sid-x=x; sidx=x", &[]),
+            ("look-alike: no dot", "sid0=x", &[]),
+            ("look-alike: too large", "sid.65536=x; sid.99999999999=x", &[]),
+            ("look-alike: a chunk of a chunk", "sid.0.0=x", &[]),
+            ("prefixed", "__Secure-sid=x; xsid=x", &[]),
+        ] {
+            assert_eq!(readings(header), expected, "{case}");
+        }
+    }
+
+    #[test]
+    fn limits() {
+        let largest_token = "x".repeat(MAX_TOKEN_BYTES);
+        let whole = format!("sid={largest_token}");
+        assert_eq!(readings(&whole), [largest_token.as_str()]);
+        assert!(readings(&format!("{whole}x")).is_empty());
+        assert!(readings(&format!("sid.0={largest_token}; sid.1=x")).is_empty());
+        assert_eq!(readings(&format!("sid.0=x; {whole}x")), ["x"], "one reading is too long, the other is not");
+
+        let padding = "p".repeat(MAX_HEADER_BYTES - "a=; sid=t".len());
+        assert_eq!(readings(&format!("a={padding}; sid=t")), ["t"]);
+        assert!(readings(&format!("a={padding}p; sid=t")).is_empty());
+    }
+
+    proptest! {
+        #[test]
+        fn chunks_give_the_value_back(token in "[a-zA-Z0-9._-]{1,400}", size in 1_usize..50, seed: u64) {
+            let chunks = token.as_bytes().chunks(size).enumerate();
+            let mut cookies: Vec<_> = chunks
+                .map(|(index, chunk)| format!("sid.{index}={}", String::from_utf8_lossy(chunk)))
+                .collect();
+            let middle = seed as usize % cookies.len();
+            cookies.rotate_left(middle);
+            prop_assert_eq!(readings(&cookies.join("; ")), [token]);
+        }
+
+        #[test]
+        fn occurrences_are_the_pairs_of_that_name(header in "((x| |\t|)sid|[.;= \t]|[0-9a]|é){0,30}") {
+            let name = CookieName::new("sid").expect("a name");
+            let occurrences: Vec<_> = name.occurrences(&header).collect();
+            let named = pairs(&header).filter_map(|(name, value)| Some((name.strip_prefix("sid")?, value)));
+            prop_assert_eq!(occurrences, named.collect::<Vec<_>>());
+        }
+
+        #[test]
+        fn nothing_panics(header in "(sid|[.;= \t%]|[0-9]|\\PC){0,60}") {
+            readings(&header);
+        }
+    }
+}

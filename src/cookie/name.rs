@@ -1,0 +1,65 @@
+//! The name of a session cookie.
+#![forbid(unsafe_code)]
+
+use std::fmt;
+
+use memchr::memmem::Finder;
+
+/// Keeps the HKDF info, which holds the name, far below its limit of 1024 bytes.
+const MAX_NAME_BYTES: usize = 256;
+
+/// The name of a session cookie, without the suffix of a chunk: an RFC 6265 token.
+#[derive(Clone)]
+pub struct CookieName {
+    text: String,
+    finder: Finder<'static>,
+}
+
+impl CookieName {
+    /// `None` if `name` can't be the name of a cookie.
+    pub fn new(name: impl Into<String>) -> Option<Self> {
+        let name = name.into();
+        let valid = (1..=MAX_NAME_BYTES).contains(&name.len()) && name.bytes().all(is_token_byte);
+        valid.then(|| Self { finder: Finder::new(&name).into_owned(), text: name })
+    }
+
+    pub fn as_str(&self) -> &str {
+        &self.text
+    }
+
+    /// Whether browsers accept such a cookie over https only (RFC 6265bis section 4.1.3).
+    pub fn is_secure(&self) -> bool {
+        self.text.starts_with("__Secure-") || self.text.starts_with("__Host-")
+    }
+
+    /// Where the name, or a longer one that holds it, first stands in `text`.
+    pub(super) fn position_in(&self, text: &str) -> Option<usize> {
+        self.finder.find(text.as_bytes())
+    }
+}
+
+impl fmt::Debug for CookieName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("CookieName").field(&self.text).finish()
+    }
+}
+
+/// RFC 9110 section 5.6.2 `tchar`, of which RFC 6265 makes cookie names.
+fn is_token_byte(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names() {
+        for valid in ["a", "__Secure-authjs.session-token", "authjs.session-token.3000"] {
+            assert!(CookieName::new(valid).is_some(), "{valid}");
+        }
+        for invalid in ["", "a b", "a=b", "a;b", "a\n", "ä", "(a)", &"a".repeat(257)] {
+            assert!(CookieName::new(invalid).is_none(), "{invalid}");
+        }
+    }
+}
