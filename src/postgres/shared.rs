@@ -7,8 +7,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use deadpool::managed::Object;
 
-use super::Postgres;
 use super::connect::Connector;
+use super::pool::Postgres;
 use super::query::Found;
 use crate::config::{Database, Limits};
 use crate::error::Error;

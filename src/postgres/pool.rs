@@ -1,0 +1,217 @@
+//! The pool of connections to one database, and how a query is run on one of them.
+#![forbid(unsafe_code)]
+
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use deadpool::managed::{Object, Pool, PoolError};
+use deadpool_postgres::ClientWrapper;
+use futures_util::FutureExt;
+use futures_util::future::BoxFuture;
+
+use super::connect::Connector;
+use super::fault::Fault;
+use super::query::{DatabaseSession, FindEnd, FindSessions, Found, Query, Statements};
+use super::url::Target;
+use crate::config::{Database, Limits};
+use crate::error::Error;
+use crate::redacted::redacted;
+use crate::store::{PoolStatus, SessionEnd, SessionKey};
+
+/// How long to wait for the server to end a query that was given up.
+const CANCEL_LIMIT: Duration = Duration::from_secs(1);
+
+pub(super) struct Postgres {
+    pub(super) pool: Pool<Connector>,
+    statements: Statements,
+    query_timeout: Duration,
+    pub(super) max_connections: usize,
+    prepared_statements: bool,
+    /// Hosts and ports, for messages.
+    address: String,
+}
+
+redacted!(Postgres);
+
+impl Postgres {
+    /// Connects to nothing yet: the first lookup does.
+    pub(super) fn new(database: &Database, limits: &Limits) -> Result<Self, Error> {
+        let target = Target::new(database, limits)?;
+        let statements = Statements::new(&target.schema, database.sharded);
+        let address = target.address();
+        let (max_connections, prepared_statements) = (target.max_connections, target.prepared_statements);
+        let pool = Pool::builder(Connector::new(target))
+            .max_size(max_connections)
+            .build()
+            .map_err(|cause| Error::Internal(format!("connection pool: {cause}")))?;
+        let query_timeout = limits.query_timeout;
+        Ok(Self { pool, statements, query_timeout, max_connections, prepared_statements, address })
+    }
+
+    pub(super) async fn connection(&self) -> Result<Object<Connector>, Error> {
+        self.pool.get().await.map_err(|cause| match cause {
+            PoolError::Backend(error) => error,
+            PoolError::Closed => Error::Closed,
+            cause @ (PoolError::Timeout(_) | PoolError::NoRuntimeSpecified | PoolError::PostCreateHook(_)) => {
+                Error::Internal(format!("connection pool: {cause}"))
+            }
+        })
+    }
+
+    pub(super) fn has_idle(&self) -> bool {
+        self.idle() > 0
+    }
+
+    /// The pool's own status counts a connection that is being made as in use.
+    fn idle(&self) -> usize {
+        self.pool.retain(|_, _| true).retained
+    }
+
+    pub(super) fn status(&self) -> PoolStatus {
+        let status = self.pool.status();
+        let (connects, connect_failures) = self.pool.manager().counts();
+        PoolStatus {
+            max: self.max_connections,
+            size: status.size,
+            in_use: status.size.saturating_sub(self.idle()),
+            waiting: status.waiting,
+            connects,
+            connect_failures,
+        }
+    }
+
+    pub(super) async fn find_end(&self, key: SessionKey) -> Result<Option<SessionEnd>, Error> {
+        let connection = self.connection().await?;
+        match self.run(connection, &FindEnd { statement: &self.statements.end, key }).await {
+            Ok(found) => found,
+            Err(Refusal::NoConnection(error)) => Err(error),
+            Err(Refusal::Fault(fault)) => Err(self.error(fault)),
+        }
+    }
+
+    /// What is there under each key.
+    pub(super) async fn find(&self, connection: Object<Connector>, keys: &[SessionKey]) -> Vec<Found> {
+        // Enough to find a few rows that make the whole query fail, and a bound where every row does.
+        let splits_left = AtomicUsize::new(2 * keys.len().max(1).ilog2() as usize);
+        self.find_in_halves(connection, keys, &splits_left).await
+    }
+
+    /// Queries all keys. If one row may have failed the query, retries each half, at most `splits_left` times.
+    fn find_in_halves<'a>(
+        &'a self,
+        connection: Object<Connector>,
+        keys: &'a [SessionKey],
+        splits_left: &'a AtomicUsize,
+    ) -> BoxFuture<'a, Vec<Found>> {
+        async move {
+            let fault = match self.run(connection, &FindSessions { statements: &self.statements.find, keys }).await {
+                Ok(found) => return found,
+                Err(Refusal::NoConnection(error)) => return vec![Err(error); keys.len()],
+                Err(Refusal::Fault(fault)) => fault,
+            };
+            let may_split =
+                || splits_left.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |left| left.checked_sub(1)).is_ok();
+            if keys.len() == 1 || !fault.may_be_of_one_row() || !may_split() {
+                return vec![Err(self.error(fault)); keys.len()];
+            }
+            let (left, right) = keys.split_at(keys.len() / 2);
+            let mut found = self.find_again(left, splits_left).await;
+            found.extend(self.find_again(right, splits_left).await);
+            found
+        }
+        .boxed()
+    }
+
+    async fn find_again(&self, keys: &[SessionKey], splits_left: &AtomicUsize) -> Vec<Found> {
+        match self.connection().await {
+            Ok(connection) => self.find_in_halves(connection, keys, splits_left).await,
+            Err(error) => vec![Err(error); keys.len()],
+        }
+    }
+
+    /// Runs `query` on `connection`, and once more on a new one if the connection was at fault and the query may
+    /// be repeated.
+    async fn run<Q: Query>(&self, connection: Object<Connector>, query: &Q) -> Result<Q::Answer, Refusal> {
+        match self.run_once(connection, query).await {
+            Err(fault) if Q::IS_REPEATABLE && fault.is_stale_connection() => {
+                if !fault.is_conflict() {
+                    // The others may be as stale as this one.
+                    distrust_all(&self.pool);
+                }
+                let connection = self.connection().await.map_err(Refusal::NoConnection)?;
+                self.run_once(connection, query).await.map_err(Refusal::Fault)
+            }
+            decided => decided.map_err(Refusal::Fault),
+        }
+    }
+
+    async fn run_once<Q: Query>(&self, connection: Object<Connector>, query: &Q) -> Result<Q::Answer, Fault> {
+        let in_flight = InFlight::new(connection);
+        let session = DatabaseSession { client: in_flight.client(), prepares: self.prepared_statements };
+        let answer = match tokio::time::timeout(self.query_timeout, query.run(&session)).await {
+            Ok(answer) => answer,
+            Err(_elapsed) => Err(Fault::Timeout),
+        };
+        match &answer {
+            Err(Fault::Timeout) => drop(in_flight),
+            Err(fault) if fault.ends_connection() => drop(Object::take(in_flight.release())),
+            _ => drop(in_flight.release()),
+        }
+        answer
+    }
+
+    fn error(&self, fault: Fault) -> Error {
+        fault.into_error(&self.address, self.query_timeout, self.prepared_statements)
+    }
+}
+
+/// Ends idle connections now, and the others when they come back to the pool.
+fn distrust_all(pool: &Pool<Connector>) {
+    pool.manager().distrust_all();
+    pool.retain(|_, _| false);
+}
+
+/// Why there is no answer.
+enum Refusal {
+    NoConnection(Error),
+    Fault(Fault),
+}
+
+/// A connection with a query in flight. If it is dropped before the answer is there, the connection is thrown
+/// away.
+struct InFlight(Option<Object<Connector>>);
+
+impl InFlight {
+    fn new(connection: Object<Connector>) -> Self {
+        Self(Some(connection))
+    }
+
+    fn client(&self) -> &ClientWrapper {
+        &self.0.as_ref().expect("is there until it is released").client
+    }
+
+    /// The answer is there, so the connection may be used again.
+    fn release(mut self) -> Object<Connector> {
+        self.0.take().expect("is released once")
+    }
+}
+
+impl Drop for InFlight {
+    /// The query still runs, so the server is told to end it. Until it has, the connection keeps its place in the
+    /// pool: the server never sees more connections than the pool may have.
+    fn drop(&mut self) {
+        let Some(connection) = self.0.take() else {
+            return;
+        };
+        if let Some(pool) = Object::pool(&connection) {
+            // If the network is at fault, all connections may be dead.
+            distrust_all(&pool);
+        }
+        tokio::spawn(async move {
+            if let Some(pool) = Object::pool(&connection) {
+                let _ = tokio::time::timeout(CANCEL_LIMIT, pool.manager().cancel(&connection)).await;
+            }
+            drop(Object::take(connection));
+        });
+    }
+}
