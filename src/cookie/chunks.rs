@@ -13,6 +13,7 @@ pub(super) struct Chunks<'h> {
 
 impl<'h> Chunks<'h> {
     /// `suffix` is what follows the cookie's name. A suffix that only looks like a chunk's is passed over.
+    #[inline]
     pub(super) fn add(&mut self, suffix: &str, value: &'h str) {
         if let Some(index) = suffix.strip_prefix('.').and_then(chunk_index) {
             self.by_index.push((index, value));
@@ -20,6 +21,7 @@ impl<'h> Chunks<'h> {
     }
 
     /// Of equal indices the first in the header stays.
+    #[inline]
     pub(super) fn sort(&mut self) {
         // A stable sort keeps the order of equal indices.
         self.by_index.sort_by_key(|(index, _)| *index);
@@ -32,11 +34,13 @@ impl<'h> Chunks<'h> {
     }
 
     /// Without chunk 0 the others don't count.
+    #[inline]
     pub(super) fn has_first(&self) -> bool {
         self.indices().next() == Some(0)
     }
 
     /// The first chunks, joined: at most `count`, and up to the first gap.
+    #[inline]
     pub(super) fn join(&self, count: usize) -> String {
         let up_to_gap = self.by_index.iter().zip(0..).take_while(|((index, _), place)| usize::from(*index) == *place);
         up_to_gap.take(count).map(|((_, chunk), _)| percent_decode(chunk)).collect()
@@ -44,6 +48,7 @@ impl<'h> Chunks<'h> {
 }
 
 /// `0`, `1`, ... as Auth.js writes them: decimal without leading zeros.
+#[inline]
 pub fn chunk_index(digits: &str) -> Option<u16> {
     let canonical = digits.bytes().all(|byte| byte.is_ascii_digit()) && (digits == "0" || !digits.starts_with('0'));
     if canonical { digits.parse().ok() } else { None }

@@ -23,6 +23,7 @@ impl CookieName {
         valid.then(|| Self { finder: Finder::new(&name).into_owned(), text: name })
     }
 
+    #[inline]
     pub fn as_str(&self) -> &str {
         &self.text
     }
@@ -33,6 +34,7 @@ impl CookieName {
     }
 
     /// Where the name, or a longer one that holds it, first stands in `text`.
+    #[inline]
     pub(super) fn position_in(&self, text: &str) -> Option<usize> {
         self.finder.find(text.as_bytes())
     }
