@@ -25,6 +25,7 @@ const PURE = [
   'config/warning.rs',
   'cookie/chunks.rs',
   'cookie/find.rs',
+  'cookie/header.rs',
   'cookie/name.rs',
   'cookie/near_miss.rs',
   'crypto/mod.rs',

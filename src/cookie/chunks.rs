@@ -2,7 +2,7 @@
 //! (`@auth/core` `lib/utils/cookie.js`, `SessionStore`).
 #![forbid(unsafe_code)]
 
-use super::find::percent_decode;
+use super::header::percent_decode;
 
 /// The chunks of one cookie that a header holds.
 #[derive(Default)]

@@ -1,13 +1,13 @@
-//! Reads a `Cookie` header.
+//! Finds a session cookie in a header: whole, in chunks, or both.
 #![forbid(unsafe_code)]
 
 use std::borrow::Cow;
 use std::iter;
 
-use memchr::{memchr, memchr_iter};
-use percent_encoding::percent_decode_str;
+use memchr::memchr;
 
 use super::chunks::Chunks;
+use super::header::{percent_decode, trim};
 use super::{CookieName, MAX_HEADER_BYTES, MAX_TOKEN_BYTES};
 use crate::redacted::redacted;
 
@@ -35,7 +35,7 @@ impl CookieName {
         cookie
     }
 
-    /// Of those [`pairs`] whose name begins with this one: the rest of the name, and the value. A header can
+    /// Of those [`pairs`](super::pairs) whose name begins with this one: the rest of the name, and the value. A header can
     /// hold tens of thousands of other cookies, and parsing them all would cost far more than a token.
     fn occurrences<'h>(&self, header: &'h str) -> impl Iterator<Item = (&'h str, &'h str)> {
         let is_blank = |byte: &u8| [b' ', b'\t'].contains(byte);
@@ -102,37 +102,12 @@ pub enum SizeError {
     TooLarge { bytes: usize },
 }
 
-/// Splits as the parser of Auth.js does (`@auth/core` `lib/vendored/cookie.js`): a part without `=` is no
-/// cookie, and only spaces and tabs are trimmed.
-pub fn pairs(header: &str) -> impl Iterator<Item = (&str, &str)> {
-    let ends = memchr_iter(b';', header.as_bytes()).chain([header.len()]);
-    let mut start = 0;
-    let parts = ends.map(move |end| {
-        let part = &header[start..end];
-        start = end + 1;
-        part
-    });
-    parts.filter_map(|part| part.split_once('=')).map(|(name, value)| (trim(name), trim(value)))
-}
-
-fn trim(text: &str) -> &str {
-    text.trim_matches([' ', '\t'])
-}
-
-/// Raw where decoding fails. A `%` that stays can't be part of a token, so it makes no difference how much of a
-/// malformed value is decoded.
-pub(super) fn percent_decode(value: &str) -> Cow<'_, str> {
-    if memchr(b'%', value.as_bytes()).is_none() {
-        return Cow::Borrowed(value);
-    }
-    percent_decode_str(value).decode_utf8().unwrap_or(Cow::Borrowed(value))
-}
-
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::cookie::pairs;
 
     fn readings(header: &str) -> Vec<String> {
         let name = CookieName::new("sid").expect("a name");

@@ -1,16 +1,19 @@
 //! `Cookie` header -> the values of a session cookie.
 //!
-//! [`CookieName`] is the name, [`find`] reads a header, [`chunks`] has the rule for cookies that are cut into
-//! `name.0`, `name.1`, ..., [`near_miss`] finds cookies with almost the same name.
+//! [`header`] splits a header, [`CookieName`] is the name to look for, [`chunks`] has the rule for cookies that are
+//! cut into `name.0`, `name.1`, ..., and [`find`] puts them together. [`near_miss`] finds cookies with almost the
+//! same name.
 #![forbid(unsafe_code)]
 
 mod chunks;
 mod find;
+mod header;
 mod name;
 pub mod near_miss;
 
 pub use self::chunks::chunk_index;
-pub use self::find::{CookieValues, SizeError, pairs};
+pub use self::find::{CookieValues, SizeError};
+pub use self::header::pairs;
 pub use self::name::CookieName;
 
 /// The longest header that is read, in bytes.

@@ -4,7 +4,7 @@
 use base64::Engine;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 
-use super::{ContentEncryption, Key};
+use super::ContentEncryption;
 use crate::cookie::CookieName;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -32,12 +32,12 @@ impl Issuer {
         }
     }
 
-    /// The protected header exactly as it is written for this key, in base64url (`encode` in
+    /// The protected header exactly as it is written for the key of this `kid`, in base64url (`encode` in
     /// `@auth/core` `jwt.js` and in next-auth 4 `jwt/index.js`, which names no key).
-    pub(super) fn protected_header(self, key: &Key) -> String {
-        let enc = key.cipher().enc().name();
+    pub(super) fn protected_header(self, kid: &str) -> String {
+        let enc = self.enc().name();
         BASE64_URL_SAFE_NO_PAD.encode(match self {
-            Self::AuthJs => format!(r#"{{"alg":"dir","enc":"{enc}","kid":"{}"}}"#, key.kid()),
+            Self::AuthJs => format!(r#"{{"alg":"dir","enc":"{enc}","kid":"{kid}"}}"#),
             Self::NextAuth4 => format!(r#"{{"alg":"dir","enc":"{enc}"}}"#),
         })
     }

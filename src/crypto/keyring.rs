@@ -41,7 +41,7 @@ impl Keyring {
         };
         let gcm = derive(ContentEncryption::A256Gcm)?;
         let enc = issuer.enc();
-        let header = |key, keys| IssuedHeader { text: issuer.protected_header(key), enc, keys };
+        let header = |key: &Key, keys| IssuedHeader { text: issuer.protected_header(key.kid()), enc, keys };
         let issued = match issuer {
             Issuer::AuthJs => cbc.iter().enumerate().map(|(index, key)| header(key, index..index + 1)).collect(),
             // Without a `kid` the header is the same for all keys.
