@@ -171,7 +171,7 @@ describe('the configuration', () => {
     [
       'no database',
       () => ({ AUTH_SECRET: MARKERS.secret }),
-      check('database-url', 'failed', /there is none/, /DATABASE_URL=postgres:\/\//),
+      check('database-url', 'failed', /is missing/, /DATABASE_URL=postgres:\/\//),
     ],
     [
       'an unknown parameter of the URL',

@@ -270,7 +270,7 @@ fn bridge_for(env: &Env, header: &str) -> Result<Option<SharedBridge>, Error> {
     if let Some(bridge) = &module(env)?.bridge {
         return Ok(Some(Arc::clone(bridge)));
     }
-    let cookies = config::cookies(&Options::default(), &ProcessEnv::of(env))?;
+    let cookies = config::session_cookies(&Options::default(), &ProcessEnv::of(env))?;
     if cookies.iter().all(|cookie| cookie.name.find(header).is_none()) {
         return Ok(None);
     }

@@ -33,10 +33,10 @@ enum Reason {
 }
 
 fn ask(environment: &impl Environment) -> Result<Choice, Error> {
-    let cookies = config::cookies(&Options::default(), environment)?;
+    let cookies = config::session_cookies(&Options::default(), environment)?;
     Ok(Choice {
         names: cookies.into_iter().map(|cookie| cookie.name.as_str().to_owned()).collect(),
-        because: match config::url_variable(environment) {
+        because: match config::app_url_variable(environment) {
             Some(variable) => Reason::Url { variable },
             None if config::is_production(environment) => Reason::Production,
             None => Reason::Nothing,
@@ -76,8 +76,8 @@ fn judge(choice: Result<Choice, Error>, is_production: bool) -> Check {
 #[cfg(test)]
 mod tests {
     use super::super::check::Status;
-    use super::super::tests::Variables;
     use super::*;
+    use crate::config::FakeEnvironment;
 
     #[test]
     fn which_cookie_counts_and_why() {
@@ -107,7 +107,7 @@ mod tests {
             ),
             (&[("AUTH_URL", "ftp://a")], Status::Failed, "AUTH_URL: must begin with https:// or http://"),
         ] {
-            let check = check(&Variables(variables));
+            let check = check(&FakeEnvironment(variables));
             assert_eq!((check.status, check.message.as_str()), (status, message), "{variables:?}");
         }
     }

@@ -49,7 +49,7 @@ mod tests {
                 vec![Warning::ShortSecret { index: 1, bytes: 7 }],
                 Status::Warning,
                 "AUTH_SECRET_1 (44 bytes), AUTH_SECRET (7 bytes)",
-                Some("The secret at place 1 (newest first) has 7 bytes"),
+                Some("The secret at index 1 (0 is the newest) has 7 bytes"),
             ),
             (
                 "an empty one before it",

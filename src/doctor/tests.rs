@@ -7,17 +7,8 @@ use super::catalog::Finding;
 use super::catalog::tests::healthy;
 use super::server::Server;
 use super::*;
+use crate::config::FakeEnvironment;
 use crate::postgres::{Unanswered, Verify};
-use crate::sensitive::Sensitive;
-
-/// An environment of these variables.
-pub(super) struct Variables(pub(super) &'static [(&'static str, &'static str)]);
-
-impl Environment for Variables {
-    fn value(&self, name: &str) -> Option<Sensitive> {
-        Some(self.0.iter().find(|(key, _)| *key == name)?.1.to_owned().into())
-    }
-}
 
 /// A database on another machine, without TLS.
 pub(super) fn target() -> TargetFacts {
@@ -68,7 +59,7 @@ fn answers(catalog: Answer<Catalog>) -> Answers {
 
 #[test]
 fn without_a_database_nothing_is_waited_for() {
-    let checks = examine(&Variables(&[])).now_or_never().expect("is ready");
+    let checks = examine(&FakeEnvironment(&[])).now_or_never().expect("is ready");
     let failed: Vec<_> = checks.iter().filter(|check| check.status == Status::Failed).map(|check| check.id).collect();
     assert_eq!(failed, [secrets::ID, database_url::ID]);
     let skipped: Vec<_> = checks.iter().filter(|check| check.status == Status::Skipped).map(|check| check.id).collect();
@@ -77,7 +68,7 @@ fn without_a_database_nothing_is_waited_for() {
 
 #[test]
 fn each_check_has_a_file_of_its_name() {
-    let checks = examine(&Variables(&[])).now_or_never().expect("is ready");
+    let checks = examine(&FakeEnvironment(&[])).now_or_never().expect("is ready");
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/doctor");
     for Check { id, .. } in checks {
         assert!(folder.join(format!("{}.rs", id.replace('-', "_"))).is_file(), "{id}");

@@ -10,7 +10,7 @@ use tokio_postgres::config::{ChannelBinding, SslNegotiation};
 use super::SessionKind;
 use super::hosts::HostParameters;
 use super::parse::parameters;
-use crate::config::{Location, MOST_CONNECTIONS};
+use crate::config::{Location, MAX_CONNECTIONS};
 use crate::error::Error;
 use crate::postgres::tls::TlsParameters;
 use crate::postgres::url::parameter::Parameter;
@@ -154,8 +154,8 @@ impl Settings {
             "ssl_min_protocol_version" => self.tls.min_version = Some(parameter.clone()),
 
             "connection_limit" | "pool_max_conns" => {
-                let limit = parameter.number::<usize>().ok().filter(|limit| (1..=MOST_CONNECTIONS).contains(limit));
-                let problem = || parameter.mistake(format!("must be a whole number from 1 to {MOST_CONNECTIONS}"));
+                let limit = parameter.number::<usize>().ok().filter(|limit| (1..=MAX_CONNECTIONS).contains(limit));
+                let problem = || parameter.mistake(format!("must be a whole number from 1 to {MAX_CONNECTIONS}"));
                 self.max_connections = Some(limit.ok_or_else(problem)?);
             }
             "schema" | "search_path" => self.schema = parameter.schema()?,
