@@ -358,7 +358,7 @@ async fn a_panic_becomes_an_error_and_the_next_call_is_answered() {
     let error = ask(&lookups, 3).await.expect("an answer").expect_err("panicked");
     assert_eq!(error.code(), "ERR_AUTH_BRIDGE_INTERNAL");
     let message = error.to_string();
-    assert_eq!(message, "internal error, please report it: a panic, whose place is on stderr", "not what it said");
+    assert_eq!(message, "internal error, please report it: a panic; its location is on stderr", "not what it said");
     source.panics.store(false, Ordering::SeqCst);
     assert_eq!(ask(&lookups, 3).await.expect("an answer"), live(3));
 }
