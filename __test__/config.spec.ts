@@ -55,7 +55,7 @@ describe('new AuthBridge', () => {
     [
       'unreadable sslrootcert',
       { ...COMPLETE, databaseUrl: 'postgres://a/b?sslmode=verify-full&sslrootcert=/nowhere.pem' },
-      'sslrootcert names no file that can be read: ',
+      "sslrootcert names a file that can't be read: ",
     ],
     ['raw @ in the password', { ...COMPLETE, databaseUrl: 'postgres://user:hun@ter2@h/d' }, '%40'],
     ['bad cookie name', { ...COMPLETE, cookieName: 'a b' }, "cookieName: is not a valid cookie name"],
@@ -97,7 +97,7 @@ describe('new AuthBridge', () => {
         databaseUrl: 'postgres://a/b?sslmode=prefer',
         tls: { ca: '-----BEGIN CERTIFICATE-----' },
       },
-      'tls.ca: verifies nothing beside this sslmode',
+      'tls.ca: has no effect with this sslmode',
     ],
     ['sharded of the wrong type', { ...COMPLETE, sharded: 1 }, 'sharded: must be true or false, not number'],
     ['unknown option', { ...COMPLETE, secrets: 'a' }, 'secrets: is not an option; the options are secret, cookieName'],

@@ -1,4 +1,4 @@
-//! Whether there is a secret, and whether it is as long as it should be.
+//! Whether a secret is set and long enough.
 #![forbid(unsafe_code)]
 
 use super::check::Check;
@@ -13,7 +13,7 @@ pub(super) fn check(environment: &impl Environment) -> Check {
 
 fn judge(secrets: &[NamedSecret], warnings: &[Warning]) -> Check {
     if secrets.is_empty() {
-        let advice = "Set AUTH_SECRET to the one that Auth.js has. For a new one: npx auth secret";
+        let advice = "Set AUTH_SECRET to the secret of Auth.js. To create one: npx auth secret";
         return Check::failed(ID, "none is set", advice);
     }
     let named = |NamedSecret { variable, bytes }: &NamedSecret| format!("{variable} ({bytes} bytes)");
