@@ -7,9 +7,9 @@ use std::sync::Arc;
 use tokio::time::Instant;
 
 use super::explanation::{ClaimedSession, FoundCookie, KnownSecret, Reason, SessionExplanation};
-use super::read::{Found, Reader};
+use super::read::{MatchedCookie, Reader};
 use super::{Bridge, Unauthenticated};
-use crate::cookie::near_miss::{LEAST_PORT, near_misses};
+use crate::cookie::near_miss::{MIN_PORT, near_misses};
 use crate::cookie::{CookieName, CookieValues, MAX_TOKEN_BYTES, SizeError};
 use crate::crypto::{ContentEncryption, Key, Keyring, ShortKid};
 use crate::error::Error;
@@ -95,9 +95,9 @@ where
     Ok(Reason::of_verdict(verdict, identity, end))
 }
 
-fn explain_refusal(refusal: Unauthenticated, found: &Found) -> Reason {
+fn explain_refusal(refusal: Unauthenticated, found: &MatchedCookie) -> Reason {
     use TokenError::{Malformed, Undecryptable};
-    let Found { keyring, values, .. } = found;
+    let MatchedCookie { keyring, values, .. } = found;
     // These are also the errors of a token whose chunks are incomplete, or followed by chunks of another token.
     if matches!(refusal, Unauthenticated::Token(Malformed | Undecryptable) | Unauthenticated::Size(SizeError::Empty)) {
         if let Some(stale) = stale_chunks(keyring, values) {
@@ -138,7 +138,7 @@ fn describe(name: &CookieName, values: &CookieValues) -> FoundCookie {
 
 /// Without numbers that are ports rather than chunks.
 fn chunks(values: &CookieValues) -> impl Iterator<Item = u16> {
-    values.chunks().filter(|chunk| *chunk < LEAST_PORT)
+    values.chunks().filter(|chunk| *chunk < MIN_PORT)
 }
 
 fn known_secrets(keyring: &Keyring, enc: ContentEncryption) -> Vec<KnownSecret> {

@@ -31,8 +31,8 @@ pub(super) struct Reader {
     pub(super) schema: Schema,
 }
 
-/// The session cookie of a request.
-pub(super) struct Found<'r, 'h> {
+/// The session cookie of a request, and the keys that may open it.
+pub(super) struct MatchedCookie<'r, 'h> {
     pub(super) name: &'r CookieName,
     pub(super) keyring: &'r Keyring,
     pub(super) values: CookieValues<'h>,
@@ -46,17 +46,17 @@ impl Reader {
     }
 
     /// The session cookie to read; `None` if the request has none.
-    pub(super) fn find<'h>(&self, cookie_header: &'h str) -> Result<Option<Found<'_, 'h>>, SizeError> {
+    pub(super) fn find<'h>(&self, cookie_header: &'h str) -> Result<Option<MatchedCookie<'_, 'h>>, SizeError> {
         if cookie_header.len() > MAX_HEADER_BYTES {
             return Err(SizeError::HeaderTooLarge { bytes: cookie_header.len() });
         }
         Ok(self.cookies.iter().find_map(|(name, keyring)| {
             let values = name.find(cookie_header)?;
-            Some(Found { name, keyring, values })
+            Some(MatchedCookie { name, keyring, values })
         }))
     }
 
-    pub(super) fn open(&self, found: &Found, now: u64) -> Result<Session, Unauthenticated> {
+    pub(super) fn open(&self, found: &MatchedCookie, now: u64) -> Result<Session, Unauthenticated> {
         let mut refusal = Unauthenticated::NoCookie;
         for reading in found.values.readings() {
             match self.open_token(reading, found.keyring, now) {

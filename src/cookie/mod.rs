@@ -1,7 +1,7 @@
 //! `Cookie` header -> the values of a session cookie.
 //!
-//! [`CookieName`] is the name, [`find`] reads a header, [`chunks`] has the rule for cookies that are cut into
-//! `name.0`, `name.1`, ..., [`near_miss`] finds cookies with almost the same name.
+//! [`CookieName`] is the name, [`find`] reads a header, [`chunks`] joins cookies that are split into `name.0`,
+//! `name.1`, ..., [`near_miss`] finds cookies with a similar name.
 #![forbid(unsafe_code)]
 
 mod chunks;

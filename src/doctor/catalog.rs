@@ -25,7 +25,7 @@ pub(super) struct Entry {
 #[derive(Serialize)]
 #[serde(rename_all = "lowercase")]
 pub(super) enum Finding {
-    Found(Found),
+    Found(TableFacts),
     /// Not found. These PostgreSQL schemas have tables with the same name.
     Missing {
         elsewhere: Vec<String>,
@@ -34,7 +34,7 @@ pub(super) enum Finding {
 
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
-pub(super) struct Found {
+pub(super) struct TableFacts {
     /// Its PostgreSQL schema.
     pub(super) schema: String,
     pub(super) kind: tables::Kind,
@@ -56,7 +56,7 @@ pub(super) async fn query(examiner: &Examiner<'_>, schema: &Schema) -> StepResul
 async fn entry(examiner: &Examiner<'_>, table: &Table) -> StepResult<Entry> {
     let finding = match tables::query(examiner, table).await? {
         None => Finding::Missing { elsewhere: tables::find_elsewhere(examiner, table).await? },
-        Some(tables::FoundTable { oid, schema, kind }) => Finding::Found(Found {
+        Some(tables::FoundTable { oid, schema, kind }) => Finding::Found(TableFacts {
             schema,
             kind,
             columns: columns::query(examiner, table, oid).await?,
@@ -74,7 +74,7 @@ impl Catalog {
         [&self.sessions, &self.users]
     }
 
-    pub(super) fn found(&self) -> impl Iterator<Item = (&Table, &Found)> {
+    pub(super) fn found(&self) -> impl Iterator<Item = (&Table, &TableFacts)> {
         self.entries().into_iter().filter_map(|Entry { table, finding }| match finding {
             Finding::Found(found) => Some((table, found)),
             Finding::Missing { .. } => None,
@@ -90,7 +90,7 @@ impl Serialize for Catalog {
     }
 }
 
-impl Found {
+impl TableFacts {
     /// The table's name for the SQL in an advice.
     pub(super) fn sql_name(&self, table: &Table) -> String {
         format!("{}.{}", sql_name(&self.schema), table.name)
@@ -123,7 +123,7 @@ pub(super) mod tests {
 
     fn healthy_entry(table: Table) -> Entry {
         let column = |column: &Column| columns::ColumnFacts::with_type(column, Some(column.role.usual_type()));
-        let found = Found {
+        let found = TableFacts {
             schema: "public".to_owned(),
             kind: tables::Kind::Table,
             columns: table.columns.iter().map(column).collect(),
@@ -136,7 +136,7 @@ pub(super) mod tests {
     }
 
     impl Entry {
-        pub(in super::super) fn found_mut(&mut self) -> &mut Found {
+        pub(in super::super) fn found_mut(&mut self) -> &mut TableFacts {
             match &mut self.finding {
                 Finding::Found(found) => found,
                 Finding::Missing { .. } => panic!("is missing"),

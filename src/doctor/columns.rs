@@ -5,7 +5,7 @@ use std::collections::HashMap;
 
 use serde::Serialize;
 
-use super::catalog::{Catalog, Found, STEP};
+use super::catalog::{Catalog, STEP, TableFacts};
 use super::check::Check;
 use crate::postgres::{Examiner, Parameter, StepResult};
 use crate::schema::{Column, Role, Table};
@@ -130,7 +130,7 @@ pub(super) fn judge(catalog: &Catalog) -> Check {
     check.with_details(&details)
 }
 
-fn problem(table: &Table, found: &Found, column: &ColumnFacts) -> Option<Problem> {
+fn problem(table: &Table, found: &TableFacts, column: &ColumnFacts) -> Option<Problem> {
     let ColumnFacts { name, usual_type, is_optional, actual } = column;
     let alter = format!("ALTER TABLE {}", found.sql_name(table));
     let table = table.name;

@@ -1,4 +1,4 @@
-//! Where sessions are kept, and when one is live.
+//! The session store, and the decision whether a session is live.
 #![forbid(unsafe_code)]
 
 #[cfg(test)]
@@ -14,7 +14,7 @@ pub use self::liveness::{Liveness, RowExpiry, SessionRecord, Verdict};
 use crate::error::Error;
 use crate::redacted::redacted;
 
-/// Keeps the sessions: PostgreSQL, or a fake in unit tests.
+/// Finds session records: PostgreSQL, or a fake in unit tests.
 pub trait SessionStore: fmt::Debug + Send + Sync {
     type Connection: Send;
 
