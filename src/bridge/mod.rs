@@ -1,6 +1,6 @@
 //! The request pipeline: `Cookie` header -> session, or the reason why there is none.
 //!
-//! [`read`] does everything that needs no database, [`Lookups`] asks whether the session is still live;
+//! [`read`] does everything that needs no database, [`Lookups`] queries whether the session is live;
 //! [`explain`] runs both and keeps the reason.
 #![forbid(unsafe_code)]
 

@@ -45,7 +45,7 @@ impl fmt::Debug for ClaimsError {
 /// name occurs twice, the last value is used, as in `JSON.parse`.
 pub struct Claims<'t> {
     values: [Option<&'t RawValue>; Claim::COUNT],
-    /// `exp`, in seconds since 1970.
+    /// The claim `exp`, in seconds since 1970.
     pub exp: f64,
 }
 

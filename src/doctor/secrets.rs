@@ -44,7 +44,7 @@ mod tests {
             ("none", vec![], vec![], Status::Failed, "none is set", Some("npx auth secret")),
             ("one", vec![secret("AUTH_SECRET", 44)], vec![], Status::Ok, "AUTH_SECRET (44 bytes)", None),
             (
-                "two, of which one is short",
+                "two, one of them short",
                 vec![secret("AUTH_SECRET_1", 44), secret("AUTH_SECRET", 7)],
                 vec![Warning::ShortSecret { index: 1, bytes: 7 }],
                 Status::Warning,

@@ -1,4 +1,4 @@
-//! How many sessions there are. The numbers help to find out why nobody is signed in.
+//! How many sessions there are. Helps to find out why no user is signed in.
 #![forbid(unsafe_code)]
 
 use std::time::Duration;

@@ -96,11 +96,11 @@ impl<S: SessionStore + 'static, R: Responder> Lookups<S, R> {
 
     /// Runs the session query for a session that doesn't exist and returns the round-trip time.
     pub async fn health(&self) -> Result<Duration, Error> {
-        let nobody = SessionKey { tenant: Uuid::nil(), session_id: Uuid::nil() };
+        let unknown = SessionKey { tenant: Uuid::nil(), session_id: Uuid::nil() };
         let timed = async {
             let connection = self.store.connect().await?;
             let start = Instant::now();
-            self.store.find(connection, &[nobody]).await.pop().unwrap_or(Ok(None))?;
+            self.store.find(connection, &[unknown]).await.pop().unwrap_or(Ok(None))?;
             Ok(start.elapsed())
         };
         self.within_call_timeout(Instant::now(), timed).await
@@ -136,7 +136,7 @@ impl<S: SessionStore + 'static, R: Responder> Lookups<S, R> {
         self.tracker.is_closed()
     }
 
-    /// Runs `task`, which counts as in flight from now on.
+    /// Runs `task`. `close` waits for it.
     pub fn spawn(&self, task: impl Future<Output = ()> + Send + 'static) {
         self.tracker.spawn_on(task, &self.runtime);
     }

@@ -62,7 +62,7 @@ impl Postgres {
         self.idle() > 0
     }
 
-    /// The pool's own status counts a connection that is being made as in use.
+    /// The pool's own status counts a connection that is being opened as in use.
     fn idle(&self) -> usize {
         self.pool.retain(|_, _| true).retained
     }
@@ -129,8 +129,8 @@ impl Postgres {
         }
     }
 
-    /// Runs `query` on `connection`, and once more on a new one if the connection was at fault and the query may
-    /// be repeated.
+    /// Runs `query` on `connection`. If the connection was at fault and the query may be repeated, runs it again on a
+    /// new connection.
     async fn run<Q: Query>(&self, connection: Object<Connector>, query: &Q) -> Result<Q::Answer, Refusal> {
         match self.run_once(connection, query).await {
             Err(fault) if Q::IS_REPEATABLE && fault.is_stale_connection() => {

@@ -25,7 +25,7 @@ pub(crate) struct Fake {
     pub(crate) connect_error: Mutex<Option<Error>>,
     /// How many new connections were tried.
     pub(crate) connects: AtomicUsize,
-    /// Connections that nobody uses.
+    /// The number of idle connections.
     pub(crate) idle: AtomicUsize,
     /// Whether the user id of each session is its session id, instead of that of `answer`.
     own_users: bool,

@@ -39,7 +39,7 @@ SELECT s.user_id,
        u.user_type::text";
 
 impl Statements {
-    /// The tenant leads each key and each join, so that a distributed database asks one shard.
+    /// The tenant leads each key and each join, so that a distributed database queries one shard.
     pub(super) fn new(schema: &Schema, by_tenant: bool) -> Self {
         let Schema { sessions, users, .. } = schema;
         let join_users = format!("LEFT JOIN {users} u ON u.tenant = s.tenant AND u.user_id = s.user_id");

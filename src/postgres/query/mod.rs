@@ -23,7 +23,7 @@ use crate::schema::Schema;
 pub(super) trait Query: Sync {
     type Answer: Send;
 
-    /// Whether it may be run once more on a new connection when the first one broke: true for what only reads.
+    /// Whether the query may be repeated on a new connection if the first one broke. True for a query that only reads.
     const IS_REPEATABLE: bool;
 
     fn run(&self, session: &DatabaseSession) -> impl Future<Output = Result<Self::Answer, Fault>> + Send;
@@ -36,7 +36,7 @@ pub(super) struct Statements {
 }
 
 impl Statements {
-    /// With `by_tenant` each statement is about one tenant, so that a distributed database asks one shard.
+    /// With `by_tenant` each statement is about one tenant, so that a distributed database queries one shard.
     pub(super) fn new(schema: &Schema, by_tenant: bool) -> Self {
         Self { find: find::Statements::new(schema, by_tenant), end: end::statement(schema) }
     }
