@@ -151,7 +151,7 @@ describe('the configuration', () => {
     [
       'a short secret',
       (url) => ({ DATABASE_URL: url, AUTH_SECRET: MARKERS.password }),
-      check('secrets', 'warning', /^AUTH_SECRET \(7 bytes\)$/, /has 7 bytes; take at least 32/),
+      check('secrets', 'warning', /^AUTH_SECRET \(7 bytes\)$/, /has 7 bytes; use at least 32/),
     ],
     [
       'AUTH_SECRET set to nothing',
@@ -386,7 +386,7 @@ describe('the rights', () => {
     const columns = 'tenant, session_id, user_id, expires_at, revoked_at'
     const { url } = await asReader(database, `GRANT SELECT (${columns}) ON sessions`, 'GRANT SELECT ON users')
     const { code, check: found, withStatus } = await diagnose({ env: environment(url) })
-    const expected = check('rights', 'warning', /sessions\.revoked_reason, which explainSession alone/, /^GRANT SELECT/)
+    const expected = check('rights', 'warning', /sessions\.revoked_reason, which only explainSession/, /^GRANT SELECT/)
     expect(found('rights')).toMatchObject(expected)
     expect({ code, warning: withStatus('warning') }).toEqual({ code: 0, warning: ['rights'] })
   })
