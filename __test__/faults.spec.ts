@@ -256,7 +256,7 @@ describe('a bound for each wait', () => {
       const { code, message, elapsedMs } = await refusal(bridge, cookie)
       expect({ code, message }).toEqual({
         code: TIMEOUT,
-        message: '10 calls wait for the database already, which is the limit (maxWaiting)',
+        message: '10 calls are waiting for the database already, which is the limit (maxWaiting)',
       })
       expect(elapsedMs).toBeLessThan(500)
       expect(bridge.stats().calls.pending).toBe(11)

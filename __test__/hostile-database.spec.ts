@@ -166,7 +166,7 @@ describe('a column whose type stands on another, and so on without end: rejects'
     const { code, message } = await refusal(bridge, cookie)
     expect({ code, message }).toEqual({
       code: DATABASE,
-      message: 'the database refused the session query: the type of a column stands on too many others',
+      message: 'the database refused the session query: the type of a column is derived from too many other types',
     })
     await expectAnswer(connect())
   })

@@ -342,7 +342,7 @@ test('what holds secrets, cookies, claims or rows is redacted in Debug', () => {
 
 test('a panic in the addon says its place alone: loading sees to that', () => {
   const loading = readFileSync(new URL('../src/binding/mod.rs', import.meta.url), 'utf8')
-  expect(loading).toContain('#[module_init]\nfn on_load() {\n    panics::report_place_only();\n}')
+  expect(loading).toContain('#[module_init]\nfn on_load() {\n    panics::report_location_only();\n}')
 })
 
 describe('the search finds a part of a secret', () => {

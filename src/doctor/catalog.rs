@@ -1,4 +1,4 @@
-//! What the server's catalog says of the two tables. Each part is asked and judged by its own check.
+//! The facts about the two tables in the system catalog. Each is queried and judged by its own check.
 #![forbid(unsafe_code)]
 
 use std::collections::BTreeMap;
@@ -6,10 +6,10 @@ use std::collections::BTreeMap;
 use serde::{Serialize, Serializer};
 
 use super::{columns, rights, row_security, sessions, tables, unique_keys};
-use crate::postgres::{Answer, Examiner};
+use crate::postgres::{Examiner, StepResult};
 use crate::schema::{Schema, Table, quoted};
 
-/// Its questions say in messages that they are this.
+/// The name of these queries in timeout errors.
 pub(super) const STEP: &str = "reading the catalog";
 
 pub(super) struct Catalog {
@@ -25,8 +25,8 @@ pub(super) struct Entry {
 #[derive(Serialize)]
 #[serde(rename_all = "lowercase")]
 pub(super) enum Finding {
-    Found(Found),
-    /// There are tables of this name in these PostgreSQL schemas.
+    Found(TableFacts),
+    /// Not found. These PostgreSQL schemas have tables with the same name.
     Missing {
         elsewhere: Vec<String>,
     },
@@ -34,36 +34,36 @@ pub(super) enum Finding {
 
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
-pub(super) struct Found {
-    /// The PostgreSQL schema that it is in.
+pub(super) struct TableFacts {
+    /// Its PostgreSQL schema.
     pub(super) schema: String,
     pub(super) kind: tables::Kind,
     pub(super) columns: Vec<columns::ColumnFacts>,
     #[serde(flatten)]
     pub(super) rights: rights::SchemaRights,
-    /// Whether one row at most has a key. `None` where an index can't tell.
+    /// Whether a unique index ensures at most one row per key. `None` for a view or a foreign table.
     pub(super) has_unique_key: Option<bool>,
     #[serde(flatten)]
     pub(super) visibility: row_security::Visibility,
-    /// By the server's statistics. `None` where there are none yet.
+    /// From the statistics of the server; `None` if it has none yet.
     pub(super) estimated_rows: Option<f64>,
 }
 
-pub(super) async fn ask(examiner: &Examiner<'_>, schema: &Schema) -> Answer<Catalog> {
+pub(super) async fn query(examiner: &Examiner<'_>, schema: &Schema) -> StepResult<Catalog> {
     Ok(Catalog { sessions: entry(examiner, &schema.sessions).await?, users: entry(examiner, &schema.users).await? })
 }
 
-async fn entry(examiner: &Examiner<'_>, table: &Table) -> Answer<Entry> {
-    let finding = match tables::ask(examiner, table).await? {
-        None => Finding::Missing { elsewhere: tables::ask_elsewhere(examiner, table).await? },
-        Some(tables::Place { oid, schema, kind }) => Finding::Found(Found {
+async fn entry(examiner: &Examiner<'_>, table: &Table) -> StepResult<Entry> {
+    let finding = match tables::query(examiner, table).await? {
+        None => Finding::Missing { elsewhere: tables::find_elsewhere(examiner, table).await? },
+        Some(tables::FoundTable { oid, schema, kind }) => Finding::Found(TableFacts {
             schema,
             kind,
-            columns: columns::ask(examiner, table, oid).await?,
-            rights: rights::ask(examiner, oid).await?,
-            has_unique_key: unique_keys::ask(examiner, table, oid, kind).await?,
-            visibility: row_security::ask(examiner, oid).await?,
-            estimated_rows: sessions::ask_estimate(examiner, oid).await?,
+            columns: columns::query(examiner, table, oid).await?,
+            rights: rights::query(examiner, oid).await?,
+            has_unique_key: unique_keys::query(examiner, table, oid, kind).await?,
+            visibility: row_security::query(examiner, oid).await?,
+            estimated_rows: sessions::estimate_rows(examiner, oid).await?,
         }),
     };
     Ok(Entry { table: table.clone(), finding })
@@ -74,7 +74,7 @@ impl Catalog {
         [&self.sessions, &self.users]
     }
 
-    pub(super) fn found(&self) -> impl Iterator<Item = (&Table, &Found)> {
+    pub(super) fn found(&self) -> impl Iterator<Item = (&Table, &TableFacts)> {
         self.entries().into_iter().filter_map(|Entry { table, finding }| match finding {
             Finding::Found(found) => Some((table, found)),
             Finding::Missing { .. } => None,
@@ -82,7 +82,7 @@ impl Catalog {
     }
 }
 
-/// By the names of the tables.
+/// As an object whose keys are the names of the tables.
 impl Serialize for Catalog {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let named = self.entries().map(|Entry { table, finding }| (table.name, finding));
@@ -90,14 +90,14 @@ impl Serialize for Catalog {
     }
 }
 
-impl Found {
-    /// The table's name in SQL that is advised.
+impl TableFacts {
+    /// The table's name for the SQL in an advice.
     pub(super) fn sql_name(&self, table: &Table) -> String {
         format!("{}.{}", sql_name(&self.schema), table.name)
     }
 }
 
-/// A name as SQL has it, quoted where it is no plain word.
+/// A name for SQL, quoted if necessary.
 pub(super) fn sql_name(name: &str) -> String {
     let is_plain = name.bytes().all(|byte| matches!(byte, b'a'..=b'z' | b'_' | b'0'..=b'9'))
         && !name.starts_with(|first: char| first.is_ascii_digit())
@@ -115,7 +115,7 @@ pub(super) mod tests {
     use super::*;
     use crate::schema::Column;
 
-    /// Two tables with nothing wrong.
+    /// Two tables without problems.
     pub(in super::super) fn healthy() -> Catalog {
         let Schema { sessions, users, .. } = Schema::new(None);
         Catalog { sessions: healthy_entry(sessions), users: healthy_entry(users) }
@@ -123,7 +123,7 @@ pub(super) mod tests {
 
     fn healthy_entry(table: Table) -> Entry {
         let column = |column: &Column| columns::ColumnFacts::with_type(column, Some(column.role.usual_type()));
-        let found = Found {
+        let found = TableFacts {
             schema: "public".to_owned(),
             kind: tables::Kind::Table,
             columns: table.columns.iter().map(column).collect(),
@@ -136,7 +136,7 @@ pub(super) mod tests {
     }
 
     impl Entry {
-        pub(in super::super) fn found_mut(&mut self) -> &mut Found {
+        pub(in super::super) fn found_mut(&mut self) -> &mut TableFacts {
             match &mut self.finding {
                 Finding::Found(found) => found,
                 Finding::Missing { .. } => panic!("is missing"),
@@ -145,7 +145,7 @@ pub(super) mod tests {
     }
 
     #[test]
-    fn names_as_sql_has_them() {
+    fn names_are_quoted_if_necessary() {
         for (name, expected) in [
             ("public", "public"),
             ("app_2", "app_2"),
