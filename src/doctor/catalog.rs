@@ -1,13 +1,12 @@
-//! The facts about the two tables in the system catalog. Each is queried and judged by its own check.
+//! The facts about the two tables in the system catalog, and names in the SQL that the checks suggest. Each fact is queried
+//! and judged by its own check.
 #![forbid(unsafe_code)]
 
 use std::collections::BTreeMap;
 
 use serde::{Serialize, Serializer};
 
-use super::{columns, rights, row_security, sessions, tables, unique_keys};
-use crate::postgres::{Examiner, StepResult};
-use crate::schema::{Schema, Table, quoted};
+use crate::schema::{Table, quoted};
 
 /// The name of these queries in timeout errors.
 pub(super) const STEP: &str = "reading the catalog";
@@ -37,36 +36,103 @@ pub(super) enum Finding {
 pub(super) struct TableFacts {
     /// Its PostgreSQL schema.
     pub(super) schema: String,
-    pub(super) kind: tables::Kind,
-    pub(super) columns: Vec<columns::ColumnFacts>,
+    pub(super) kind: Kind,
+    pub(super) columns: Vec<ColumnFacts>,
     #[serde(flatten)]
-    pub(super) rights: rights::SchemaRights,
+    pub(super) rights: SchemaRights,
     /// Whether a unique index ensures at most one row per key. `None` for a view or a foreign table.
     pub(super) has_unique_key: Option<bool>,
     #[serde(flatten)]
-    pub(super) visibility: row_security::Visibility,
+    pub(super) visibility: Visibility,
     /// From the statistics of the server; `None` if it has none yet.
     pub(super) estimated_rows: Option<f64>,
 }
 
-pub(super) async fn query(examiner: &Examiner<'_>, schema: &Schema) -> StepResult<Catalog> {
-    Ok(Catalog { sessions: entry(examiner, &schema.sessions).await?, users: entry(examiner, &schema.users).await? })
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub(super) enum Kind {
+    Table,
+    PartitionedTable,
+    View,
+    MaterializedView,
+    ForeignTable,
 }
 
-async fn entry(examiner: &Examiner<'_>, table: &Table) -> StepResult<Entry> {
-    let finding = match tables::query(examiner, table).await? {
-        None => Finding::Missing { elsewhere: tables::find_elsewhere(examiner, table).await? },
-        Some(tables::FoundTable { oid, schema, kind }) => Finding::Found(TableFacts {
-            schema,
-            kind,
-            columns: columns::query(examiner, table, oid).await?,
-            rights: rights::query(examiner, oid).await?,
-            has_unique_key: unique_keys::query(examiner, table, oid, kind).await?,
-            visibility: row_security::query(examiner, oid).await?,
-            estimated_rows: sessions::estimate_rows(examiner, oid).await?,
-        }),
-    };
-    Ok(Entry { table: table.clone(), finding })
+impl Kind {
+    /// By `pg_class.relkind`.
+    pub(super) fn of(letter: &str) -> Self {
+        match letter {
+            "p" => Self::PartitionedTable,
+            "v" => Self::View,
+            "m" => Self::MaterializedView,
+            "f" => Self::ForeignTable,
+            _ => Self::Table,
+        }
+    }
+
+    pub(super) fn name(self) -> &'static str {
+        match self {
+            Self::Table => "table",
+            Self::PartitionedTable => "partitioned table",
+            Self::View => "view",
+            Self::MaterializedView => "materialized view",
+            Self::ForeignTable => "foreign table",
+        }
+    }
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct ColumnFacts {
+    pub(super) name: &'static str,
+    pub(super) usual_type: &'static str,
+    pub(super) is_optional: bool,
+    /// `None` if there is no such column.
+    pub(super) actual: Option<ActualColumn>,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct ActualColumn {
+    #[serde(rename = "type")]
+    pub(super) type_name: String,
+    pub(super) fit: Fit,
+    pub(super) is_readable: bool,
+}
+
+/// Whether the type of a column is suitable.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub(super) enum Fit {
+    Good,
+    /// The meaning of a value depends on the time zone of the connection.
+    Doubtful,
+    Wrong,
+}
+
+#[derive(Clone, Copy, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct SchemaRights {
+    /// Whether the user may use the PostgreSQL schema of the table.
+    pub(super) schema_is_usable: bool,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct Visibility {
+    /// `None` if it is not active for the user.
+    pub(super) row_security: Option<RowSecurity>,
+    /// Whether the table has rows, visible or not.
+    pub(super) holds_rows: bool,
+}
+
+#[derive(Clone, Copy, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct RowSecurity {
+    /// The number of permissive policies that apply to this user and to reading.
+    pub(super) policies: i64,
+    /// Whether the policies let the user read all rows.
+    pub(super) admits_all: bool,
 }
 
 impl Catalog {
@@ -113,7 +179,7 @@ pub(super) fn sql_key(table: &Table) -> String {
 #[cfg(test)]
 pub(super) mod tests {
     use super::*;
-    use crate::schema::Column;
+    use crate::schema::{Column, Schema};
 
     /// Two tables without problems.
     pub(in super::super) fn healthy() -> Catalog {
@@ -122,14 +188,14 @@ pub(super) mod tests {
     }
 
     fn healthy_entry(table: Table) -> Entry {
-        let column = |column: &Column| columns::ColumnFacts::with_type(column, Some(column.role.usual_type()));
+        let column = |column: &Column| ColumnFacts::with_type(column, Some(column.role.usual_type()));
         let found = TableFacts {
             schema: "public".to_owned(),
-            kind: tables::Kind::Table,
+            kind: Kind::Table,
             columns: table.columns.iter().map(column).collect(),
-            rights: rights::SchemaRights { schema_is_usable: true },
+            rights: SchemaRights { schema_is_usable: true },
             has_unique_key: Some(true),
-            visibility: row_security::Visibility { row_security: None, holds_rows: true },
+            visibility: Visibility { row_security: None, holds_rows: true },
             estimated_rows: None,
         };
         Entry { table, finding: Finding::Found(found) }

@@ -5,41 +5,12 @@ use std::collections::HashMap;
 
 use serde::Serialize;
 
-use super::catalog::{Catalog, STEP, TableFacts};
+use super::catalog::{ActualColumn, Catalog, ColumnFacts, Fit, STEP, TableFacts};
 use super::check::Check;
 use crate::postgres::{Examiner, Parameter, StepResult};
 use crate::schema::{Column, Role, Table};
 
 pub(super) const ID: &str = "columns";
-
-#[derive(Serialize)]
-#[serde(rename_all = "camelCase")]
-pub(super) struct ColumnFacts {
-    pub(super) name: &'static str,
-    usual_type: &'static str,
-    pub(super) is_optional: bool,
-    /// `None` if there is no such column.
-    pub(super) actual: Option<ActualColumn>,
-}
-
-#[derive(Serialize)]
-#[serde(rename_all = "camelCase")]
-pub(super) struct ActualColumn {
-    #[serde(rename = "type")]
-    type_name: String,
-    fit: Fit,
-    pub(super) is_readable: bool,
-}
-
-/// Whether the type of a column is suitable.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "lowercase")]
-enum Fit {
-    Good,
-    /// The meaning of a value depends on the time zone of the connection.
-    Doubtful,
-    Wrong,
-}
 
 /// A column as the catalog describes it.
 struct CatalogColumn {

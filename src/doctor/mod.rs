@@ -29,14 +29,14 @@ mod unique_keys;
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 
-use self::catalog::Catalog;
+use self::catalog::{Catalog, Entry, Finding, TableFacts};
 pub use self::check::Check;
 use self::check::{CONNECTION_LOST, Status};
 use self::connection::Connected;
 use crate::config::{self, Database, Environment, Limits, Options};
 use crate::error::Error;
-use crate::postgres::{ExaminedDatabase, StepResult, TargetFacts};
-use crate::schema::Schema;
+use crate::postgres::{ExaminedDatabase, Examiner, StepResult, TargetFacts};
+use crate::schema::{Schema, Table};
 
 /// Checks that need a connection.
 const OF_CONNECTION: [&str; 5] = [tls::ID, server::ID, pooler::ID, clock::ID, tables::ID];
@@ -109,10 +109,33 @@ async fn query(database: &ExaminedDatabase) -> Result<Facts, Error> {
     let clock = clock::query(&examiner).await;
     // Before the catalog: if a table is locked, its queries wait as well, and the lookups show the lock first.
     let lookups = lookups::query(&examiner).await;
-    let catalog = catalog::query(&examiner, schema).await;
+    let catalog = query_catalog(&examiner, schema).await;
     let scans = indexes::query(&examiner).await;
     let sessions = sessions::query(&examiner, schema).await;
     Ok(Facts { connected, tls, server, pooler, clock, catalog, lookups, scans, sessions })
+}
+
+async fn query_catalog(examiner: &Examiner<'_>, schema: &Schema) -> StepResult<Catalog> {
+    Ok(Catalog {
+        sessions: query_table(examiner, &schema.sessions).await?,
+        users: query_table(examiner, &schema.users).await?,
+    })
+}
+
+async fn query_table(examiner: &Examiner<'_>, table: &Table) -> StepResult<Entry> {
+    let finding = match tables::query(examiner, table).await? {
+        None => Finding::Missing { elsewhere: tables::find_elsewhere(examiner, table).await? },
+        Some(tables::FoundTable { oid, schema, kind }) => Finding::Found(TableFacts {
+            schema,
+            kind,
+            columns: columns::query(examiner, table, oid).await?,
+            rights: rights::query(examiner, oid).await?,
+            has_unique_key: unique_keys::query(examiner, table, oid, kind).await?,
+            visibility: row_security::query(examiner, oid).await?,
+            estimated_rows: sessions::estimate_rows(examiner, oid).await?,
+        }),
+    };
+    Ok(Entry { table: table.clone(), finding })
 }
 
 fn judge(facts: &Facts, target: &TargetFacts, schema: &Schema, is_production: bool) -> Vec<Check> {

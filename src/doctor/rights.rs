@@ -1,21 +1,11 @@
 //! Whether the user has the privileges to read the tables. [`super::columns`] queries those on the columns, with their types.
 #![forbid(unsafe_code)]
 
-use serde::Serialize;
-
-use super::catalog::{Catalog, STEP, sql_name};
+use super::catalog::{Catalog, ColumnFacts, STEP, SchemaRights, sql_name};
 use super::check::Check;
-use super::columns::ColumnFacts;
 use crate::postgres::{Examiner, Parameter, StepResult};
 
 pub(super) const ID: &str = "rights";
-
-#[derive(Clone, Copy, Serialize)]
-#[serde(rename_all = "camelCase")]
-pub(super) struct SchemaRights {
-    /// Whether the user may use the PostgreSQL schema of the table.
-    pub(super) schema_is_usable: bool,
-}
 
 pub(super) async fn query(examiner: &Examiner<'_>, oid: u32) -> StepResult<SchemaRights> {
     const SQL: &str = "\

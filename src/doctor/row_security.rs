@@ -3,32 +3,12 @@
 
 use std::collections::BTreeMap;
 
-use serde::Serialize;
-
-use super::catalog::{Catalog, STEP, sql_name};
+use super::catalog::{Catalog, RowSecurity, STEP, Visibility, sql_name};
 use super::check::Check;
 use super::sessions::Counts;
 use crate::postgres::{Examiner, Parameter, StepResult};
 
 pub(super) const ID: &str = "row-security";
-
-#[derive(Serialize)]
-#[serde(rename_all = "camelCase")]
-pub(super) struct Visibility {
-    /// `None` if it is not active for the user.
-    pub(super) row_security: Option<RowSecurity>,
-    /// Whether the table has rows, visible or not.
-    pub(super) holds_rows: bool,
-}
-
-#[derive(Clone, Copy, Serialize)]
-#[serde(rename_all = "camelCase")]
-pub(super) struct RowSecurity {
-    /// The number of permissive policies that apply to this user and to reading.
-    policies: i64,
-    /// Whether the policies let the user read all rows.
-    admits_all: bool,
-}
 
 pub(super) async fn query(examiner: &Examiner<'_>, oid: u32) -> StepResult<Visibility> {
     const SQL: &str = "\

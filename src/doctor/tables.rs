@@ -1,9 +1,7 @@
 //! Whether the two tables exist, and which kind of relation they are.
 #![forbid(unsafe_code)]
 
-use serde::Serialize;
-
-use super::catalog::{Catalog, Entry, Finding, STEP};
+use super::catalog::{Catalog, Entry, Finding, Kind, STEP};
 use super::check::Check;
 use super::server::Server;
 use crate::postgres::{Examiner, Parameter, StepResult, TargetFacts};
@@ -16,16 +14,6 @@ pub(super) struct FoundTable {
     pub(super) oid: u32,
     pub(super) schema: String,
     pub(super) kind: Kind,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "kebab-case")]
-pub(super) enum Kind {
-    Table,
-    PartitionedTable,
-    View,
-    MaterializedView,
-    ForeignTable,
 }
 
 pub(super) async fn query(examiner: &Examiner<'_>, table: &Table) -> StepResult<Option<FoundTable>> {
@@ -50,29 +38,6 @@ WHERE c.relname = $1 AND c.relkind IN ('r', 'p', 'v', 'm', 'f')
   AND n.nspname !~ '^(pg_|information_schema$)'
 ORDER BY 1";
     examiner.rows(STEP, SQL, &[Parameter::Text(Some(table.name))], |row| row.try_get(0)).await
-}
-
-impl Kind {
-    /// By `pg_class.relkind`.
-    fn of(letter: &str) -> Self {
-        match letter {
-            "p" => Self::PartitionedTable,
-            "v" => Self::View,
-            "m" => Self::MaterializedView,
-            "f" => Self::ForeignTable,
-            _ => Self::Table,
-        }
-    }
-
-    fn name(self) -> &'static str {
-        match self {
-            Self::Table => "table",
-            Self::PartitionedTable => "partitioned table",
-            Self::View => "view",
-            Self::MaterializedView => "materialized view",
-            Self::ForeignTable => "foreign table",
-        }
-    }
 }
 
 pub(super) fn judge(catalog: &StepResult<Catalog>, target: &TargetFacts, server: &StepResult<Server>) -> Check {

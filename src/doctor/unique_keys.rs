@@ -1,9 +1,8 @@
 //! Whether unique indexes ensure at most one row per key. If two rows have the same key, calls for it are rejected.
 #![forbid(unsafe_code)]
 
-use super::catalog::{Catalog, STEP, sql_key};
+use super::catalog::{Catalog, Kind, STEP, sql_key};
 use super::check::Check;
-use super::tables::Kind;
 use crate::postgres::{Examiner, Parameter, StepResult};
 use crate::schema::Table;
 
