@@ -171,7 +171,7 @@ describe('without the platform package', () => {
     const folder = await machine.emptyFolder('omitted')
     await machine.succeed(folder, 'npm', ['install', '--omit=optional', 'authjs-bridge'])
     await expectMissing(folder)
-    await expectMendedBy(commandFor(/Optional dependencies/), folder)
+    await expectMendedBy(commandFor(/optional dependencies/), folder)
   })
 
   test('since node_modules comes from another platform, it says so, and its command mends that', async () => {
