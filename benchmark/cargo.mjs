@@ -1,8 +1,8 @@
-// The benchmarks that are written in Rust.
+// Builds the benchmarks that are written in Rust.
 
 import { execFileSync } from 'node:child_process'
 
-/** Builds them. @param {string[]} names @returns {string[]} the paths of the programs */
+/** @param {string[]} names @returns {string[]} the paths of the programs, in the same order */
 export function buildBenchmarks(...names) {
   const targets = names.map((name) => `--bench=${name}`)
   const command = ['bench', ...targets, '--no-run', '--locked', '--message-format=json']

@@ -1,4 +1,4 @@
-// The picture for the README: calls per second, a bar for each contestant.
+// Draws the chart in the README: calls per second, one bar per contestant.
 
 import { BarChart, CustomChart } from 'echarts/charts'
 import { GridComponent, TitleComponent } from 'echarts/components'
@@ -20,10 +20,10 @@ const COLOUR = {
   other: '#9aa7b4',
   own: '#14958a',
 }
-// Names without spaces, since echarts doesn't escape the quotes that they would need.
+// Only font names without spaces: echarts doesn't escape the quotes that other names need.
 const FONT = 'system-ui, Helvetica, Arial, sans-serif'
 
-/** From minimum to maximum, and the median's figure behind it. @type {import('echarts').CustomSeriesRenderItem} */
+/** A line from minimum to maximum, then the median as text. @type {import('echarts').CustomSeriesRenderItem} */
 const whisker = (_params, api) => {
   const row = api.value(0)
   const [[, y], [left], [right]] = [1, 2, 3].map((column) => api.coord([api.value(column), row]))

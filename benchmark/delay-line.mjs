@@ -1,15 +1,15 @@
-// Hands bytes on later, in order, without keeping those behind longer than they must wait.
+// Delays bytes and delivers them in order, each as soon as its own delay and its predecessors allow.
 
 import { performance } from 'node:perf_hooks'
 
-// Node's timers are right to two or three milliseconds. What is due sooner is waited for in naps of this length, with a look
-// at the sockets after each.
-const NAP_MS = 0.1
+// The timers of Node.js may be two or three milliseconds late. For shorter delays, the thread sleeps this long at a time and
+// lets the event loop read the sockets after each sleep.
+const SLEEP_MS = 0.1
 const TIMER_ERROR_MS = 3
 
 /** @type {Set<DelayLine>} */
 const waiting = new Set()
-const nap = new Int32Array(new SharedArrayBuffer(4))
+const sleep = new Int32Array(new SharedArrayBuffer(4))
 let running = false
 
 export class DelayLine {
@@ -22,7 +22,7 @@ export class DelayLine {
     this.#deliver = deliver
   }
 
-  /** When the first bytes are due. */
+  /** When the first bytes are due, in ms of `performance.now()`. */
   get due() {
     return this.#queue[0]?.due ?? Number.POSITIVE_INFINITY
   }
@@ -59,14 +59,14 @@ function deliverDue() {
   }
   running = waiting.size > 0
   if (!running) return
-  const rest = next - performance.now()
-  if (rest > TIMER_ERROR_MS) {
-    // Something due sooner may come in meanwhile.
+  const remaining = next - performance.now()
+  if (remaining > TIMER_ERROR_MS) {
+    // Not running until then, so that `push` restarts the loop for bytes that are due sooner.
     running = false
-    setTimeout(wake, rest - TIMER_ERROR_MS)
+    setTimeout(wake, remaining - TIMER_ERROR_MS)
     return
   }
-  if (rest > 0) Atomics.wait(nap, 0, 0, Math.min(rest, NAP_MS))
+  if (remaining > 0) Atomics.wait(sleep, 0, 0, Math.min(remaining, SLEEP_MS))
   setImmediate(deliverDue)
 }
 

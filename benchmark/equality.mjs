@@ -1,4 +1,4 @@
-// Before anything is measured: all contestants give the same answers.
+// Asserts before the measurements that all contestants return the same.
 
 import { deepStrictEqual, strictEqual } from 'node:assert'
 
@@ -6,26 +6,27 @@ import { deepStrictEqual, strictEqual } from 'node:assert'
  * @param {Map<string, import('./contestants/index.mjs').Contestant>} contestants
  * @param {{ cookies: string[], others: Record<string, string> }} requests
  */
-export async function assertSameAnswers(contestants, { cookies, others }) {
+export async function assertSameResults(contestants, { cookies, others }) {
   /** @type {Map<string, (object | string)[]>} */
-  const answers = new Map()
+  const resultsByLetter = new Map()
   for (const [letter, contestant] of contestants) {
-    // Each twice and all at once: so that batches have both kinds and duplicates in them.
+    // Each request twice and all concurrently, so that batches mix both kinds and contain duplicates.
     const requests = [...cookies, ...Object.values(others)]
-    const given = await Promise.all([...requests, ...requests].map((cookie) => contestant.getSession(cookie)))
-    const bodies = given.map((body) => (typeof body === 'string' ? JSON.parse(body) : body))
+    const results = await Promise.all([...requests, ...requests].map((cookie) => contestant.getSession(cookie)))
+    const bodies = results.map((body) => (typeof body === 'string' ? JSON.parse(body) : body))
     for (const [index, body] of bodies.entries()) {
       const request = index % requests.length
       const kind = Object.keys(others)[request - cookies.length]
       if (kind) deepStrictEqual(body, {}, `${contestant.name}: ${kind}`)
       else deepStrictEqual(Object.keys(body), ['session_id', 'login_method', 'user'], contestant.name)
     }
-    answers.set(letter, given)
-    const [first = []] = answers.values()
+    resultsByLetter.set(letter, results)
+    const [first = []] = resultsByLetter.values()
     const expected = first.map((body) => (typeof body === 'string' ? JSON.parse(body) : body))
     for (const [index, body] of bodies.entries()) deepStrictEqual(body, expected[index], contestant.name)
   }
-  const [objects, texts] = [answers.get('f'), answers.get('g')]
+  // `getSessionJson` must return the JSON of what `getSession` returns, byte for byte.
+  const [objects, texts] = [resultsByLetter.get('f'), resultsByLetter.get('g')]
   for (const [index, body] of objects?.entries() ?? []) {
     if (texts) strictEqual(texts[index], JSON.stringify(body))
   }

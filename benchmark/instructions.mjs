@@ -1,5 +1,5 @@
-// How many instructions the pure path takes: a figure that no noise changes. Fails where they are more than on record, and
-// where they tell why a token is refused. Needs valgrind.
+// Counts the instructions of reading a cookie, a figure without noise. Fails if they are more than recorded, or if their
+// number depends on why a token is refused. Needs valgrind.
 //
 //   node benchmark/instructions.mjs [--record]
 
@@ -8,19 +8,19 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { availableParallelism, tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { parseArgs, promisify } from 'node:util'
-import { ALIKE } from './alike.mjs'
 import { buildBenchmarks } from './cargo.mjs'
 import { damagedHeaders } from './headers.mjs'
+import { INDISTINGUISHABLE } from './indistinguishable.mjs'
 import { SECRET } from './seed.mjs'
 
 const RECORD = new URL('results/instructions.json', import.meta.url)
+/** How many more instructions than recorded are accepted: this share of them, and at least `MIN_MARGIN`. */
 const MARGIN = 0.05
-/** Of little, that part would be next to nothing. */
-const MARGIN_INSTRUCTIONS = 1000
+const MIN_MARGIN = 1000
 const READS = 500
 const DAMAGED_READS = 3
 
-/** By what was counted. @typedef {Record<string, number>} Counts */
+/** Instructions per call, by the name of the reading. @typedef {Record<string, number>} Counts */
 /** @typedef {{ name: string, program: string, args: string[], calls: number }} Reading */
 
 const { values: options } = parseArgs({ options: { record: { type: 'boolean', default: false } } })
@@ -30,27 +30,27 @@ const records = JSON.parse(readFileSync(RECORD, 'utf8'))
 const recorded = records[platform] ?? {}
 const [read = '', timing = ''] = buildBenchmarks('read', 'timing')
 
-await assertAlike()
+await assertIndistinguishable()
 const counts = await countReadings()
 for (const [name, count] of Object.entries(counts)) {
-  console.log(`${count} instructions to read ${name}, on record for ${platform}: ${recorded[name] ?? 'none'}`)
+  console.log(`${count} instructions to read ${name}, recorded for ${platform}: ${recorded[name] ?? 'none'}`)
 }
 const [worst] = Object.entries(counts).sort(([, one], [, other]) => other - one)
 console.log(`The most: ${worst?.join(', ')}`)
 if (options.record) {
   writeFileSync(RECORD, `${JSON.stringify({ ...records, [platform]: counts }, null, 2)}\n`)
 } else {
-  assertNoMore()
+  assertNotAboveRecord()
 }
 
-/** That it takes the same to refuse a token, whatever is wrong with it. */
-async function assertAlike() {
-  const names = ALIKE.flatMap(({ classes }) => classes)
+/** Refusing a token must take the same number of instructions, whatever is wrong with it. */
+async function assertIndistinguishable() {
+  const names = INDISTINGUISHABLE.flatMap(({ classes }) => classes)
   const each = await count(names.map((name) => ({ name, program: timing, args: [`--class=${name}`], calls: READS })))
-  for (const { classes, within } of ALIKE) {
+  for (const { classes, within } of INDISTINGUISHABLE) {
     const found = classes.map((name) => Number(each[name]))
     console.log(`${found.join(', ')} instructions to refuse ${classes.join(', ')}`)
-    if (!(Math.max(...found) - Math.min(...found) <= within)) throw new Error('These must not be told apart')
+    if (!(Math.max(...found) - Math.min(...found) <= within)) throw new Error('These must be indistinguishable')
   }
 }
 
@@ -68,17 +68,17 @@ async function countReadings() {
   }
 }
 
-function assertNoMore() {
+function assertNotAboveRecord() {
   for (const [name, count] of Object.entries(counts)) {
-    const most = recorded[name]
-    if (most === undefined) throw new Error(`${name}: not on record for this platform; run again with --record`)
-    if (count > most + Math.max(most * MARGIN, MARGIN_INSTRUCTIONS)) {
-      throw new Error(`${name}: more than is on record; if that is meant, run again with --record`)
+    const record = recorded[name]
+    if (record === undefined) throw new Error(`${name}: not recorded for this platform; run again with --record`)
+    if (count > record + Math.max(record * MARGIN, MIN_MARGIN)) {
+      throw new Error(`${name}: more than recorded; if that is intended, run again with --record`)
     }
   }
 }
 
-/** Instructions of a call; as many at a time as there are processors, which changes nothing. @param {Reading[]} readings */
+/** Counts in parallel, which doesn't change the result. @param {Reading[]} readings */
 async function count(readings) {
   /** @type {Counts} */
   const counts = Object.fromEntries(readings.map(({ name }) => [name, Number.NaN]))
@@ -91,21 +91,21 @@ async function count(readings) {
   return counts
 }
 
-/** The difference leaves out what is done once. @param {Reading} reading */
+/** The difference of two runs, without the instructions of starting up. @param {Reading} reading */
 async function perCall({ program, args, calls }) {
-  const often = await instructions(program, args, 2 * calls)
-  return Math.round((often - (await instructions(program, args, calls))) / calls)
+  const doubled = await instructions(program, args, 2 * calls)
+  return Math.round((doubled - (await instructions(program, args, calls))) / calls)
 }
 
 /** @param {string} program @param {string[]} args @param {number} count */
 async function instructions(program, args, count) {
   const callgrind = ['--tool=callgrind', '--callgrind-out-file=/dev/null', program, ...args, `--count=${count}`]
-  // Without the newer instructions of some processors, so that OpenSSL does the same on all.
+  // Disables the instruction set extensions that OpenSSL detects, so that it runs the same code on every machine.
   const env = { ...process.env, OPENSSL_ia32cap: ':0' }
   const { stderr } = await promisify(execFile)('valgrind', callgrind, { env }).catch((cause) => {
     throw new Error('callgrind failed; is valgrind installed?', { cause })
   })
   const [, collected] = /Collected : (\d+)/.exec(stderr) ?? []
-  if (!collected) throw new Error(`callgrind counted nothing:\n${stderr}`)
+  if (!collected) throw new Error(`callgrind printed no count:\n${stderr}`)
   return Number(collected)
 }

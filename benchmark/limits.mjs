@@ -1,4 +1,4 @@
-// What no contestant can beat: the database asked by pgbench, and the decryption alone.
+// Limits that no contestant can beat: the query by pgbench, and the decryption alone.
 
 import { measureCalls } from './measure.mjs'
 import { cryptoOpener, joseOpener } from './open-token.mjs'
@@ -6,7 +6,7 @@ import { runPgbench } from './pgbench.mjs'
 import { SECRET } from './seed.mjs'
 
 const PGBENCH_CLIENTS = [1, 8]
-// jose's steps wait for one another in the thread pool, so it gains by calls beside it; node:crypto has none.
+// jose decrypts in the thread pool, so that concurrent calls gain; the calls of node:crypto are synchronous.
 const DECRYPTIONS = [
   { key: 'jose, decryption alone', open: joseOpener(SECRET), inFlights: [1, 64] },
   { key: 'node:crypto, decryption alone', open: cryptoOpener(SECRET), inFlights: [1] },
@@ -21,7 +21,7 @@ export function limitTrials({ url, cookies, seconds, size, pgbench }) {
   const lookups = PGBENCH_CLIENTS.map((clients) => ({
     key: 'pgbench, prepared lookup',
     inFlight: clients,
-    // It takes whole seconds, and connects in the first.
+    // pgbench takes whole seconds only, and connects during the first.
     measure: () => runPgbench(url, { clients, seconds: Math.max(2, seconds), size }),
   }))
   const decryptions = DECRYPTIONS.flatMap(({ key, open, inFlights }) =>

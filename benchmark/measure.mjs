@@ -1,24 +1,24 @@
-// What calls cost, in rounds that interleave all that is compared.
+// Measures calls, in rounds that interleave everything that is compared.
 
 import { readFileSync } from 'node:fs'
 import { performance } from 'node:perf_hooks'
 
-/** A median with the least and the greatest of its rounds. @typedef {{ median: number, min: number, max: number }} Spread */
+/** The median, minimum and maximum over the rounds. @typedef {{ median: number, min: number, max: number }} Spread */
 
 /**
- * By name; times in µs.
+ * Metrics by name; times in µs.
  * @typedef {Record<string, number>} Sample
  */
 
 /** @typedef {{ key: string, inFlight: number, measure: () => Sample | Promise<Sample> }} Trial */
 /** @typedef {{ key: string, inFlight: number, metrics: Record<string, Spread> }} Result */
 
-// What runs before each measurement, as a part of it: until the code of this contestant is back in the caches, and compiled
-// again where that was dropped meanwhile.
+// Before each measurement the calls run for this share of its duration, unmeasured: until the contestant's code is in the
+// caches again, and recompiled where V8 has discarded it.
 const LEAD_IN = 1 / 3
 
 /**
- * Each round runs every trial once, beginning with another one. The first round is warm-up.
+ * Each round runs every trial once and starts with another one. With `warmUp`, an extra first round is not counted.
  *
  * @param {Trial[]} trials
  * @param {{ rounds: number, warmUp: boolean, onRound?: (round: number) => void }} options
@@ -42,9 +42,9 @@ export async function runRounds(trials, { rounds, warmUp, onRound }) {
 }
 
 /**
- * Keeps `inFlight` calls going for some seconds, as one ends the next begins.
+ * Keeps `inFlight` calls in flight for some seconds: when one ends, the next starts.
  *
- * @param {(input: string) => unknown} call may answer at once, or with a promise
+ * @param {(input: string) => unknown} call may return a promise
  * @param {string[]} inputs taken in turn
  * @param {{ inFlight: number, seconds: number }} options
  * @returns {Promise<Sample>}
@@ -72,8 +72,8 @@ export async function measureCalls(call, inputs, { inFlight, seconds }) {
 }
 
 /**
- * What calls take of the event loop's thread, whatever they answer: by the scheduler's count, so without what other
- * processes take. On Linux only.
+ * CPU time that calls take on the event loop's thread, whatever they return. Measured by the scheduler, so other processes
+ * don't distort it. On Linux only.
  *
  * @param {(input: string) => Promise<unknown>} call
  * @param {string[]} inputs taken in turn
@@ -91,7 +91,7 @@ export async function measureLoop(call, inputs, { inFlight, calls }) {
   return { eventLoop: (threadTime() - start) / calls }
 }
 
-/** In µs. */
+/** CPU time of this thread, in µs. */
 function threadTime() {
   const [onCpu] = readFileSync('/proc/thread-self/schedstat', 'utf8').split(' ')
   return Number(onCpu) / 1000
@@ -101,33 +101,33 @@ function threadTime() {
  * @param {(input: string) => unknown} call
  * @param {string[]} inputs
  * @param {{ inFlight: number, seconds: number }} options
- * @returns {Promise<number[]>} how long each call took, in ms
+ * @returns {Promise<number[]>} the latency of each call, in ms
  */
 async function keepCalling(call, inputs, { inFlight, seconds }) {
   /** @type {number[]} */
   const latencies = []
   let calls = 0
-  let refused = 0
+  let unauthenticated = 0
   const end = performance.now() + seconds * 1000
   await Promise.all(
     Array.from({ length: inFlight }, async () => {
       for (let now = performance.now(); now < end; ) {
-        const answer = await call(inputs[calls++ % inputs.length])
-        const then = now
+        const result = await call(inputs[calls++ % inputs.length])
+        const start = now
         now = performance.now()
-        latencies.push(now - then)
-        if (!isSession(answer)) refused += 1
+        latencies.push(now - start)
+        if (!isSession(result)) unauthenticated += 1
       }
     }),
   )
-  if (refused > 0) throw new Error(`${refused} of ${calls} calls found no session`)
+  if (unauthenticated > 0) throw new Error(`${unauthenticated} of ${calls} calls found no session`)
   return latencies
 }
 
-/** A body, its text, or claims; not `{}`. @param {unknown} answer */
-function isSession(answer) {
-  if (typeof answer === 'string') return answer.length > 2
-  return typeof answer === 'object' && answer !== null && 'session_id' in answer
+/** True for a session object, its JSON or claims; false for `{}`. @param {unknown} result */
+function isSession(result) {
+  if (typeof result === 'string') return result.length > 2
+  return typeof result === 'object' && result !== null && 'session_id' in result
 }
 
 /** @param {Sample[]} samples @returns {Record<string, Spread>} */

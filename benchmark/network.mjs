@@ -1,14 +1,14 @@
-// The contestants with a database that is further away, or slow at times.
+// Compares the contestants with network latency to the database, or with some slow queries.
 
 import { closeContestants, openContestants } from './contestants/index.mjs'
-import { assertSameAnswers } from './equality.mjs'
+import { assertSameResults } from './equality.mjs'
 import { measureCalls, runRounds } from './measure.mjs'
 import { startProxy } from './proxy.mjs'
 import { SECRET } from './seed.mjs'
 
 const COOKIES_TO_COMPARE = 50
 
-/** @typedef {import('./proxy.mjs').Distance & { title: string }} Scenario */
+/** @typedef {import('./proxy.mjs').Network & { title: string }} Scenario */
 
 /** @param {number} latencyMs @returns {Scenario} */
 export function distant(latencyMs) {
@@ -30,7 +30,7 @@ export async function runScenario(url, scenario, { letters, requests, inFlight, 
     const contestants = openContestants(letters, { url: proxy.url, secret: SECRET })
     try {
       const { cookies, others } = requests
-      await assertSameAnswers(contestants, { cookies: cookies.slice(0, COOKIES_TO_COMPARE), others })
+      await assertSameResults(contestants, { cookies: cookies.slice(0, COOKIES_TO_COMPARE), others })
       const trials = inFlight.flatMap((calls) =>
         [...contestants].map(([key, { getSession }]) => ({
           key,

@@ -1,4 +1,4 @@
-// Cookie header -> claims, twice: by jose, and by node:crypto alone, as fast as we know to do it in JavaScript.
+// Decrypts the token of a Cookie header, with jose, and with node:crypto alone, which is the fastest way we know in JavaScript.
 
 import { createDecipheriv, createHash, createHmac, hkdfSync, timingSafeEqual } from 'node:crypto'
 import { jwtDecrypt } from 'jose'
@@ -9,7 +9,7 @@ import { COOKIE_NAME } from '../__test__/support/cookies.mjs'
 const CLOCK_TOLERANCE_SECONDS = 15
 const MAX_TOKEN_LENGTH = 32_768
 
-/** The key of `A256CBC-HS512`, derived once. @param {string} secret */
+/** The key for `A256CBC-HS512`. @param {string} secret */
 export function deriveKey(secret) {
   return Buffer.from(hkdfSync('sha256', secret, COOKIE_NAME, `Auth.js Generated Encryption Key (${COOKIE_NAME})`, 64))
 }
@@ -49,7 +49,7 @@ export function cryptoOpener(secret) {
   const key = deriveKey(secret)
   const macKey = key.subarray(0, 32)
   const encryptionKey = key.subarray(32)
-  // Auth.js writes one and the same protected header into every token: comparing text saves parsing it.
+  // Auth.js writes the same protected header into every token, so comparing text saves parsing it.
   const jwk = JSON.stringify({ k: key.toString('base64url'), kty: 'oct' })
   const kid = createHash('sha512').update(jwk).digest('base64url')
   const header = JSON.stringify({ alg: 'dir', enc: 'A256CBC-HS512', kid })
@@ -58,7 +58,7 @@ export function cryptoOpener(secret) {
   const aadBits = Buffer.alloc(8)
   aadBits.writeBigUInt64BE(BigInt(aad.length * 8))
 
-  // What the tag is made of, in one piece: aad, initialisation vector, ciphertext, length of the aad.
+  // The input of the tag in one buffer: AAD, initialisation vector, ciphertext, length of the AAD in bits.
   const scratch = Buffer.alloc(MAX_TOKEN_LENGTH + aad.length)
   const [ivStart, ciphertextStart] = [aad.copy(scratch), aad.length + 16]
 
@@ -77,7 +77,7 @@ export function cryptoOpener(secret) {
     if (tag.length !== 32 || !timingSafeEqual(mac.subarray(0, 32), tag)) return null
 
     const decipher = createDecipheriv('aes-256-cbc', encryptionKey, scratch.subarray(ivStart, ciphertextStart))
-    // The tag is right, so the padding is: cutting it off here saves `final` and a copy.
+    // The tag is right, so the padding is, too: cutting it off here saves `final` and a copy.
     const padded = decipher.setAutoPadding(false).update(scratch.subarray(ciphertextStart, end))
     const claims = JSON.parse(padded.toString('utf8', 0, padded.length - (padded.at(-1) ?? 0)))
     return claims.exp > Date.now() / 1000 - CLOCK_TOLERANCE_SECONDS ? claims : null

@@ -1,4 +1,4 @@
-// The command line.
+// Parses the command line of session-check.mjs.
 
 import { parseArgs } from 'node:util'
 import { LETTERS } from './contestants/index.mjs'
@@ -23,14 +23,13 @@ export function readOptions() {
   })
   const { short } = values
   const network = values.network || values.latency.length > 0 || values.slow
-  // What is measured of a stall of 200 ms in half a second is chance.
+  // Half a second is too short to measure stalls of 200 ms.
   const seconds = number('seconds', values.seconds ?? (short ? '0.05' : network ? '1' : '0.5'))
-  // A file holds a whole run, unless its name is given.
-  const everyone = !values.only && values['in-flight'] === IN_FLIGHT
-  const whole = everyone && values.latency.length === 0 && !values.slow
-  const file = (/** @type {string | undefined} */ given, /** @type {string} */ usual) => {
+  // Only a complete run overwrites the files in results/.
+  const isComplete = !values.only && values['in-flight'] === IN_FLIGHT && values.latency.length === 0 && !values.slow
+  const file = (/** @type {string | undefined} */ given, /** @type {string} */ defaultName) => {
     if (short) return null
-    return given ?? (whole ? new URL(usual, RESULTS) : null)
+    return given ?? (isComplete ? new URL(defaultName, RESULTS) : null)
   }
   return {
     short,
@@ -52,6 +51,6 @@ export function readOptions() {
 /** @param {string} name @param {string} text */
 function number(name, text) {
   const value = Number(text)
-  if (!(value > 0)) throw new Error(`--${name} takes numbers above 0, not "${text}"`)
+  if (!(value > 0)) throw new Error(`--${name} must be a number above 0, not "${text}"`)
   return value
 }

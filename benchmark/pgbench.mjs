@@ -1,4 +1,4 @@
-// The limit that the database sets: pgbench, which is written in C, asks the same query and throws the answers away.
+// The limit of the database: pgbench, which is written in C, runs the same query and discards the results.
 
 import { execFile } from 'node:child_process'
 import { promisify } from 'node:util'
@@ -6,7 +6,7 @@ import { findSeeded } from './query.mjs'
 
 const run = promisify(execFile)
 
-/** The version of the one in PATH; undefined where there is none. */
+/** The version of the pgbench in PATH; undefined if there is none. */
 export async function pgbenchVersion() {
   try {
     const { stdout } = await run('pgbench', ['--version'])
@@ -17,7 +17,7 @@ export async function pgbenchVersion() {
 }
 
 /**
- * Looks up the sessions that have cookies, at random.
+ * Looks up sessions that have cookies, at random.
  *
  * @param {string} url
  * @param {{ clients: number, seconds: number, size: import('./seed.mjs').Size }} options

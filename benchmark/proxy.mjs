@@ -1,22 +1,22 @@
-// A proxy before the database, in a process of its own, so that its work is not taken for that of a contestant.
+// Starts a proxy in front of the database. It runs in its own process, so that its CPU time doesn't count for a contestant.
 
 import { fork } from 'node:child_process'
 import { once } from 'node:events'
 
 /**
- * @typedef {object} Distance
- * @property {number} latencyMs what a round trip takes longer
- * @property {number} slowEvery of so many queries one is slow; 0 for none
- * @property {number} slowMs how much later the slow one reaches the server
+ * @typedef {object} Network
+ * @property {number} latencyMs added to each round trip
+ * @property {number} slowEvery one of this many queries is slow; 0 for none
+ * @property {number} slowMs added before a slow query reaches the server
  */
 
 /**
  * @param {string} url of the server
- * @param {Distance} distance
+ * @param {Network} network
  */
-export async function startProxy(url, distance) {
+export async function startProxy(url, network) {
   const child = fork(new URL('proxy-process.mjs', import.meta.url))
-  child.send({ port: Number(new URL(url).port), distance })
+  child.send({ port: Number(new URL(url).port), network })
   const [port] = await once(child, 'message')
   const proxied = new URL(url)
   proxied.port = String(port)

@@ -1,17 +1,17 @@
-// Where queries begin in what a client sends: messages "Bind" and "Query" of the PostgreSQL protocol.
+// Finds the start of each query in the bytes that a client sends: the messages "Bind" and "Query" of PostgreSQL's protocol.
 
 const [BIND, QUERY] = ['B', 'Q'].map((type) => type.charCodeAt(0))
 const SSL_REQUEST = 80_877_103
 
 export class QueryFinder {
-  /** Of the message whose header is being read. @type {number[]} */
+  /** The bytes of an incomplete message header. @type {number[]} */
   #header = []
-  /** How much of the present message is still to come. */
+  /** How many bytes of the current message are still to come. */
   #rest = 0
-  /** Before the session begins, messages have no type. */
+  /** False until the startup message, since messages up to it have no type byte. */
   #typed = false
 
-  /** @param {Buffer} bytes the next ones of the connection @returns {number[]} offsets in them */
+  /** @param {Buffer} bytes the next bytes of the connection @returns {number[]} offsets of queries in `bytes` */
   find(bytes) {
     const found = []
     let messageStart = 0

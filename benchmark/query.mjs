@@ -1,4 +1,4 @@
-// The question that every contestant asks the database, and what its answer means.
+// The session query of the contestants in JavaScript, and how they judge its row.
 
 import { SESSION_ID, TENANT_ID } from './seed.mjs'
 
@@ -16,7 +16,7 @@ export const FIND_SESSION = findSession('$1', '$2')
 /** For pgbench. @param {string} tenant @param {string} session both as SQL for a number */
 export const findSeeded = (tenant, session) => findSession(TENANT_ID(tenant), SESSION_ID(session))
 
-/** Parameters: tenants, session_ids. A row for each that is there; `index` counts from 1. */
+/** Parameters: tenants, session_ids. Returns a row for each session that exists; `index` is its place, from 1. */
 export const FIND_SESSIONS = `SELECT ${COLUMNS}, wanted.index
   FROM unnest($1::uuid[], $2::uuid[]) WITH ORDINALITY wanted(tenant, session_id, index)
   JOIN sessions s ON s.tenant = wanted.tenant AND s.session_id = wanted.session_id

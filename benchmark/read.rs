@@ -1,8 +1,8 @@
-//! What the pure path costs: cookie, token, claims, body.
+//! Measures the part of a session check before the database: cookie, token, claims, body.
 //!
-//!   cargo bench                               medians in ns, and the floor that the token stands on
-//!   cargo bench -- --count=1000               reads so often and no more, for callgrind
-//!   cargo bench -- --count=9 --header=FILE    the same for the header in a file; --secrets=3 with so many secrets
+//!   cargo bench                               prints medians in ns, also of the cryptographic primitives alone
+//!   cargo bench -- --count=1000               reads a session 1000 times, for callgrind
+//!   cargo bench -- --count=9 --header=FILE    reads the header in FILE 9 times; --secrets=3 configures three secrets
 
 use std::cell::RefCell;
 use std::hint::black_box;
@@ -41,7 +41,7 @@ fn main() {
     let key = derive(&secret, &name, Issuer::AuthJs, ContentEncryption::A256CbcHs512).expect("derives");
     let keyring = Keyring::new(&[secret], &name, Issuer::AuthJs).expect("derives");
     let sealed = Sealed::new(&keyring, &key, "", claims().as_bytes());
-    let unfamiliar = Sealed::new(&keyring, &key, r#""typ":"JWT","#, claims().as_bytes());
+    let with_typ = Sealed::new(&keyring, &key, r#""typ":"JWT","#, claims().as_bytes());
     let header = format!("theme=dark; {NAME}={}; csrf=1", sealed.token);
 
     let schema = Schema::new(None);
@@ -54,7 +54,7 @@ fn main() {
     assert!(read().body.contains("ada@example.com"));
 
     if let Some(count) = count {
-        return read_often(count, read);
+        return repeat(count, read);
     }
     let plaintext = token::open(&sealed.token, &keyring).expect("opens");
     println!(
@@ -68,7 +68,7 @@ fn main() {
         ("AES-256-CBC", &mut || _ = black_box(sealed.decrypt())),
         ("base64url", &mut || _ = black_box(BASE64URL.decode(black_box(sealed.ciphertext_text())))),
         ("token::open", &mut || _ = black_box(token::open(black_box(&sealed.token), &keyring))),
-        ("the same by josekit", &mut || _ = black_box(token::open(black_box(&unfamiliar.token), &keyring))),
+        ("token::open, josekit", &mut || _ = black_box(token::open(black_box(&with_typ.token), &keyring))),
         ("cookie", &mut || _ = black_box(name.find(black_box(&header)))),
         ("claims", &mut || _ = black_box(Claims::parse(black_box(&plaintext), NOW))),
         ("claims and body", &mut || {
@@ -77,21 +77,21 @@ fn main() {
         ("all: cookie to body", &mut || _ = black_box(read())),
     ];
     let medians = interleaved(steps);
-    let floor = medians[0].1 + medians[1].1;
+    let primitives = medians[0].1 + medians[1].1;
     for (step, median) in &medians {
         println!("{step:>20} {median:>8.0} ns");
     }
-    println!("token::open takes {:.2} times HMAC and AES", medians[3].1 / floor);
+    println!("token::open takes {:.2} times as long as HMAC and AES", medians[3].1 / primitives);
 }
 
 #[inline(never)]
-fn read_often<T>(count: u32, read: impl Fn() -> T) {
+fn repeat<T>(count: u32, read: impl Fn() -> T) {
     for _ in 0..count {
         black_box(read());
     }
 }
 
-/// As a bridge reads it, whose last secret is the one that counts.
+/// Reads the header with a bridge whose last secret is the right one.
 fn read_header(count: u32, header: &str) {
     let secrets = argument("secrets").map_or(1, |secrets| secrets.parse().expect("a number"));
     let others = (1..secrets).map(|number| format!("{SECRET}, number {number}"));
@@ -106,10 +106,10 @@ fn read_header(count: u32, header: &str) {
     let runtime = tokio::runtime::Builder::new_current_thread().build().expect("a runtime");
     let bridge = Bridge::new(config, postgres, Nothing, runtime.handle().clone()).expect("a bridge");
     let now = SystemTime::now().duration_since(UNIX_EPOCH).expect("a time").as_secs();
-    read_often(count, || bridge.read(black_box(header), now));
+    repeat(count, || bridge.read(black_box(header), now));
 }
 
-/// No environment, and nobody who waits for answers.
+/// An empty environment, and a responder without calls.
 struct Nothing;
 
 impl Environment for Nothing {
@@ -129,7 +129,7 @@ fn argument(name: &str) -> Option<String> {
     std::env::args().find_map(|argument| Some(argument.strip_prefix(&format!("--{name}="))?.to_owned()))
 }
 
-/// The median time of each step in ns, over rounds in which each has its turn.
+/// The median time of each step in ns. Each round runs all steps, so that noise affects all of them.
 fn interleaved<const N: usize>(mut steps: [(&'static str, &mut dyn FnMut()); N]) -> Vec<(&'static str, f64)> {
     let mut times = vec![Vec::new(); N];
     for _ in 0..ROUNDS {
@@ -148,7 +148,7 @@ fn interleaved<const N: usize>(mut steps: [(&'static str, &mut dyn FnMut()); N])
     steps.iter().map(|(name, _)| *name).zip(times.into_iter().map(median)).collect()
 }
 
-/// The claims of an app of the documented kind: about as many bytes as there.
+/// Claims of a typical size.
 fn claims() -> String {
     let id = |last: u32| format!("00000000-0000-4000-8000-{last:012}");
     format!(
@@ -161,19 +161,19 @@ fn claims() -> String {
     ) + &format!(r#""proToken":"{}","iat":1700000000,"exp":1800000000,"jti":"{}"}}"#, "p".repeat(280), id(4))
 }
 
-/// A token as Auth.js writes it, and what its floor is made of: the two primitives, set up.
+/// A token as Auth.js writes it, and the two primitives that decrypting it needs at least, initialised.
 struct Sealed {
     token: String,
     aad: String,
     iv: [u8; 16],
     ciphertext: Vec<u8>,
-    /// SHA-512 with a block of the padded key in it.
+    /// The inner and outer hash of HMAC-SHA512, with the padded key already hashed.
     keyed: [Sha512; 2],
     aes: RefCell<CipherCtx>,
 }
 
 impl Sealed {
-    /// `more` goes into the header that Auth.js writes.
+    /// `more` is added to the header that Auth.js writes; the token with it is decrypted by josekit.
     fn new(keyring: &Keyring, bytes: &[u8], more: &str, plaintext: &[u8]) -> Self {
         let key = keyring.candidates(ContentEncryption::A256CbcHs512, None).next().expect("a key");
         let (mac_key, encryption_key) = bytes.split_at(32);

@@ -1,4 +1,4 @@
-// Results as tables, and what they were measured with.
+// Prints results as tables, and describes the contestants and the machine.
 
 import { readFile } from 'node:fs/promises'
 import { cpus, totalmem } from 'node:os'
@@ -45,7 +45,7 @@ function cell(spread) {
   return `${median} (${min} - ${max})`
 }
 
-/** In Markdown. @param {string[]} head @param {string[][]} body */
+/** A Markdown table. @param {string[]} head @param {string[][]} body */
 export function table(head, body) {
   const widths = head.map((_title, column) => Math.max(...[head, ...body].map((row) => row[column]?.length ?? 0)))
   const line = (/** @type {string[]} */ row) => {
@@ -63,7 +63,7 @@ export function printLegend(contestants) {
   }
 }
 
-/** The contestants as they stand in the files of results. @param {Map<string, Contestant>} contestants */
+/** The contestants, for the result files. @param {Map<string, Contestant>} contestants */
 export function describeContestants(contestants) {
   return Object.fromEntries(
     [...contestants].map(([letter, { name, pool, differs }]) => [letter, { name, pool, differs }]),

@@ -1,4 +1,4 @@
-// Tables like those of an app in use, and the cookies of the requests.
+// Fills the tables like those of an app in use, and makes the cookies of the requests.
 
 import pg from 'pg'
 import { mintCookie } from '../__test__/support/cookies.mjs'
@@ -12,13 +12,13 @@ export const SECRET = 'the secret of the benchmark, so so long'
 export const FULL = { sessions: 100_000, users: 2_000, tenants: 20, cookies: 1_000 }
 export const SHORT = { sessions: 2_000, users: 200, tenants: 20, cookies: 50 }
 
-// Identifiers follow from numbers, so that pgbench, which only computes with numbers, finds the same sessions.
+// Ids are computed from numbers in SQL, so that pgbench, whose variables are numbers, finds the same sessions.
 export const TENANT_ID = (/** @type {string} */ number) => `md5('tenant ' || ${number})::uuid`
 export const SESSION_ID = (/** @type {string} */ number) => `md5('session ' || ${number})::uuid`
 const USER_ID = (/** @type {string} */ number) => `md5('user ' || ${number})::uuid`
 
 /**
- * Fills a new database and makes the cookies of sessions that lie evenly among the others.
+ * Fills a new database. The sessions that get cookies are spread evenly over the table.
  *
  * @param {string} url
  * @param {Size} size
@@ -66,7 +66,7 @@ async function liveCookies(database, { sessions, cookies }) {
   return Promise.all(rows.map((row) => mintCookie(claimsOf(row, row, profile(row)), { secret: SECRET })))
 }
 
-/** What an app adds to the claims, for a cookie of about 1.4 kB. @param {Record<string, any>} row */
+/** The app's own claims, for a cookie of about 1.4 kB. @param {Record<string, any>} row */
 function profile({ n, tenant, user_type }) {
   return {
     name: n % 5 === 0 ? 'Zoë "Z" Müller' : 'Ada Lovelace',
@@ -84,7 +84,7 @@ function profile({ n, tenant, user_type }) {
 }
 
 /**
- * Requests without a live session, by what is wrong with them.
+ * Requests without a live session, by the reason.
  *
  * @param {pg.Client} database
  * @param {string} live

@@ -1,4 +1,4 @@
-// What a session check costs, in several ways to do it. See README.md beside this file.
+// Measures the cost of a session check for several implementations. See README.md in this folder.
 //
 //   npm run bench [-- --short | --network] [--seconds=0.5] [--rounds=5] [--in-flight=1,16,64,256] [--only=a,f,g]
 
@@ -8,7 +8,7 @@ import { fileURLToPath } from 'node:url'
 import { startPostgres } from '../__test__/support/postgres.mjs'
 import { drawChart } from './chart.mjs'
 import { closeContestants, openContestants } from './contestants/index.mjs'
-import { assertSameAnswers } from './equality.mjs'
+import { assertSameResults } from './equality.mjs'
 import { limitTrials } from './limits.mjs'
 import { measureCalls, runRounds } from './measure.mjs'
 import { distant, runScenario, SLOW } from './network.mjs'
@@ -46,11 +46,11 @@ async function compareChecks(requests) {
   const { seconds } = options
   const contestants = openContestants(options.letters, { url: server.url(), secret: SECRET })
   try {
-    await assertSameAnswers(contestants, requests)
+    await assertSameResults(contestants, requests)
     const header = await describe(contestants, cookies)
     const pgbench = await pgbenchVersion()
     if (pgbench) Object.assign(header.versions, { pgbench })
-    else console.log('pgbench is not in PATH: left out')
+    else console.log('pgbench is not in PATH: skipped')
     const trials = options.inFlight.flatMap((inFlight) =>
       [...contestants].map(([key, { getSession }]) => ({
         key,
@@ -64,9 +64,9 @@ async function compareChecks(requests) {
     const ofLimits = results.slice(trials.length)
 
     const nameOf = (/** @type {string} */ key) => `(${key}) ${contestants.get(key)?.name}`
-    console.log(`\n${howMeasured(header)}`)
+    console.log(`\n${formatSetup(header)}`)
     printTables(ofContestants, nameOf, ALL_COLUMNS)
-    console.log('\nLimits beside them:')
+    console.log('\nLimits that no contestant can beat:')
     printTables(ofLimits, (key) => key, ALL_COLUMNS)
     printLegend(contestants)
 
@@ -92,7 +92,7 @@ async function compareNetworks(requests) {
     console.log(`\nDatabase through a proxy: ${scenario.title}`)
     const letters = options.networkLetters
     const ofScenario = await runScenario(server.url(), scenario, { letters, requests, inFlight, seconds, ...rounds })
-    console.log(`\n${howMeasured(header)}`)
+    console.log(`\n${formatSetup(header)}`)
     printTables(ofScenario, nameOf, NETWORK_COLUMNS)
     results.push({ scenario, results: ofScenario })
   }
@@ -112,7 +112,7 @@ async function describe(contestants, cookies) {
 }
 
 /** @param {Awaited<ReturnType<typeof describe>>} header */
-function howMeasured({ versions, machine, data, seconds }) {
+function formatSetup({ versions, machine, data, seconds }) {
   const parts = Object.entries(versions).map(([name, version]) => `${name} ${version}`)
   return `${parts.join(', ')}
 ${machine.cores} x ${machine.cpu}, ${machine.memoryGiB} GiB, ${machine.platform}, database on the same machine

@@ -1,9 +1,9 @@
-//! Whether time tells why a token is refused, by the method of dudect (Reparaz, Balasch and
-//! Verbauwhede, "Dude, is my code constant time?", 2017): tokens of two classes in random order, and
-//! Welch's t of their times, of all and of those below each of many percentiles.
+//! Tests whether the time to refuse a token depends on the reason, by the method of dudect (Reparaz,
+//! Balasch and Verbauwhede, "Dude, is my code constant time?", 2017): opens tokens of two classes in
+//! random order, and computes Welch's t of their times, of all and of those below each of many percentiles.
 //!
-//!   cargo bench --bench timing -- --measurements=1000000         a line of JSON for each pair of classes
-//!   cargo bench --bench timing -- --class=cbc-padding --count=9  opens such a token so often, for callgrind
+//!   cargo bench --bench timing -- --measurements=1000000         prints a line of JSON for each pair of classes
+//!   cargo bench --bench timing -- --class=cbc-padding --count=9  opens a token of a class 9 times, for callgrind
 
 use std::hint::black_box;
 use std::time::Instant;
@@ -16,12 +16,12 @@ use base64::prelude::BASE64_URL_SAFE_NO_PAD as BASE64URL;
 use serde_json::{Value, json};
 
 const MEASUREMENTS: usize = 2_000_000;
-/// Their tokens are laid out before the first of them is timed.
+/// Number of tokens that are written to memory before the first of them is timed.
 const BATCH: usize = 1000;
 const PERCENTILES: i32 = 100;
-/// Of fewer the test says nothing (dudect's `ENOUGH_MEASUREMENTS`).
+/// With fewer measurements the test is meaningless (dudect's `ENOUGH_MEASUREMENTS`).
 const ENOUGH: f64 = 10_000.0;
-/// As many bytes as claims mostly have.
+/// A typical size of the claims.
 const PLAINTEXT_BYTES: usize = 714;
 const BLOCK_BYTES: usize = 16;
 
@@ -32,7 +32,7 @@ fn main() {
     let open = |token: &str| _ = black_box(token::open(black_box(token), &keyring));
 
     if let Some((class, count)) = argument("class").zip(argument("count")) {
-        // The only token there is, so that it lies where another one would.
+        // The only token in memory, so that tokens of all classes have the same address.
         let token = token_of(&class, &keyring);
         return (0..count.parse().expect("a number")).for_each(|_| open(&token));
     }
@@ -53,20 +53,20 @@ fn main() {
         pair("cbc-tag-start", "cbc-tag-end", &leaky_open).leaky(),
     ];
     let measurements = argument("measurements").map_or(MEASUREMENTS, |text| text.parse().expect("a number"));
-    // In turns, so that what disturbs the machine disturbs all alike.
+    // In turns, so that noise affects all comparisons.
     for _ in 0..measurements / BATCH {
         comparisons.iter_mut().for_each(Comparison::measure);
     }
     comparisons.iter().for_each(|comparison| println!("{}", comparison.result()));
 }
 
-/// How nobody should compare a tag: from its start, up to the first byte that is wrong.
+/// A comparison of tags that is not constant-time: it stops at the first wrong byte.
 fn first_difference(token: &str, right: &str) -> Option<usize> {
     let tag = |token: &str| token.rfind('.').expect("a tag");
     token[tag(token)..].bytes().zip(right[tag(right)..].bytes()).position(|(one, other)| one != other)
 }
 
-/// Tokens of the same content, which differ in nothing but what is wrong with them.
+/// Tokens of all classes have the same content and differ only in their defect.
 fn token_of(class: &str, keyring: &Keyring) -> String {
     let mut cbc = keyring.candidates(ContentEncryption::A256CbcHs512, None);
     let mut gcm = keyring.candidates(ContentEncryption::A256Gcm, None);
@@ -81,11 +81,11 @@ fn token_of(class: &str, keyring: &Keyring) -> String {
         "cbc-tag-start-oldest" => seal_cbc(oldest, right, Some(0)),
         "gcm-tag-start" => seal_gcm(gcm, 0),
         "gcm-tag-end" => seal_gcm(gcm, 15),
-        other => panic!("there is no class {other}"),
+        other => panic!("unknown class {other}"),
     }
 }
 
-/// `padding` is its last byte, right or not; `damaged` a byte of the tag.
+/// `padding` is the value of the padding bytes, right or wrong; `damaged` the index of a byte of the tag.
 fn seal_cbc(key: &Key, padding: u8, damaged: Option<usize>) -> String {
     let ContentCipher::CbcHs512(cipher) = key.cipher() else { panic!("is no key for CBC") };
     let iv = [7; 16];
@@ -112,17 +112,17 @@ fn compact(aad: &str, iv: &[u8], ciphertext: &[u8], mut tag: Vec<u8>, damaged: O
     format!("{aad}..{}", [iv, ciphertext, &tag].map(|part| BASE64URL.encode(part)).join("."))
 }
 
-/// Two classes, and what their times are so far.
+/// Two classes, and the statistics of their times so far.
 struct Comparison<'a> {
     leaky: bool,
     classes: [&'static str; 2],
     tokens: [String; 2],
     open: &'a dyn Fn(&str),
-    /// The tokens of a batch. A place has tokens of both classes in turn, so it favours neither.
+    /// The tokens of a batch. Each place holds tokens of both classes in turn, so that its address favours neither.
     places: Vec<String>,
-    /// Times below each limit.
+    /// Limits in ns, with the statistics of the times below each.
     cropped: Vec<(f64, Samples)>,
-    /// How far the times lie from their mean: the test of second order.
+    /// Squared distances of the times from their mean, for the second-order test.
     spread: Samples,
 }
 
@@ -137,7 +137,7 @@ impl<'a> Comparison<'a> {
         Self { leaky: true, ..self }
     }
 
-    /// A batch. The first tells where to crop, and no more.
+    /// Measures a batch. The first batch only determines the limits to crop at.
     fn measure(&mut self) {
         let classes: [bool; BATCH] = std::array::from_fn(|_| rand::random());
         for (place, second) in self.places.iter_mut().zip(classes) {
@@ -167,7 +167,7 @@ impl<'a> Comparison<'a> {
         all
     }
 
-    /// The greatest t is what counts.
+    /// As one JSON object; `t` is the greatest t of all crops.
     fn result(&self) -> Value {
         let samples = self.cropped.iter().map(|(_, samples)| samples).chain([&self.spread]);
         let greatest = samples.filter_map(Samples::t).map(f64::abs).fold(0.0, f64::max);
@@ -183,7 +183,8 @@ impl<'a> Comparison<'a> {
     }
 }
 
-/// Where dudect crops: closer and closer to the slowest, which noise has made so; and not at all.
+/// The limits at which dudect crops: percentiles that get denser towards the slowest times, which are mostly noise, and
+/// infinity.
 fn crops(mut times: Vec<f64>) -> Vec<(f64, Samples)> {
     times.sort_by(f64::total_cmp);
     let percentile = |number| 1.0 - 0.5_f64.powf(f64::from(10 * number) / f64::from(PERCENTILES));
@@ -195,7 +196,7 @@ fn crops(mut times: Vec<f64>) -> Vec<(f64, Samples)> {
 #[derive(Default)]
 struct Samples([Sample; 2]);
 
-/// Mean and variance as they come (Welford).
+/// Running mean and variance (Welford's algorithm).
 #[derive(Default)]
 struct Sample {
     count: f64,
@@ -212,7 +213,7 @@ impl Samples {
         sample.squares += difference * (time - sample.mean);
     }
 
-    /// Welch's.
+    /// Welch's t; `None` with fewer than [`ENOUGH`] measurements.
     fn t(&self) -> Option<f64> {
         let [first, second] = &self.0;
         let error = |sample: &Sample| sample.squares / (sample.count - 1.0) / sample.count;

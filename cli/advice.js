@@ -1,98 +1,100 @@
-// What each reason of `explainSession` means, and what to do. docs/how-a-request-is-decided.md has the same table; a test
-// compares them.
+// The meaning of each reason that `explainSession` returns, and what to do about it. docs/how-a-request-is-decided.md
+// has the same table; a test compares the two.
 
 /** @satisfies {Record<import('../index.js').SessionExplanation['reason'], { meaning: string, advice: string }>} */
 const REASONS = {
   live: {
-    meaning: 'the session lives',
+    meaning: 'the session is live',
     advice: 'nothing',
   },
   'no-cookie': {
-    meaning: 'none of the names in `expected` is there',
+    meaning: 'the header has none of the cookies in `expected`',
     advice:
-      'compare with `nearMisses`: another prefix means that `AUTH_URL` or `secureCookie` and Auth.js disagree, another suffix or issuer wants the option `cookieName`; without near misses the browser sent none: signed out, or `SameSite`, `Domain` and `Path` of the cookie',
+      "look at `nearMisses`. Another prefix: Auth.js and this package disagree about `AUTH_URL` or `secureCookie`. Another suffix or issuer: set the option `cookieName`. No near misses: the browser sent no session cookie, because the user is signed out or the cookie's `SameSite`, `Domain` or `Path` doesn't match the request",
   },
   'header-too-large': {
-    meaning: 'the header has over 64 KiB',
-    advice: 'find out who sets so many cookies',
+    meaning: 'the header is larger than 64 KiB',
+    advice: 'find out which software sets so many cookies',
   },
   'empty-cookie': {
     meaning: 'the session cookie has no value',
-    advice: 'a sign-out that left it, or a proxy that strips it',
+    advice: 'find out what empties it: a sign-out that does not delete the cookie, or a proxy',
   },
   'chunk-gap': {
     meaning: 'a chunk of the cookie is missing',
-    advice: 'a limit on cookies or headers in a proxy or browser dropped it: make the token smaller',
+    advice: 'make the token smaller: a proxy or the browser dropped the chunk because of a limit on cookies or headers',
   },
   'stale-chunks': {
-    meaning: 'chunks of a longer token were left behind',
-    advice: 'the next sign-in sets them anew; look for who sets the cookie beside Auth.js',
+    meaning: 'chunks of an earlier, longer token are still there',
+    advice:
+      'sign in again, which sets all chunks anew. If it comes back, find out what sets the cookie besides Auth.js',
   },
   'token-too-large': {
-    meaning: 'the token has over 32 KiB',
-    advice: 'put less into it',
+    meaning: 'the token is larger than 32 KiB',
+    advice: 'put fewer or smaller claims into it',
   },
   'malformed-token': {
-    meaning: 'not a compact JWE, or one with an odd header',
-    advice: "the value was changed on its way, or is another software's, or of an `encode` of your own",
+    meaning: 'the value is not a compact JWE, or its header is not valid',
+    advice:
+      'find out what changed the value on its way or writes this cookie: a proxy, other software, or your own `encode`',
   },
   'unsupported-header': {
-    meaning: "a field of the token's header is not what Auth.js writes",
-    advice: 'look for another software that writes this cookie, or for an `encode` of your own',
+    meaning: "a field of the token's header is not one that Auth.js writes",
+    advice: 'find out which software writes this cookie, or correct your own `encode`',
   },
   'no-matching-secret': {
-    meaning: "the token's `kid` names none of the keys, of which `secrets` has the beginnings",
+    meaning: "the token's `kid` matches none of the keys. `secrets` lists the first characters of each key's `kid`",
     advice:
-      "the secret differs between the apps or was replaced: put the old one last in the list; or the token was made for another cookie name, which its key depends on; without any `secrets` the cookie's `issuer` is wrong",
+      "if the apps have different secrets, give them the same; if the secret was replaced, put the old one last in the list. Or the token was made for another cookie name: the key depends on it. If `secrets` is empty, the cookie's `issuer` is wrong",
   },
   undecryptable: {
-    meaning: 'the tag is wrong: changed, cut, or sealed with another secret',
+    meaning: 'the authentication tag is wrong: the token was changed, cut off, or encrypted with another secret',
     advice:
-      "as above; a token of NextAuth v4 under a name of your own wants `issuer: 'next-auth-v4'`; if it is a single user, the cookie was damaged or forged",
+      "check the secret as for `no-matching-secret`. A token of NextAuth v4 in a cookie with a name of your own needs `issuer: 'next-auth-v4'`. If only one user is affected, the cookie was damaged or forged",
   },
   'malformed-claims': {
-    meaning: 'no JSON object, or a time that is no number',
+    meaning: 'the claims are not a JSON object, or one of their times is not a number',
     advice: 'correct your `encode` or `jwt` callback',
   },
   'missing-claims': {
     meaning:
-      'a claim that is needed is absent, or no UUID (`user_type`: neither `client` nor `internal`); `id` stands for `id`, else `sub`',
-    advice: 'correct your `jwt` callback; tokens from before want a new sign-in',
+      'a required claim is absent or is not a UUID (`user_type`: is neither `client` nor `internal`). `id` is the claim `id`, or `sub` where there is none',
+    advice: 'correct your `jwt` callback. Tokens from before the correction need a new sign-in',
   },
   'token-expired': {
     meaning: '`exp` has passed',
-    advice: 'a new sign-in; `maxAge` of your Auth.js configuration says how long a token lasts',
+    advice: 'sign in again. `maxAge` in your Auth.js configuration sets how long a token is valid',
   },
   'token-not-yet-valid': {
-    meaning: '`nbf` is still to come',
-    advice: 'set the clocks',
+    meaning: '`nbf` is in the future',
+    advice: 'synchronize the clocks of the servers',
   },
   'session-unknown': {
-    meaning: 'no such row in that tenant',
-    advice: 'insert the row before the token is issued; was it deleted?',
+    meaning: 'the tenant has no session with this id',
+    advice: 'insert the row before you issue the token, and check whether the row was deleted',
   },
   'session-revoked': {
     meaning: '`revoked_at` is set',
-    advice: 'a new sign-in',
+    advice: 'sign in again',
   },
   'session-expired': {
     meaning: '`expires_at` has passed',
-    advice: 'a new sign-in, or extend the row while it is in use',
+    advice: 'sign in again, or extend `expires_at` while the session is in use',
   },
   'user-mismatch': {
-    meaning: 'the row belongs to another user than the token',
-    advice: 'look at who writes the row, and when the app switches users',
+    meaning: "the session's row belongs to another user than the token",
+    advice: 'check the code that writes the row, and when the app switches users',
   },
   'user-gone': {
-    meaning: "the row's user is not in the tenant",
-    advice: 'was the user deleted or moved?',
+    meaning: 'the user of the row is not in the tenant',
+    advice: 'check whether the user was deleted or moved to another tenant',
   },
   'user-type-changed': {
-    meaning: "the user's `user_type` is another one now",
-    advice: 'a new sign-in',
+    meaning: "the user's `user_type` is no longer that of the token",
+    advice: 'sign in again',
   },
   'database-unavailable': {
-    meaning: "the database can't be asked; `code` says how",
+    meaning: 'the database could not be queried; `code` says why',
     advice: 'see errors',
   },
 }

@@ -1,4 +1,4 @@
-// The check of the .env files, with which the checklist of `authjs-bridge doctor` begins.
+// The first check of `authjs-bridge doctor`: the .env files.
 
 /** @typedef {import('./native.js').Check} Check */
 
@@ -9,26 +9,26 @@ function envFiles({ mode, files, loader, dangling, hidden }) {
   const problems = [
     {
       found: dangling,
-      problem: 'holds a $ that stands for a variable which is not set',
-      advice: 'Write \\$ for a $ that is meant as it is: Next.js leaves out the word behind it.',
+      problem: 'contains a $ before the name of a variable that is not set',
+      advice: 'Write \\$ if you mean the character $: Next.js replaces $NAME by the value of NAME, here by nothing.',
     },
     {
       found: hidden,
-      problem: 'does not count: the environment has another value',
-      advice: 'Unset it in the shell, or leave it as it is if the file is not meant to count here.',
+      problem: 'is ignored: the environment has another value',
+      advice: 'Unset it in the shell to use the value of the file.',
     },
   ].filter(({ found }) => found.length > 0)
   if (problems.length === 0) return { id, status: 'ok', message, details: { mode, files, loader } }
   return {
     ...{ id, status: 'warning' },
-    message: [message, ...problems.map(({ found, problem }) => `${places(found)} ${problem}`)].join('; '),
+    message: [message, ...problems.map(({ found, problem }) => `${listVariables(found)} ${problem}`)].join('; '),
     advice: problems.map(({ advice }) => advice).join('\n'),
     details: { mode, files, loader, dangling, hidden },
   }
 }
 
 /** @param {{ file: string, variable: string }[]} found */
-function places(found) {
+function listVariables(found) {
   return found.map(({ file, variable }) => `${variable} in ${file}`).join(', ')
 }
 

@@ -1,7 +1,7 @@
-// Sets the variables that Next.js would set for the app in a folder.
+// Sets the environment variables that Next.js would set for the app in a folder.
 //
-// The app's own `@next/env` sets them where there is one. The files are read here as well, for what that does not tell: the
-// value that a file has for a variable which is set already, a `$` that stands for nothing, and a file that can't be read.
+// If the app has `@next/env`, that sets them. The files are parsed here as well, to find problems that `@next/env` doesn't
+// report: a value that the environment overrides, a `$NAME` whose variable is not set, a file that can't be read.
 
 const { readFileSync } = require('node:fs')
 const { createRequire } = require('node:module')
@@ -12,11 +12,12 @@ const { parseEnv } = require('node:util')
 
 /** `$NAME`, `${NAME}` or `${NAME:-default}`, without a backslash before it. */
 const REFERENCE = /(?<!\\)\$(?:\{(\w+)(?::-([^}\\]*))?\}|(\w+))/g
-/** What authjs-bridge reads. */
-const OURS = /^(AUTH_|NEXTAUTH_|DATABASE_URL$|PG[A-Z]+$)/
+/** The variables that authjs-bridge reads. */
+const OWN_VARIABLES = /^(AUTH_|NEXTAUTH_|DATABASE_URL$|PG[A-Z]+$)/
 
 /**
- * What is set already stays as it is. NODE_ENV is set where nobody else has, as Next.js does it.
+ * Variables that are already set keep their value. NODE_ENV is set to the mode if it is not set, as Next.js does, and
+ * always with `production`.
  *
  * @param {string} folder of the app
  * @param {{ production: boolean }} options
@@ -25,7 +26,7 @@ function loadEnvironment(folder, { production }) {
   const mode = modeOf(production ? 'production' : process.env.NODE_ENV)
   if (production || !process.env.NODE_ENV) Object.assign(process.env, { NODE_ENV: mode })
   const files = readFiles(folder, mode)
-  const { variables, dangling, hidden } = variablesOf(files, process.env)
+  const { variables, dangling, hidden } = mergeFiles(files, process.env)
   const nextEnv = findNextEnv(folder)
   if (nextEnv) nextEnv.loadEnvConfig(folder, mode === 'development', { info() {}, error() {} })
   else Object.assign(process.env, variables)
@@ -38,35 +39,35 @@ function loadEnvironment(folder, { production }) {
   }
 }
 
-/** Next.js knows no other. @param {string | undefined} nodeEnv */
+/** Next.js knows these three modes only. @param {string | undefined} nodeEnv */
 function modeOf(nodeEnv) {
   return nodeEnv === 'production' || nodeEnv === 'test' ? nodeEnv : 'development'
 }
 
-/** In the order in which they count. @param {string} folder @param {string} mode */
+/** Highest precedence first. @param {string} folder @param {string} mode */
 function readFiles(folder, mode) {
-  // Tests give everyone the same results.
+  // Next.js skips .env.local in tests, so that they give the same results on every machine.
   const local = mode === 'test' ? [] : ['.env.local']
   return [`.env.${mode}.local`, ...local, `.env.${mode}`, '.env'].flatMap((name) => {
-    const contents = readIfThere(join(folder, name))
+    const contents = readIfExists(join(folder, name))
     return contents === undefined ? [] : [{ name, contents }]
   })
 }
 
 /** @param {string} path */
-function readIfThere(path) {
+function readIfExists(path) {
   try {
     return readFileSync(path, 'utf8')
   } catch (error) {
     const { code, message } = /** @type {NodeJS.ErrnoException} */ (error)
-    // A folder `.env` is a virtual environment of Python's.
+    // A folder named `.env` is usually a virtual environment of Python.
     if (code === 'ENOENT' || code === 'EISDIR') return undefined
     throw Object.assign(new Error(`an .env file can't be read: ${message}`), { code: 'ERR_AUTH_BRIDGE_CONFIG' })
   }
 }
 
 /**
- * The app's own, also where a package manager hides it behind `next`.
+ * The app's `@next/env`. Strict package managers install it where only `next` can resolve it, so that is tried first.
  *
  * @param {string} folder
  * @returns {typeof import('@next/env') | undefined}
@@ -77,52 +78,55 @@ function findNextEnv(folder) {
     try {
       return find()('@next/env')
     } catch {
-      // Looked for elsewhere; without it the files are read here.
+      // Try the next place. Without `@next/env`, `loadEnvironment` sets the variables itself.
     }
   }
   return undefined
 }
 
 /**
- * The variables with those of the files. Of ours, which have references to nothing: most likely a password with a `$` in it,
- * which Next.js cuts; and which the files set in vain, since the environment has another value.
+ * Merges the files into the environment, and reports two problems of the variables that authjs-bridge reads:
+ * - `dangling`: the value refers to a variable that is not set. Most likely it is a password with a `$`, which Next.js
+ *   would cut there.
+ * - `hidden`: the environment has another value, which takes precedence over the file's.
  *
  * @param {EnvFile[]} files
- * @param {NodeJS.ProcessEnv} before
+ * @param {NodeJS.ProcessEnv} env
  */
-function variablesOf(files, before) {
-  const variables = { ...before }
+function mergeFiles(files, env) {
+  const variables = { ...env }
   const dangling = []
   const hidden = []
   for (const { name: file, contents } of files) {
     const parsed = /** @type {Record<string, string>} */ (parseEnv(contents))
-    const fresh = Object.entries(parsed).filter(([variable]) => variables[variable] === undefined)
-    for (const [variable, value] of fresh) {
-      if (OURS.test(variable) && isDangling(value, parsed, variables)) dangling.push({ file, variable })
+    const added = Object.entries(parsed).filter(([variable]) => variables[variable] === undefined)
+    for (const [variable, value] of added) {
+      if (OWN_VARIABLES.test(variable) && isDangling(value, parsed, variables)) dangling.push({ file, variable })
     }
     for (const variable of Object.keys(parsed)) {
-      const isOther = before[variable] !== undefined && before[variable] !== expand(variable, parsed, variables)
-      if (OURS.test(variable) && isOther) hidden.push({ file, variable })
+      const isHidden = env[variable] !== undefined && env[variable] !== expand(variable, parsed, variables)
+      if (OWN_VARIABLES.test(variable) && isHidden) hidden.push({ file, variable })
     }
-    Object.assign(variables, Object.fromEntries(fresh.map(([name]) => [name, expand(name, parsed, variables)])))
+    Object.assign(variables, Object.fromEntries(added.map(([name]) => [name, expand(name, parsed, variables)])))
   }
   return { variables, dangling, hidden }
 }
 
 /**
- * A reference stands for what is set, else for its default, else for what the same file says.
+ * The value of `variable` with its references replaced: by the variable that is set, else by the default, else by the value
+ * in the same file. Next.js does the same.
  *
  * @param {string} variable
  * @param {Record<string, string>} parsed
  * @param {NodeJS.ProcessEnv} variables
- * @param {string[]} above the references that led here
+ * @param {string[]} ancestors the variables whose references led here; a cycle expands to nothing
  * @returns {string}
  */
-function expand(variable, parsed, variables, above = []) {
-  if (above.includes(variable)) return ''
+function expand(variable, parsed, variables, ancestors = []) {
+  if (ancestors.includes(variable)) return ''
   const value = (parsed[variable] ?? '').replace(REFERENCE, (_, braced, fallback, bare) => {
     const referred = braced ?? bare
-    return variables[referred] || fallback || expand(referred, parsed, variables, [...above, variable])
+    return variables[referred] || fallback || expand(referred, parsed, variables, [...ancestors, variable])
   })
   return value.replaceAll('\\$', '$')
 }

@@ -1,58 +1,63 @@
 #!/usr/bin/env node
-// `npx authjs-bridge <command>`: what the command line says and how the process ends.
+// `npx authjs-bridge <command>`: parses the command line, runs the command, sets the exit code.
 
 const { parseArgs } = require('node:util')
 const { version } = require('../package.json')
 const { UsageError } = require('./usage-error.js')
 
 /** @typedef {{ json: boolean, production: boolean }} Options */
-/** @type {Record<string, { help: string, refusal: string, run: (options: Options) => Promise<number> }>} */
+/**
+ * `noArguments` is the message if there are any; `run` returns the exit code.
+ *
+ * @type {Record<string, { help: string, noArguments: string, run: (options: Options) => Promise<number> }>}
+ */
 const COMMANDS = {
   doctor: {
     help: `Usage: npx authjs-bridge doctor [--json] [--production]
 
-Reads the environment, with the .env files that Next.js reads in this folder, looks into the database, and
-prints a list of checks: each ok, warning, failed or skipped, with what to do about it. Nothing is written,
-and no secret, password or session is shown. Options that the app passes to new AuthBridge() are not seen.
+Checks the environment variables, the .env files that Next.js reads in this folder, and the database. Prints
+each check as ok, warning, failed or skipped, with what to do about it. Writes nothing, and shows no secret,
+password or session. It can't see options that the app passes to new AuthBridge().
 
-  --json        one JSON object: { ok, mode, checks: [{ id, status, message, advice?, details? }] },
-                or { error: { code, message } } where nothing could be looked into
-  --production  as \`next start\` reads the files, not \`next dev\`; NODE_ENV=production does the same
-  --help        this text
+  --json        print one JSON object: { ok, mode, checks: [{ id, status, message, advice?, details? }] },
+                or { error: { code, message } } if the checks could not start
+  --production  read the .env files as \`next start\` does, not as \`next dev\`; so does NODE_ENV=production
+  --help        print this text
 
-Exit code: 0 where nothing is broken, 1 where something is, 2 for a wrong command line.
-Colours on a terminal only, and not where NO_COLOR is set; FORCE_COLOR asks for them anywhere.
+Exit code: 0 if no check failed, 1 if one failed, 2 for a wrong command line.
+Colours: on a terminal, unless NO_COLOR is set; everywhere if FORCE_COLOR is set.
 `,
-    refusal: 'doctor takes no arguments',
+    noArguments: 'doctor takes no arguments',
     run: (options) => require('./doctor.js').doctor(options),
   },
   explain: {
     help: `Usage: npx authjs-bridge explain [--json] [--production] < header.txt
 
-Reads the value of a request's Cookie header from standard input, with or without "Cookie:" before it, and
-prints why the request has or has no session, and what to do about it: the answer of explainSession, with the
-configuration of the environment and of the .env files that Next.js reads in this folder. A cookie is as good
-as a password: it is not taken from the arguments, which stay in the shell's history, and is never shown.
+Reads the Cookie header of a request from standard input, with or without "Cookie:" before it. Prints why the
+request has a session or has none, and what to do about it. It calls explainSession, configured by the
+environment variables and the .env files that Next.js reads in this folder. A cookie is as good as a password:
+don't pass it as an argument, which would stay in the shell's history. The command never prints it.
 
-  --json        the SessionExplanation with its advice as one JSON object, or { error: { code, message } }
-  --production  as \`next start\` reads the files, not \`next dev\`; NODE_ENV=production does the same
-  --help        this text
+  --json        print the SessionExplanation with its advice as one JSON object,
+                or { error: { code, message } }
+  --production  read the .env files as \`next start\` does, not as \`next dev\`; so does NODE_ENV=production
+  --help        print this text
 
-Exit code: 0 for an answer, authenticated or unauthenticated; 1 where the database can't be asked or the
-configuration is wrong; 2 for a wrong command line.
+Exit code: 0 if the request is authenticated or unauthenticated, 1 if the database can't be queried or the
+configuration is wrong, 2 for a wrong command line.
 `,
-    refusal:
-      'explain takes the cookie from standard input: arguments stay in the history of the shell, and show in the list of processes',
+    noArguments:
+      'explain reads the cookie from standard input: arguments stay in the history of the shell and show in the list of processes',
     run: (options) => require('./explain.js').explain(options),
   },
 }
 const HELP = `Usage: npx authjs-bridge <command>
 
-  doctor     checks configuration and database, and says what to do
-  explain    says why a request has or has no session
+  doctor     check the configuration and the database
+  explain    say why a request has a session or has none
 
-  --help     this text, or with a command that command's
-  --version  the version of this package
+  --help     print this text, or the help of a command
+  --version  print the version of this package
 `
 
 main(process.argv.slice(2)).then(
@@ -64,14 +69,14 @@ main(process.argv.slice(2)).then(
     process.exitCode = error instanceof UsageError ? 2 : 1
   },
 )
-// Whoever reads the output may have read enough.
+// The reader of a pipe may close it early, as `head` does.
 process.stdout.on('error', () => process.exit())
 
 /** @param {string[]} args */
 async function main([name, ...args]) {
   const command = name !== undefined && Object.hasOwn(COMMANDS, name) ? COMMANDS[name] : undefined
-  if (!command) return withoutCommand(name)
-  const { help, ...options } = parse(args, command.refusal)
+  if (!command) return runWithoutCommand(name)
+  const { help, ...options } = parse(args, command.noArguments)
   if (help) return print(command.help)
   return command.run(options).catch((error) => {
     if (!options.json || typeof error.code !== 'string') throw error
@@ -80,16 +85,16 @@ async function main([name, ...args]) {
   })
 }
 
-/** @param {string | undefined} name not repeated, since it may be a cookie that was put in the wrong place */
-function withoutCommand(name) {
+/** @param {string | undefined} name never printed, since it may be a cookie in the wrong place */
+function runWithoutCommand(name) {
   if (name === '--help' || name === '-h') return print(HELP)
   if (name === '--version') return print(`${version}\n`)
-  const problem = name === undefined ? 'a command is missing' : 'this is not a command'
+  const problem = name === undefined ? 'the command is missing' : 'unknown command'
   throw new UsageError(`${problem}\n\n${HELP}`)
 }
 
-/** @param {string[]} args @param {string} refusal */
-function parse(args, refusal) {
+/** @param {string[]} args @param {string} noArguments */
+function parse(args, noArguments) {
   try {
     const { values, positionals } = parseArgs({
       args,
@@ -102,10 +107,10 @@ function parse(args, refusal) {
     })
     if (positionals.length === 0) return /** @type {Options & { help: boolean }} */ (values)
   } catch {
-    // Its message would repeat the argument.
-    throw new UsageError('an option is not known; the options are --json, --production and --help')
+    // The message of `parseArgs` contains the argument, which may be a cookie.
+    throw new UsageError('unknown option; the options are --json, --production and --help')
   }
-  throw new UsageError(refusal)
+  throw new UsageError(noArguments)
 }
 
 /** @param {string} text */

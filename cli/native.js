@@ -1,14 +1,14 @@
-// The native part, with a function that is for the command line alone.
+// The native part, including `diagnose`, which only the command line uses.
 
 /**
- * One line of the checklist: see `src/doctor/check.rs`.
+ * One check of `doctor`; see `src/doctor/check.rs`.
  *
  * @typedef {object} Check
  * @property {string} id stable, for machines
  * @property {'ok' | 'warning' | 'failed' | 'skipped'} status
  * @property {string} message what was found
- * @property {string} [advice] what to do, in lines
- * @property {object} [details] the facts behind it
+ * @property {string} [advice] what to do, one or more lines
+ * @property {object} [details] what was found, as data; the fields depend on the check
  */
 
 /** @returns {typeof import('../index.js') & { diagnose(): Promise<Check[]> }} */

@@ -1,32 +1,33 @@
-// What may go to a terminal, and in which colours.
+// Colours text, and makes untrusted text safe to print.
 
 const { inspect } = require('node:util')
 
 /**
- * Colours text if the stream is a terminal. FORCE_COLOR and NO_COLOR count as they do for Node.js.
+ * Returns a function that colours text if the stream is a terminal. FORCE_COLOR and NO_COLOR work as in Node.js.
  *
  * @param {NodeJS.WriteStream} stream
  * @returns {(colour: string, text: string) => string}
  */
-function painter(stream, { FORCE_COLOR, NO_COLOR, TERM } = process.env) {
-  const isWanted =
+function createPaint(stream, { FORCE_COLOR, NO_COLOR, TERM } = process.env) {
+  const isColoured =
     FORCE_COLOR === undefined ? stream.isTTY && !NO_COLOR && TERM !== 'dumb' : !/^(0|false)$/.test(FORCE_COLOR)
-  if (!isWanted) return (_, text) => text
+  if (!isColoured) return (_, text) => text
   return (colour, text) => {
     const [on, off] = inspect.colors[colour] ?? [0, 0]
     return `\u001b[${on}m${text}\u001b[${off}m`
   }
 }
 
-const LONGEST = 2000
+const MAX_LENGTH = 2000
 
 /**
- * Without what a terminal would obey, and without end: a server's words and a row's remark may hold anything.
+ * Cuts text to `MAX_LENGTH` and replaces control characters, line breaks and bidirectional controls by spaces. Messages of
+ * the database server and text in its rows are untrusted: escape sequences in them could control the terminal.
  *
  * @param {string} text
  */
-function plain(text) {
-  return text.slice(0, LONGEST).replace(/[\p{Cc}\p{Zl}\p{Zp}\p{Bidi_Control}]+/gu, ' ')
+function sanitize(text) {
+  return text.slice(0, MAX_LENGTH).replace(/[\p{Cc}\p{Zl}\p{Zp}\p{Bidi_Control}]+/gu, ' ')
 }
 
-module.exports = { painter, plain }
+module.exports = { createPaint, sanitize }

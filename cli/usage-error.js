@@ -1,4 +1,4 @@
-// A command line that can't be meant.
+// Thrown for a wrong command line: exit code 2.
 
 class UsageError extends Error {}
 

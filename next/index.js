@@ -1,4 +1,4 @@
-// CommonJS, since Next.js leaves this package to Node.js, where only `require` finds `next/headers`.
+// CommonJS: Next.js doesn't bundle this package, and in Node.js only `require` resolves `next/headers`.
 
 const authBridge = require('../index.js')
 const { parseOptions } = require('./options.js')
@@ -17,13 +17,13 @@ function createSessionRoute(options) {
   })
 
   async function GET(request) {
-    // Not within `try`: where Next.js prerenders, this may throw what only Next.js may catch.
+    // Outside `try`: while Next.js prerenders, this may throw an error that Next.js itself has to catch.
     const cookie = request.headers.get('cookie')
     try {
       const body = await bridge.getSessionJson(cookie)
       return new Response(unauthenticated === 'null' && body === '{}' ? 'null' : body, { headers: HEADERS })
     } catch (error) {
-      console.error(`authjs-bridge: failed to get the session: ${cause(error)}`)
+      console.error(`authjs-bridge: failed to get the session: ${describeError(error)}`)
       return new Response('{"error":"failed_to_get_session"}', { status: 500, headers: HEADERS })
     }
   }
@@ -32,9 +32,9 @@ function createSessionRoute(options) {
 
 function createAuth(options) {
   const { bridge = authBridge } = parseOptions(options, { bridge: 'getSession' })
-  const sessions = new WeakMap()
+  const sessionByRender = new WeakMap()
 
-  async function ask(cookie) {
+  async function readSession(cookie) {
     const session = await bridge.getSession(cookie)
     return Object.hasOwn(session, 'user') ? session : null
   }
@@ -43,26 +43,27 @@ function createAuth(options) {
     const { headers } = require('next/headers')
     const cookie = (await headers()).get('cookie')
     const render = currentRender()
-    if (!render) return ask(cookie)
-    const known = sessions.get(render)
-    if (known) return known
-    const session = ask(cookie)
-    sessions.set(render, session)
+    if (!render) return readSession(cookie)
+    const cached = sessionByRender.get(render)
+    if (cached) return cached
+    const session = readSession(cookie)
+    sessionByRender.set(render, session)
     return session
   }
 }
 
 /**
- * The object that stands for the render of one request, which is what React's `cache` keeps its values for. The `react`
- * that Node.js finds has only a `cache` that keeps nothing; the one that renders is compiled into Next.js. Actions and
- * route handlers are no renders: they may revoke a session, and a call after that must ask anew.
+ * An object that identifies the render of one request; undefined outside a render. It replaces React's `cache`, which has
+ * the same lifetime: the `react` that Node.js resolves has a `cache` that caches nothing, since the one that renders is
+ * compiled into Next.js. Server actions and route handlers are not renders: they may revoke a session, and the next call
+ * must query the database again.
  */
 function currentRender() {
   const store = requestStorage()?.getStore()
   return store?.type === 'request' && store.phase === 'render' ? store : undefined
 }
 
-/** Internal to Next.js, from version 15 on. Without it each call asks, which is slower and as right. */
+/** Internal to Next.js, from version 15 on. Without it every call queries the database, which is correct but slower. */
 function requestStorage() {
   try {
     return require('next/dist/server/app-render/work-unit-async-storage.external').workUnitAsyncStorage
@@ -71,8 +72,8 @@ function requestStorage() {
   }
 }
 
-/** What may be logged: messages with a code of ours hold nothing of the request. */
-function cause(error) {
+/** Logs only messages of our own errors: they contain nothing of the request. */
+function describeError(error) {
   const code = error?.code
   return typeof code === 'string' && code.startsWith('ERR_AUTH_BRIDGE_') ? `${code}: ${error.message}` : 'unknown error'
 }

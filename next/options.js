@@ -1,8 +1,9 @@
-// Checks options as `new AuthBridge(options)` does: what is unknown or wrong is an error that names it.
+// Validates options as `new AuthBridge(options)` does: an unknown option or a wrong value throws an error that names it.
 
 /**
  * @param {unknown} options
- * @param {Record<string, string | string[]>} known an option's method, if it is an object, or else its values
+ * @param {Record<string, string | string[]>} known what each option must be: an object with this method, or one of these
+ *   values
  */
 function parseOptions(options = {}, known) {
   if (typeof options !== 'object' || options === null) {
@@ -13,12 +14,12 @@ function parseOptions(options = {}, known) {
     if (!Object.hasOwn(known, name)) {
       throw configError(name, `is not an option; the options are ${Object.keys(known).join(' and ')}`)
     }
-    check(name, value, known[name])
+    assertValid(name, value, known[name])
   }
   return Object.assign(Object.create(null), options)
 }
 
-function check(name, value, expected) {
+function assertValid(name, value, expected) {
   if (Array.isArray(expected)) {
     const values = expected.map((value) => `"${value}"`).join(' or ')
     if (!expected.includes(value)) throw configError(name, `must be ${values}`)

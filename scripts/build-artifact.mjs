@@ -1,9 +1,9 @@
-// Builds the native part as it is published, into artifacts/.
+// Builds the native part for publishing, into artifacts/.
 //
 //   node scripts/build-artifact.mjs [--target=aarch64-unknown-linux-musl]
 //
-// For Linux with zig as compiler and linker: whatever the machine that builds, the result runs with the C library that is
-// named here, and zig builds for glibc and musl, x64 and arm64 alike.
+// For Linux it uses zig as compiler and linker: zig builds for glibc and musl, x64 and arm64, and the result runs with the
+// glibc version below, whatever the build machine has.
 
 import { execFileSync } from 'node:child_process'
 import { existsSync } from 'node:fs'
@@ -13,9 +13,9 @@ import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
 import { parseTriple } from '@napi-rs/cli'
 
-/** The oldest that Rust supports, of 2012. */
+/** The oldest version that Rust supports, from 2012. */
 const GLIBC = '2.17'
-/** Nothing unwinds through OpenSSL: no panic leaves a callback. */
+/** OpenSSL needs no unwind tables: no panic leaves a callback. */
 const CFLAGS = '-fno-asynchronous-unwind-tables -fno-unwind-tables'
 const ZIG = ['cargo-zigbuild==0.24.1', 'ziglang==0.15.2']
 
@@ -27,10 +27,10 @@ const target = abi === 'gnu' ? `${options.target}.${GLIBC}` : options.target
 
 const cli = fileURLToPath(import.meta.resolve('@napi-rs/cli/package.json').replace('package.json', 'dist/cli.js'))
 const output = ['--platform', '--no-js', '--dts', '../target/index.d.ts', '--output-dir', 'artifacts']
-const how = ['--profile', 'dist', '--target', target, ...(linux ? ['--cross-compile'] : []), '--', '--locked']
-const PATH = [...(linux ? [zig()] : []), process.env.PATH].join(delimiter)
-const RUSTFLAGS = [process.env.RUSTFLAGS, ...renamedFolders()].join(' ').trim()
-execFileSync(process.execPath, [cli, 'build', ...output, ...how], {
+const profile = ['--profile', 'dist', '--target', target, ...(linux ? ['--cross-compile'] : []), '--', '--locked']
+const PATH = [...(linux ? [installZig()] : []), process.env.PATH].join(delimiter)
+const RUSTFLAGS = [process.env.RUSTFLAGS, ...remapFlags()].join(' ').trim()
+execFileSync(process.execPath, [cli, 'build', ...output, ...profile], {
   cwd: root,
   env: { ...process.env, PATH, RUSTFLAGS, ...(linux && { CFLAGS }) },
   stdio: 'inherit',
@@ -41,20 +41,20 @@ function hostTarget() {
   return host
 }
 
-/** The binary names source files in the messages of panics; not where the machine that built it keeps them. */
-function renamedFolders() {
+/** Panic messages in the binary contain paths of source files. Keep the folders of the build machine out of them. */
+function remapFlags() {
   const cargo = process.env.CARGO_HOME ?? join(homedir(), '.cargo')
   const renamed = { [cargo]: '/cargo', [rustc('--print=sysroot').trim()]: '/rust', [root]: '/authjs-bridge/' }
   return Object.entries(renamed).map(([from, to]) => `--remap-path-prefix=${from}=${to}`)
 }
 
-/** @param {string} question */
-function rustc(question) {
-  return execFileSync('rustc', [question], { encoding: 'utf8' })
+/** @param {string} flag */
+function rustc(flag) {
+  return execFileSync('rustc', [flag], { encoding: 'utf8' })
 }
 
-/** @returns {string} the folder with cargo-zigbuild in it, which finds the zig beside it */
-function zig() {
+/** Installs zig on the first call. @returns {string} the folder with cargo-zigbuild and zig */
+function installZig() {
   const environment = join(root, 'target', 'zig')
   const programs = join(environment, 'bin')
   if (!existsSync(join(programs, 'cargo-zigbuild'))) {

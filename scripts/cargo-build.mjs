@@ -1,17 +1,17 @@
-// What cargo builds, for scripts that need a part of it.
+// Runs cargo and reads its messages, for scripts that need build outputs.
 
 import { execFileSync } from 'node:child_process'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 
 const ROOT = fileURLToPath(new URL('..', import.meta.url))
-/** The addon, as the usual build makes it. */
+/** The cargo command that builds the addon. */
 export const ADDON = ['build', '--release', '--locked', '--lib']
 
 /**
  * @param {string[]} command
  * @param {NodeJS.ProcessEnv} env
- * @returns {any[]} what cargo says of each of its steps
+ * @returns {any[]} cargo's JSON messages, one per step
  */
 export function cargoMessages(command, env) {
   const output = execFileSync('cargo', [...command, '--message-format=json-render-diagnostics'], {
@@ -28,9 +28,9 @@ export function cargoMessages(command, env) {
 }
 
 /**
- * The OpenSSL of the usual build, which is made first where it is not there. To make it again takes minutes.
+ * Builds the addon if necessary, so that another build can link its OpenSSL. Compiling OpenSSL again would take minutes.
  *
- * @returns the environment in which another build links it
+ * @returns environment variables for the other build
  */
 export function builtOpenssl() {
   const built = cargoMessages(ADDON, process.env).find(

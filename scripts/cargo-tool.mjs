@@ -1,4 +1,4 @@
-// Runs a tool of crates.io in the version that is named here; the first time it builds it, which takes minutes.
+// Runs a tool from crates.io in a pinned version. The first run builds it, which takes minutes.
 //
 //   node scripts/cargo-tool.mjs cargo-deny check bans
 
@@ -13,7 +13,7 @@ const ROOT = fileURLToPath(new URL('..', import.meta.url))
 
 if (process.argv[1] === fileURLToPath(import.meta.url)) {
   const [name, ...args] = process.argv.slice(2)
-  if (!(name in VERSIONS)) throw new Error(`There is no ${name}, but ${Object.keys(VERSIONS).join(' and ')}`)
+  if (!(name in VERSIONS)) throw new Error(`unknown tool ${name}; the tools are ${Object.keys(VERSIONS).join(' and ')}`)
   const tool = cargoTool(/** @type {keyof typeof VERSIONS} */ (name))
   process.exitCode = spawnSync(tool, args, { cwd: ROOT, stdio: 'inherit' }).status ?? 1
 }
@@ -28,7 +28,7 @@ export function cargoTool(name) {
   const program = join(folder, 'bin', process.platform === 'win32' ? `${name}.exe` : name)
   if (!existsSync(program)) {
     const args = ['install', name, '--version', `=${version}`, '--locked', '--debug', '--root', folder]
-    // Unoptimized they are quick enough, and made in half the time.
+    // Debug builds take half the time, and the tools are fast enough without optimization.
     execFileSync('cargo', args, { env: { ...process.env, CARGO_PROFILE_DEV_DEBUG: '0' }, stdio: 'inherit' })
   }
   return program

@@ -1,5 +1,5 @@
-// Which crates are linked into what is published. Proc macros and build scripts run at build time only, and what they use
-// is not linked, except for the C source of OpenSSL, which a build script compiles.
+// Lists the crates that are linked into the published binaries. Proc macros, build scripts and their dependencies run at
+// build time and are not linked. The exception is the crate with the C source of OpenSSL, which a build script compiles.
 
 import { execFileSync } from 'node:child_process'
 import { readFileSync } from 'node:fs'
@@ -14,13 +14,13 @@ import { fileURLToPath } from 'node:url'
 
 const ROOT = fileURLToPath(new URL('..', import.meta.url))
 
-/** The triples that there are platform packages for. */
+/** The triples that have platform packages. */
 export const TARGETS = /** @type {string[]} */ (JSON.parse(readFileSync(`${ROOT}/package.json`, 'utf8')).napi.targets)
 
-/** The crate with the C source of OpenSSL, whose version ends with that of OpenSSL: `300.6.1+3.6.3`. */
+/** The crate with the C source of OpenSSL. Its version ends with OpenSSL's version: `300.6.1+3.6.3`. */
 const OPENSSL_SOURCE = 'openssl-src'
 
-/** @returns {Crate[]} the crates that are linked in on any platform, by name, without this one */
+/** @returns {Crate[]} the crates that are linked on any platform, sorted by name, without this one */
 export function linkedCrates() {
   /** @type {Map<string, Crate>} */
   const linked = new Map()

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# All that takes too long for each commit, about half an hour on two cores; `.ci/run` has the rest. After `npm ci`, with what
-# `.ci/tools` installs. Each night the lengths are greater: FUZZ_SECONDS, SOAK_MINUTES, SOAK_CALLS, DIFFERENTIAL_CASES.
+# Checks that take too long for each commit: about half an hour on two cores. `.ci/run` has the other checks. Needs `npm ci`
+# and the packages that `.ci/tools` installs. FUZZ_SECONDS, SOAK_MINUTES, SOAK_CALLS and DIFFERENTIAL_CASES set the lengths.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 source scripts/steps.sh
@@ -8,15 +8,15 @@ source scripts/steps.sh
 step 'Build' npm run build
 step 'Crates: licences, sources, duplicates' node scripts/cargo-tool.mjs cargo-deny --locked check bans licenses sources
 step 'SBOMs' npx vitest run --project supply-chain sbom
-step 'Random requests, answered as Auth.js does' \
+step 'Random requests: same results as Auth.js' \
   env DIFFERENTIAL_CASES="${DIFFERENTIAL_CASES:-50000}" npx vitest run differential
-step 'With the other versions of Node' node scripts/node-versions.mjs
-step 'With AddressSanitizer, all' node scripts/sanitizer.mjs all
+step 'Tests with the other versions of Node.js' node scripts/node-versions.mjs
+step 'All tests with AddressSanitizer' node scripts/sanitizer.mjs all
 step 'Fuzz targets' node fuzz/run.mjs --seconds="${FUZZ_SECONDS:-60}"
-step 'As it is published: built' node scripts/build-artifact.mjs
-step 'As it is published: looked at, and installed' \
+step 'Published binary: build' node scripts/build-artifact.mjs
+step 'Published binary: inspect and install' \
   env ARTIFACTS=artifacts npx vitest run --project artifact --project install
-step 'Next.js: the other bundler, the other modes, getting started' npx vitest run --project next-modes
+step 'Next.js: other bundler, other modes, getting started' npx vitest run --project next-modes
 step 'Full load with a fault every ten seconds; memory' npx vitest run --project soak
-step 'What damaged cookies cost, in short' node benchmark/attack.mjs --short
-step 'Whether time tells why a token is refused' node benchmark/timing.mjs
+step 'Cost of damaged cookies, short' node benchmark/attack.mjs --short
+step 'Timing: no hint why a token is refused' node benchmark/timing.mjs

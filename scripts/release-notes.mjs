@@ -1,5 +1,5 @@
-// Prints what the changelog says of a release. Fails where the tag, the versions of the package and the crate, and the
-// changelog do not agree.
+// Prints the changelog's section for a release. Fails unless the tag, the versions of the package and the crate, and the
+// changelog agree.
 //
 //   node scripts/release-notes.mjs v1.2.3
 
@@ -16,7 +16,7 @@ const sections = read('CHANGELOG.md').split(/^## /m).slice(1)
 const section = sections.find((text) => /^\[?(?<version>[^\s\]]+)/.exec(text)?.groups?.version === version)
 if (!section) fail(`CHANGELOG.md has no section for ${version}`)
 const notes = section.slice(section.indexOf('\n')).trim()
-if (!notes) fail(`CHANGELOG.md says nothing of ${version}`)
+if (!notes) fail(`CHANGELOG.md has an empty section for ${version}`)
 console.log(notes)
 
 /** @param {string} file */
@@ -29,8 +29,8 @@ function expectVersion(file, found) {
   if (found !== version) fail(`The tag is ${tag}, but the version in ${file} is ${found}`)
 }
 
-/** @param {string} reason @returns {never} */
-function fail(reason) {
-  console.error(reason)
+/** @param {string} message @returns {never} */
+function fail(message) {
+  console.error(message)
   process.exit(1)
 }

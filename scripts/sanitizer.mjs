@@ -1,12 +1,12 @@
-// Runs tests with an addon that AddressSanitizer watches: use after free, double free, reads and writes out of bounds, and
-// with LeakSanitizer what nobody can free any more. All of our Rust is instrumented, and every allocation of the process is
-// watched, those of Node.js and OpenSSL, too. For Linux.
+// Runs tests with an addon that is built with AddressSanitizer: it finds use after free, double free and accesses out of
+// bounds, and with LeakSanitizer leaks. All of our Rust is instrumented. Every allocation of the process is tracked,
+// including those of Node.js and OpenSSL. For Linux.
 //
 //   node scripts/sanitizer.mjs [all | <vitest filter>...]
 //
-// AddressSanitizer rather than valgrind: threads run at the same time, and fast enough for the tests of time-outs and races to
-// mean the same; it sees reads and writes out of bounds on the stack, too; and code that V8 writes at run time is none of its
-// business, where valgrind needs a list of what to overlook.
+// Why not valgrind: with AddressSanitizer threads run in parallel, and fast enough for the tests of timeouts and races. It
+// finds accesses out of bounds on the stack, too. It ignores the code that V8 generates at run time, for which valgrind
+// needs a list of suppressions.
 
 import { execFileSync, spawnSync } from 'node:child_process'
 import { copyFileSync, mkdirSync, readdirSync, readFileSync, rmSync } from 'node:fs'
@@ -20,39 +20,42 @@ const reports = join(target, 'reports')
 const runtime = join(target, 'runtime.so')
 const addon = join(target, 'authjs-bridge.node')
 
-/** What Node-API is asked for: promises are made and settled, threads and processes end, values go there and back. */
-const MOST_NATIVE = ['exits', 'json', 'object', 'operations', 'process']
+/** The specs that use Node-API most: promises settle, threads and processes end, values cross the boundary. */
+const NODE_API_SPECS = ['exits', 'json', 'object', 'operations', 'process']
 
 /**
- * Leaks that can't be helped here, by a frame of theirs: of napi-rs for each worker thread that ends, and of a promise that
- * was not settled when its thread ended, which Node-API has no way to free.
+ * Stack frames of leaks that we can't fix: napi-rs leaks for each worker thread that ends, and Node-API can't free a promise
+ * that is not settled when its thread ends.
  */
 const KNOWN_LEAKS = ['register_classes', 'create_custom_gc', 'create_promise']
 
 mkdirSync(target, { recursive: true })
 linkRuntime()
 buildAddon()
-const filters = process.argv.length > 2 ? process.argv.slice(2) : MOST_NATIVE
+const filters = process.argv.length > 2 ? process.argv.slice(2) : NODE_API_SPECS
 const passed = runTests(filters.includes('all') ? [] : filters)
-const found = findings()
-for (const finding of found) console.error(finding)
-console.log(`AddressSanitizer found ${found.length === 0 ? 'nothing' : `${found.length} faults`}.`)
+const found = readReports()
+for (const report of found) console.error(report)
+console.log(`AddressSanitizer found ${found.length === 0 ? 'nothing' : `${found.length} errors`}.`)
 if (!passed || found.length > 0) process.exitCode = 1
 
-/** Node.js is not built with it, so it is preloaded: as a shared library, which Rust has only for programs. */
+/**
+ * Node.js is not built with AddressSanitizer, so its runtime has to be preloaded as a shared library. Rust comes with a
+ * static one only.
+ */
 function linkRuntime() {
   const libraries = run('rustc', ['--print', 'target-libdir']).trim()
   const archive = readdirSync(libraries).find((name) => /^librustc-.*_rt\.asan\.a$/.test(name))
   if (!archive) throw new Error(`${libraries} has no AddressSanitizer`)
   const copy = join(target, 'runtime.a')
   copyFileSync(join(libraries, archive), copy)
-  // What a program runs before all else; a library can't have it.
+  // A shared library can't have a `.preinit_array` section.
   run('ar', ['d', copy, 'asan_preinit.cpp.o'])
   const whole = ['-Wl,--whole-archive', copy, '-Wl,--no-whole-archive']
   run('cc', ['-shared', '-o', runtime, ...whole, '-lpthread', '-ldl', '-lm', '-lrt', '-lgcc_s'])
 }
 
-/** With the OpenSSL of the usual build, and all that a release leaves out: names of functions, checks of the standard library. */
+/** With debug assertions and function names. It links the OpenSSL of the usual build. */
 function buildAddon() {
   const env = {
     ...process.env,
@@ -93,15 +96,15 @@ function runTests(filters) {
     ASAN_OPTIONS: Object.entries(options)
       .map(([name, value]) => `${name}=${value}`)
       .join(':'),
-    // It finds those of Node.js, too.
+    // LeakSanitizer reports leaks of Node.js, too; `readReports` selects ours.
     LSAN_OPTIONS: 'exitcode=0',
   }
   const vitest = [join(root, 'node_modules', 'vitest', 'vitest.mjs'), 'run', '--project', 'sanitizer']
   return spawnSync(process.execPath, [...vitest, ...filters], { cwd: root, env, stdio: 'inherit' }).status === 0
 }
 
-/** Every error, but of leaks only those with a frame of Rust that was built here. */
-function findings() {
+/** All errors; of the leaks, only those with a stack frame in our Rust code or its crates. */
+function readReports() {
   return readdirSync(reports).flatMap((name) => {
     const report = readFileSync(join(reports, name), 'utf8')
     if (!report.includes('LeakSanitizer: detected')) return report.includes('ERROR:') ? [report] : []

@@ -1,4 +1,4 @@
-// Writes what each platform package is made of as CycloneDX, one file a platform.
+// Writes an SBOM in CycloneDX format for each platform package.
 //
 //   node scripts/sbom.mjs [--output=sboms]
 
@@ -35,15 +35,15 @@ export function makeSboms(output) {
   return TARGETS.map((target) => {
     const name = `authjs-bridge-${parseTriple(target).platformArchABI}`
     const file = join(folder, `${name}.cdx.json`)
-    writeFileSync(file, `${JSON.stringify(completed(cratesOf(target), name), null, 2)}\n`)
+    writeFileSync(file, `${JSON.stringify(completeSbom(sbomOf(target), name), null, 2)}\n`)
     return file
   })
 }
 
 /** @param {string} target @returns {Sbom} */
-function cratesOf(target) {
-  const name = 'sbom-in-the-making'
-  // It writes beside Cargo.toml, and nowhere else.
+function sbomOf(target) {
+  const name = 'temporary-sbom'
+  // The tool can only write next to Cargo.toml.
   const file = join(ROOT, `${name}.json`)
   const args = ['cyclonedx', '--quiet', '--format=json', '--spec-version=1.5', '--override-filename', name]
   try {
@@ -55,12 +55,12 @@ function cratesOf(target) {
 }
 
 /**
- * The package in place of the crate; and OpenSSL, which the tool takes for something that is needed at build time alone.
+ * Replaces the crate by the platform package, and adds OpenSSL: the tool lists its source as a build-time dependency only.
  *
  * @param {Sbom} sbom
  * @param {string} name
  */
-function completed(sbom, name) {
+function completeSbom(sbom, name) {
   const { 'bom-ref': ref, version, description, licenses } = sbom.metadata.component
   const purl = `pkg:npm/${name}@${version}`
   sbom.metadata.component = { type: 'library', 'bom-ref': ref, name, version, description, licenses, purl }
@@ -68,7 +68,7 @@ function completed(sbom, name) {
   const source = sbom.components.find(isOpensslSource)
   if (!source) throw new Error('the crate with the source of OpenSSL is missing')
   source.scope = 'required'
-  const openssl = opensslAs(opensslVersion(source))
+  const openssl = opensslComponent(opensslVersion(source))
   sbom.components.push(openssl)
   const edges = sbom.dependencies.find((dependency) => dependency.ref === source['bom-ref'])
   edges?.dependsOn?.push(openssl['bom-ref'])
@@ -76,8 +76,8 @@ function completed(sbom, name) {
   return sbom
 }
 
-/** Scanners know OpenSSL by its CPE. @param {string} version @returns {Component} */
-function opensslAs(version) {
+/** Scanners identify OpenSSL by its CPE. @param {string} version @returns {Component} */
+function opensslComponent(version) {
   const purl = `pkg:generic/openssl@${version}`
   return {
     type: 'library',

@@ -1,9 +1,9 @@
-// Makes the tarballs to install or to publish: the package, and one with the native part for each platform. The steps are
-// those of the napi CLI, in a copy, since they change package.json.
+// Packs the tarballs to install or to publish: the main package, and a package with the native part for each platform. Runs
+// the steps of the napi CLI in a copy of the package, since they change package.json.
 //
 //   npm run tarballs [-- --artifacts=<folder of .node files> --output=<folder> --all]
 //
-// Without --all it takes the platforms that there is a .node file for; with it, one that is missing is an error.
+// Without --all it packs the platforms that have a .node file; with --all, a missing one is an error.
 
 import { execFileSync } from 'node:child_process'
 import { copyFileSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
@@ -36,7 +36,7 @@ export function makeTarballs({ artifacts = ROOT, output, all = false }) {
   mkdirSync(destination, { recursive: true })
   const workspace = mkdtempSync(join(tmpdir(), 'authjs-bridge-tarballs-'))
   try {
-    const copy = copyOfPackage(workspace)
+    const copy = copyPackage(workspace)
     const collected = join(workspace, 'artifacts')
     mkdirSync(collected)
     const binaries = readdirSync(artifacts).filter((file) => file.endsWith('.node'))
@@ -55,12 +55,12 @@ export function makeTarballs({ artifacts = ROOT, output, all = false }) {
 }
 
 /** @param {string} workspace */
-function copyOfPackage(workspace) {
+function copyPackage(workspace) {
   execFileSync('tar', ['-xzf', pack(ROOT, workspace), '-C', workspace])
   return join(workspace, 'package')
 }
 
-/** @param {string} folder @param {string[]} binaries */
+/** Removes the targets that have no binary. @param {string} folder @param {string[]} binaries */
 function keepTargets(folder, binaries) {
   const file = join(folder, 'package.json')
   const manifest = JSON.parse(readFileSync(file, 'utf8'))
@@ -68,7 +68,7 @@ function keepTargets(folder, binaries) {
   manifest.napi.targets = targets.filter((/** @type {string} */ triple) =>
     binaries.includes(`${binaryName}.${parseTriple(triple).platformArchABI}.node`),
   )
-  if (manifest.napi.targets.length === 0) throw new Error('No .node file found; make one by: npm run build')
+  if (manifest.napi.targets.length === 0) throw new Error('No .node file found; run: npm run build')
   writeFileSync(file, JSON.stringify(manifest, null, 2))
 }
 

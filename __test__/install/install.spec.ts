@@ -22,9 +22,9 @@ const NATIVE = 'authjs-bridge-linux-x64-gnu'
 const BINARY = 'authjs-bridge.linux-x64-gnu.node'
 const MISSING = `authjs-bridge lacks its native part for linux x64 (glibc): the package ${NATIVE} is not installed.
 The usual causes:
-- Optional dependencies were left out. Install with them:
+- npm did not install optional dependencies. Install them, too:
     npm install --include=optional
-- The lock file or node_modules comes from another platform. Delete both and install anew:
+- The lock file or node_modules comes from another platform. Delete both and install again:
     rm -rf node_modules package-lock.json && npm install
 - It was built from source, and only one of its two tarballs was installed. Install both together:
     npm install /path/to/tarballs/*.tgz`
@@ -171,7 +171,7 @@ describe('without the platform package', () => {
     const folder = await machine.emptyFolder('omitted')
     await machine.succeed(folder, 'npm', ['install', '--omit=optional', 'authjs-bridge'])
     await expectMissing(folder)
-    await expectMendedBy(commandFor(/Optional dependencies/), folder)
+    await expectMendedBy(commandFor(/optional dependencies/), folder)
   })
 
   test('since node_modules comes from another platform, it says so, and its command mends that', async () => {

@@ -57,7 +57,7 @@ describe.each(BUNDLERS)('%s', (bundler) => {
 
     const EDGE = `\nexport const runtime = 'edge'\n`
     const MESSAGE = 'authjs-bridge is a native module, which neither the edge runtime nor a browser can load.'
-    const ADVICE = "In a route, page or layout say: export const runtime = 'nodejs'"
+    const ADVICE = "In a route, page or layout, write: export const runtime = 'nodejs'"
 
     test('is refused by next build, which says what to do', async () => {
       const error = await app.build(bundler).catch(String)

@@ -1,4 +1,4 @@
-// (a) and (b): Auth.js, and node-postgres for the lookup.
+// (a) and (b): Auth.js, with node-postgres for the lookup.
 
 import { Auth } from '@auth/core'
 import { getToken } from '@auth/core/jwt'
@@ -9,16 +9,16 @@ import { FIND_SESSION, isLive } from '../query.mjs'
 
 const POOL_SIZE = 10
 const BOTH =
-  'As (f): chunks, several secrets. Leaves out: one spelling of base64url, an exp, time limits, a retry on a dead connection'
+  'Like (f): chunks, several secrets. Lacks: refusing other spellings of base64url and tokens without exp, timeouts, a retry on a dead connection'
 
 /** @type {import('./index.mjs').Factory} */
 export function authHandler({ url, secret }) {
-  const { ask, close } = lookup(url)
+  const { findSession, close } = lookup(url)
   return {
     name: 'Auth() handler, pg',
     packages: ['@auth/core', 'pg'],
     pool: `pg.Pool, ${POOL_SIZE} connections`,
-    differs: `More: encrypts the token anew at each read, to prolong it; makes a whole response. ${BOTH}`,
+    differs: `Also encrypts a new token at each read, to extend the session, and makes a whole response. ${BOTH}`,
     async getSession(cookie) {
       /** @type {import('../body.mjs').AuthSession | null} */
       let session = null
@@ -29,7 +29,7 @@ export function authHandler({ url, secret }) {
         logger: { error() {}, warn() {}, debug() {} },
         callbacks: {
           async jwt({ token }) {
-            session = await ask(token)
+            session = await findSession(token)
             return session && token
           },
           session: () => /** @type {any} */ (session),
@@ -43,7 +43,7 @@ export function authHandler({ url, secret }) {
 
 /** @type {import('./index.mjs').Factory} */
 export function authToken({ url, secret }) {
-  const { ask, close } = lookup(url)
+  const { findSession, close } = lookup(url)
   return {
     name: 'getToken(), pg',
     packages: ['@auth/core', 'pg'],
@@ -51,7 +51,7 @@ export function authToken({ url, secret }) {
     differs: BOTH,
     async getSession(cookie) {
       const claims = await getToken({ req: { headers: { cookie } }, secret, cookieName: COOKIE_NAME })
-      return (claims && (await ask(claims))) ?? UNAUTHENTICATED
+      return (claims && (await findSession(claims))) ?? UNAUTHENTICATED
     },
     close,
   }
@@ -60,11 +60,11 @@ export function authToken({ url, secret }) {
 /** @param {string} url */
 function lookup(url) {
   const pool = new pg.Pool({ connectionString: url, max: POOL_SIZE })
-  // Its `end` does not wait until the server has let go: that one's farewell may still come.
+  // `end` doesn't wait until the server has closed the connections, so the error of a closing one may still come.
   pool.on('error', () => {})
   return {
     /** @param {import('../body.mjs').Claims} claims */
-    async ask(claims) {
+    async findSession(claims) {
       const session = sessionOf(claims)
       if (!session) return null
       const values = [session.user.tenant, session.session_id]

@@ -1,9 +1,9 @@
 // (e): node:crypto, and one query for the lookups of many calls. The fastest plain JavaScript that we found.
 //
-// Calls of one turn of the event loop share a query, and a session that several ask for is asked for once. A turn in
-// which hundreds of calls come in at once sends before its end: so the server works while the next cookies are opened.
-// Tried and slower or no faster: whole turns only, fixed sizes from 8 to 64, the end of the tick instead of the turn, two
-// and four connections, and deciding in SQL.
+// Calls of one turn of the event loop share a query, in which each session occurs once. With hundreds of calls in one turn,
+// queries are sent before its end, so that the server works while the next cookies are decrypted.
+// Slower or no faster were: one query per turn, fixed sizes from 8 to 64, the end of the tick instead of the turn, two and
+// four connections, and judging the session in SQL.
 
 import { sessionOf, UNAUTHENTICATED } from '../body.mjs'
 import { cryptoOpener } from '../open-token.mjs'
@@ -19,7 +19,7 @@ const LARGEST_BATCH = 64
 /** @type {import('./index.mjs').Factory} */
 export function batched({ url, secret }) {
   const open = cryptoOpener(secret)
-  // Planned for each batch anew, the query takes longer to plan than to run.
+  // Planning the query takes longer than running it, so it is planned once.
   const sql = openPipeline(url, { plan_cache_mode: 'force_generic_plan' })
   let batch = new Batch()
   let waiting = 0
@@ -51,7 +51,7 @@ export function batched({ url, secret }) {
     name: 'node:crypto, postgres.js, batched',
     packages: ['postgres'],
     pool: 'postgres.js, 1 connection, pipelined',
-    differs: 'Leaves out what (d) does; what goes wrong with a query goes wrong for all calls of its batch',
+    differs: 'Lacks what (d) lacks; an error of a query fails all calls of its batch',
     getSession(cookie) {
       const claims = open(cookie)
       const session = claims && sessionOf(claims)
@@ -81,7 +81,7 @@ class Batch {
   sessionIds = []
   /** @type {Call[]} */
   calls = []
-  /** Tenant and session -> place in the query. @type {Map<string, number>} */
+  /** Place in the query by tenant and session. @type {Map<string, number>} */
   #places = new Map()
 
   /** @param {AuthSession} session @param {Call['resolve']} resolve @param {Call['reject']} reject */

@@ -8,8 +8,8 @@ export function bridgeObject({ url, secret }) {
   return {
     name: 'authjs-bridge, object',
     packages: ['authjs-bridge'],
-    pool: 'its own, as it comes',
-    differs: 'All that the README of the package lists',
+    pool: 'its own, default settings',
+    differs: 'Everything that the README of the package lists',
     getSession: (cookie) => bridge.getSession(cookie),
     close: () => bridge.close(),
   }
@@ -21,8 +21,8 @@ export function bridgeJson({ url, secret }) {
   return {
     name: 'authjs-bridge, JSON text',
     packages: ['authjs-bridge'],
-    pool: 'its own, as it comes',
-    differs: 'As (f), as a text that a response can be made of as it stands',
+    pool: 'its own, default settings',
+    differs: 'Like (f), as text that can be sent as a response body',
     getSession: (cookie) => bridge.getSessionJson(cookie),
     close: () => bridge.close(),
   }

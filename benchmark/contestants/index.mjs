@@ -1,4 +1,4 @@
-// Who takes part, by letter.
+// The contestants, by letter.
 
 import { authHandler, authToken } from './auth-core.mjs'
 import { batched } from './batched.mjs'
@@ -10,10 +10,10 @@ import { jose, nodeCrypto } from './postgres-js.mjs'
 /**
  * @typedef {object} Contestant
  * @property {string} name
- * @property {string[]} packages whose versions count
- * @property {string} pool how it is connected to the database
- * @property {string} differs what it does more or less than the others
- * @property {(cookieHeader: string) => Promise<object | string>} getSession the body, or its JSON
+ * @property {string[]} packages whose versions are reported
+ * @property {string} pool its connections to the database
+ * @property {string} differs what it does or lacks compared to the others
+ * @property {(cookieHeader: string) => Promise<object | string>} getSession resolves with the session object or its JSON
  * @property {() => Promise<void>} close
  */
 

@@ -1,11 +1,11 @@
-// postgres.js as it is fastest here.
+// postgres.js with the settings that are fastest here.
 
 import { once } from 'node:events'
 import { connect } from 'node:net'
 import postgres from 'postgres'
 
 /**
- * One connection: on one machine, each more is one more server process to wake.
+ * Opens one connection: with the database on the same machine, each further one is another server process to wake.
  *
  * @param {string} url
  * @param {Record<string, string>} [settings] of the session in the database
@@ -13,7 +13,7 @@ import postgres from 'postgres'
 export function openPipeline(url, settings = {}) {
   const options = {
     max: 1,
-    // With its default of 100, the pipeline to a distant database would run dry.
+    // With the default of 100, latency would leave the connection idle.
     max_pipeline: 1000,
     fetch_types: false,
     connection: settings,
@@ -23,7 +23,7 @@ export function openPipeline(url, settings = {}) {
 }
 
 /**
- * By itself, postgres.js leaves Nagle's algorithm on, which holds a query back while another is on its way.
+ * By default postgres.js leaves Nagle's algorithm on, which delays a query while another is in flight.
  *
  * @param {{ host: string[], port: number[] }} options
  */

@@ -1,4 +1,4 @@
-// (c) and (d): the token opened with the derived key at hand, and postgres.js, which pipelines, for the lookup.
+// (c) and (d): jose or node:crypto with a key that is derived once, and postgres.js, which pipelines, for the lookup.
 
 import { sessionOf, UNAUTHENTICATED } from '../body.mjs'
 import { cryptoOpener, joseOpener } from '../open-token.mjs'
@@ -6,19 +6,19 @@ import { FIND_SESSION, isLive } from '../query.mjs'
 import { openPipeline } from './pipeline.mjs'
 
 const POOL = 'postgres.js, 1 connection, pipelined'
-const LEAVES_OUT =
-  'Leaves out: chunks, percent-encoding, several secrets and cookie names, limits of size, one spelling of base64url, time limits, a retry on a dead connection'
+const LACKS =
+  'Lacks: chunks, percent-encoding, several secrets and cookie names, size limits, refusing other spellings of base64url, timeouts, a retry on a dead connection'
 
 /** @type {import('./index.mjs').Factory} */
 export function jose({ url, secret }) {
   const open = joseOpener(secret)
-  const { ask, close } = lookup(url)
+  const { findSession, close } = lookup(url)
   return {
     name: 'jose, postgres.js',
     packages: ['jose', 'postgres'],
     pool: POOL,
-    differs: LEAVES_OUT,
-    getSession: async (cookie) => ask(await open(cookie)),
+    differs: LACKS,
+    getSession: async (cookie) => findSession(await open(cookie)),
     close,
   }
 }
@@ -26,13 +26,13 @@ export function jose({ url, secret }) {
 /** @type {import('./index.mjs').Factory} */
 export function nodeCrypto({ url, secret }) {
   const open = cryptoOpener(secret)
-  const { ask, close } = lookup(url)
+  const { findSession, close } = lookup(url)
   return {
     name: 'node:crypto, postgres.js',
     packages: ['postgres'],
     pool: POOL,
-    differs: `${LEAVES_OUT}, nbf, any protected header but the one that Auth.js writes`,
-    getSession: async (cookie) => ask(open(cookie)),
+    differs: `${LACKS}, nbf, any protected header but the one that Auth.js writes`,
+    getSession: async (cookie) => findSession(open(cookie)),
     close,
   }
 }
@@ -42,7 +42,7 @@ function lookup(url) {
   const sql = openPipeline(url)
   return {
     /** @param {import('../body.mjs').Claims | null} claims */
-    async ask(claims) {
+    async findSession(claims) {
       const session = claims && sessionOf(claims)
       if (!session) return UNAUTHENTICATED
       const parameters = [session.user.tenant, session.session_id]
