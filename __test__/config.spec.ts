@@ -58,11 +58,15 @@ describe('new AuthBridge', () => {
       "sslrootcert names a file that can't be read: ",
     ],
     ['raw @ in the password', { ...COMPLETE, databaseUrl: 'postgres://user:hun@ter2@h/d' }, '%40'],
-    ['bad cookie name', { ...COMPLETE, cookieName: 'a b' }, "cookieName: is not a valid cookie name"],
+    ['bad cookie name', { ...COMPLETE, cookieName: 'a b' }, 'cookieName: is not a valid cookie name'],
     ['empty cookie name', { ...COMPLETE, cookieName: '' }, 'cookieName: '],
     ['cookie name of the wrong type', { ...COMPLETE, cookieName: 1 }, 'cookieName: must be a string, not number'],
     ['empty list of cookie names', { ...COMPLETE, cookieName: [] }, 'cookieName: is an empty list'],
-    ['cookie without a name', { ...COMPLETE, cookieName: { issuer: 'authjs' } }, "cookieName: is not a valid cookie name"],
+    [
+      'cookie without a name',
+      { ...COMPLETE, cookieName: { issuer: 'authjs' } },
+      'cookieName: is not a valid cookie name',
+    ],
     ['unknown issuer', { ...COMPLETE, cookieName: { name: 'a', issuer: 'x' } }, 'cookieName: has an issuer that'],
     [
       'unknown key of a cookie',
