@@ -40,7 +40,9 @@ impl<S: SessionStore + 'static, R: Responder> Batch<S, R> {
         let lookups = Arc::clone(&self.lookups);
         let limit = lookups.limits.call_timeout;
         let keys = Keys::of(&self.calls);
-        lookups.metrics.count_batch(keys.unique.len());
+        if self.calls.iter().any(|call| call.caller.is_counted()) {
+            lookups.metrics.count_batch(keys.unique.len());
+        }
         let find = async { Ok(lookups.store.find(connection, &keys.unique).await) };
         let mut find = pin!(catch_panic_async(find));
         let found = loop {
