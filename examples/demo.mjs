@@ -1,5 +1,5 @@
-// Shows what getSession answers, with a real PostgreSQL and cookies that the real Auth.js made.
-// Ends with exit code 1 if an answer is not the one that the README documents.
+// Prints what getSession returns for several requests, with a real PostgreSQL and cookies made by the real Auth.js.
+// Exits with code 1 if a result is not what the README documents.
 
 import { deepStrictEqual } from 'node:assert'
 import { performance } from 'node:perf_hooks'
@@ -73,13 +73,13 @@ async function demonstrate() {
   await show('No session cookie', { cookie: 'theme=dark', expected: UNAUTHENTICATED })
 }
 
-/** @param {string} situation @param {{ cookie: string, expected: object }} request */
-async function show(situation, { cookie, expected }) {
+/** @param {string} title @param {{ cookie: string, expected: object }} request */
+async function show(title, { cookie, expected }) {
   const start = performance.now()
   const body = await bridge.getSession(cookie)
   const duration = performance.now() - start
   const text = JSON.stringify(body, shorten, 2).replaceAll('\n', '\n  ')
-  console.log(`\n${situation}\n  Cookie: ${shorten('', cookie)}\n  ${duration.toFixed(2)} ms\n  ${text}`)
+  console.log(`\n${title}\n  Cookie: ${shorten('', cookie)}\n  ${duration.toFixed(2)} ms\n  ${text}`)
   deepStrictEqual(body, expected)
 }
 
@@ -101,10 +101,10 @@ async function createTenant(slug, plan) {
 }
 
 /**
- * The claims of a new session, and the body that they must give.
+ * Creates a session and returns its claims and the body expected for them.
  *
  * @param {Awaited<ReturnType<typeof createUser>>} user
- * @param {Record<string, unknown>} more claims beside those that every user has
+ * @param {Record<string, unknown>} more additional claims
  */
 async function signedIn(user, more) {
   const session = await createSession(database, user)
@@ -136,7 +136,7 @@ function withUser(body, fields) {
   return { ...body, user: { ...body.user, ...fields } }
 }
 
-/** Long text, as it fits a line. @param {string} _key @param {unknown} value */
+/** Cuts long text to fit a line. @param {string} _key @param {unknown} value */
 function shorten(_key, value) {
   const long = typeof value === 'string' && value.length > 90
   return long ? `${value.slice(0, 60)}... (${value.length} characters)` : value

@@ -1,5 +1,5 @@
-// Starts examples/nextjs with this package as users install it, and with a PostgreSQL of its own, or that of
-// DATABASE_URL. PORT is 3000 by default. `--dev` runs `next dev`; `--no-build` takes what the last run has built.
+// Starts examples/nextjs with this package, packed and installed as users install it. Uses the database of DATABASE_URL, or
+// starts a PostgreSQL server. PORT is 3000 by default. `--dev` runs `next dev`; `--no-build` reuses the last build.
 
 import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'

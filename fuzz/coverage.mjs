@@ -1,9 +1,9 @@
-// Says which lines of the pure modules neither a unit test nor a fuzz target reaches, with what the last run of the targets
-// has found. Fails if there are any.
+// Lists the lines of the pure modules that neither unit tests nor fuzz targets cover, and fails if there are any. The fuzz
+// targets replay the corpus of their last run.
 //
 //   node fuzz/coverage.mjs
 //
-// Takes llvm-profdata and llvm-cov of the LLVM that rustc uses, or of a later one: from LLVM_BIN, a folder, or from the path.
+// Needs llvm-profdata and llvm-cov of the LLVM version that rustc uses, or of a later one, in the folder LLVM_BIN or in PATH.
 
 import { execFileSync } from 'node:child_process'
 import { mkdirSync, readdirSync, readFileSync, rmSync } from 'node:fs'
@@ -16,8 +16,8 @@ const PROFILES = `${TARGET_DIR}/profiles`
 const RUNS = `${ROOT}fuzz/target/runs`
 const LLVM = process.env.LLVM_BIN ? `${process.env.LLVM_BIN}/` : ''
 
-/** What runs before the database is asked, and needs nothing from outside. */
-const PURE = [
+/** The modules that run before the database is queried, and do no I/O. */
+const PURE_MODULES = [
   'schema.rs',
   'config/mod.rs',
   'config/cookies.rs',
@@ -74,7 +74,7 @@ for (const { executable } of tests) run(executable, ['--quiet'])
 for (const { name, executable } of targets) {
   run(executable, ['-runs=0', `${RUNS}/seeds/${name}`, `${RUNS}/finds/${name}`])
 }
-report(reached([...tests, ...targets].map(({ executable }) => executable)))
+report(lineCounts([...tests, ...targets].map(({ executable }) => executable)))
 
 /**
  * @param {string[]} command
@@ -95,11 +95,11 @@ function run(executable, options) {
 }
 
 /**
- * How often each line was reached, by file.
+ * How often each line ran, by file.
  *
  * @param {string[]} executables
  */
-function reached(executables) {
+function lineCounts(executables) {
   const profile = `${PROFILES}/all.profdata`
   const parts = readdirSync(PROFILES).map((file) => `${PROFILES}/${file}`)
   execFileSync(`${LLVM}llvm-profdata`, ['merge', '--sparse', ...parts, '--output', profile])
@@ -126,28 +126,28 @@ function reached(executables) {
 }
 
 /**
- * Of a function that the compiler evaluates.
+ * Whether a line belongs to a `const fn`, which the compiler may evaluate.
  *
  * @param {string[]} source
  * @param {number} line
  */
-function isConstant(source, line) {
+function isConstFn(source, line) {
   const heads = source.slice(0, line).filter((text) => /\bfn \w+/.test(text))
   return heads.at(-1)?.includes('const fn') ?? false
 }
 
 /** @param {Map<string, Map<number, number>>} files */
 function report(files) {
-  let unreached = 0
-  for (const module of PURE) {
+  let uncovered = 0
+  for (const module of PURE_MODULES) {
     const file = `${ROOT}src/${module}`
     const source = readFileSync(file, 'utf8').split('\n')
     const tests = source.indexOf('mod tests {')
     const lines = [...(files.get(file) ?? [])].filter(([line]) => tests < 0 || line <= tests)
-    const missed = lines.filter(([line, count]) => count === 0 && !isConstant(source, line))
-    unreached += missed.length
+    const missed = lines.filter(([line, count]) => count === 0 && !isConstFn(source, line))
+    uncovered += missed.length
     console.log(`${module}: ${lines.length - missed.length} of ${lines.length} lines`)
     for (const [line] of missed) console.log(`  ${line}: ${source[line - 1].trim()}`)
   }
-  if (unreached > 0) throw new Error(`${unreached} lines are reached by nothing`)
+  if (uncovered > 0) throw new Error(`${uncovered} lines are not covered`)
 }

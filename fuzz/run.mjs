@@ -1,5 +1,5 @@
-// Runs the fuzz targets, two at a time, each from its seeds alone, and prints what each has done. Fails at the first finding,
-// where it says how to repeat it.
+// Runs the fuzz targets, two at a time, each starting from its seeds, and prints statistics. Stops at the first finding and
+// prints how to reproduce it.
 //
 //   node fuzz/run.mjs [--seconds=60] [target ...]
 
@@ -11,11 +11,11 @@ import { builtOpenssl, cargoMessages } from '../scripts/cargo-build.mjs'
 import { makeSeeds } from './seeds.mjs'
 
 const ROOT = fileURLToPath(new URL('..', import.meta.url))
-/** Seeds, and what each run finds. */
+/** Seeds, the corpus of each run, and its log. */
 const RUNS = `${ROOT}fuzz/target/runs`
-const AT_ONCE = 2
+const PARALLEL = 2
 
-/** What cargo-fuzz 0.13 builds with, which would have to be compiled first. */
+/** The flags of cargo-fuzz 0.13, which is not used because it would have to be compiled first. */
 const RUSTFLAGS = [
   '-Cpasses=sancov-module',
   '-Cllvm-args=-sanitizer-coverage-level=4',
@@ -30,7 +30,7 @@ const RUSTFLAGS = [
   '--cfg=fuzzing',
 ]
 
-/** What libFuzzer is told of each target. The largest header that is read has 64 KiB. */
+/** Options of libFuzzer for each target; `largest` in bytes. The largest header that is read has 64 KiB. */
 const TARGETS = {
   cookie_header: { dictionary: 'cookies', largest: 70_000 },
   compact_token: { dictionary: 'tokens', largest: 4096 },
@@ -51,18 +51,18 @@ const waiting = [...targets]
 /** @type {Record<string, object>} */
 const results = {}
 await Promise.all(
-  Array.from({ length: AT_ONCE }, async () => {
+  Array.from({ length: PARALLEL }, async () => {
     for (let target = waiting.shift(); target; target = waiting.shift()) results[target] = await fuzz(target)
   }),
 )
 console.table(results)
 
-/** @returns {Map<string, string>} the programs by their targets */
+/** @returns {Map<string, string>} the path of each target's program */
 function build() {
   const environment = {
     ...process.env,
     ...builtOpenssl(),
-    // The flags of a nightly toolchain.
+    // Allows the flags of a nightly toolchain.
     RUSTC_BOOTSTRAP: '1',
     RUSTFLAGS: RUSTFLAGS.join(' '),
     CARGO_PROFILE_RELEASE_DEBUG: 'line-tables-only',
@@ -94,7 +94,7 @@ async function fuzz(target) {
     '-print_final_stats=1',
   ]
   const program = programs.get(target)
-  if (!program) throw new Error(`There is no ${target}, but ${[...programs.keys()].join(', ')}`)
+  if (!program) throw new Error(`unknown target ${target}; the targets are ${[...programs.keys()].join(', ')}`)
   const run = spawn(program, [...libFuzzer, finds, `${RUNS}/seeds/${target}`], {
     env: { ...process.env, ASAN_OPTIONS: 'detect_odr_violation=0' },
   })
@@ -105,17 +105,17 @@ async function fuzz(target) {
   await new Promise((resolve) => output.end(resolve))
   const text = readFileSync(log, 'utf8')
   if (code !== 0) {
-    console.error(`${text.slice(-8000)}\n${target} has found something, see above and ${log}. To repeat it:`)
+    console.error(`${text.slice(-8000)}\n${target} failed, see above and ${log}. To reproduce it:`)
     console.error(`  ASAN_OPTIONS=detect_odr_violation=0 ${program} ${artifacts}<file>`)
     process.exitCode = 1
-    // Who runs beside it ends by itself.
+    // Starts no other target. Targets that are running end by themselves.
     waiting.length = 0
   }
-  return figures(text)
+  return statistics(text)
 }
 
 /** @param {string} log */
-function figures(log) {
+function statistics(log) {
   const [, edges, features] = [...log.matchAll(/cov: (\d+) ft: (\d+)/g)].at(-1) ?? []
   const executions = Number(/number_of_executed_units: (\d+)/.exec(log)?.[1])
   return { executions, edges: Number(edges), features: Number(features) }

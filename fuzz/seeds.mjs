@@ -1,4 +1,4 @@
-// Makes the seeds of the fuzz targets: the vectors of __test__, taken apart, and a few database URLs.
+// Makes the seeds of the fuzz targets, from the vectors in __test__ and a few database URLs.
 
 import { createHash, hkdfSync } from 'node:crypto'
 import { mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
@@ -7,7 +7,7 @@ import { compactDecrypt } from 'jose'
 
 const VECTORS = fileURLToPath(new URL('../__test__/vectors', import.meta.url))
 
-/** All claims that are read. */
+/** All claims that the package reads. */
 const CLAIMS = {
   exp: 1_800_000_060,
   nbf: 1_800_000_000,
@@ -44,11 +44,11 @@ const DATABASE_URLS = [
   'postgres://?hostaddr=10.0.0.1&dbname=d&keepalives=0&tcp_user_timeout=5&statement_cache_size=0&ssl=prefer',
 ]
 
-/** At the limit of 32 KiB for a token, since mutations hardly ever lead there. Many cookies in one would slow down all. */
+/** At the limit of 32 KiB for a token, which mutations hardly ever reach. Few cookies, since many would slow down the runs. */
 const LARGE_HEADERS = [`sid=${'x'.repeat(32_768)}`, `sid.0=${'x'.repeat(32_768)}; sid.1=y; sid=z`]
 
 /**
- * Writes them to a folder for each target.
+ * Writes the seeds to a subfolder for each target.
  *
  * @param {string} folder
  */
@@ -56,7 +56,7 @@ export async function makeSeeds(folder) {
   const vectors = readdirSync(VECTORS)
     .filter((file) => file.endsWith('.json'))
     .flatMap(vectorsOf)
-  // Each claim that counts more than another, beside it.
+  // Claims that take precedence over others, together with those.
   const preferred = { id: CLAIMS.sub, image: 'https://example.com/hopper.png' }
   const plaintexts = [CLAIMS, { ...CLAIMS, ...preferred }].map((claims) => JSON.stringify(claims))
   for (const vector of vectors) plaintexts.push(...(await plaintextsOf(vector)))
@@ -64,13 +64,13 @@ export async function makeSeeds(folder) {
   write(`${folder}/cookie_header`, [...vectors.map(({ header }) => header), ...LARGE_HEADERS])
   write(`${folder}/claims_to_body`, plaintexts)
   write(`${folder}/compact_token`, [
-    ...vectors.map((vector) => [...choice(0, 4), ...choice(0, 4), ...Buffer.from(tokenOf(vector))]),
-    ...plaintexts.map((plaintext) => [...choice(1, 4), ...choice(0, 4), ...recipe(), ...Buffer.from(plaintext)]),
-    ...headers().map((header) => [...choice(2, 4), ...seal(), ...Buffer.from(header)]),
+    ...vectors.map((vector) => [...variant(0, 4), ...variant(0, 4), ...Buffer.from(tokenOf(vector))]),
+    ...plaintexts.map((plaintext) => [...variant(1, 4), ...variant(0, 4), ...recipe(), ...Buffer.from(plaintext)]),
+    ...headers().map((header) => [...variant(2, 4), ...seal(), ...Buffer.from(header)]),
   ])
   write(
     `${folder}/database_url`,
-    DATABASE_URLS.map((url) => [...choice(0, 3), ...Buffer.from(url)]),
+    DATABASE_URLS.map((url) => [...variant(0, 3), ...Buffer.from(url)]),
   )
   write(`${folder}/pipeline`, [
     ...plaintexts.map((plaintext) => request(`theme=dark\n${plaintext}`)),
@@ -88,7 +88,7 @@ function vectorsOf(file) {
 }
 
 /**
- * All cookies of a vector's header are the session cookie, or its chunks.
+ * A vector's header has no cookies but the session cookie or its chunks.
  *
  * @param {Vector} vector
  */
@@ -100,7 +100,7 @@ function tokenOf({ header }) {
 }
 
 /**
- * None where the token is of another secret or cookie.
+ * The decrypted claims; none if the token was made with another secret or for another cookie.
  *
  * @param {Vector} vector
  */
@@ -124,31 +124,31 @@ function headers() {
   )
 }
 
-// What follows is how `arbitrary` reads the structures in src: the variant of an enum from four bytes, by their part of the
-// whole range; a bool from the lowest bit of a byte; and what is left goes to the last field.
+// The functions below encode the structures in src as `arbitrary` decodes them: the variant of an enum is four bytes, scaled
+// from their whole range to the number of variants; a bool is the lowest bit of a byte; the last field gets the rest.
 
-/** A live session as the plain cookie of Auth.js, alone and whole. @param {string} rest */
+/** A live session in one whole cookie, the plain one of Auth.js. @param {string} rest */
 function request(rest) {
-  const cookie = [...recipe(), ...choice(0, 4), ...choice(0, 6)]
+  const cookie = [...recipe(), ...variant(0, 4), ...variant(0, 6)]
   const [second, firstGoesLast, padding] = [0, 0, 0]
-  return [...choice(0, 4), ...choice(0, 8), ...cookie, second, firstGoesLast, padding, ...Buffer.from(rest)]
+  return [...variant(0, 4), ...variant(0, 8), ...cookie, second, firstGoesLast, padding, ...Buffer.from(rest)]
 }
 
-/** As it is issued, and not damaged. */
+/** A token with the header that Auth.js writes, without damage. */
 function recipe() {
-  return [...seal(), ...choice(0, 18), ...choice(0, 8)]
+  return [...seal(), ...variant(0, 18), ...variant(0, 8)]
 }
 
-/** The plain cookie of Auth.js, by the newest secret, with CBC. */
+/** A token for the plain cookie of Auth.js, made with the newest secret and CBC. */
 function seal() {
-  return [...choice(0, 4), ...choice(0, 3), 0]
+  return [...variant(0, 4), ...variant(0, 3), 0]
 }
 
 /**
  * @param {number} index
  * @param {number} count
  */
-function choice(index, count) {
+function variant(index, count) {
   const bytes = Buffer.alloc(4)
   bytes.writeUInt32LE(Math.floor(((index + 0.5) / count) * 2 ** 32))
   return bytes

@@ -14,7 +14,7 @@ export const { auth, handlers, signIn, signOut } = NextAuth({
     }),
   ],
   callbacks: {
-    /** At sign-in: the session's row, and the claims that authjs-bridge reads. Later: the row lives on with the cookie. */
+    /** At sign-in: inserts the session's row and adds the claims that authjs-bridge reads. Later: extends the row. */
     async jwt({ token, user, account, trigger }) {
       if (trigger !== 'signIn' || !account) return keepSession(token)
       return { ...token, ...(await startSession(user as Account, account.provider, await headers())) }

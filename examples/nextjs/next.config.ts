@@ -2,7 +2,7 @@ import type { NextConfig } from 'next'
 
 const config: NextConfig = {
   serverExternalPackages: ['authjs-bridge'],
-  // The repository around this app has a lock file as well; an app of your own needs no such line.
+  // Only for this repository, which has another lock file in its root; your app doesn't need this line.
   turbopack: { root: import.meta.dirname },
 }
 

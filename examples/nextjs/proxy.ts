@@ -1,5 +1,5 @@
-// Auth.js issues the cookie anew for each page, so that it does not expire while the app is used; its `jwt` callback
-// moves the row's `expires_at` along. Who may see a page is not decided here, but there, by `auth()` of authjs-bridge.
+// Auth.js issues a new cookie for each page, so that it doesn't expire while the app is used; the `jwt` callback extends the
+// row's `expires_at`. This is no access control: each page checks the session by `auth()` of authjs-bridge.
 
 export { auth as proxy } from '@/auth'
 

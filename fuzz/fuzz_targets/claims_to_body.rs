@@ -1,4 +1,4 @@
-//! Claims become exactly the body that the README promises, or none.
+//! Claims give exactly the body that the README documents, or no session.
 #![no_main]
 
 use authjs_bridge_fuzz::claims;

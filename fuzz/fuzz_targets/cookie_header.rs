@@ -1,5 +1,5 @@
-//! What is read of a header is what the plainest reader would read, within bounds, and what is told of
-//! near misses is no text of the client.
+//! A header is read as a simple second parser reads it, within bounds. Near misses contain no text of
+//! the client.
 #![no_main]
 
 use authjs_bridge_fuzz::headers;

@@ -1,4 +1,4 @@
-//! A database URL is read as libpq reads it, and no message holds its password.
+//! A database URL is parsed as libpq parses it, and no message contains its password.
 #![no_main]
 
 use authjs_bridge_fuzz::urls::Url;

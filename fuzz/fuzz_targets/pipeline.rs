@@ -1,5 +1,5 @@
-//! A request is answered with a session exactly if it has a token that opens, counts and lives; and
-//! the explanation agrees.
+//! A request gets a session if and only if it has a token that opens, has valid claims and belongs to a
+//! live session; the explanation agrees.
 #![no_main]
 
 use authjs_bridge_fuzz::requests::Request;

@@ -1,26 +1,26 @@
-//! Counts what Rust allocates on this thread. What OpenSSL takes for itself, in C, is not seen.
+//! Counts the memory that Rust code allocates on this thread. Allocations of OpenSSL, in C, are not counted.
 
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
 
-/// The most bytes that some work may hold at once, and so the largest that it may ask for.
+/// The most bytes that an operation may hold at a time.
 #[derive(Clone, Copy, Debug)]
 pub struct Budget {
-    /// Whatever the input.
+    /// Bytes independent of the input.
     pub base: usize,
-    /// For each byte of the input.
+    /// Bytes per byte of the input.
     pub multiple: usize,
 }
 
 impl Budget {
-    /// Runs `work` on an input of so many bytes, and asserts that it kept within the budget.
+    /// Runs `work` and asserts that it stays within the budget for an input of `input_bytes`.
     pub fn assert<T>(self, input_bytes: usize, work: impl FnOnce() -> T) -> T {
         let before = LIVE.get();
         PEAK.set(before);
         let output = work();
         let peak = PEAK.get() - before;
         let limit = self.base + self.multiple * input_bytes;
-        assert!(peak <= limit as isize, "held {peak} bytes at once for an input of {input_bytes}: {self:?}");
+        assert!(peak <= limit as isize, "held {peak} bytes for an input of {input_bytes}: {self:?}");
         output
     }
 }
@@ -41,11 +41,11 @@ struct Counting;
 #[global_allocator]
 static ALLOCATOR: Counting = Counting;
 
-// SAFETY: all is left to the system's allocator; counting allocates nothing.
+// SAFETY: all methods forward to the system's allocator; counting allocates nothing.
 unsafe impl GlobalAlloc for Counting {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         count(layout.size() as isize);
-        // SAFETY: the caller's promises are passed on; so below.
+        // SAFETY: the caller upholds the contract of `alloc`, which is the same here; likewise below.
         unsafe { System.alloc(layout) }
     }
 
@@ -55,7 +55,7 @@ unsafe impl GlobalAlloc for Counting {
         unsafe { System.dealloc(block, layout) }
     }
 
-    /// Old and new may exist at once.
+    /// Counts the new block first, since both blocks may exist at a time.
     unsafe fn realloc(&self, block: *mut u8, layout: Layout, bytes: usize) -> *mut u8 {
         count(bytes as isize);
         count(-(layout.size() as isize));

@@ -1,4 +1,4 @@
-//! Whether a body is what the README promises: the schema of the session object, once more.
+//! Checks a body against the README: a second implementation of the session object's schema.
 
 use std::collections::VecDeque;
 
@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use crate::json::{Fields, without_lone_surrogates};
 
-/// What a field may hold.
+/// The type of a field's value.
 #[derive(Clone, Copy)]
 enum Kind {
     Text,
@@ -20,7 +20,7 @@ enum Kind {
 
 use Kind::{Flag, OneOf, Text, TextOrNull, Texts, User, Uuid};
 
-/// A field, whether it must be there, and what it holds; in order.
+/// Name, whether it is required, and type of each field, in order.
 type Schema = &'static [(&'static str, bool, Kind)];
 
 const SESSION: Schema = &[("session_id", true, Uuid), ("login_method", false, Text), ("user", true, User)];
@@ -47,18 +47,18 @@ const USER: Schema = &[
     ("subscription_status", false, OneOf(&["active", "trialing", "past_due", "unpaid"])),
 ];
 
-/// Panics, with what is wrong, unless `body` is a session object.
+/// Panics unless `body` is a session object.
 pub fn assert_session(body: &str) {
     assert_object(&without_lone_surrogates(body), SESSION);
 }
 
 fn assert_object(json: &str, schema: Schema) {
-    let Fields(fields) = Fields::parse(json).unwrap_or_else(|| panic!("no object: {json}"));
+    let Fields(fields) = Fields::parse(json).unwrap_or_else(|| panic!("not an object: {json}"));
     let mut fields = VecDeque::from(fields);
     for (name, is_required, kind) in schema {
         match fields.pop_front_if(|(found, _)| found == name) {
             Some((_, value)) => assert_kind(name, value.get(), *kind),
-            None => assert!(!is_required, "no {name} at its place: {json}"),
+            None => assert!(!is_required, "{name} is missing or misplaced: {json}"),
         }
     }
     assert!(fields.is_empty(), "{} is unknown or misplaced: {json}", fields[0].0);

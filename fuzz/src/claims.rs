@@ -1,5 +1,4 @@
-//! What the README promises of a token's claims, once more: whether they count, and the body that
-//! they become.
+//! The oracle for claims, written from the README: whether they are valid, and which body they give.
 
 use authjs_bridge::claims::{Claims, Session};
 use authjs_bridge::schema::Schema;
@@ -14,11 +13,11 @@ use crate::json::{Fields, without_lone_surrogates};
 pub const NOW: u64 = 1_800_000_000;
 const CLOCK_TOLERANCE: f64 = 15.0;
 
-/// A list of empty strings takes three bytes an item as JSON, and forty as two lists of references,
-/// of which each grows by doubling.
+/// An empty string in a list takes three bytes of JSON, and forty bytes in two lists of references
+/// that grow by doubling.
 const BUDGET: Budget = Budget { base: 4 * 1024, multiple: 32 };
 
-/// Panics unless the body of `plaintext` is the right one.
+/// Panics unless `plaintext` gives the body that the oracle expects.
 pub fn assert(plaintext: &[u8]) {
     let schema = Schema::new(None);
     let read = || Session::from_claims(&Claims::parse(plaintext, NOW).ok()?, &schema).ok();
@@ -29,7 +28,7 @@ pub fn assert(plaintext: &[u8]) {
     }
 }
 
-/// A session as the claims of a token have it.
+/// The session that the claims of a token describe.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Expected {
     pub session_id: Uuid,
@@ -41,12 +40,12 @@ pub struct Expected {
 }
 
 impl Expected {
-    /// `None` where the claims don't count at [`NOW`].
+    /// `None` if the claims are not valid at [`NOW`].
     pub fn of(plaintext: &[u8]) -> Option<Self> {
         let text = str::from_utf8(plaintext).ok()?;
         let json = without_lone_surrogates(text.strip_prefix('\u{feff}').unwrap_or(text));
         let claims = Values(Fields::parse(&json)?);
-        if !claims.are_in_time()? {
+        if !claims.are_valid_now()? {
             return None;
         }
         let id = if claims.json("id").is_some_and(|id| id != "null") { "id" } else { "sub" };
@@ -76,8 +75,8 @@ impl Expected {
 struct Values<'j>(Fields<'j>);
 
 impl Values<'_> {
-    /// `None` where a time is no number.
-    fn are_in_time(&self) -> Option<bool> {
+    /// `None` if a time is not a number.
+    fn are_valid_now(&self) -> Option<bool> {
         let now = NOW as f64;
         self.time("iat", 0.0)?;
         let (exp, nbf) = (self.time("exp", f64::NEG_INFINITY)?, self.time("nbf", f64::NEG_INFINITY)?);
@@ -137,7 +136,7 @@ impl Values<'_> {
         serde_json::from_str(self.json(name)?).ok()
     }
 
-    /// Of equal names the last counts.
+    /// If a name is repeated, the last one counts.
     fn json(&self, name: &str) -> Option<&str> {
         self.0.0.iter().rfind(|(found, _)| found == name).map(|(_, value)| value.get())
     }
@@ -147,7 +146,7 @@ impl Values<'_> {
 struct Object(Vec<String>);
 
 impl Object {
-    /// Leaves the field out where there is no value.
+    /// Omits the field if there is no value.
     fn put(&mut self, name: &str, value: Option<impl serde::Serialize>) {
         if let Some(value) = value {
             self.put_json(name, &serde_json::to_string(&value).expect("serialises"));

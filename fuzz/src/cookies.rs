@@ -1,4 +1,4 @@
-//! What a `Cookie` header holds, once more, in the plainest way.
+//! The oracle for `Cookie` headers: a second, simple parser.
 
 use std::collections::HashMap;
 
@@ -6,7 +6,8 @@ use percent_encoding::percent_decode_str;
 
 const MAX_HEADER_BYTES: usize = 64 * 1024;
 
-/// What the session cookie `name` can stand for, best first. `None` where the header has none.
+/// The possible tokens of the session cookie `name` in the order in which they are tried: the whole
+/// cookie, then the joined chunks. `None` if the header has neither.
 pub fn readings<'h>(name: &str, header: &'h str) -> Option<Vec<String>> {
     if header.len() > MAX_HEADER_BYTES {
         return None;

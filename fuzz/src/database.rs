@@ -1,4 +1,4 @@
-//! A fake of PostgreSQL, and channels in place of JavaScript's promises.
+//! A fake database, and channels instead of JavaScript promises.
 
 use std::sync::{Mutex, MutexGuard};
 
@@ -11,7 +11,7 @@ use uuid::Uuid;
 
 use crate::claims::Expected;
 
-/// What the database holds of the one session that it may be asked for.
+/// The state of the only session that may be looked up.
 #[derive(Arbitrary, Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Row {
     Live,
@@ -21,7 +21,7 @@ pub enum Row {
     OtherUser,
     UserGone,
     OtherUserType,
-    /// It can't be asked.
+    /// The database can't be reached.
     Outage,
 }
 
@@ -47,7 +47,7 @@ impl Row {
     }
 }
 
-/// Asked for any other session than the one that is expected, it panics.
+/// Holds one session. Panics if another one is looked up.
 #[derive(Debug, Default)]
 pub struct FakeDatabase(Mutex<Contents>);
 
@@ -58,12 +58,13 @@ struct Contents {
 }
 
 impl FakeDatabase {
-    pub fn hold(&self, row: Row, session: Option<&Expected>) {
+    /// Replaces the session and resets the count of queries.
+    pub fn set_session(&self, row: Row, session: Option<&Expected>) {
         let session = session.map(|session| (row, session.clone()));
         *self.contents() = Contents { session, queries: 0 };
     }
 
-    /// How often it was asked since then.
+    /// The number of queries since the last [`Self::set_session`].
     pub fn queries(&self) -> usize {
         self.contents().queries
     }
@@ -71,8 +72,8 @@ impl FakeDatabase {
     fn record(&self, key: SessionKey) -> Result<Option<SessionRecord>, Error> {
         let mut contents = self.contents();
         contents.queries += 1;
-        let (row, session) = contents.session.as_ref().expect("asked without a session");
-        assert!((key.tenant, key.session_id) == (session.tenant, session.session_id), "asked for another session");
+        let (row, session) = contents.session.as_ref().expect("a query without a session");
+        assert!((key.tenant, key.session_id) == (session.tenant, session.session_id), "a query for another session");
         row.record(session)
     }
 

@@ -1,4 +1,4 @@
-//! `Cookie` headers, read by the code and by the judge.
+//! Compares how the package and the oracle read `Cookie` headers.
 
 use authjs_bridge::cookie::near_miss::near_misses;
 use authjs_bridge::cookie::{CookieName, MAX_TOKEN_BYTES, SizeError};
@@ -6,12 +6,12 @@ use authjs_bridge::cookie::{CookieName, MAX_TOKEN_BYTES, SizeError};
 use crate::allocations::Budget;
 use crate::cookies::readings;
 
-/// A chunk of no value takes nine bytes of the header and about fifty of the tree of chunks.
+/// An empty chunk takes nine bytes of the header, and about fifty bytes in the tree of chunks.
 const BUDGET: Budget = Budget { base: 4 * 1024, multiple: 10 };
 
 const NAMES: [&str; 2] = ["sid", "__Secure-authjs.session-token"];
 
-/// Panics unless `header` is read as it should be.
+/// Panics unless the package reads `header` as the oracle does.
 pub fn assert(header: &str) {
     for name in NAMES {
         let cookie = CookieName::new(name).expect("a name");
@@ -38,7 +38,7 @@ fn in_bounds(token: String) -> Result<String, SizeError> {
     }
 }
 
-/// A known name, with another prefix or a port.
+/// Whether `name` is a known name, possibly with another prefix or a port.
 fn is_spelling(name: &str) -> bool {
     let stem = ["__Secure-", "__Host-"].iter().find_map(|prefix| name.strip_prefix(prefix)).unwrap_or(name);
     let rest =

@@ -1,15 +1,15 @@
-//! JSON as the judges read it: fields in their order, values as they stand.
+//! JSON for the oracles: keeps the order of fields and the text of values.
 
 use std::fmt;
 
 use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
 use serde_json::value::RawValue;
 
-/// The fields of an object, in their order; a name can come twice.
+/// The fields of an object in their order; a name can be repeated.
 pub struct Fields<'j>(pub Vec<(String, &'j RawValue)>);
 
 impl<'j> Fields<'j> {
-    /// `None` for what is no object.
+    /// `None` unless `json` is an object.
     pub fn parse(json: &'j str) -> Option<Self> {
         serde_json::from_str(json).ok()
     }
@@ -39,7 +39,7 @@ impl<'de> Deserialize<'de> for Fields<'de> {
     }
 }
 
-/// The same with U+FFFD for each escaped lone surrogate, which no Rust string can hold.
+/// Replaces escaped lone surrogates, which a Rust string can't hold, by U+FFFD.
 pub fn without_lone_surrogates(json: &str) -> String {
     let mut text = String::with_capacity(json.len());
     let mut rest = json;

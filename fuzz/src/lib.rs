@@ -1,8 +1,9 @@
-//! What the fuzz targets share.
+//! Code that the fuzz targets share.
 //!
-//! Input that means something: [`tokens`], [`requests`] and [`urls`]. Judges of what comes out, written
-//! from what the README promises, and not from the code that keeps it: [`cookies`], [`claims`], [`body`],
-//! and [`allocations`]. [`json`] is what they read JSON with, [`database`] stands for PostgreSQL.
+//! - Structured input: [`tokens`], [`token_cases`], [`requests`] and [`urls`].
+//! - Oracles, which say what the result must be: [`cookies`], [`claims`] and [`body`]. They are written
+//!   from the README, not from the code. [`allocations`] limits memory.
+//! - [`headers`] compares the package with the oracle; [`json`] parses JSON; [`database`] is a fake database.
 
 pub mod allocations;
 pub mod body;
@@ -11,7 +12,7 @@ pub mod cookies;
 pub mod database;
 pub mod headers;
 mod json;
-pub mod openings;
 pub mod requests;
+pub mod token_cases;
 pub mod tokens;
 pub mod urls;

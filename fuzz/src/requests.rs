@@ -1,4 +1,4 @@
-//! Whole requests, and what they are to be answered.
+//! Whole requests, and the responses that they must get.
 
 use std::sync::LazyLock;
 
@@ -19,40 +19,40 @@ use crate::cookies::readings;
 use crate::database::{Channels, FakeDatabase, Row};
 use crate::tokens::{Name, Recipe, Token, configured_secrets};
 
-/// As for the claims and the protected header alone; what the token is joined, decoded and decrypted
-/// to is less. An explanation joins chunks up to sixteen times, but holds one token at a time.
+/// The budgets for the protected header and for the claims; joining, decoding and decrypting the token
+/// takes less. An explanation joins chunks up to sixteen times, but holds one token at a time.
 const BUDGET: Budget = Budget { base: 128 * 1024, multiple: 32 };
 
-/// The claims of the second cookie. No explanation may show the e-mail address.
+/// The claims of the second cookie. The explanation must not contain the e-mail address.
 const SECOND_CLAIMS: &str = r#"{"exp":1800000060,"id":"0b8f6d4e-0000-4000-8000-000000000004",
     "tenant":"0b8f6d4e-0000-4000-8000-000000000005","session_id":"0b8f6d4e-0000-4000-8000-000000000006",
     "user_type":"client","email":"grace@example.com"}"#;
 
-/// A request, and the state of the world that it comes into.
+/// A request, with the configuration and the state of the database.
 #[derive(Arbitrary, Debug)]
 pub struct Request<'a> {
-    wiring: Wiring,
+    cookie_setup: CookieSetup,
     row: Row,
-    /// Its plaintext is in `rest`.
+    /// The cookie whose claims are in `rest`.
     first: Cookie,
     second: Option<Cookie>,
     first_goes_last: bool,
-    /// Makes the header too large above some limit.
+    /// Values above 170 add a cookie of `padding - 170` KiB.
     padding: u8,
-    /// A line of other cookies, then the claims of the first.
+    /// A line of other cookies, then the claims of the first cookie.
     rest: &'a [u8],
 }
 
-/// Which cookies the bridge reads, in order of preference.
+/// The cookies that the bridge reads, in order of preference.
 #[derive(Arbitrary, Clone, Copy, Debug)]
-enum Wiring {
+enum CookieSetup {
     Default,
     Plain,
     V4,
     FromV4ToV5,
 }
 
-/// How a token goes into the header.
+/// A token, and how it is sent.
 #[derive(Arbitrary, Clone, Copy, Debug)]
 struct Cookie {
     recipe: Recipe,
@@ -70,7 +70,7 @@ enum Shape {
     ChunkMissing { bytes: u8, place: u8 },
 }
 
-impl Wiring {
+impl CookieSetup {
     const ALL: [Self; 4] = [Self::Default, Self::Plain, Self::V4, Self::FromV4ToV5];
 
     fn names(self) -> &'static [Name] {
@@ -82,28 +82,28 @@ impl Wiring {
         }
     }
 
-    fn wired(self) -> &'static Wired {
-        static ALL: LazyLock<[Wired; 4]> = LazyLock::new(|| Wiring::ALL.map(Wired::new));
+    fn bridge(self) -> &'static TestBridge {
+        static ALL: LazyLock<[TestBridge; 4]> = LazyLock::new(|| CookieSetup::ALL.map(TestBridge::new));
         &ALL[self as usize]
     }
 }
 
-/// A bridge with its database.
-struct Wired {
+/// A bridge with its fake database.
+struct TestBridge {
     bridge: Bridge<&'static FakeDatabase, Channels>,
     database: &'static FakeDatabase,
 }
 
-/// Where queries run: on this thread, while an answer is waited for.
+/// Runs queries on this thread, while it waits for their result.
 static RUNTIME: LazyLock<Runtime> =
     LazyLock::new(|| Builder::new_current_thread().enable_time().build().expect("a runtime"));
 
-impl Wired {
-    fn new(wiring: Wiring) -> Self {
+impl TestBridge {
+    fn new(setup: CookieSetup) -> Self {
         let cookie = |name: &Name| SessionCookie::by_name(name.as_str()).expect("a name");
         let config = Config {
             secrets: configured_secrets(),
-            cookies: wiring.names().iter().map(cookie).collect(),
+            cookies: setup.names().iter().map(cookie).collect(),
             database: Database {
                 location: Location::Variables(Vec::new()),
                 ca: None,
@@ -121,7 +121,7 @@ impl Wired {
         Self { bridge, database }
     }
 
-    /// As the binding does it.
+    /// `getSession` as the binding implements it.
     fn get_session(&self, header: &str) -> Result<String, Error> {
         let Some(session) = self.bridge.read_and_count(header, NOW)? else {
             return Ok(UNAUTHENTICATED_BODY.to_owned());
@@ -141,7 +141,7 @@ impl Wired {
 }
 
 impl Request<'_> {
-    /// Asks for the session and for the explanation, and asserts that both are right.
+    /// Asserts that the session and the explanation are right.
     pub fn assert(&self) {
         let (others, claims) = split_line(self.rest);
         let first = self.first.recipe.make(claims);
@@ -152,19 +152,19 @@ impl Request<'_> {
         tokens.extend(second.as_ref().map(|(_, token)| (token, SECOND_CLAIMS.as_bytes())));
         let expected = self.expected(&header, &tokens);
 
-        let wired = self.wiring.wired();
-        wired.database.hold(self.row, expected.as_ref());
-        let answer = BUDGET.assert(header.len(), || wired.get_session(&header));
-        assert_eq!(wired.database.queries(), usize::from(expected.is_some()), "queries");
-        let explanation = BUDGET.assert(header.len(), || wired.explain_session(&header));
+        let bridge = self.cookie_setup.bridge();
+        bridge.database.set_session(self.row, expected.as_ref());
+        let body = BUDGET.assert(header.len(), || bridge.get_session(&header));
+        assert_eq!(bridge.database.queries(), usize::from(expected.is_some()), "queries");
+        let explanation = BUDGET.assert(header.len(), || bridge.explain_session(&header));
 
         match &expected {
-            None => assert_eq!(answer.as_deref(), Ok("{}")),
-            Some(session) if self.row == Row::Live => session.assert_body(&answer.expect("an answer")),
+            None => assert_eq!(body.as_deref(), Ok("{}")),
+            Some(session) if self.row == Row::Live => session.assert_body(&body.expect("a body")),
             Some(_) if self.row == Row::Outage => {
-                assert_eq!(answer.expect_err("an outage").code(), "ERR_AUTH_BRIDGE_DATABASE");
+                assert_eq!(body.expect_err("an outage").code(), "ERR_AUTH_BRIDGE_DATABASE");
             }
-            Some(_) => assert_eq!(answer.as_deref(), Ok("{}")),
+            Some(_) => assert_eq!(body.as_deref(), Ok("{}")),
         }
         self.assert_explanation(&explanation, expected.as_ref());
         for (token, _) in tokens {
@@ -179,7 +179,7 @@ impl Request<'_> {
         if self.first_goes_last {
             cookies.reverse();
         }
-        // Two in three are none.
+        // In two of three requests there is none.
         let padding = usize::from(self.padding.saturating_sub(170)) * 1024;
         if padding > 0 {
             cookies.insert(0, format!("padding={}", "x".repeat(padding)));
@@ -187,9 +187,10 @@ impl Request<'_> {
         cookies.join("; ")
     }
 
-    /// The session of the first reading that opens and counts, of the first name that is there.
+    /// Takes the first cookie name that the header has, and of its readings the first that opens and has
+    /// valid claims.
     fn expected(&self, header: &str, tokens: &[(&Token, &[u8])]) -> Option<Expected> {
-        let names = self.wiring.names();
+        let names = self.cookie_setup.names();
         let (name, readings) = names.iter().find_map(|name| Some((*name, readings(name.as_str(), header)?)))?;
         readings.iter().find_map(|reading| {
             let opened = tokens.iter().find(|(token, _)| token.text == *reading && token.opens_as(name));
@@ -227,7 +228,7 @@ impl Cookie {
     fn to_header(self, token: &Token) -> String {
         let name = self.sent_as.as_str();
         let chunks = |bytes: u8| {
-            // Never so few that the header outgrows its limit by the names alone.
+            // At least 64 characters, or the names of the chunks alone could exceed the limit of the header.
             let characters: Vec<_> = token.text.chars().collect();
             let chunks = characters.chunks(usize::from(bytes) + 64).map(|chunk| chunk.iter().collect::<String>());
             chunks.enumerate().map(|(index, chunk)| format!("{name}.{index}={chunk}")).collect::<Vec<_>>()
@@ -256,11 +257,11 @@ fn split_line(bytes: &[u8]) -> (String, &[u8]) {
     (String::from_utf8_lossy(line).into_owned(), rest)
 }
 
-/// But for the first characters of its `kid`.
+/// The first characters of the `kid` may be in the explanation.
 fn assert_no_part_of(token: &Token, explanation: &str) {
-    const TELLING: usize = 20;
-    for part in token.text.split('.').filter(|part| part.len() >= TELLING) {
-        let start = part.get(..TELLING).unwrap_or(part);
+    const MIN_LENGTH: usize = 20;
+    for part in token.text.split('.').filter(|part| part.len() >= MIN_LENGTH) {
+        let start = part.get(..MIN_LENGTH).unwrap_or(part);
         assert!(!explanation.contains(start), "a part of the token: {explanation}");
     }
 }

@@ -1,4 +1,4 @@
-//! Tokens that are sealed with known keys, and whether they are to open.
+//! Makes tokens with known keys, and says whether they must open.
 
 use std::collections::HashMap;
 use std::sync::LazyLock;
@@ -9,7 +9,7 @@ use authjs_bridge::crypto::{ContentEncryption, Issuer, Key, Keyring, Secret};
 use authjs_bridge::token::forge::{Parts, seal_cbc, seal_with_header};
 use serde_json::{Map, Value};
 
-/// A name that a session cookie has by default.
+/// The default names of session cookies.
 #[derive(Arbitrary, Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Name {
     Plain,
@@ -34,28 +34,27 @@ impl Name {
         matches!(self, Self::PlainV4 | Self::SecureV4)
     }
 
-    /// NextAuth v4 derives its key without the name.
+    /// NextAuth v4 derives its keys independently of the cookie's name.
     fn shares_keys_with(self, other: Self) -> bool {
         self == other || self.is_v4() && other.is_v4()
     }
 }
 
 #[derive(Arbitrary, Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Maker {
+pub enum TestSecret {
     Newest,
     Older,
-    /// Its secret is not configured.
-    Stranger,
+    Unconfigured,
 }
 
-impl Maker {
-    const ALL: [Self; 3] = [Self::Newest, Self::Older, Self::Stranger];
+impl TestSecret {
+    const ALL: [Self; 3] = [Self::Newest, Self::Older, Self::Unconfigured];
 
-    fn secret(self) -> Secret {
+    fn value(self) -> Secret {
         let text = match self {
             Self::Newest => "the newest secret of the fuzz targets",
             Self::Older => "the secret of the fuzz targets before that",
-            Self::Stranger => "a secret that nobody has configured",
+            Self::Unconfigured => "a secret that is not configured here",
         };
         Secret::new(text.to_owned()).expect("a secret")
     }
@@ -63,10 +62,10 @@ impl Maker {
 
 /// Newest first.
 pub fn configured_secrets() -> Vec<Secret> {
-    [Maker::Newest, Maker::Older].map(Maker::secret).into()
+    [TestSecret::Newest, TestSecret::Older].map(TestSecret::value).into()
 }
 
-/// The keys that are configured for a cookie.
+/// The keys of the configured secrets for a cookie.
 pub fn keyring(name: Name) -> &'static Keyring {
     static KEYRINGS: LazyLock<HashMap<Name, Keyring>> =
         LazyLock::new(|| Name::ALL.map(|name| (name, derive(name, &configured_secrets()))).into());
@@ -78,54 +77,55 @@ fn derive(name: Name, secrets: &[Secret]) -> Keyring {
     Keyring::new(secrets, &name, Issuer::of(&name)).expect("derives")
 }
 
-/// Who seals a token, for which cookie and how.
+/// The key and the algorithm of a token.
 #[derive(Arbitrary, Clone, Copy, Debug)]
 pub struct Seal {
     pub name: Name,
-    pub maker: Maker,
+    pub secret: TestSecret,
     pub is_gcm: bool,
 }
 
 impl Seal {
     pub fn enc(self) -> ContentEncryption {
-        // NextAuth v4 has no other.
+        // NextAuth v4 has GCM only.
         if self.is_gcm || self.name.is_v4() { ContentEncryption::A256Gcm } else { ContentEncryption::A256CbcHs512 }
     }
 
     fn key(self) -> &'static Key {
-        static KEYRINGS: LazyLock<HashMap<(Name, Maker), Keyring>> = LazyLock::new(|| {
-            let all = Name::ALL.into_iter().flat_map(|name| Maker::ALL.map(|maker| (name, maker)));
-            all.map(|(name, maker)| ((name, maker), derive(name, &[maker.secret()]))).collect()
+        static KEYRINGS: LazyLock<HashMap<(Name, TestSecret), Keyring>> = LazyLock::new(|| {
+            let all = Name::ALL.into_iter().flat_map(|name| TestSecret::ALL.map(|secret| (name, secret)));
+            all.map(|(name, secret)| ((name, secret), derive(name, &[secret.value()]))).collect()
         });
-        KEYRINGS[&(self.name, self.maker)].candidates(self.enc(), None).next().expect("a key")
+        KEYRINGS[&(self.name, self.secret)].candidates(self.enc(), None).next().expect("a key")
     }
 
     pub fn kid(self) -> &'static str {
         self.key().kid()
     }
 
-    /// With the tag that covers both, whatever they hold.
+    /// Encrypts any plaintext under any header. The tag is right.
     pub fn seal(self, header: &str, plaintext: &[u8]) -> Parts {
         seal_with_header(self.key(), plaintext, header)
     }
 
-    fn is_of(self, name: Name) -> bool {
-        self.name.shares_keys_with(name) && self.maker != Maker::Stranger
+    /// Whether a configured key of the cookie `name` is the token's key.
+    fn is_configured_for(self, name: Name) -> bool {
+        self.name.shares_keys_with(name) && self.secret != TestSecret::Unconfigured
     }
 }
 
-/// Whole blocks, encrypted as they are with CBC for [`Name::Plain`], and tagged.
-pub fn seal_unpadded(maker: Maker, blocks: &[u8]) -> String {
-    let seal = Seal { name: Name::Plain, maker, is_gcm: false };
-    seal_cbc(seal.key(), blocks, &Protected::AsIssued.text(seal), &[7; 16]).to_token()
+/// A token for [`Name::Plain`] that encrypts whole blocks with CBC without padding them.
+pub fn seal_unpadded(secret: TestSecret, blocks: &[u8]) -> String {
+    let seal = Seal { name: Name::Plain, secret, is_gcm: false };
+    seal_cbc(seal.key(), blocks, &ProtectedHeader::AsIssued.text(seal), &[7; 16]).to_token()
 }
 
-/// A protected header, and whether it counts.
 #[derive(Arbitrary, Clone, Copy, Debug, PartialEq)]
-pub enum Protected {
+pub enum ProtectedHeader {
+    /// The header that Auth.js writes.
     AsIssued,
     WithoutKid,
-    /// The same to whoever parses it.
+    /// Other text that parses to the same JSON.
     Respelled,
     WithType,
     KidOfOther,
@@ -144,10 +144,11 @@ pub enum Protected {
     NoObject,
 }
 
-impl Protected {
+impl ProtectedHeader {
     fn text(self, seal: Seal) -> String {
         let kid = if seal.name.is_v4() { String::new() } else { format!(r#","kid":"{}""#, seal.kid()) };
-        let other = Seal { maker: if seal.maker == Maker::Newest { Maker::Older } else { Maker::Newest }, ..seal };
+        let is_newest = seal.secret == TestSecret::Newest;
+        let other = Seal { secret: if is_newest { TestSecret::Older } else { TestSecret::Newest }, ..seal };
         let enc = seal.enc().name();
         let with = |more: &str| format!(r#"{{"alg":"dir","enc":"{enc}"{more}}}"#);
         match self {
@@ -172,13 +173,13 @@ impl Protected {
         }
     }
 
-    fn counts(self) -> bool {
+    fn is_accepted(self) -> bool {
         matches!(self, Self::AsIssued | Self::WithoutKid | Self::Respelled | Self::WithType)
     }
 }
 
-/// Whether a protected header may open anything that `seal` has sealed.
-pub fn may_count(header: &str, seal: Seal) -> bool {
+/// Whether a token of `seal` with this protected header may open.
+pub fn may_be_accepted(header: &str, seal: Seal) -> bool {
     let Ok(fields) = serde_json::from_str::<Map<String, Value>>(header) else {
         return false;
     };
@@ -190,11 +191,11 @@ pub fn may_count(header: &str, seal: Seal) -> bool {
         && !["crit", "zip", "iss", "sub", "aud"].iter().any(has)
 }
 
-/// What happens to a token after it was sealed.
+/// A change to a finished token.
 #[derive(Arbitrary, Clone, Copy, Debug)]
 pub enum Damage {
     None,
-    /// A byte of the IV, the ciphertext, the tag or the header.
+    /// Changes a byte of a part before it is encoded.
     Byte {
         part: Part,
         place: u16,
@@ -209,7 +210,7 @@ pub enum Damage {
         byte: u8,
     },
     EncryptedKey,
-    /// A character of the text.
+    /// Replaces a character of the encoded token.
     Character {
         place: u16,
         ascii: u8,
@@ -269,11 +270,11 @@ impl Part {
     }
 }
 
-/// How a token is made of a plaintext.
+/// How to make a token from a plaintext.
 #[derive(Arbitrary, Clone, Copy, Debug)]
 pub struct Recipe {
     pub seal: Seal,
-    pub header: Protected,
+    pub header: ProtectedHeader,
     pub damage: Damage,
 }
 
@@ -294,8 +295,8 @@ impl Recipe {
 }
 
 impl Token {
-    /// Whether it opens as the cookie `name`.
+    /// Whether it must open as the value of the cookie `name`.
     pub fn opens_as(&self, name: Name) -> bool {
-        self.is_whole && self.recipe.seal.is_of(name) && self.recipe.header.counts()
+        self.is_whole && self.recipe.seal.is_configured_for(name) && self.recipe.header.is_accepted()
     }
 }

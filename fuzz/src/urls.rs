@@ -1,4 +1,4 @@
-//! Database URLs whose parts are known, and what is to be read of them.
+//! Database URLs with known parts, and how they must be parsed.
 
 use std::num::NonZeroU16;
 
@@ -6,7 +6,7 @@ use arbitrary::Arbitrary;
 use authjs_bridge::postgres::fuzzing::{ReadUrl, read_url};
 use percent_encoding::{NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
 
-/// What no message may hold.
+/// No message may contain it.
 const PASSWORD: &str = "HUNTER";
 const DEFAULT_PORT: u16 = 5432;
 
@@ -17,7 +17,7 @@ pub enum Url<'a> {
     RawPassword(RawPassword<'a>),
 }
 
-/// Each part percent-encoded, as it should be.
+/// A URL whose parts are percent-encoded.
 #[derive(Arbitrary, Debug)]
 pub struct Encoded<'a> {
     user: Option<&'a str>,
@@ -42,7 +42,7 @@ enum HostKind {
     Socket,
 }
 
-/// A password that was pasted as it is, between other parts that may be anything.
+/// A URL whose password is not percent-encoded, and whose other parts are any text.
 #[derive(Arbitrary, Debug)]
 pub struct RawPassword<'a> {
     is_parameter: bool,
@@ -62,7 +62,7 @@ impl Url<'_> {
     }
 }
 
-/// What was read, written again in another way, is read the same.
+/// A URL that parses must parse to the same when its parts are written in another way.
 fn assert_stable(text: &str) {
     if let Ok(read) = read_url(text) {
         let again = render(&read);
@@ -100,7 +100,7 @@ impl Encoded<'_> {
         format!("postgres://{user}:{password}@{}/{dbname}", hosts.join(","))
     }
 
-    /// An empty part is none, and the default host is that of this package.
+    /// Empty parts are absent, and the default host is this package's.
     fn expected(&self) -> ReadUrl {
         let text = |text: Option<&str>| text.filter(|text| !text.is_empty()).map(str::to_owned);
         let mut hosts: Vec<_> = self.hosts.iter().map(|host| (host.name(), host.port())).collect();
@@ -150,7 +150,7 @@ impl Host {
 impl RawPassword<'_> {
     fn assert(&self) {
         let Self { before, after, user, rest, .. } = self;
-        // Hosts may be shown, whatever they are called.
+        // Messages may show hosts, even one that contains the password.
         let is_elsewhere = [before, after, user, rest].iter().any(|part| part.contains(PASSWORD));
         if is_elsewhere || percent_decode_str(before).decode_utf8_lossy().contains("host") {
             return;

@@ -3,8 +3,8 @@ import type { ReactNode } from 'react'
 import { SessionStatus } from '@/components/session-status'
 
 /**
- * A template is made anew where a layout stays, so the provider asks who is signed in whenever one comes to another
- * page: also after the sign-in, which is a server action and tells the provider nothing.
+ * A template, unlike a layout, is mounted again for each page, so the provider fetches the session on each navigation. That
+ * includes the one after the sign-in: a server action, which doesn't notify the provider.
  */
 export default function Template({ children }: { children: ReactNode }) {
   return (

@@ -4,13 +4,13 @@ import { useCallback, useEffect, useState } from 'react'
 
 const ENDPOINT = '/api/auth/session'
 
-/** The endpoint's answer as it comes. */
+/** The status and the body of the endpoint's response. */
 export function SessionBody() {
-  const [answer, setAnswer] = useState<{ status: number; body: string }>()
+  const [result, setResult] = useState<{ status: number; body: string }>()
 
   const load = useCallback(async () => {
     const response = await fetch(ENDPOINT)
-    setAnswer({ status: response.status, body: await response.text() })
+    setResult({ status: response.status, body: await response.text() })
   }, [])
 
   useEffect(() => {
@@ -23,14 +23,14 @@ export function SessionBody() {
         The endpoint <code>GET {ENDPOINT}</code>
       </h2>
       <p className="answer-status">
-        <span className={answer?.status === 200 ? 'badge badge-current' : 'badge badge-failed'}>
-          {answer?.status ?? '…'}
+        <span className={result?.status === 200 ? 'badge badge-current' : 'badge badge-failed'}>
+          {result?.status ?? '…'}
         </span>
         <button type="button" className="button button-quiet" onClick={load}>
-          Ask again
+          Fetch again
         </button>
       </p>
-      <pre data-testid="body">{answer?.body ?? ' '}</pre>
+      <pre data-testid="body">{result?.body ?? ' '}</pre>
     </section>
   )
 }

@@ -2,7 +2,7 @@ import type { AuthSession } from 'authjs-bridge'
 
 const USER_TYPES = { internal: 'Staff', client: 'Client portal' }
 
-/** The session as `auth()` sees it. */
+/** The session that `auth()` returns. */
 export function SessionFields({ session: { user, session_id, login_method } }: { session: AuthSession }) {
   const fields: [string, string | undefined][] = [
     ['E-mail', user.email],

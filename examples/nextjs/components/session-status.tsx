@@ -2,7 +2,7 @@
 
 import { useSession } from 'next-auth/react'
 
-/** What the client of Auth.js makes of our endpoint. */
+/** The session status of the Auth.js client. */
 export function SessionStatus() {
   const { status } = useSession()
   return (

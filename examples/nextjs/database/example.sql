@@ -1,4 +1,4 @@
--- What the example needs beside the tables of the package's schema.sql.
+-- Tables that the example needs in addition to the package's schema.sql.
 
 CREATE TABLE IF NOT EXISTS tenants (
   tenant uuid PRIMARY KEY,

@@ -1,7 +1,7 @@
 import { database } from '@/lib/database'
 import { hashPassword, verifyPassword } from '@/lib/passwords'
 
-/** A user as the claims of the token describe one. */
+/** The user data that goes into the claims of the token. */
 export interface Account {
   id: string
   email: string
@@ -24,13 +24,13 @@ const QUERY = `
     LEFT JOIN contacts USING (tenant, contact_id)
    WHERE users.email = $1`
 
-/** Of whom there is no password, so that an unknown address takes as long as a wrong password. */
-const nobody = hashPassword('')
+/** Verified for an unknown address, so that it takes as long as a wrong password. */
+const dummyHash = hashPassword('')
 
 export async function findAccount(email: string, password: string): Promise<Account | null> {
   const { rows } = await database.query(QUERY, [email.trim().toLowerCase()])
   const row = rows[0]
-  const right = await verifyPassword(password, row?.hash ?? (await nobody))
+  const right = await verifyPassword(password, row?.hash ?? (await dummyHash))
   if (!row || !right) return null
   return {
     id: row.user_id,

@@ -9,7 +9,7 @@ const SYSTEMS = {
 }
 const PHONES = ['iPhone', 'Android']
 
-/** A name that its owner knows a device by: `Safari on iPhone`. */
+/** A name that the owner of the device recognizes, such as `Safari on iPhone`, and its type. */
 export function describeDevice(userAgent: string) {
   const browser = firstOf(BROWSERS, userAgent) ?? 'Browser'
   const system = firstOf(SYSTEMS, userAgent)

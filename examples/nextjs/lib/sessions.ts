@@ -6,10 +6,10 @@ import type { Account } from '@/lib/accounts'
 import { database } from '@/lib/database'
 import { describeDevice } from '@/lib/devices'
 
-/** How long a session lasts without being used; of the cookie and of the row alike. */
+/** How long an unused session lasts: both the cookie and the row. */
 export const SESSION_SECONDS = Number(process.env.SESSION_SECONDS ?? 30 * 24 * 60 * 60)
 
-/** A row is written to only this often, however many pages are read. */
+/** The row is updated at most this often, even if pages are loaded more often. */
 const KEEP_EVERY_SECONDS = Math.min(60, SESSION_SECONDS / 5)
 
 /** Inserts the row of a new session. @returns the claims that go into its token */
@@ -27,7 +27,7 @@ export async function startSession(user: Account, loginMethod: string, headers: 
       user.id,
       loginMethod,
       SESSION_SECONDS,
-      // Only a proxy of one's own in front of the app makes this header trustworthy.
+      // Trustworthy only if your own proxy in front of the app sets it.
       headers.get('x-forwarded-for')?.split(',')[0]?.trim() ?? null,
       userAgent,
       device.name,
@@ -38,9 +38,9 @@ export async function startSession(user: Account, loginMethod: string, headers: 
 }
 
 /**
- * Moves the end of a session that is in use. A session that was revoked or has expired stays so.
+ * Extends a session that is in use. Never revives one that is revoked or expired.
  *
- * @returns the claims of the next token, or null, upon which Auth.js deletes the cookie
+ * @returns the claims of the next token, or null, which makes Auth.js delete the cookie
  */
 export async function keepSession(token: JWT): Promise<JWT | null> {
   if (seconds() < Number(token.kept_at) + KEEP_EVERY_SECONDS) return token
@@ -53,8 +53,8 @@ export async function keepSession(token: JWT): Promise<JWT | null> {
     )
     return rowCount === 1 ? { ...token, kept_at: seconds() } : null
   } catch (error) {
-    // An error would make Auth.js delete the cookie, but an outage of the database is no sign-out.
-    console.error('could not keep the session', error)
+    // An error would make Auth.js delete the cookie, but an outage of the database must not sign the user out.
+    console.error('could not extend the session', error)
     return token
   }
 }
@@ -73,7 +73,7 @@ export async function revokeSession({ tenant, id, session_id }: Claims, reason: 
   )
 }
 
-/** All of a user's sessions but the given one. */
+/** Revokes all sessions of the user except the given one. */
 export async function revokeOtherSessions({ tenant, id, session_id }: Claims, reason: string) {
   await database.query(
     `UPDATE sessions SET revoked_at = now(), revoked_reason = $4, updated_at = now()

@@ -22,7 +22,7 @@ export async function signOutOthers() {
   revalidatePath('/dashboard')
 }
 
-/** Actions are endpoints, which anyone may call: each has to ask who does. */
+/** Server actions are endpoints that anyone can call, so each has to check the session. */
 async function signedIn() {
   const session = await auth()
   if (!session) redirect('/signin')

@@ -2,7 +2,7 @@
 
 import { Brand } from '@/components/brand'
 
-/** What `auth()` rejects with ends here: the database can't be asked, so nobody knows whether the session lives. */
+/** Shown if `auth()` rejects: the database can't be reached, so the app can't tell whether the session is live. */
 export default function Outage() {
   return (
     <main className="outage">
@@ -13,8 +13,8 @@ export default function Outage() {
         Try again
       </button>
       <p className="muted">
-        The client of Auth.js takes the failed answer of <code>/api/auth/session</code> for signed out, as you see
-        below. Who may see what is for the server to decide.
+        The client of Auth.js treats the error of <code>/api/auth/session</code> as signed out, as you see below. Only
+        the server decides who may see what.
       </p>
     </main>
   )

@@ -8,13 +8,13 @@ export interface Attempt {
   problem: string
 }
 
-/** @returns what went wrong; if nothing did, Next.js goes on to the dashboard */
+/** Returns the problem, if there is one; else Next.js redirects to the dashboard. */
 export async function signInWithPassword(_previous: Attempt, form: FormData): Promise<Attempt> {
   const email = String(form.get('email'))
   try {
     return await signIn('credentials', { email, password: form.get('password'), redirectTo: '/dashboard' })
   } catch (error) {
-    // What is no AuthError is the redirect, by which Next.js goes on.
+    // Next.js throws to redirect; only an AuthError is a problem.
     if (!(error instanceof AuthError)) throw error
     const wrong = error.type === 'CredentialsSignin'
     return { email, problem: wrong ? WRONG : UNAVAILABLE }

@@ -1,8 +1,8 @@
 import { createSessionRoute } from 'authjs-bridge/next'
 import { handlers } from '@/auth'
 
-// `null` for signed out is what `useSession` of next-auth 5 needs.
+// `useSession` of next-auth 5 expects `null` if nobody is signed in.
 export const { GET } = createSessionRoute({ unauthenticated: 'null' })
 
-// What the client's `update()` sends.
+// For `update()` of the client.
 export const { POST } = handlers
