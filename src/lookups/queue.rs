@@ -6,7 +6,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::responder::Caller;
-use crate::store::Identity;
+use crate::store::{Candidates, Identity, Verdict};
 
 pub(super) struct Queue<Call> {
     waiting: Vec<Waiting<Call>>,
@@ -17,9 +17,21 @@ pub(super) struct Queue<Call> {
 }
 
 pub(super) struct Waiting<Call> {
-    pub(super) identity: Identity,
+    pub(super) candidates: Candidates<Identity>,
+    /// The verdict about the newest candidate if that is not live: then the older ones are queried.
+    pub(super) refused: Option<Verdict>,
     pub(super) caller: Caller<Call>,
     pub(super) since: Instant,
+}
+
+impl<Call> Waiting<Call> {
+    /// The candidates that the next query is for.
+    pub(super) fn queried(&self) -> &[Identity] {
+        match self.refused {
+            None => std::slice::from_ref(&self.candidates.newest),
+            Some(_) => &self.candidates.older,
+        }
+    }
 }
 
 #[derive(Clone, Copy)]
@@ -49,10 +61,26 @@ impl<Call> Queue<Call> {
         Ok(())
     }
 
-    /// Takes the first calls, at most `max`.
+    /// Queues a call that waited before: ahead of calls that started later, and whatever the limit is.
+    pub(super) fn push_again(&mut self, call: Waiting<Call>) {
+        let place = self.waiting.partition_point(|other| other.since < call.since);
+        self.waiting.insert(place, call);
+    }
+
+    /// Takes the first calls, at most for `max` sessions, but at least one call.
     pub(super) fn take(&mut self, max: usize) -> Vec<Waiting<Call>> {
-        let rest = self.waiting.split_off(self.waiting.len().min(max));
+        let mut sessions = 0;
+        let fits = |call: &&Waiting<Call>| {
+            sessions += call.queried().len();
+            sessions <= max
+        };
+        let count = self.waiting.iter().take_while(fits).count().max(1);
+        let rest = self.waiting.split_off(self.waiting.len().min(count));
         std::mem::replace(&mut self.waiting, rest)
+    }
+
+    pub(super) fn take_all(&mut self) -> Vec<Waiting<Call>> {
+        std::mem::take(&mut self.waiting)
     }
 
     pub(super) fn take_overdue(&mut self, limit: Duration) -> Vec<Waiting<Call>> {

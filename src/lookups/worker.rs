@@ -45,7 +45,7 @@ impl<S: SessionStore + 'static, R: Responder> Worker<S, R> {
                     Err(_) if lookups.store.has_idle() => {}
                     Err(_) if self.release_slot_if(|queue| queue.pause_if_others_are_connected(PAUSE)) => return,
                     Err(error) => {
-                        let waiting = lookups.queue().take(usize::MAX);
+                        let waiting = lookups.queue().take_all();
                         lookups.reject(waiting, &error);
                     }
                 }

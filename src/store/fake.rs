@@ -29,6 +29,8 @@ pub(crate) struct Fake {
     pub(crate) idle: AtomicUsize,
     /// Whether the user id of each session is its session id, instead of that of `answer`.
     own_users: bool,
+    /// If there is such a list, all other sessions are revoked.
+    live_ids: Option<Vec<u128>>,
     /// Whether `find` panics.
     pub(crate) panics: AtomicBool,
     /// The number of the call at which `has_idle` panics, from 1; 0 for none.
@@ -48,6 +50,7 @@ impl Fake {
             connects: AtomicUsize::new(0),
             idle: AtomicUsize::new(0),
             own_users: false,
+            live_ids: None,
             panics: AtomicBool::new(false),
             has_idle_panics_at: AtomicUsize::new(0),
             closed: AtomicBool::new(false),
@@ -64,6 +67,10 @@ impl Fake {
 
     pub(crate) fn live_with_own_users() -> Self {
         Self::live().with_own_users()
+    }
+
+    pub(crate) fn revoked_but(self, live_ids: &[u128]) -> Self {
+        Self { live_ids: Some(live_ids.to_vec()), ..self }
     }
 
     pub(crate) fn gated(mut self) -> Self {
@@ -119,7 +126,12 @@ impl SessionStore for std::sync::Arc<Fake> {
         self.idle.fetch_add(1, Ordering::SeqCst);
         let answer = self.answer.lock().expect("no panic").clone();
         let of = |key: &SessionKey| match answer.clone() {
-            Ok(Some(record)) if self.own_users => Ok(Some(SessionRecord { user_id: Some(key.session_id), ..record })),
+            Ok(Some(record)) if self.own_users => Ok(Some(SessionRecord {
+                user_id: Some(key.session_id),
+                revoked: record.revoked
+                    || self.live_ids.as_ref().is_some_and(|ids| !ids.contains(&key.session_id.as_u128())),
+                ..record
+            })),
             answer => answer,
         };
         keys.iter().map(of).collect()
