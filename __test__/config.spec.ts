@@ -27,10 +27,10 @@ describe('new AuthBridge', () => {
     [
       'no secret',
       { databaseUrl: COMPLETE.databaseUrl },
-      'secret: there is none; set the environment variable AUTH_SECRET',
+      'secret: is missing; set the environment variable AUTH_SECRET',
     ],
     ['empty secret', { ...COMPLETE, secret: '' }, 'secret: is an empty string'],
-    ['empty list of secrets', { ...COMPLETE, secret: [] }, 'secret: there is none'],
+    ['empty list of secrets', { ...COMPLETE, secret: [] }, 'secret: is missing'],
     ['empty secret in the list', { ...COMPLETE, secret: ['a', ''] }, 'secret: is an empty string'],
     ['secret of the wrong type', { ...COMPLETE, secret: 7 }, 'secret: must be a string, not number'],
     [
@@ -38,7 +38,7 @@ describe('new AuthBridge', () => {
       { ...COMPLETE, secret: ['a', null] },
       'secret: must be a string, not null',
     ],
-    ['no database', { secret: 'a' }, 'databaseUrl: there is none; set the environment variable DATABASE_URL'],
+    ['no database', { secret: 'a' }, 'databaseUrl: is missing; set the environment variable DATABASE_URL'],
     ['no database URL', { ...COMPLETE, databaseUrl: 'mysql://localhost' }, 'databaseUrl: must begin with postgres://'],
     ['empty database URL', { ...COMPLETE, databaseUrl: '' }, 'databaseUrl: must begin with postgres://'],
     [
@@ -55,14 +55,18 @@ describe('new AuthBridge', () => {
     [
       'unreadable sslrootcert',
       { ...COMPLETE, databaseUrl: 'postgres://a/b?sslmode=verify-full&sslrootcert=/nowhere.pem' },
-      'sslrootcert names no file that can be read: ',
+      "sslrootcert names a file that can't be read: ",
     ],
     ['raw @ in the password', { ...COMPLETE, databaseUrl: 'postgres://user:hun@ter2@h/d' }, '%40'],
-    ['bad cookie name', { ...COMPLETE, cookieName: 'a b' }, "cookieName: is not a cookie's name"],
+    ['bad cookie name', { ...COMPLETE, cookieName: 'a b' }, 'cookieName: is not a valid cookie name'],
     ['empty cookie name', { ...COMPLETE, cookieName: '' }, 'cookieName: '],
     ['cookie name of the wrong type', { ...COMPLETE, cookieName: 1 }, 'cookieName: must be a string, not number'],
     ['empty list of cookie names', { ...COMPLETE, cookieName: [] }, 'cookieName: is an empty list'],
-    ['cookie without a name', { ...COMPLETE, cookieName: { issuer: 'authjs' } }, "cookieName: is not a cookie's name"],
+    [
+      'cookie without a name',
+      { ...COMPLETE, cookieName: { issuer: 'authjs' } },
+      'cookieName: is not a valid cookie name',
+    ],
     ['unknown issuer', { ...COMPLETE, cookieName: { name: 'a', issuer: 'x' } }, 'cookieName: has an issuer that'],
     [
       'unknown key of a cookie',
@@ -97,7 +101,7 @@ describe('new AuthBridge', () => {
         databaseUrl: 'postgres://a/b?sslmode=prefer',
         tls: { ca: '-----BEGIN CERTIFICATE-----' },
       },
-      'tls.ca: verifies nothing beside this sslmode',
+      'tls.ca: has no effect with this sslmode',
     ],
     ['sharded of the wrong type', { ...COMPLETE, sharded: 1 }, 'sharded: must be true or false, not number'],
     ['unknown option', { ...COMPLETE, secrets: 'a' }, 'secrets: is not an option; the options are secret, cookieName'],

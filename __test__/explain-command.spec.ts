@@ -118,10 +118,10 @@ describe('without a result', () => {
     const surroundings = { env: { DATABASE_URL: database.url }, input: live }
     const { code, stdout, stderr } = await run(['explain'], surroundings)
     expect({ code, stdout }).toEqual({ code: 1, stdout: '' })
-    expect(stderr).toMatch(/^authjs-bridge: secret: there is none; set the environment variable AUTH_SECRET.*\n$/)
+    expect(stderr).toMatch(/^authjs-bridge: secret: is missing; set the environment variable AUTH_SECRET.*\n$/)
     const asJson = await run(['explain', '--json'], surroundings)
     expect({ code: asJson.code, stderr: asJson.stderr }).toEqual({ code: 1, stderr: '' })
-    const error = { code: 'ERR_AUTH_BRIDGE_CONFIG', message: expect.stringMatching(/^secret: there is none/) }
+    const error = { code: 'ERR_AUTH_BRIDGE_CONFIG', message: expect.stringMatching(/^secret: is missing/) }
     expect(JSON.parse(asJson.stdout)).toEqual({ error })
   })
 })

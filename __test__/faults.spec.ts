@@ -255,7 +255,7 @@ describe('every wait has a time limit', () => {
       const { code, message, elapsedMs } = await rejectionOf(bridge, cookie)
       expect({ code, message }).toEqual({
         code: TIMEOUT,
-        message: '10 calls wait for the database already, which is the limit (maxWaiting)',
+        message: '10 calls are waiting for the database already, which is the limit (maxWaiting)',
       })
       expect(elapsedMs).toBeLessThan(500)
       expect(bridge.stats().calls.pending).toBe(11)

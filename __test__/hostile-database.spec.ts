@@ -166,7 +166,7 @@ describe('a column whose type is based on another type, and so on without end: r
     const { code, message } = await rejectionOf(bridge, cookie)
     expect({ code, message }).toEqual({
       code: DATABASE,
-      message: 'the database refused the session query: the type of a column stands on too many others',
+      message: 'the database refused the session query: the type of a column is derived from too many other types',
     })
     await expectSession(connect())
   })

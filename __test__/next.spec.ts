@@ -102,7 +102,7 @@ describe('the route', () => {
   test('reads the environment at the first request, not earlier', async () => {
     const log = vi.spyOn(console, 'error').mockImplementation(() => {})
     expect((await get({}, cookie)).status).toBe(500)
-    expect(log.mock.calls.flat().join()).toContain('ERR_AUTH_BRIDGE_CONFIG: secret: there is none')
+    expect(log.mock.calls.flat().join()).toContain('ERR_AUTH_BRIDGE_CONFIG: secret: is missing')
   })
 })
 

@@ -138,8 +138,8 @@ describe('the module', () => {
   })
 
   test.each([
-    ['no secret', {}, /^ERR_AUTH_BRIDGE_CONFIG secret: there is none; set the environment variable AUTH_SECRET/],
-    ['no database', { AUTH_SECRET: SECRET }, /^ERR_AUTH_BRIDGE_CONFIG databaseUrl: there is none; set .*DATABASE_URL/],
+    ['no secret', {}, /^ERR_AUTH_BRIDGE_CONFIG secret: is missing; set the environment variable AUTH_SECRET/],
+    ['no database', { AUTH_SECRET: SECRET }, /^ERR_AUTH_BRIDGE_CONFIG databaseUrl: is missing; set .*DATABASE_URL/],
     [
       'an invalid AUTH_URL',
       { AUTH_SECRET: SECRET, AUTH_URL: 'app.example' },

@@ -340,7 +340,7 @@ test('types with secrets, cookies, claims or rows are redacted in Debug', () => 
 
 test('a panic in the addon reports its location only, from loading on', () => {
   const loading = readFileSync(new URL('../src/binding/mod.rs', import.meta.url), 'utf8')
-  expect(loading).toContain('#[module_init]\nfn on_load() {\n    panics::report_place_only();\n}')
+  expect(loading).toContain('#[module_init]\nfn on_load() {\n    panics::report_location_only();\n}')
 })
 
 describe('the search finds a part of a secret', () => {

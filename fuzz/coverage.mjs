@@ -20,8 +20,11 @@ const LLVM = process.env.LLVM_BIN ? `${process.env.LLVM_BIN}/` : ''
 const PURE_MODULES = [
   'schema.rs',
   'config/mod.rs',
+  'config/cookies.rs',
   'config/database.rs',
+  'config/environment.rs',
   'config/limits.rs',
+  'config/secrets.rs',
   'config/warning.rs',
   'cookie/chunks.rs',
   'cookie/find.rs',

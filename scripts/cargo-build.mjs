@@ -33,7 +33,8 @@ export function cargoMessages(command, env) {
  * @returns environment variables for the other build
  */
 export function builtOpenssl() {
-  const built = cargoMessages(ADDON, process.env).find(
+  const openssl = ['build', '--release', '--locked', '--package=openssl-sys']
+  const built = cargoMessages(openssl, process.env).find(
     ({ reason, package_id }) => reason === 'build-script-executed' && /\bopenssl-sys\b/.test(package_id),
   )
   return {

@@ -1,6 +1,6 @@
-//! What can go wrong that is not the client's doing, and the stable code of each cause.
+//! Errors that throw or reject a promise, and the stable code of each.
 //!
-//! A request that is merely unauthenticated is not an error: see [`crate::bridge::Unauthenticated`].
+//! An unauthenticated request is not an error: see [`crate::bridge::Unauthenticated`].
 #![forbid(unsafe_code)]
 
 use std::fmt;
@@ -10,27 +10,27 @@ use serde::ser::{Serialize, SerializeStruct, Serializer};
 
 use crate::outcome::Outcome;
 
-/// A failure that rejects a promise or throws. Holds no secret, cookie, token, claim or password.
+/// Holds no secret, cookie, token, claim or password.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Error {
     /// An option or an environment variable is missing or wrong.
     Config {
-        /// What the developer wrote: `cookieName`, `AUTH_URL`, ...
+        /// The option or variable: `cookieName`, `AUTH_URL`, ...
         name: String,
-        /// What is wrong and what to do.
+        /// What is wrong, and how to fix it.
         problem: String,
     },
-    /// No connection: refused, host unknown, wrong password, TLS, ...
+    /// No connection could be made: refused, unknown host, wrong password, TLS, ...
     Connect(String),
-    /// The database answered the query with an error: table missing, no right to read, ...
+    /// The database answered the query with an error: missing table, no permission to read, ...
     Query(String),
     /// A step took longer than its limit.
     Timeout { step: &'static str, limit: Duration },
-    /// More than `limit` calls wait already.
+    /// `limit` calls are waiting already.
     Overload { limit: usize },
-    /// The server ended the query, by its own time limit or at somebody's request.
+    /// The server cancelled the query, because of its own time limit or at the request of another client.
     Cancelled(String),
-    /// `close()` was called before.
+    /// `close()` was called.
     Closed,
     /// A bug in this package.
     Internal(String),
@@ -56,7 +56,7 @@ impl Error {
         }
     }
 
-    /// Whether the database can't answer now, though everything here is right.
+    /// Whether the database could not answer, while the configuration is valid.
     pub fn is_outage(&self) -> bool {
         matches!(self.outcome(), Outcome::Database | Outcome::Timeout)
     }
@@ -72,7 +72,7 @@ impl fmt::Display for Error {
                 write!(f, "{step} took longer than {} ms", limit.as_millis())
             }
             Self::Overload { limit } => {
-                write!(f, "{limit} calls wait for the database already, which is the limit (maxWaiting)")
+                write!(f, "{limit} calls are waiting for the database already, which is the limit (maxWaiting)")
             }
             Self::Cancelled(cause) => write!(f, "the database cancelled the session query: {cause}"),
             Self::Closed => f.write_str("this AuthBridge is closed"),
@@ -83,7 +83,7 @@ impl fmt::Display for Error {
 
 impl std::error::Error for Error {}
 
-/// Its code and its message.
+/// As an object of its code and its message.
 impl Serialize for Error {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut error = serializer.serialize_struct("Error", 2)?;
@@ -119,7 +119,7 @@ mod tests {
             (
                 Error::Overload { limit: 10 },
                 "ERR_AUTH_BRIDGE_TIMEOUT",
-                "10 calls wait for the database already, which is the limit (maxWaiting)",
+                "10 calls are waiting for the database already, which is the limit (maxWaiting)",
             ),
             (
                 Error::Cancelled("statement timeout".to_owned()),

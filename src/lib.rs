@@ -1,18 +1,17 @@
-//! Reads Auth.js sessions: a `Cookie` header comes in, the body of `GET /api/auth/session` goes
-//! out.
+//! Reads Auth.js sessions: takes a `Cookie` header and returns the body of `GET /api/auth/session`.
 //!
-//! The way of a request, which is also the order of the modules:
+//! The request pipeline, in the order of the modules:
 //!
 //! 1. [`cookie`] finds the session cookie and joins its chunks.
-//! 2. [`crypto`] holds the keys that the secrets give for that cookie's name, and opens with them.
-//! 3. [`token`] opens the JWE.
-//! 4. [`claims`] checks that the token is valid now and makes the documented session object.
-//! 5. [`store`] says whether the session is live, from what [`postgres`] finds in the tables of the
-//!    [`schema`]; [`lookups`] queries it for many calls at once and counts them in [`metrics`].
+//! 2. [`crypto`] derives the keys from the secrets and the cookie's name, and decrypts with them.
+//! 3. [`token`] parses and opens the JWE.
+//! 4. [`claims`] checks that the token is valid now and builds the documented session object.
+//! 5. [`lookups`] batches the calls and counts them in [`metrics`]; [`postgres`] queries the tables of the [`schema`];
+//!    [`store`] decides from the rows whether the session is live.
 //!
-//! [`bridge`] is this pipeline as one function; [`binding`] gives it to JavaScript. [`config`] turns
-//! options and environment into what a bridge needs; [`doctor`] examines configuration and database
-//! for the command line; [`error`] is everything that is not the client's doing.
+//! [`bridge`] runs this pipeline, and [`binding`] exports it to JavaScript. [`config`] validates options and environment
+//! variables. [`doctor`] checks configuration and database for the command line. [`outcome`] lists every way that a
+//! call can end, and [`error`] the errors among them.
 
 pub mod error;
 pub mod outcome;

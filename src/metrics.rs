@@ -1,4 +1,4 @@
-//! Counts what a bridge does: a few atomic additions for each call.
+//! Counters and histograms of a bridge. A call costs a few atomic additions.
 #![forbid(unsafe_code)]
 
 use std::array;
@@ -14,9 +14,9 @@ use crate::store::PoolStatus;
 #[derive(Debug)]
 pub struct Metrics {
     outcomes: [AtomicU64; Outcome::ALL.len()],
-    /// Of calls that asked the database, in microseconds.
+    /// How long calls took that queried the database, in microseconds.
     latency: Histogram,
-    /// How many different sessions one query was for.
+    /// How many different sessions each query was for.
     batches: Histogram,
 }
 
@@ -40,7 +40,7 @@ impl Metrics {
         self.batches.record(sessions as u64);
     }
 
-    /// `pending` calls have no outcome yet.
+    /// `pending` is the number of calls without an outcome yet.
     pub fn snapshot(&self, pending: usize, pool: PoolStatus) -> Stats {
         let by_name = |status| -> BTreeMap<_, _> {
             let of_status = |outcome: &Outcome| outcome.is_counted() && outcome.status() == status;
@@ -95,25 +95,26 @@ pub struct Distribution {
     pub p50: f64,
     pub p95: f64,
     pub p99: f64,
-    /// Cumulative, as Prometheus wants them.
+    /// Cumulative, as in a Prometheus histogram.
     pub buckets: Vec<Bucket>,
 }
 
 #[derive(Debug, PartialEq, Serialize)]
 pub struct Bucket {
-    /// Values up to this one, with it, are counted.
+    /// The inclusive upper bound.
     pub le: f64,
+    /// How many values are at most `le`.
     pub count: u64,
 }
 
-/// Each power of two is cut into this many buckets, so a quantile is right to an eighth.
-const PARTS: usize = 8;
-const PARTS_LOG: usize = PARTS.ilog2() as usize;
-/// Values above 2 to this power are in the last bucket.
-const POWERS: usize = 28;
-const BUCKETS: usize = (POWERS - PARTS_LOG + 1) * PARTS;
+/// How many buckets there are between two powers of two (as in HdrHistogram). A quantile is too high by an eighth at most.
+const SUB_BUCKETS: usize = 8;
+const SUB_BUCKET_BITS: usize = SUB_BUCKETS.ilog2() as usize;
+/// Values above 2 to this power are counted in the last bucket.
+const MAX_POWER: usize = 28;
+const BUCKETS: usize = (MAX_POWER - SUB_BUCKET_BITS + 1) * SUB_BUCKETS;
 
-/// Whole numbers from 1 on, in buckets that grow with them.
+/// Counts whole numbers from 1 on, in buckets whose width grows with the numbers.
 #[derive(Debug)]
 struct Histogram {
     buckets: [AtomicU64; BUCKETS],
@@ -129,7 +130,7 @@ impl Default for Histogram {
 
 impl Histogram {
     fn record(&self, value: u64) {
-        add(&self.buckets[place_of(value)], 1);
+        add(&self.buckets[bucket_of(value)], 1);
         add(&self.sum, value);
         self.max.fetch_max(value, Ordering::Relaxed);
     }
@@ -138,20 +139,20 @@ impl Histogram {
         let counts: Vec<_> = self.buckets.iter().map(|count| count.load(Ordering::Relaxed)).collect();
         let cumulative: Vec<u64> = counts
             .iter()
-            .scan(0, |below, count| {
-                *below += count;
-                Some(*below)
+            .scan(0, |total, count| {
+                *total += count;
+                Some(*total)
             })
             .collect();
         let count = cumulative.last().copied().unwrap_or(0);
         let max = self.max.load(Ordering::Relaxed);
-        // The smallest bound that so many of 100 values don't exceed.
+        // The upper bound of the bucket that the percentile is in.
         let quantile = |percent: u64| {
             let rank = (count * percent).div_ceil(100);
-            let place = cumulative.iter().position(|below| *below >= rank).unwrap_or(0);
-            if count == 0 { 0.0 } else { unit(bound(place).min(max)) }
+            let index = cumulative.iter().position(|total| *total >= rank).unwrap_or(0);
+            if count == 0 { 0.0 } else { unit(upper_bound(index).min(max)) }
         };
-        let powers = cumulative.iter().enumerate().filter(|(place, _)| bound(*place).is_power_of_two());
+        let powers = cumulative.iter().enumerate().filter(|(index, _)| upper_bound(*index).is_power_of_two());
         Distribution {
             count,
             sum: unit(self.sum.load(Ordering::Relaxed)),
@@ -159,27 +160,29 @@ impl Histogram {
             p50: quantile(50),
             p95: quantile(95),
             p99: quantile(99),
-            buckets: powers.map(|(place, below)| Bucket { le: unit(bound(place)), count: *below }).collect(),
+            buckets: powers.map(|(index, total)| Bucket { le: unit(upper_bound(index)), count: *total }).collect(),
         }
     }
 }
 
-/// The bucket of a value: each of the first for one value, then eight for each power of two.
-fn place_of(value: u64) -> usize {
-    let below = value.saturating_sub(1);
-    let Some(power) = below.checked_ilog2().map(|power| power as usize).filter(|power| *power >= PARTS_LOG) else {
-        return below as usize;
+/// The index of the bucket for a value. The first buckets are for one value each, then there are eight for each
+/// power of two.
+fn bucket_of(value: u64) -> usize {
+    let zero_based = value.saturating_sub(1);
+    let Some(power) = zero_based.checked_ilog2().map(|power| power as usize).filter(|power| *power >= SUB_BUCKET_BITS)
+    else {
+        return zero_based as usize;
     };
-    let part = (below >> (power - PARTS_LOG)) as usize - PARTS;
-    ((power - PARTS_LOG + 1) * PARTS + part).min(BUCKETS - 1)
+    let part = (zero_based >> (power - SUB_BUCKET_BITS)) as usize - SUB_BUCKETS;
+    ((power - SUB_BUCKET_BITS + 1) * SUB_BUCKETS + part).min(BUCKETS - 1)
 }
 
-/// The greatest value of a bucket.
-fn bound(place: usize) -> u64 {
-    let (group, part) = (place / PARTS, place % PARTS);
+/// The highest value of the bucket at `index`.
+fn upper_bound(index: usize) -> u64 {
+    let (group, part) = (index / SUB_BUCKETS, index % SUB_BUCKETS);
     match group.checked_sub(1) {
         None => part as u64 + 1,
-        Some(shift) => ((PARTS + part + 1) as u64) << shift,
+        Some(shift) => ((SUB_BUCKETS + part + 1) as u64) << shift,
     }
 }
 
@@ -191,21 +194,21 @@ mod tests {
 
     proptest! {
         #[test]
-        fn a_value_is_in_the_first_bucket_whose_bound_it_does_not_exceed(value in 1..1_u64 << POWERS) {
-            let place = place_of(value);
-            prop_assert!(value <= bound(place));
-            prop_assert!(place == 0 || value > bound(place - 1));
-            prop_assert!(bound(place) as f64 <= value as f64 * 1.125 + 1.0);
+        fn a_value_is_counted_in_the_first_bucket_whose_upper_bound_it_does_not_exceed(value in 1..1_u64 << MAX_POWER) {
+            let index = bucket_of(value);
+            prop_assert!(value <= upper_bound(index));
+            prop_assert!(index == 0 || value > upper_bound(index - 1));
+            prop_assert!(upper_bound(index) as f64 <= value as f64 * 1.125 + 1.0);
         }
     }
 
     #[test]
-    fn values_beyond_the_last_bucket_are_in_it() {
-        assert_eq!(place_of(0), 0);
-        for value in [1 << POWERS, (1 << POWERS) + 1, u64::MAX] {
-            assert_eq!(place_of(value), BUCKETS - 1, "{value}");
+    fn values_above_the_last_bound_are_counted_in_the_last_bucket() {
+        assert_eq!(bucket_of(0), 0);
+        for value in [1 << MAX_POWER, (1 << MAX_POWER) + 1, u64::MAX] {
+            assert_eq!(bucket_of(value), BUCKETS - 1, "{value}");
         }
-        assert_eq!(bound(BUCKETS - 1), 1 << POWERS);
+        assert_eq!(upper_bound(BUCKETS - 1), 1 << MAX_POWER);
     }
 
     #[test]
@@ -219,10 +222,10 @@ mod tests {
         let distribution = histogram.snapshot(|value| value as f64);
         assert_eq!((distribution.count, distribution.sum, distribution.max), (100, 5050.0, 100.0));
         assert_eq!((distribution.p50, distribution.p95, distribution.p99), (52.0, 96.0, 100.0));
-        let below: Vec<_> = distribution.buckets.iter().map(|bucket| (bucket.le, bucket.count)).take(9).collect();
+        let cumulative: Vec<_> = distribution.buckets.iter().map(|bucket| (bucket.le, bucket.count)).take(9).collect();
         let expected = [1, 2, 4, 8, 16, 32, 64, 128, 256].map(|le: u64| (le as f64, le.min(100)));
-        assert_eq!(below, expected);
-        assert_eq!(distribution.buckets.last(), Some(&Bucket { le: (1_u64 << POWERS) as f64, count: 100 }));
+        assert_eq!(cumulative, expected);
+        assert_eq!(distribution.buckets.last(), Some(&Bucket { le: (1_u64 << MAX_POWER) as f64, count: 100 }));
     }
 
     #[test]
@@ -240,7 +243,7 @@ mod tests {
     }
 
     #[test]
-    fn every_counted_outcome_is_told_also_those_that_never_occurred() {
+    fn stats_have_every_counted_outcome_even_if_it_never_occurred() {
         let stats = Metrics::default().snapshot(0, PoolStatus::default());
         let counted: Vec<_> = Outcome::ALL.into_iter().filter(|outcome| outcome.is_counted()).collect();
         assert_eq!(stats.reasons.len() + stats.errors.len() + 1, counted.len());

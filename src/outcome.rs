@@ -1,10 +1,10 @@
-//! Every way that a call can end, and its name: the one vocabulary of statistics, explanations, error codes,
-//! types and docs.
+//! Every way that a call can end, and its name: the vocabulary that statistics, explanations, error codes, types and
+//! docs share.
 #![forbid(unsafe_code)]
 
 use serde::{Serialize, Serializer};
 
-/// What the caller is told.
+/// What the caller gets.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Status {
@@ -12,7 +12,7 @@ pub enum Status {
     Authenticated,
     /// `{}`.
     Unauthenticated,
-    /// An error: the answer is not known.
+    /// An error: it is not known whether there is a session.
     Unavailable,
 }
 
@@ -34,7 +34,7 @@ macro_rules! outcomes {
                 match self { $(Self::$outcome => Status::$status),+ }
             }
 
-            /// Whether `stats` counts it. Only `explainSession` looks for the others, or no call gets so far.
+            /// Whether `stats` counts it. The others are found by `explainSession` only, or before there is a bridge.
             pub const fn is_counted(self) -> bool {
                 match self { $(Self::$outcome => $counted),+ }
             }
@@ -72,7 +72,7 @@ outcomes! {
     Internal            "ERR_AUTH_BRIDGE_INTERNAL" Unavailable     true,
 }
 
-/// As its name.
+/// Serialises to its name.
 impl Serialize for Outcome {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.serialize_str(self.name())
@@ -90,7 +90,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn each_outcome_has_a_name_of_its_own_in_the_order_of_the_variants() {
+    fn names_are_unique_and_in_the_order_of_the_variants() {
         for (place, outcome) in Outcome::ALL.into_iter().enumerate() {
             assert_eq!(outcome as usize, place, "{outcome:?}");
             assert_eq!(Outcome::ALL.iter().filter(|other| other.name() == outcome.name()).count(), 1, "{outcome:?}");
@@ -98,7 +98,7 @@ mod tests {
     }
 
     #[test]
-    fn a_code_is_the_name_of_what_is_unavailable() {
+    fn only_unavailable_outcomes_are_named_by_an_error_code() {
         for outcome in Outcome::ALL {
             let is_code = outcome.name().starts_with("ERR_AUTH_BRIDGE_");
             let expected = outcome.status() == Status::Unavailable && outcome != Outcome::DatabaseUnavailable;

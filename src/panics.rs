@@ -1,5 +1,5 @@
-//! Panics: where they are caught, and what they say on stderr. A panic's message may hold anything, so only
-//! its place is shown, and the caller gets [`Error::Internal`].
+//! Catches panics and reports them on stderr. The message of a panic may hold secrets, so only its location is
+//! shown, and the caller gets [`Error::Internal`].
 #![forbid(unsafe_code)]
 
 use std::io::{self, Write};
@@ -9,7 +9,7 @@ use futures_util::FutureExt;
 
 use crate::error::Error;
 
-/// A panic in `call` becomes an error. Without this, a panic in a function that Node.js calls aborts the process.
+/// Turns a panic in `call` into an error. Without this, a panic in a function that Node.js calls aborts the process.
 pub fn catch_panic<T>(call: impl FnOnce() -> Result<T, Error>) -> Result<T, Error> {
     panic::catch_unwind(AssertUnwindSafe(call)).unwrap_or_else(|_| Err(panicked()))
 }
@@ -20,20 +20,21 @@ pub async fn catch_panic_async<T>(call: impl Future<Output = Result<T, Error>>) 
 }
 
 fn panicked() -> Error {
-    Error::Internal("a panic, whose place is on stderr".to_owned())
+    Error::Internal("a panic; its location is on stderr".to_owned())
 }
 
-/// Sets the panic hook. The addon has a standard library of its own, so no other panics are affected.
-pub fn report_place_only() {
+/// Sets the panic hook. The addon has its own copy of the standard library, so the panics of other addons are not
+/// affected.
+pub fn report_location_only() {
     panic::set_hook(Box::new(|panic| {
-        // If stderr is closed, there is nobody to tell.
+        // If stderr is closed, the report is lost.
         let _ = writeln!(io::stderr(), "{}", report(panic.location()));
     }));
 }
 
-fn report(place: Option<&Location>) -> String {
-    let place = place.map_or_else(|| "an unknown place".to_owned(), ToString::to_string);
-    format!("authjs-bridge: a panic at {place}, please report it")
+fn report(location: Option<&Location>) -> String {
+    let location = location.map_or_else(|| "an unknown location".to_owned(), ToString::to_string);
+    format!("authjs-bridge: a panic at {location}, please report it")
 }
 
 #[cfg(test)]
@@ -41,14 +42,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_panic_prints_its_place_and_not_what_it_says() {
+    fn a_panic_reports_its_location_and_not_its_message() {
         const CHILD: &str = "AUTHJS_BRIDGE_TEST_PANICS";
         if std::env::var_os(CHILD).is_some() {
-            report_place_only();
+            report_location_only();
             panic!("hunter2");
         }
         let this = std::env::current_exe().expect("a path");
-        let test = "panics::tests::a_panic_prints_its_place_and_not_what_it_says";
+        let test = "panics::tests::a_panic_reports_its_location_and_not_its_message";
         let child = std::process::Command::new(this).args([test, "--exact", "--nocapture"]).env(CHILD, "1").output();
         let child = child.expect("runs");
         assert!(!child.status.success());
@@ -65,18 +66,18 @@ mod tests {
         for result in [sync, future] {
             let error = result.expect_err("panicked");
             assert_eq!(error.code(), "ERR_AUTH_BRIDGE_INTERNAL");
-            assert_eq!(error.to_string(), "internal error, please report it: a panic, whose place is on stderr");
+            assert_eq!(error.to_string(), "internal error, please report it: a panic; its location is on stderr");
         }
         assert_eq!(catch_panic(|| Ok(1)), Ok(1));
         assert_eq!(catch_panic_async(async { Ok(1) }).await, Ok(1));
     }
 
     #[test]
-    fn a_report_is_the_place() {
+    fn a_report_names_the_location() {
         let here = Location::caller();
         let expected =
             format!("authjs-bridge: a panic at {}:{}:{}, please report it", file!(), here.line(), here.column());
         assert_eq!(report(Some(here)), expected);
-        assert_eq!(report(None), "authjs-bridge: a panic at an unknown place, please report it");
+        assert_eq!(report(None), "authjs-bridge: a panic at an unknown location, please report it");
     }
 }

@@ -1,4 +1,4 @@
-//! `Debug` for what must never be seen in a log: the name of the type, and nothing of its value.
+//! `Debug` for types whose values must never be logged: it shows only the name of the type.
 #![forbid(unsafe_code)]
 
 macro_rules! redacted {

@@ -1,5 +1,5 @@
-//! The one thread that waits for databases. It has little to do: all that costs time is done on the
-//! calling thread.
+//! The thread that waits for databases. One is enough: everything that takes CPU time is done on the calling
+//! thread.
 #![forbid(unsafe_code)]
 
 use std::sync::LazyLock;
@@ -8,8 +8,8 @@ use tokio::runtime::{Builder, Handle};
 
 use crate::error::Error;
 
-/// Starts with the first bridge, serves all of them in all worker threads, and ends with the
-/// process.
+/// Starts with the first bridge, serves all bridges of the process, also those of worker threads, and runs until
+/// the process ends.
 static RUNTIME: LazyLock<Result<Handle, String>> = LazyLock::new(|| start().map_err(|cause| cause.to_string()));
 
 fn start() -> std::io::Result<Handle> {

@@ -1,5 +1,5 @@
-//! The two tables that a session is looked up in: SQL, claims and the doctor read them from here.
-//! `schema.sql` creates them.
+//! The two tables that a session is looked up in, as `schema.sql` creates them. SQL, claims check and doctor are derived
+//! from this description.
 #![forbid(unsafe_code)]
 
 use std::fmt;
@@ -22,10 +22,10 @@ pub struct IdentityClaim {
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Table {
-    /// The PostgreSQL schema that the table is in; `None` where the search path decides.
+    /// The PostgreSQL schema of the table; `None` if the search path decides.
     pub namespace: Option<String>,
     pub name: &'static str,
-    /// The columns that find one row. The tenant comes first, so that a sharded database asks one shard.
+    /// The columns that identify one row. The tenant comes first, so that a sharded database queries one shard.
     pub key: [&'static str; 2],
     pub columns: &'static [Column],
 }
@@ -45,12 +45,12 @@ pub enum Role {
     Time,
     /// Read as text.
     Text,
-    /// Read by `explainSession` only, so it may be missing.
+    /// Read by `explainSession` only, so the column is optional.
     Remark,
 }
 
 impl Schema {
-    /// The tables of `schema.sql`, in the PostgreSQL schema `namespace` or where the search path finds them.
+    /// The tables of `schema.sql`, in the PostgreSQL schema `namespace` or else on the search path.
     pub fn new(namespace: Option<String>) -> Self {
         Self {
             sessions: Table {
@@ -64,7 +64,7 @@ impl Schema {
         }
     }
 
-    /// The same tables in another PostgreSQL schema, where one is named.
+    /// Moves the tables to the PostgreSQL schema `namespace`, if it is not `None`.
     pub fn in_namespace(mut self, namespace: Option<String>) -> Self {
         if namespace.is_some() {
             (self.sessions.namespace, self.users.namespace) = (namespace.clone(), namespace);
@@ -108,7 +108,7 @@ impl Role {
     }
 }
 
-/// The name as SQL has it, quoted.
+/// The quoted name for SQL.
 impl fmt::Display for Table {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if let Some(namespace) = &self.namespace {
@@ -118,7 +118,7 @@ impl fmt::Display for Table {
     }
 }
 
-/// An identifier as SQL has it. Quoting keeps upper case, spaces and reserved words.
+/// A quoted SQL identifier. Without quotes, upper case is lost, and spaces and reserved words are syntax errors.
 pub fn quoted(name: &str) -> String {
     format!("\"{}\"", name.replace('"', "\"\""))
 }
@@ -149,7 +149,7 @@ mod tests {
     }
 
     #[test]
-    fn a_namespace_replaces_one_only_if_there_is_one() {
+    fn a_namespace_of_none_changes_nothing() {
         let app = || Some("app".to_owned());
         for (before, named, expected) in [(None, app(), app()), (app(), None, app()), (None, None, None)] {
             let schema = Schema::new(before).in_namespace(named);
@@ -157,7 +157,7 @@ mod tests {
         }
     }
 
-    /// Each column that is read stands in `schema.sql` with the type that is said here.
+    /// Each column that is read is declared in `schema.sql` with the type given here.
     #[test]
     fn columns_are_those_of_schema_sql() {
         let sql = include_str!("../schema.sql");

@@ -1,4 +1,4 @@
-//! Text that must not be seen: secrets, and what can hold the database's password.
+//! Text that must not be logged: secrets, and anything that can hold the database's password.
 #![forbid(unsafe_code)]
 
 use std::ops::Deref;
@@ -8,8 +8,7 @@ use zeroize::Zeroizing;
 
 use crate::redacted::redacted;
 
-/// Redacted in `Debug`, compared in constant time, wiped on drop. JavaScript keeps a text of its own,
-/// which nobody can wipe.
+/// Redacted in `Debug`, compared in constant time, wiped on drop. JavaScript keeps its own copy, which can't be wiped.
 #[derive(Clone, Default)]
 pub struct Sensitive(Zeroizing<String>);
 
@@ -29,7 +28,7 @@ impl From<String> for Sensitive {
     }
 }
 
-/// Only the length is not hidden.
+/// Takes the same time for texts of the same length; only the length can be told from the time.
 impl PartialEq for Sensitive {
     fn eq(&self, other: &Self) -> bool {
         self.len() == other.len() && memcmp::eq(self.as_bytes(), other.as_bytes())
@@ -54,14 +53,14 @@ mod tests {
     }
 
     #[test]
-    fn equal_are_those_of_equal_text() {
+    fn values_are_equal_if_their_texts_are() {
         assert_eq!(sensitive("hunter2"), sensitive("hunter2"));
         for other in ["", "hunter", "hunter3", "Hunter2", "hunter22"] {
             assert_ne!(sensitive("hunter2"), sensitive(other), "{other}");
         }
     }
 
-    /// That it does not compile with a text that stays in memory.
+    /// Doesn't compile if the text is not wiped.
     #[test]
     fn the_text_is_wiped_on_drop() {
         fn is_wiped(_: &impl ZeroizeOnDrop) {}

@@ -1,4 +1,4 @@
-//! The environment as the app sees it: `process.env`, which a worker thread has a copy of.
+//! The environment variables as the app sees them: `process.env`, of which a worker thread has its own copy.
 
 use napi::Env;
 use napi::bindgen_prelude::{JsObjectValue, Object, Unknown};
@@ -24,7 +24,7 @@ impl<'env> ProcessEnv<'env> {
 impl Environment for ProcessEnv<'_> {
     fn value(&self, name: &str) -> Option<Sensitive> {
         let variables = self.variables.as_ref()?;
-        // Not what `Object.prototype` has of that name.
+        // Ignores properties of `Object.prototype`.
         settle::unless_thrown(self.env, variables.has_own_property(name)).filter(|is_own| *is_own)?;
         let value: Unknown = settle::unless_thrown(self.env, variables.get_named_property(name))?;
         settle::text(self.env, &value, None).map(Sensitive::from)

@@ -1,6 +1,6 @@
-//! The functions that JavaScript calls. The only part that imports napi.
+//! The functions that JavaScript calls. The only module that imports napi.
 //!
-//! `///` on an exported item becomes the TSDoc of `index.d.ts`; `types.d.ts` holds the types.
+//! `///` on an exported item becomes its TSDoc in `index.d.ts`; `types.d.ts` holds the types.
 
 mod environment;
 mod options;
@@ -33,7 +33,7 @@ use crate::{outcome, panics, runtime};
 
 type SharedBridge = Arc<Bridge<SharedPostgres, Arc<Settler>>>;
 
-/// What the main thread and each worker thread have of their own.
+/// State of one environment: the main thread, or a worker thread.
 struct Module {
     settler: Arc<Settler>,
     /// The bridge of the module's own functions.
@@ -42,57 +42,57 @@ struct Module {
 
 #[module_init]
 fn on_load() {
-    panics::report_place_only();
+    panics::report_location_only();
 }
 
-/// Reads the session of a request, with the configuration of the environment: `AUTH_SECRET`,
-/// `AUTH_URL`, `DATABASE_URL` and others, read at the first call that needs them.
+/// Reads the session of a request. The configuration is read from the environment variables (`AUTH_SECRET`, `AUTH_URL`,
+/// `DATABASE_URL`, ...) at the first call that needs it.
 ///
 /// @param cookieHeader The raw value of the request's `Cookie` header; null or undefined when it has none.
 /// @returns The body of `GET /api/auth/session`: the session, or `{}` when the request is unauthenticated.
-/// @throws {AuthBridgeError} Rejects when the configuration is wrong or the database can't be asked; never for what a client sent.
+/// @throws {AuthBridgeError} Rejects when the configuration is invalid or the database can't be queried, never because of what the client sent.
 #[napi(ts_args_type = "cookieHeader?: string | null", ts_return_type = "Promise<AuthSessionResponse>")]
 pub fn get_session<'env>(env: &'env Env, cookie_header: Unknown<'env>) -> napi::Result<Unknown<'env>> {
     body(env, Form::Object, cookie_header, |header| bridge_for(env, header))
 }
 
-/// The same as `getSession`, but as text: for a handler that forwards the body without looking into it.
+/// The same as `getSession`, but resolves to JSON text: for a handler that forwards the body without reading it.
 ///
 /// @param cookieHeader The raw value of the request's `Cookie` header; null or undefined when it has none.
-/// @returns What `JSON.stringify` makes of `getSession`'s answer: the session, or `{}` when the request is unauthenticated.
-/// @throws {AuthBridgeError} Rejects when the configuration is wrong or the database can't be asked; never for what a client sent.
+/// @returns The text that `JSON.stringify` returns for the object of `getSession`: the session, or `{}` when the request is unauthenticated.
+/// @throws {AuthBridgeError} Rejects when the configuration is invalid or the database can't be queried, never because of what the client sent.
 #[napi(ts_args_type = "cookieHeader?: string | null", ts_return_type = "Promise<string>")]
 pub fn get_session_json<'env>(env: &'env Env, cookie_header: Unknown<'env>) -> napi::Result<Unknown<'env>> {
     body(env, Form::Text, cookie_header, |header| bridge_for(env, header))
 }
 
-/// Says why a request has or has no session, for the developer: never send it to a client. It goes
-/// the same way as `getSession`, and shows ids and times, but no secret, token, e-mail address or name.
+/// Explains to the developer why a request has a session or not. It makes the same checks as `getSession`. The explanation
+/// holds ids and times, but no secret, token, e-mail address or name. Never send it to a client.
 ///
 /// @param cookieHeader The raw value of the request's `Cookie` header; null or undefined when it has none.
-/// @returns The verdict of `getSession`, its reason, and the details that help.
-/// @throws {AuthBridgeError} Rejects when the configuration is wrong; never for what a client sent, nor for a database that can't be asked.
+/// @returns What `getSession` does with this request, the reason, and its details.
+/// @throws {AuthBridgeError} Rejects when the configuration is invalid, but neither because of what the client sent nor when the database can't be queried.
 #[napi(ts_args_type = "cookieHeader?: string | null", ts_return_type = "Promise<SessionExplanation>")]
 pub fn explain_session<'env>(env: &'env Env, cookie_header: Unknown<'env>) -> napi::Result<Unknown<'env>> {
     explanation(env, cookie_header, || shared_bridge(env))
 }
 
-/// The bridge behind the module's own `getSession`, for its `stats`, `health` and `close`.
+/// The bridge that the functions of this module use, for its `stats`, `health` and `close`.
 ///
-/// @throws {AuthBridgeError} `ERR_AUTH_BRIDGE_CONFIG` when the environment's configuration is wrong or not complete.
+/// @throws {AuthBridgeError} `ERR_AUTH_BRIDGE_CONFIG` when an environment variable is missing or invalid.
 #[napi]
 pub fn default_bridge(env: &Env) -> Result<AuthBridge, napi::Error<&'static str>> {
     let bridge = catch_panic(|| shared_bridge(env));
     Ok(AuthBridge { bridge: bridge.map_err(settle::coded)? })
 }
 
-/// What the native part is built of, to compare with a security advisory. Needs no configuration.
+/// The versions of the native addon and of the OpenSSL in it, to compare with security advisories. Needs no configuration.
 #[napi(ts_return_type = "BridgeVersions")]
 pub fn versions(env: &Env) -> napi::Result<Unknown<'_>> {
     settle::parsed(env, &json_of(&Versions::of_this_build()))
 }
 
-// For `npx authjs-bridge doctor` alone: it is not in `index.d.ts`, and no entry of the package exports it.
+// For `npx authjs-bridge doctor` only: not in `index.d.ts`, and exported by no entry point of the package.
 #[napi(skip_typescript)]
 pub fn diagnose(env: &Env) -> napi::Result<Unknown<'_>> {
     let ready = catch_panic(|| Ok((Arc::clone(&module(env)?.settler), runtime::handle()?)));
@@ -111,13 +111,13 @@ pub fn diagnose(env: &Env) -> napi::Result<Unknown<'_>> {
     Ok(promise)
 }
 
-// For the tests that compare types, advice and docs with it; exported by no entry of the package.
+// For the tests that compare types, advice and docs with it: exported by no entry point of the package.
 #[napi(skip_typescript)]
 pub fn outcomes(env: &Env) -> napi::Result<Unknown<'_>> {
     settle::parsed(env, &outcome::vocabulary())
 }
 
-/// Reads sessions with options of its own, and its own connections to the database.
+/// Reads sessions with the given options. Bridges with the same database options share their connections.
 #[napi]
 pub struct AuthBridge {
     bridge: SharedBridge,
@@ -125,10 +125,10 @@ pub struct AuthBridge {
 
 #[napi]
 impl AuthBridge {
-    /// Connects to nothing yet: the first lookup does.
+    /// Doesn't connect yet: the first lookup does.
     ///
-    /// @param options What is left out comes from the environment.
-    /// @throws {AuthBridgeError} `ERR_AUTH_BRIDGE_CONFIG`, with a message that names the option or the variable.
+    /// @param options An omitted option is read from the environment or has its default.
+    /// @throws {AuthBridgeError} `ERR_AUTH_BRIDGE_CONFIG`; the message names the option or the variable.
     #[napi(constructor, ts_args_type = "options?: AuthBridgeOptions")]
     pub fn new(env: &Env, options: Unknown) -> Result<Self, napi::Error<&'static str>> {
         let bridge = catch_panic(|| new_bridge(env, options::parse(options)?, &ProcessEnv::of(env)));
@@ -139,34 +139,34 @@ impl AuthBridge {
     ///
     /// @param cookieHeader The raw value of the request's `Cookie` header; null or undefined when it has none.
     /// @returns The body of `GET /api/auth/session`: the session, or `{}` when the request is unauthenticated.
-    /// @throws {AuthBridgeError} Rejects when the database can't be asked or this bridge is closed; never for what a client sent.
+    /// @throws {AuthBridgeError} Rejects when the database can't be queried or this bridge is closed, never because of what the client sent.
     #[napi(ts_args_type = "cookieHeader?: string | null", ts_return_type = "Promise<AuthSessionResponse>")]
     pub fn get_session<'env>(&self, env: &'env Env, cookie_header: Unknown<'env>) -> napi::Result<Unknown<'env>> {
         body(env, Form::Object, cookie_header, |_| Ok(Some(Arc::clone(&self.bridge))))
     }
 
-    /// The same as `getSession`, but as text: for a handler that forwards the body without looking into it.
+    /// The same as `getSession`, but resolves to JSON text: for a handler that forwards the body without reading it.
     ///
     /// @param cookieHeader The raw value of the request's `Cookie` header; null or undefined when it has none.
-    /// @returns What `JSON.stringify` makes of `getSession`'s answer: the session, or `{}` when the request is unauthenticated.
-    /// @throws {AuthBridgeError} Rejects when the database can't be asked or this bridge is closed; never for what a client sent.
+    /// @returns The text that `JSON.stringify` returns for the object of `getSession`: the session, or `{}` when the request is unauthenticated.
+    /// @throws {AuthBridgeError} Rejects when the database can't be queried or this bridge is closed, never because of what the client sent.
     #[napi(ts_args_type = "cookieHeader?: string | null", ts_return_type = "Promise<string>")]
     pub fn get_session_json<'env>(&self, env: &'env Env, cookie_header: Unknown<'env>) -> napi::Result<Unknown<'env>> {
         body(env, Form::Text, cookie_header, |_| Ok(Some(Arc::clone(&self.bridge))))
     }
 
-    /// Says why a request has or has no session, for the developer: never send it to a client.
+    /// Explains to the developer why a request has a session or not. Never send the explanation to a client.
     ///
     /// @param cookieHeader The raw value of the request's `Cookie` header; null or undefined when it has none.
-    /// @returns The verdict of `getSession`, its reason, and the details that help.
-    /// @throws {AuthBridgeError} Rejects when this bridge is closed; never for what a client sent, nor for a database that can't be asked.
+    /// @returns What `getSession` does with this request, the reason, and its details.
+    /// @throws {AuthBridgeError} Rejects when this bridge is closed, but neither because of what the client sent nor when the database can't be queried.
     #[napi(ts_args_type = "cookieHeader?: string | null", ts_return_type = "Promise<SessionExplanation>")]
     pub fn explain_session<'env>(&self, env: &'env Env, cookie_header: Unknown<'env>) -> napi::Result<Unknown<'env>> {
         explanation(env, cookie_header, || Ok(Arc::clone(&self.bridge)))
     }
 
-    /// What this bridge has done since it was made, and its connections as they are now. Counted as it goes, so it costs
-    /// little to ask.
+    /// Counts of this bridge since it was created, and the current state of its connection pool. Cheap to call: the counts
+    /// are kept up to date anyway.
     #[napi(ts_return_type = "BridgeStats")]
     pub fn stats<'env>(&self, env: &'env Env) -> napi::Result<Unknown<'env>> {
         settle::parsed(env, &json_of(&self.bridge.lookups().stats()))
@@ -175,22 +175,22 @@ impl AuthBridge {
     /// Runs the session query for a session that doesn't exist, and returns the round-trip time in ms.
     ///
     /// @returns The round-trip time.
-    /// @throws {AuthBridgeError} Rejects as `getSession` would when the database can't be asked or this bridge is closed.
+    /// @throws {AuthBridgeError} Rejects with the error of `getSession` when the database can't be queried or this bridge is closed.
     #[napi(ts_return_type = "Promise<BridgeHealth>")]
     pub fn health<'env>(&self, env: &'env Env) -> napi::Result<Unknown<'env>> {
         let lookups = self.bridge.lookups();
         if lookups.is_closed() {
             return settle::settled(env, Err(Error::Closed));
         }
-        let asked = Arc::clone(lookups);
-        later(env, &self.bridge, async move {
-            let milliseconds = asked.health().await?.as_secs_f64() * 1000.0;
+        let lookups = Arc::clone(lookups);
+        promise_json(env, &self.bridge, async move {
+            let milliseconds = lookups.health().await?.as_secs_f64() * 1000.0;
             Ok(format!(r#"{{"milliseconds":{milliseconds:.3}}}"#))
         })
     }
 
-    /// Refuses further calls with `ERR_AUTH_BRIDGE_CLOSED`, waits for the answers of those in flight, no longer than
-    /// `callTimeout`, and ends every connection that no other bridge uses. A second call does nothing.
+    /// Rejects further calls with `ERR_AUTH_BRIDGE_CLOSED`, waits until the calls in flight are answered, at most
+    /// `callTimeout`, and closes every connection that no other bridge uses. A second call does nothing.
     #[napi(ts_return_type = "Promise<void>")]
     pub fn close<'env>(&self, env: &'env Env) -> napi::Result<Unknown<'env>> {
         let lookups = self.bridge.lookups();
@@ -205,14 +205,14 @@ impl AuthBridge {
     }
 }
 
-/// The promise of the body. What is known without the database settles it at once, without a thread.
+/// The promise of the body. If the database isn't needed, it is settled at once on this thread.
 fn body<'env>(
     env: &'env Env,
     form: Form,
     cookie_header: Unknown,
     bridge: impl FnOnce(&str) -> Result<Option<SharedBridge>, Error>,
 ) -> napi::Result<Unknown<'env>> {
-    let asked = catch_panic(|| {
+    let pending = catch_panic(|| {
         let header = options::cookie_header(env, cookie_header, Some(MAX_HEADER_BYTES))?;
         let Some(bridge) = bridge(&header)? else {
             return Ok(None);
@@ -225,7 +225,7 @@ fn body<'env>(
         bridge.confirm(identity, SessionCall { deferred, form, body });
         Ok(Some(promise))
     });
-    match asked {
+    match pending {
         Ok(Some(promise)) => Ok(promise),
         Ok(None) => settle::settled(env, Ok(form.unauthenticated())),
         Err(error) => settle::settled(env, Err(error)),
@@ -244,13 +244,13 @@ fn explanation<'env>(
         Ok((bridge, explained))
     });
     match explained {
-        Ok((bridge, explained)) => later(env, &bridge, async move { Ok(explained.await?.to_json()) }),
+        Ok((bridge, explained)) => promise_json(env, &bridge, async move { Ok(explained.await?.to_json()) }),
         Err(error) => settle::settled(env, Err(error)),
     }
 }
 
-/// The promise of an object. `work` makes its JSON on the runtime's thread.
-fn later<'env>(
+/// The promise of an object whose JSON `work` makes on the runtime's thread.
+fn promise_json<'env>(
     env: &'env Env,
     bridge: &SharedBridge,
     work: impl Future<Output = Result<String, Error>> + Send + 'static,
@@ -264,20 +264,20 @@ fn later<'env>(
     Ok(promise)
 }
 
-/// The module's own bridge for a request; `None` if the request has no session cookie: then the answer is known
-/// even if nothing else is configured yet.
+/// The module's own bridge. `None` if it doesn't exist yet and the request has no session cookie: the answer is `{}` then,
+/// and nothing but the cookie's name has to be configured.
 fn bridge_for(env: &Env, header: &str) -> Result<Option<SharedBridge>, Error> {
     if let Some(bridge) = &module(env)?.bridge {
         return Ok(Some(Arc::clone(bridge)));
     }
-    let cookies = config::cookies(&Options::default(), &ProcessEnv::of(env))?;
+    let cookies = config::session_cookies(&Options::default(), &ProcessEnv::of(env))?;
     if cookies.iter().all(|cookie| cookie.name.find(header).is_none()) {
         return Ok(None);
     }
     shared_bridge(env).map(Some)
 }
 
-/// The module's own bridge, made from the environment when it is first needed.
+/// The module's own bridge, created from the environment when it is first needed.
 fn shared_bridge(env: &Env) -> Result<SharedBridge, Error> {
     if let Some(bridge) = &module(env)?.bridge {
         return Ok(Arc::clone(bridge));
@@ -300,7 +300,7 @@ fn json_of(value: &impl Serialize) -> String {
     serde_json::to_string(value).expect("keys are strings, and no value fails")
 }
 
-/// Not to be held while JavaScript can run, which could come here again.
+/// Don't hold the reference while JavaScript can run: it could call this function again.
 fn module(env: &Env) -> Result<&mut Module, Error> {
     let made = || {
         if env.get_instance_data::<Module>()?.is_none() {

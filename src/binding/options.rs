@@ -1,4 +1,4 @@
-//! JavaScript values -> [`Options`] and the cookie header, with errors that name what is wrong.
+//! JavaScript values -> [`Options`] and the cookie header, with errors that name the wrong option.
 
 use napi::bindgen_prelude::{FromNapiValue, JsObjectValue, JsValue, Object, Unknown};
 use napi::{Env, ValueType};
@@ -8,7 +8,7 @@ use crate::config::{CookieOption, LimitOptions, Options};
 use crate::error::Error;
 use crate::sensitive::Sensitive;
 
-/// The options that `new AuthBridge(options)` was called with.
+/// Parses the argument of `new AuthBridge(options)`.
 pub fn parse(value: Unknown) -> Result<Options, Error> {
     if type_of(&value) == ValueType::Undefined {
         return Ok(Options::default());
@@ -35,10 +35,10 @@ pub fn parse(value: Unknown) -> Result<Options, Error> {
     Ok(options)
 }
 
-/// The argument of `getSession`; the empty string stands for null and undefined. A header of more than `most`
-/// bytes may be cut, but to more than `most` bytes.
-pub fn cookie_header(env: &Env, value: Unknown, most: Option<usize>) -> Result<String, Error> {
-    if let Some(header) = settle::text(env, &value, most) {
+/// Parses the argument of `getSession`; null and undefined become the empty string. A header of more than `max` bytes
+/// may be truncated, but still has more than `max` bytes then.
+pub fn cookie_header(env: &Env, value: Unknown, max: Option<usize>) -> Result<String, Error> {
+    if let Some(header) = settle::text(env, &value, max) {
         return Ok(header);
     }
     match type_of(&value) {
@@ -48,7 +48,7 @@ pub fn cookie_header(env: &Env, value: Unknown, most: Option<usize>) -> Result<S
     }
 }
 
-/// One item stands for a list of one.
+/// A single item is read as a list of one.
 fn list<T>(name: &str, value: Unknown, item: fn(&str, Unknown) -> Result<T, Error>) -> Result<Vec<T>, Error> {
     if !value.is_array().unwrap_or(false) {
         return Ok(vec![item(name, value)?]);
@@ -56,7 +56,7 @@ fn list<T>(name: &str, value: Unknown, item: fn(&str, Unknown) -> Result<T, Erro
     convert::<Vec<Unknown>>(name, value)?.into_iter().map(|value| item(name, value)).collect()
 }
 
-/// A name, or an object of a name and its issuer.
+/// A name, or an object with a name and its issuer.
 fn cookie(name: &str, value: Unknown) -> Result<CookieOption, Error> {
     if type_of(&value) != ValueType::Object {
         return Ok(CookieOption { name: string(name, value)?, issuer: None });
@@ -76,12 +76,13 @@ fn tls(name: &str, value: Unknown) -> Result<Option<Vec<String>>, Error> {
     Ok(ca)
 }
 
-/// Reads an object of options key by key, and reports the keys that nobody asked for.
+/// Reads an object of options key by key, and reports unknown keys.
 struct Reader<'env> {
-    /// Stands before a key in messages: `tls.` for `tls.ca`.
+    /// Precedes a key in messages: `tls.` for `tls.ca`.
     prefix: &'static str,
-    /// What the object holds itself, but for `undefined`.
+    /// The own properties of the object that are not read yet, without those that are `undefined`.
     left: Vec<(String, Unknown<'env>)>,
+    /// The keys that were asked for.
     known: Vec<&'static str>,
 }
 
@@ -105,7 +106,7 @@ impl<'env> Reader<'env> {
         Ok(Self { prefix, left, known: Vec::new() })
     }
 
-    /// `read` gets the name of the key for its messages. `None` if the key is absent.
+    /// Reads and removes `key`; `None` if it is absent. `read` gets the key with its prefix, for its messages.
     fn take<T>(
         &mut self,
         key: &'static str,
@@ -120,7 +121,7 @@ impl<'env> Reader<'env> {
     }
 
     /// # Errors
-    /// Names the first key that was not taken, and those that are known.
+    /// If a key is left: names it, and the known keys.
     fn finish(self) -> Result<(), Error> {
         let Some((key, _)) = self.left.first() else {
             return Ok(());

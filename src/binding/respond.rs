@@ -1,4 +1,4 @@
-//! Verdicts -> what the promises of `getSession` and `getSessionJson` resolve to.
+//! Verdicts -> the values that the promises of `getSession` and `getSessionJson` resolve to.
 
 use std::borrow::Cow;
 use std::sync::Arc;
@@ -8,11 +8,11 @@ use crate::claims::UNAUTHENTICATED_BODY;
 use crate::lookups::{Answer, Responder};
 use crate::store::Liveness;
 
-/// How a session is given to JavaScript.
+/// How JavaScript gets a session.
 #[derive(Clone, Copy, Debug)]
 pub enum Form {
     Object,
-    /// What `JSON.stringify` makes of the object.
+    /// The JSON text of the object.
     Text,
 }
 
@@ -32,7 +32,7 @@ impl Form {
     }
 }
 
-/// A call that waits for the verdict, with the body that it gets if the session is live.
+/// A call that waits for the verdict, and the body to resolve it with if the session is live.
 pub struct SessionCall {
     pub deferred: Deferred,
     pub form: Form,

@@ -1,11 +1,11 @@
-//! Makes promises and settles them: all of a batch by one call into the JavaScript thread.
+//! Creates promises and settles them: a whole batch with one call into the JavaScript thread.
 //!
-//! The only file with `unsafe`. It is raw N-API, since each deferred of napi-rs owns a thread-safe function,
-//! which is too expensive for every call. All blocks rely on this:
+//! The only file with `unsafe`. It uses raw N-API, since each deferred of napi-rs has its own thread-safe function, which
+//! is too expensive for every call. All blocks rely on this:
 //!
 //! - An [`Env`] exists only on the JavaScript thread that it belongs to, while that thread is in a call of this
 //!   addon; the handles made there live until that call ends.
-//! - A deferred is used once, on that thread: [`Deferred`] can't be copied, and settling consumes it.
+//! - A deferred is used once, on that thread: [`Deferred`] can't be copied, and settling it consumes it.
 //! - The thread-safe function is used under a lock that also guards whether the environment still exists; the
 //!   end of the environment takes the function away under the same lock, before Node frees it.
 
@@ -87,7 +87,7 @@ impl Settler {
                 Some(settle_batch),
                 &mut function,
             ))?;
-            // A function that waits for nothing must not keep the process alive.
+            // The function must not keep the process alive while no promise is pending.
             check_status!(sys::napi_unref_threadsafe_function(env.raw(), function))?;
         }
         *settler.wake() = Some(Wake(function));
@@ -105,7 +105,7 @@ impl Settler {
         }
     }
 
-    /// A promise, and what settles it. The process stays alive until it is settled.
+    /// A promise and its deferred. The process stays alive until the promise is settled.
     pub fn promise<'env>(&self, env: &'env Env) -> napi::Result<(Unknown<'env>, Deferred)> {
         let (promise, deferred) = create_promise(env)?;
         if self.pending.fetch_add(1, Ordering::Relaxed) == 0 {
@@ -192,27 +192,27 @@ unsafe extern "C" fn finalize(env: sys::napi_env, _data: *mut c_void, context: *
     unsafe { sys::napi_delete_reference(env, context.parse) };
 }
 
-/// A promise that is settled from the start, with anything but [`Value::Json`].
+/// A promise that is settled already, with anything but [`Value::Json`].
 pub fn settled(env: &Env, resolution: Resolution) -> napi::Result<Unknown<'_>> {
     let (promise, deferred) = create_promise(env)?;
     settle_now(env, Deferred(deferred), resolution, None);
     Ok(promise)
 }
 
-/// What `JSON.parse` makes of a text, at once.
+/// The result of `JSON.parse`.
 pub fn parsed<'env>(env: &'env Env, text: &str) -> napi::Result<Unknown<'env>> {
     let json: Object = env.get_global()?.get_named_property("JSON")?;
     json.get_named_property::<Function<&str, Unknown>>("parse")?.call(text)
 }
 
-/// With the `code` of the JavaScript error.
+/// A JavaScript error with its `code`.
 pub fn coded(error: Error) -> napi::Error<&'static str> {
     napi::Error::new(error.code(), error.to_string())
 }
 
 fn create_promise(env: &Env) -> napi::Result<(Unknown<'_>, sys::napi_deferred)> {
     let (mut deferred, mut promise) = (null_mut(), null_mut());
-    // SAFETY: on the JavaScript thread; both are written where the status is ok.
+    // SAFETY: on the JavaScript thread; both are written if the status is ok.
     unsafe {
         check_status!(sys::napi_create_promise(env.raw(), &mut deferred, &mut promise))?;
         Ok((Unknown::from_raw_unchecked(env.raw(), promise), deferred))
@@ -244,7 +244,7 @@ fn reject(env: &Env, deferred: Deferred, error: Error) {
     }
 }
 
-/// `None` if JavaScript threw. The exception is cleared, or the next call into JavaScript would throw it.
+/// `None` if JavaScript threw. Clears the exception, which the next call into JavaScript would throw otherwise.
 pub fn unless_thrown<T>(env: &Env, result: napi::Result<T>) -> Option<T> {
     result.map_err(|_| forget_exception(env)).ok()
 }
@@ -254,7 +254,7 @@ fn forget_exception(env: &Env) {
     written(|exception| unsafe { sys::napi_get_and_clear_last_exception(env.raw(), exception) });
 }
 
-/// The engine's own JSON parser: one call across the border instead of one for each property.
+/// The engine's own JSON parser: one N-API call instead of one for each property.
 struct Parser {
     function: sys::napi_value,
     receiver: sys::napi_value,
@@ -290,25 +290,25 @@ fn string(env: &Env, text: &str) -> Option<sys::napi_value> {
     written(|value| unsafe { create(env.raw(), bytes, text.len() as isize, value) })
 }
 
-/// The text of a string; `None` for another value. A string of more than `most` bytes may be cut, but to more
-/// than `most` bytes.
-pub fn text(env: &Env, value: &Unknown, most: Option<usize>) -> Option<String> {
+/// The text of a string; `None` for another value. A string of more than `max` bytes may be truncated, but still has
+/// more than `max` bytes then.
+pub fn text(env: &Env, value: &Unknown, max: Option<usize>) -> Option<String> {
     const USUAL: usize = 4096;
-    const LONGEST_CHARACTER: usize = 4;
+    const MAX_CHARACTER_BYTES: usize = 4;
     // Most headers fit, so the engine need not measure the string first.
     let mut bytes = read_bytes(env, value, USUAL)?;
-    if bytes.len() + LONGEST_CHARACTER >= USUAL {
-        // It may be a part of a secret.
+    if bytes.len() + MAX_CHARACTER_BYTES >= USUAL {
+        // They may be part of a secret.
         bytes.zeroize();
         let needed = || Some(utf8_length(env, value)? + 1);
-        bytes = read_bytes(env, value, most.map_or_else(needed, |most| Some(most + 1 + LONGEST_CHARACTER))?)?;
+        bytes = read_bytes(env, value, max.map_or_else(needed, |max| Some(max + 1 + MAX_CHARACTER_BYTES))?)?;
     }
     String::from_utf8(bytes).ok()
 }
 
 fn utf8_length(env: &Env, value: &Unknown) -> Option<usize> {
     let mut length = 0;
-    // SAFETY: on the JavaScript thread; without a buffer Node only tells the length.
+    // SAFETY: on the JavaScript thread; without a buffer Node only returns the length.
     let status = unsafe { sys::napi_get_value_string_utf8(env.raw(), value.raw(), null_mut(), 0, &mut length) };
     (status == sys::Status::napi_ok).then_some(length)
 }

@@ -5,22 +5,22 @@ export type AuthSessionResponse = AuthSession | UnauthenticatedSession
 export interface AuthSession {
   /** UUID of the session's row in the table `sessions`. */
   session_id: string
-  /** How the user signed in: `credentials`, `google`, `azure-ad`, ... Absent when the token doesn't say. */
+  /** How the user signed in: `credentials`, `google`, `azure-ad`, ... Absent when the token has no such claim. */
   login_method?: string
   /** Who is signed in. */
   user: AuthSessionUser
 }
 
-/** The empty object. `if (session.user)` tells it from an `AuthSession`. */
+/** The empty object. Check `if (session.user)` to tell it from an `AuthSession`. */
 export interface UnauthenticatedSession {
   session_id?: never
   login_method?: never
   user?: never
 }
 
-/** The user of a live session, as the token's claims describe it. */
+/** The user of a live session, read from the claims of the token. */
 export interface AuthSessionUser {
-  /** UUID of the user: the claim `id`, else `sub`. */
+  /** UUID of the user: the claim `id`, or else `sub`. */
   id: string
   /** E-mail address; `""` when the token has none. */
   email: string
@@ -28,7 +28,7 @@ export interface AuthSessionUser {
   name: string
   /** Sign-in name; `""` when the token has none. */
   username: string
-  /** URL of the picture: the claim `image`, else `picture`. */
+  /** URL of the picture: the claim `image`, or else `picture`. */
   image?: string
   /** Token for the pro edition. */
   proToken?: string
@@ -38,11 +38,11 @@ export interface AuthSessionUser {
   plan?: string
   /** UUID of the tenant. */
   tenant: string
-  /** `internal` for the tenant's own staff, `client` for users of its client portal. */
+  /** `internal` for the tenant's staff, `client` for users of its client portal. */
   user_type: 'client' | 'internal'
   /** UUID of the client company that a client-portal user belongs to. */
   clientId?: string
-  /** UUID of the contact that a client-portal user is. */
+  /** UUID of the contact record of a client-portal user. */
   contactId?: string
   /** Add-ons that the tenant has booked. */
   addons: string[]
@@ -60,89 +60,92 @@ export interface AuthSessionUser {
   subscription_status?: 'active' | 'trialing' | 'past_due' | 'unpaid'
 }
 
-/** Options of `new AuthBridge(options)`. What is left out comes from the environment; an unknown option is an error. */
+/**
+ * Options of `new AuthBridge(options)`. An omitted option is read from the environment or has its default; an unknown option is
+ * an error.
+ */
 export interface AuthBridgeOptions {
   /**
-   * The secret that Auth.js encrypts its cookies with, or the list during a rotation, newest first.
-   * Default: `AUTH_SECRET_3`, `AUTH_SECRET_2`, `AUTH_SECRET_1`, `AUTH_SECRET`, `NEXTAUTH_SECRET`, those that are set.
+   * The secret that Auth.js encrypts its cookies with. While you rotate secrets: the list of them, newest first.
+   * Default: those of `AUTH_SECRET_3`, `AUTH_SECRET_2`, `AUTH_SECRET_1`, `AUTH_SECRET` and `NEXTAUTH_SECRET` that are set.
    */
   secret?: string | string[]
   /**
-   * The session cookie's whole name, for an app that doesn't use the default; or a list, of which the first that a request has
-   * is the one that counts, `__Secure-` and `__Host-` names before all others. Chunks (`name.0`, ...) are found by themselves.
-   * Default: see `secureCookie`.
+   * The full name of the session cookie, if the app doesn't use the default; or a list of names. The first name that a request
+   * has a cookie for is used; `__Secure-` and `__Host-` names are tried before the others. Chunks (`name.0`, ...) are found
+   * without being listed. Default: see `secureCookie`.
    */
   cookieName?: string | SessionCookie | (string | SessionCookie)[]
   /**
    * Whether the session cookie is `__Secure-authjs.session-token` (true) or `authjs.session-token` (false).
-   * Default: whether `AUTH_URL`, else `NEXTAUTH_URL`, is https. With neither set: the `__Secure-` cookie if the request has one,
-   * else the plain one, but only the `__Secure-` cookie when `NODE_ENV` is `production`.
+   * Default: whether `AUTH_URL`, or else `NEXTAUTH_URL`, begins with `https://`. If neither is set, the `__Secure-` cookie is used
+   * if the request has one, or else the plain one; when `NODE_ENV` is `production`, only the `__Secure-` cookie is used.
    */
   secureCookie?: boolean
   /**
-   * `postgres://user:password@host:port/database?sslmode=...`, also with several hosts; docs/configuration.md has the parameters.
-   * Default: `DATABASE_URL`, else libpq's variables: `PGHOST`, `PGPORT`, `PGUSER`, `PGPASSWORD`, `PGDATABASE`, `PGSSLMODE`, ...
+   * `postgres://user:password@host:port/database?sslmode=...`, with one or more hosts. docs/configuration.md lists the parameters.
+   * Default: `DATABASE_URL`, or else libpq's variables: `PGHOST`, `PGPORT`, `PGUSER`, `PGPASSWORD`, `PGDATABASE`, `PGSSLMODE`, ...
    */
   databaseUrl?: string
-  /** What the URL can't say about TLS. */
+  /** TLS settings that can't be part of the URL. */
   tls?: {
     /**
-     * Certificates of the authorities to trust, and no others, as PEM. Without an `sslmode` in the URL, or with `verify-full`,
-     * the server must have a certificate of theirs for its host name.
+     * Certificates of the certificate authorities to trust, as PEM text; no others are trusted. Unless the URL has another
+     * `sslmode`, `verify-full` is used: one of them must have signed the server's certificate, and it must be for its host name.
      */
     ca?: string | string[]
   }
   /**
-   * Whether statements are prepared once on each connection. Set it to false behind a pooler in transaction mode, such as
-   * PgBouncer: then each query goes by itself, in one round trip, and no setting of the connection is changed.
-   * Default: true, unless the URL says `pgbouncer=true`.
+   * Whether statements are prepared once per connection. Set it to false behind a pooler in transaction mode, such as PgBouncer:
+   * then unnamed statements are used, in one round trip each, and no setting of the connection is changed.
+   * Default: true, or false if the URL has `pgbouncer=true` or an equivalent parameter.
    */
   preparedStatements?: boolean
   /**
-   * Whether each query must be about one tenant, so that a distributed database, such as Citus, asks one shard for it. Else calls
-   * of several tenants share a query, which is faster where there is one server. Default: false.
+   * Whether each query is limited to one tenant, so that a distributed database, such as Citus, runs it on one shard. If false,
+   * calls of several tenants share a query, which is faster on a single server. Default: false.
    */
   sharded?: boolean
   /**
-   * Let a session live on when its row's `expires_at` has passed, so that only the token's own expiry and a revocation end it.
+   * Whether `sessions.expires_at` is ignored. Then a session ends only when its token expires or when it is revoked.
    * Default: false.
    */
   ignoreExpiresAt?: boolean
-  /** How long one attempt to connect, to one address, may take, in ms. Default: `connect_timeout` of the URL, else 5000. */
+  /** The most time for one attempt to connect to one address, in ms. Default: `connect_timeout` of the URL, or else 5000. */
   connectTimeout?: number
-  /** How long one query may take, in ms; the server is told the same. Default: 5000. */
+  /** The most time for one query, in ms. With prepared statements, `statement_timeout` is set to a second more. Default: 5000. */
   queryTimeout?: number
-  /** How long a call may take as a whole, in ms, whatever it waits for: it rejects then. Default: 10000. */
+  /** The most time for a call as a whole, in ms; after that it rejects. Default: 10000. */
   callTimeout?: number
-  /** How many connections there are at most; they are made when they are needed. Default: `connection_limit` of the URL, else 10. */
+  /** The most connections, which are opened on demand. Default: `connection_limit` of the URL, or else 10. */
   maxConnections?: number
-  /** How many calls wait for a query at most: more are rejected at once. Default: 10000. */
+  /** The most calls that wait for a query; further calls are rejected at once. Default: 10000. */
   maxWaiting?: number
 }
 
-/** A session cookie of an own name. */
+/** A session cookie with a custom name. */
 export interface SessionCookie {
-  /** The cookie's whole name. */
+  /** The full name of the cookie. */
   name: string
   /**
-   * Who encrypts it: `authjs` is Auth.js, which is next-auth 5; `next-auth-v4` is next-auth 4.
+   * The library that encrypts it: `authjs` is Auth.js (next-auth 5), `next-auth-v4` is next-auth 4.
    * Default: `next-auth-v4` for `next-auth.session-token` and `__Secure-next-auth.session-token`, `authjs` for all others.
    */
   issuer?: 'authjs' | 'next-auth-v4'
 }
 
 /**
- * What `explainSession` says: the verdict of `getSession`, which is `authenticated` where it gives a session, `unauthenticated`
- * where it gives `{}` and `unavailable` where it rejects, with the reason and its details. Tell them apart by `reason`;
- * docs/how-a-request-is-decided.md says what to do for each. Times are ISO 8601 in UTC, null where there is no such time or it
- * can't be read.
+ * What `explainSession` returns. `status` is what `getSession` does with the same request: `authenticated` if it returns a
+ * session, `unauthenticated` if it returns `{}`, `unavailable` if it rejects. `reason` says why, and decides which details there
+ * are; docs/how-a-request-is-decided.md says what to do about each. Times are ISO 8601 in UTC, or null if the time is not set,
+ * can't be read, or is out of range.
  */
 export type SessionExplanation =
   | LiveSession
   | RefusedRequest
   | RefusedCookie
   | RefusedSession
-  /** The database can't be asked; `getSession` rejects with the same code. */
+  /** The database can't be queried; `getSession` rejects with the same code. */
   | {
       status: 'unavailable'
       reason: 'database-unavailable'
@@ -152,7 +155,7 @@ export type SessionExplanation =
       session: ClaimedSession
     }
 
-/** The session lives. */
+/** The session is live. */
 export interface LiveSession {
   status: 'authenticated'
   reason: 'live'
@@ -160,78 +163,82 @@ export interface LiveSession {
   session: ClaimedSession
 }
 
-/** There is no cookie to read. */
+/** No cookie was read. */
 export type RefusedRequest = { status: 'unauthenticated' } & (
   | {
       reason: 'no-cookie'
-      /** The names that count, in order of preference. */
+      /** The accepted names, in order of preference. */
       expected: string[]
-      /** Cookies whose names are almost one of those, ten at most. */
+      /** Cookies with a similar name, at most ten. */
       nearMisses: NearMiss[]
     }
-  /** The header has more than `limit` bytes. */
+  /** The `Cookie` header has more than `limit` bytes. */
   | { reason: 'header-too-large'; bytes: number; limit: number }
 )
 
-/** A session cookie that is there, but doesn't count. */
+/** There is a session cookie, but it is not valid. */
 export type RefusedCookie = { status: 'unauthenticated'; cookie: FoundCookie } & (
   | { reason: 'empty-cookie' }
-  /** A chunk is missing before others that are there. */
+  /** Chunk number `missing` is not there, but a later chunk is. */
   | { reason: 'chunk-gap'; missing: number }
-  /** The token opens without the last chunks, which are left from a longer one. */
+  /** The token opens without the chunks `stale`, which were left over from a longer token. */
   | { reason: 'stale-chunks'; stale: number[] }
   /** The token has more than `limit` bytes. */
   | { reason: 'token-too-large'; bytes: number; limit: number }
   /** Not a compact JWE. */
   | { reason: 'malformed-token' }
-  /** Fields of the token's header that Auth.js doesn't write so. */
+  /** Fields of the token's header that differ from what Auth.js writes. */
   | { reason: 'unsupported-header'; fields: ('alg' | 'enc' | 'crit' | 'zip' | 'iss' | 'sub' | 'aud')[] }
-  /** The token's `kid`, null if it is no thumbprint, and those of the secrets, newest first; shortened to eight characters. */
+  /** The first eight characters of the token's `kid` (null if it is not a thumbprint), and of that of each secret, newest first. */
   | { reason: 'no-matching-secret'; kid: string | null; secrets: { index: number; kid: string }[] }
-  /** All that is wrong from the tag on: another secret, or a token that was changed or cut. */
+  /** The token can't be decrypted: another secret, or the token was changed or truncated. */
   | { reason: 'undecryptable' }
-  /** The claims are no JSON object (null), or this one is no number. */
+  /** The claims are not a JSON object (`claim` is null), or `claim` is not a number. */
   | { reason: 'malformed-claims'; claim: 'exp' | 'nbf' | 'iat' | null }
-  /** Claims that are absent or not what they must be. */
+  /** Required claims that are absent or invalid. */
   | { reason: 'missing-claims'; claims: ('exp' | 'session_id' | 'tenant' | 'id' | 'user_type')[] }
   | { reason: 'token-expired'; expiredAt: string | null; secondsAgo: number }
   | { reason: 'token-not-yet-valid'; validFrom: string | null; secondsToGo: number }
 )
 
-/** A good token, whose session the database doesn't confirm. */
+/** The token is valid, but the database has no live session for it. */
 export type RefusedSession = {
   status: 'unauthenticated'
   cookie: FoundCookie
   session: ClaimedSession
-} /** No such session in this tenant. */ & (
-  | { reason: 'session-unknown' }
+} & (
   | { reason: 'session-revoked'; revokedAt: string | null; revokedReason: string | null }
   | { reason: 'session-expired'; expiredAt: string | null }
-  /** The session is another user's. */
+  /** No such session in this tenant. */
+  | { reason: 'session-unknown' }
+  /** The session belongs to another user. */
   | { reason: 'user-mismatch'; sessionUserId: string | null }
   /** The session's user doesn't exist in this tenant. */
   | { reason: 'user-gone' }
-  /** `from` is what the token says, `to` what the database says. */
+  /** `from` is the user type in the token, `to` the one in the database. */
   | { reason: 'user-type-changed'; from: 'client' | 'internal'; to: string }
 )
 
-/** A cookie whose name is almost the session cookie's. */
+/** A cookie with a name similar to the session cookie's. */
 export interface NearMiss {
   name: string
-  /** In what it differs from the first name that counts: `__Secure-` or none, `authjs` or `next-auth`, `.3000` or none. */
+  /**
+   * How the name differs from the first accepted name: in its `prefix` (`__Secure-` or none), its `issuer` (`authjs` or
+   * `next-auth`) or its `suffix` (`.3000` or none).
+   */
   differs: ('prefix' | 'issuer' | 'suffix')[]
 }
 
 /** The session cookie of a request. */
 export interface FoundCookie {
   name: string
-  /** Whether it is there in one piece. */
+  /** Whether there is a cookie of this name that is not split into chunks. */
   whole: boolean
-  /** Which chunks are there: `[0, 1]` for `name.0` and `name.1`. */
+  /** The numbers of the chunks: `[0, 1]` for `name.0` and `name.1`. */
   chunks: number[]
 }
 
-/** The session that a token says it is. */
+/** The session that the token is for. */
 export interface ClaimedSession {
   sessionId: string
   tenant: string
@@ -240,42 +247,42 @@ export interface ClaimedSession {
   tokenExpiresAt: string | null
 }
 
-/** What `stats` tells: counts since the bridge was made, and how things are now. */
+/** What `stats` returns: counts since the bridge was created, and the current state. */
 export interface BridgeStats {
-  /** Calls of `getSession` and `getSessionJson` by their end, and those that have none yet. */
+  /** Calls of `getSession` and `getSessionJson` by result; `pending` calls have none yet. */
   calls: { authenticated: number; unauthenticated: number; failed: number; pending: number }
-  /** Why calls were unauthenticated: how often each reason, also those that never occurred. */
+  /** Unauthenticated calls by reason. Reasons that never occurred are 0. */
   reasons: Record<RefusalReason, number>
-  /** With what calls failed: how often each code, also those that never occurred. */
+  /** Failed calls by error code. Codes that never occurred are 0. */
   errors: Record<Exclude<ErrorCode, 'ERR_AUTH_BRIDGE_CONFIG'>, number>
-  /** How long calls took that asked the database, in ms, from the call until the answer is handed to JavaScript. */
+  /** Duration of the calls that queried the database, in ms, from the call until the result is handed to JavaScript. */
   latency: Distribution
-  /** How many different sessions the queries were for. */
+  /** Number of different sessions per query. */
   batches: Distribution
-  /** The connections, of all bridges with the same options together. */
+  /** The connection pool, which all bridges with the same options share. */
   pool: {
-    /** How many there are at most. */
+    /** The most connections: `maxConnections`. */
     max: number
-    /** How many there are. */
+    /** Open connections. */
     size: number
-    /** How many are in use. */
+    /** Connections that are in use. */
     inUse: number
-    /** How many queries wait for one. */
+    /** Queries that wait for a connection. */
     waiting: number
-    /** How many were made so far. */
+    /** Connections that were opened so far. */
     connects: number
-    /** How often none could be made. */
+    /** Attempts to open a connection that failed. */
     connectFailures: number
   }
 }
 
-/** The reasons of `explainSession` that `getSession` tells apart. */
+/** The reasons of `explainSession` that `stats` counts. */
 export type RefusalReason = Exclude<
   SessionExplanation['reason'],
   'live' | 'database-unavailable' | 'chunk-gap' | 'stale-chunks'
 >
 
-/** Values that were measured, in buckets: quantiles are right to an eighth. All are 0 while there is no value. */
+/** A histogram of measured values. A quantile is too high by an eighth at most. Everything is 0 until there is a value. */
 export interface Distribution {
   count: number
   sum: number
@@ -283,38 +290,38 @@ export interface Distribution {
   p50: number
   p95: number
   p99: number
-  /** How many values are at most `le`, for growing `le`: cumulative, as in a histogram of Prometheus. */
+  /** `count` is the number of values that are at most `le`, by ascending `le`: cumulative, as in a Prometheus histogram. */
   buckets: { le: number; count: number }[]
 }
 
-/** What `health` tells of a database that answers. */
+/** What `health` resolves to. */
 export interface BridgeHealth {
-  /** How long the session query took, there and back, in ms. */
+  /** Round-trip time of the session query, in ms. */
   milliseconds: number
 }
 
-/** What `versions` tells. `docs/supply-chain.md` says where all the others stand. */
+/** What `versions` returns. `docs/supply-chain.md` says where to find the versions of all other components. */
 export interface BridgeVersions {
-  /** Version of this package's native part. */
+  /** Version of this package's native addon. */
   authjsBridge: string
-  /** Version of the OpenSSL that is linked in, which is not that of `process.versions.openssl`. */
+  /** Version of the OpenSSL that is linked into it, which is not that of `process.versions.openssl`. */
   openssl: string
 }
 
 /** The `code` of every error that this package throws or rejects with. */
 export type ErrorCode =
-  /** An option or an environment variable is missing or wrong; the message names it. */
+  /** An option or an environment variable is missing or invalid; the message names it. */
   | 'ERR_AUTH_BRIDGE_CONFIG'
-  /** The database can't be reached, or refuses the query. */
+  /** The database can't be reached, or it refuses the query. */
   | 'ERR_AUTH_BRIDGE_DATABASE'
-  /** The database took too long. */
+  /** A time limit was exceeded, or too many calls are waiting (`maxWaiting`). */
   | 'ERR_AUTH_BRIDGE_TIMEOUT'
-  /** `close()` was called before. */
+  /** `close()` was called. */
   | 'ERR_AUTH_BRIDGE_CLOSED'
   /** A bug in this package. */
   | 'ERR_AUTH_BRIDGE_INTERNAL'
 
-/** What a promise of this package rejects with. */
+/** What this package throws, and what its promises reject with. */
 export interface AuthBridgeError extends Error {
   code: ErrorCode
 }

@@ -1,4 +1,4 @@
-//! Tells the developer of a mistake, once in the life of the process, as Node itself does.
+//! Emits each configuration warning once per process.
 
 use std::collections::HashSet;
 use std::sync::{LazyLock, Mutex};
@@ -9,14 +9,14 @@ use napi::bindgen_prelude::{FnArgs, Function, JsObjectValue, Object};
 use super::settle;
 use crate::config::warning::Warning;
 
-static GIVEN: LazyLock<Mutex<HashSet<&str>>> = LazyLock::new(Mutex::default);
+static EMITTED: LazyLock<Mutex<HashSet<&str>>> = LazyLock::new(Mutex::default);
 
-/// Through `process.emitWarning`, which writes to stderr unless the app does otherwise.
+/// Uses `process.emitWarning`, which writes to stderr unless the app handles the event `warning`.
 pub fn warn_once(env: &Env, warnings: &[Warning]) {
     for warning in warnings {
-        let is_new = GIVEN.lock().is_ok_and(|mut given| given.insert(warning.code()));
+        let is_new = EMITTED.lock().is_ok_and(|mut emitted| emitted.insert(warning.code()));
         if is_new {
-            // A process that can't warn works all the same.
+            // If `emitWarning` throws, the bridge works without the warning.
             settle::unless_thrown(env, emit(env, warning));
         }
     }

@@ -1,4 +1,4 @@
-//! The pipeline of `getSession`, with the reason instead of the body.
+//! The pipeline of `getSession`, which returns the reason instead of the body.
 #![forbid(unsafe_code)]
 
 use std::future::Future;
@@ -7,9 +7,9 @@ use std::sync::Arc;
 use tokio::time::Instant;
 
 use super::explanation::{ClaimedSession, FoundCookie, KnownSecret, Reason, SessionExplanation};
-use super::read::{Found, Reader};
+use super::read::{MatchedCookie, Reader};
 use super::{Bridge, Unauthenticated};
-use crate::cookie::near_miss::{LEAST_PORT, near_misses};
+use crate::cookie::near_miss::{MIN_PORT, near_misses};
 use crate::cookie::{CookieName, CookieValues, MAX_TOKEN_BYTES, SizeError};
 use crate::crypto::{ContentEncryption, Key, Keyring, ShortKid};
 use crate::error::Error;
@@ -17,14 +17,14 @@ use crate::lookups::{Lookups, Responder};
 use crate::store::{Identity, Liveness, SessionStore};
 use crate::token::{self, TokenError};
 
-/// More chunks than any token has that Auth.js cuts; bounds the search for stale ones.
+/// Bounds the search for stale chunks. Auth.js splits no token into more.
 const MAX_CHUNKS_TRIED: usize = 16;
 
 impl<S: SessionStore + 'static, R: Responder> Bridge<S, R> {
-    /// Why the request has or has no session. `now` is in seconds since 1970.
+    /// Why the request has a session or not. `now` is in seconds since 1970.
     ///
     /// # Errors
-    /// When the bridge is closed or has a bug; a database that can't answer is an explanation.
+    /// When the bridge is closed or has a bug. That the database can't answer is an explanation, not an error.
     pub fn explain(
         &self,
         cookie_header: &str,
@@ -48,7 +48,7 @@ impl<S: SessionStore + 'static, R: Responder> Bridge<S, R> {
 }
 
 impl Reader {
-    /// Who the cookie says it is, or why it says nothing; with the cookie, if there is one.
+    /// The identity in the cookie, or the reason why there is none; and the cookie, if there is one.
     fn explain(&self, header: &str, now: u64) -> Result<(Identity, FoundCookie), (Reason, Option<FoundCookie>)> {
         let found = match self.find(header) {
             Err(error) => return Err((error.into(), None)),
@@ -62,7 +62,7 @@ impl Reader {
         }
     }
 
-    /// Without a whole cookie or a first chunk. Later chunks may be there all the same.
+    /// For a request with neither a whole cookie nor a first chunk. There may be later chunks.
     fn explain_absence(&self, header: &str) -> (Reason, Option<FoundCookie>) {
         let described = self.cookies.iter().map(|(name, _)| describe(name, &name.values(header)));
         if let Some(partial) = described.into_iter().find(|cookie| !cookie.chunks.is_empty()) {
@@ -75,7 +75,7 @@ impl Reader {
     }
 }
 
-/// What the database says of a session that was read.
+/// The reason that the database gives for a session whose token is valid.
 async fn judge<S, R>(lookups: &Arc<Lookups<S, R>>, identity: &Identity) -> Result<Reason, Error>
 where
     S: SessionStore + 'static,
@@ -88,17 +88,17 @@ where
         Err(error) => return Err(error),
     };
     let end = match verdict.liveness {
-        // The verdict stands, whether its details can be queried or not.
+        // The verdict holds even if its details can't be queried.
         Liveness::Revoked | Liveness::Expired => lookups.find_end(identity.key, since).await.ok().flatten(),
         _ => None,
     };
     Ok(Reason::of_verdict(verdict, identity, end))
 }
 
-fn explain_refusal(refusal: Unauthenticated, found: &Found) -> Reason {
+fn explain_refusal(refusal: Unauthenticated, found: &MatchedCookie) -> Reason {
     use TokenError::{Malformed, Undecryptable};
-    let Found { keyring, values, .. } = found;
-    // A token with chunks missing, or with chunks of another token behind it, looks like this.
+    let MatchedCookie { keyring, values, .. } = found;
+    // These are also the errors of a token whose chunks are incomplete, or followed by chunks of another token.
     if matches!(refusal, Unauthenticated::Token(Malformed | Undecryptable) | Unauthenticated::Size(SizeError::Empty)) {
         if let Some(stale) = stale_chunks(keyring, values) {
             return Reason::StaleChunks { stale };
@@ -116,7 +116,7 @@ fn explain_refusal(refusal: Unauthenticated, found: &Found) -> Reason {
     }
 }
 
-/// The first chunk that is missing before one that is there.
+/// The first chunk that is missing although a later one is there.
 fn gap(values: &CookieValues) -> Option<u16> {
     (0..).zip(chunks(values)).find_map(|(index, chunk)| (index != chunk).then_some(index))
 }
@@ -136,9 +136,9 @@ fn describe(name: &CookieName, values: &CookieValues) -> FoundCookie {
     FoundCookie { name: name.as_str().to_owned(), whole: values.is_whole(), chunks: chunks(values).collect() }
 }
 
-/// Without numbers that look like a port.
+/// Without numbers that are ports rather than chunks.
 fn chunks(values: &CookieValues) -> impl Iterator<Item = u16> {
-    values.chunks().filter(|chunk| *chunk < LEAST_PORT)
+    values.chunks().filter(|chunk| *chunk < MIN_PORT)
 }
 
 fn known_secrets(keyring: &Keyring, enc: ContentEncryption) -> Vec<KnownSecret> {

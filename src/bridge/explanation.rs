@@ -1,5 +1,5 @@
-//! Why a request has or has no session, as `explainSession` tells the developer: ids and times, but
-//! no secret, token, e-mail address or name.
+//! What `explainSession` returns: why a request has a session or not. Holds ids and times, but no secret, token, e-mail
+//! address or name.
 #![forbid(unsafe_code)]
 
 use serde::{Serialize, Serializer};
@@ -28,7 +28,7 @@ pub struct SessionExplanation {
     /// The cookie that was read.
     #[serde(skip_serializing_if = "Option::is_none")]
     cookie: Option<FoundCookie>,
-    /// The session that the token claims to be.
+    /// The session that the token is for.
     #[serde(skip_serializing_if = "Option::is_none")]
     session: Option<ClaimedSession>,
 }
@@ -111,7 +111,7 @@ impl Reason {
         }
     }
 
-    /// `end` says how the session ended, if it did and that could be queried.
+    /// `end` is how the session ended, if it has ended and that could be queried.
     pub fn of_verdict(verdict: Verdict, identity: &Identity, end: Option<SessionEnd>) -> Self {
         let Verdict { liveness, record } = verdict;
         match liveness {
@@ -170,9 +170,9 @@ fn finite(seconds: f64) -> f64 {
 #[derive(Serialize)]
 pub struct FoundCookie {
     pub name: String,
-    /// Whether it is there in one piece.
+    /// Whether there is a cookie of this name that is not split into chunks.
     pub whole: bool,
-    /// The indices of its chunks that are there.
+    /// The indices of its chunks.
     pub chunks: Vec<u16>,
 }
 
@@ -198,14 +198,14 @@ impl From<&Identity> for ClaimedSession {
     }
 }
 
-/// A secret by its place in the list, newest first, and by the `kid` of its key.
+/// A secret: its index in the list, newest first, and the `kid` of its key.
 #[derive(Serialize)]
 pub struct KnownSecret {
     pub index: usize,
     pub kid: Option<ShortKid>,
 }
 
-/// Seconds since 1970; serialises as in `Date.toJSON`, and as null where RFC 3339 has no year for it.
+/// Seconds since 1970. Serialises as `Date.toJSON` does, or as null if the year is out of the range of RFC 3339.
 #[derive(Clone, Copy)]
 pub struct Timestamp(pub f64);
 
@@ -224,7 +224,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn timestamps() {
+    fn timestamps_are_rfc_3339_or_null() {
         for (seconds, expected) in [
             (0.0, json!("1970-01-01T00:00:00Z")),
             (1_700_000_000.5, json!("2023-11-14T22:13:20.5Z")),
@@ -238,7 +238,7 @@ mod tests {
     }
 
     #[test]
-    fn seconds_are_numbers_in_json() {
+    fn infinite_seconds_are_finite_in_json() {
         let expired = Reason::from(ClaimsError::Expired { exp: f64::NEG_INFINITY, now: 1 });
         assert_eq!(json!(expired), json!({"expiredAt": null, "secondsAgo": f64::MAX}));
         let early = Reason::from(ClaimsError::NotYetValid { nbf: 100.0, now: 1 });
@@ -246,7 +246,7 @@ mod tests {
     }
 
     #[test]
-    fn an_explanation_has_status_and_reason_of_its_outcome_before_the_details() {
+    fn status_and_reason_precede_the_details() {
         for (reason, expected) in [
             (Reason::Live {}, r#"{"status":"authenticated","reason":"live"}"#),
             (Reason::ChunkGap { missing: 1 }, r#"{"status":"unauthenticated","reason":"chunk-gap","missing":1}"#),

@@ -1,6 +1,6 @@
-//! The request pipeline: a `Cookie` header comes in, a session or the reason why there is none goes out.
+//! The request pipeline: `Cookie` header -> session, or the reason why there is none.
 //!
-//! [`read`] does everything that needs no database, [`Lookups`] asks whether the session is still live;
+//! [`read`] does everything that needs no database, [`Lookups`] queries whether the session is live;
 //! [`explain`] runs both and keeps the reason.
 #![forbid(unsafe_code)]
 
@@ -23,7 +23,7 @@ use crate::error::Error;
 use crate::lookups::{Lookups, Responder};
 use crate::store::{Identity, SessionStore};
 
-/// Reads sessions with the configuration of one app; asks the store `S`, and answers through `R`.
+/// Reads sessions with the configuration of one app. Queries the store `S` and answers through the responder `R`.
 #[derive(Debug)]
 pub struct Bridge<S: SessionStore, R: Responder> {
     reader: Reader,
@@ -46,7 +46,7 @@ impl<S: SessionStore + 'static, R: Responder> Bridge<S, R> {
     /// Everything that needs no database: cookie, token, claims. `now` is in seconds since 1970.
     ///
     /// # Errors
-    /// When the bridge is closed; never for what the client sent.
+    /// When the bridge is closed; never because of what the client sent.
     pub fn read(&self, cookie_header: &str, now: u64) -> Result<Result<Session, Unauthenticated>, Error> {
         if self.lookups.is_closed() {
             return Err(Error::Closed);
@@ -61,7 +61,7 @@ impl<S: SessionStore + 'static, R: Responder> Bridge<S, R> {
         Ok(read.inspect_err(|reason| metrics.count(reason.outcome())).ok())
     }
 
-    /// Asks whether the session of a token is still live, and answers `call`.
+    /// Looks up whether the session is live, and answers `call`.
     pub fn confirm(&self, identity: Identity, call: R::Call) {
         self.lookups.ask(identity, call);
     }

@@ -10,7 +10,7 @@ use crate::outcome::Outcome;
 use crate::schema::Schema;
 use crate::token::{self, TokenError};
 
-/// Why a request has no session, as far as the cookie tells.
+/// Why a request has no session, before the database is queried.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
 pub enum Unauthenticated {
     #[error("no session cookie")]
@@ -26,13 +26,13 @@ pub enum Unauthenticated {
 /// Opens session cookies.
 #[derive(Debug)]
 pub(super) struct Reader {
-    /// In order of preference: the first name that a request has is the one that counts.
+    /// In order of preference: the first name that the request has a cookie for is used.
     pub(super) cookies: Vec<(CookieName, Keyring)>,
     pub(super) schema: Schema,
 }
 
-/// The session cookie of a request.
-pub(super) struct Found<'r, 'h> {
+/// The session cookie of a request, and the keys that may open it.
+pub(super) struct MatchedCookie<'r, 'h> {
     pub(super) name: &'r CookieName,
     pub(super) keyring: &'r Keyring,
     pub(super) values: CookieValues<'h>,
@@ -45,23 +45,23 @@ impl Reader {
         self.open(&found, now)
     }
 
-    /// The cookie that counts; `None` if the request has none.
-    pub(super) fn find<'h>(&self, cookie_header: &'h str) -> Result<Option<Found<'_, 'h>>, SizeError> {
+    /// The session cookie to read; `None` if the request has none.
+    pub(super) fn find<'h>(&self, cookie_header: &'h str) -> Result<Option<MatchedCookie<'_, 'h>>, SizeError> {
         if cookie_header.len() > MAX_HEADER_BYTES {
             return Err(SizeError::HeaderTooLarge { bytes: cookie_header.len() });
         }
         Ok(self.cookies.iter().find_map(|(name, keyring)| {
             let values = name.find(cookie_header)?;
-            Some(Found { name, keyring, values })
+            Some(MatchedCookie { name, keyring, values })
         }))
     }
 
-    pub(super) fn open(&self, found: &Found, now: u64) -> Result<Session, Unauthenticated> {
+    pub(super) fn open(&self, found: &MatchedCookie, now: u64) -> Result<Session, Unauthenticated> {
         let mut refusal = Unauthenticated::NoCookie;
         for reading in found.values.readings() {
             match self.open_token(reading, found.keyring, now) {
                 Ok(session) => return Ok(session),
-                // The reason of the reading that came furthest.
+                // Keeps the reason of the reading that passed the most checks.
                 Err(reason) if reason.step() >= refusal.step() => refusal = reason,
                 Err(_) => {}
             }
@@ -99,7 +99,7 @@ impl Unauthenticated {
         }
     }
 
-    /// How far the request came.
+    /// How many steps of the pipeline the request passed.
     fn step(&self) -> u8 {
         match self {
             Self::NoCookie => 0,

@@ -1,4 +1,4 @@
-//! The pipeline on a fake store.
+//! Tests of the pipeline with a fake store.
 
 use serde_json::{Value, json};
 use tokio::time::Instant;
@@ -21,8 +21,8 @@ const ENC: ContentEncryption = ContentEncryption::A256CbcHs512;
 const PLAIN: &str = "authjs.session-token";
 const SECURE: &str = "__Secure-authjs.session-token";
 
-/// The fake needs none.
-fn nowhere() -> Database {
+/// Not used, since the store is a fake.
+fn unused_database() -> Database {
     Database {
         location: Location::Variables(Vec::new()),
         ca: None,
@@ -36,16 +36,16 @@ fn secret() -> Secret {
     Secret::new("secret".to_owned()).expect("a secret")
 }
 
-fn bridge(names: &[&str], source: &Arc<Fake>) -> Bridge<Arc<Fake>, Channels> {
+fn bridge(names: &[&str], store: &Arc<Fake>) -> Bridge<Arc<Fake>, Channels> {
     let config = Config {
         secrets: vec![secret()],
         cookies: names.iter().map(|name| SessionCookie::by_name(name).expect("a name")).collect(),
-        database: nowhere(),
+        database: unused_database(),
         row_expiry: RowExpiry::Checked,
         limits: Limits::default(),
         warnings: Vec::new(),
     };
-    Bridge::new(config, Arc::clone(source), Channels, runtime::handle().expect("runs").clone()).expect("a bridge")
+    Bridge::new(config, Arc::clone(store), Channels, runtime::handle().expect("runs").clone()).expect("a bridge")
 }
 
 fn keyring(name: &str) -> Keyring {
@@ -70,8 +70,8 @@ fn session_of(outcome: &Result<Session, Unauthenticated>) -> Result<u128, Unauth
 }
 
 #[test]
-fn which_cookie_is_read() {
-    let source = Arc::new(Fake::live());
+fn the_first_accepted_name_is_read_whole_or_in_chunks() {
+    let store = Arc::new(Fake::live());
     let plain = token(PLAIN, 3, NOW + 60);
     let secure = token(SECURE, 4, NOW + 60);
     let expired = token(PLAIN, 5, NOW - 60);
@@ -98,7 +98,7 @@ fn which_cookie_is_read() {
         ("secure chunk beside good plain", either, format!("{PLAIN}={plain}; {SECURE}.0=x"), malformed()),
         ("look-alike of secure beside good plain", either, format!("{PLAIN}={plain}; {SECURE}.3000=x"), Ok(3)),
         ("later chunk of secure beside good plain", either, format!("{PLAIN}={plain}; {SECURE}.1=x"), Ok(3)),
-        ("plain where only secure counts", &[SECURE], format!("{PLAIN}={plain}"), Err(Unauthenticated::NoCookie)),
+        ("plain, but only secure is accepted", &[SECURE], format!("{PLAIN}={plain}"), Err(Unauthenticated::NoCookie)),
         ("token of the other name", either, format!("{PLAIN}={secure}"), foreign),
         ("chunks", either, format!("{PLAIN}.1={end}; {PLAIN}.0={start}"), Ok(3)),
         ("whole beside stale chunks", either, format!("{PLAIN}.0=x; {PLAIN}={plain}; {PLAIN}.1=y"), Ok(3)),
@@ -113,10 +113,10 @@ fn which_cookie_is_read() {
         ("expired whole beside a stale chunk", either, format!("{PLAIN}={expired}; {PLAIN}.0=x"), expiry()),
         ("too large", either, format!("{PLAIN}={plain}; a={}", "x".repeat(65_536)), too_large),
     ] {
-        let outcome = bridge(names, &source).read(&header, NOW).expect("no error");
+        let outcome = bridge(names, &store).read(&header, NOW).expect("no error");
         assert_eq!(session_of(&outcome), expected, "{case}");
     }
-    assert!(source.batches().is_empty(), "reading asks no database");
+    assert!(store.batches().is_empty(), "reading queries no database");
 }
 
 fn read(bridge: &Bridge<Arc<Fake>, Channels>) -> Session {
@@ -125,9 +125,9 @@ fn read(bridge: &Bridge<Arc<Fake>, Channels>) -> Session {
     outcome.expect("a session")
 }
 
-/// The files that vitest compares with Auth.js itself.
+/// vitest compares the same files with Auth.js itself.
 #[test]
-fn vectors() {
+fn vectors_give_the_documented_results() {
     let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/__test__/vectors");
     let files = std::fs::read_dir(folder).expect("the folder of vectors");
     let paths = files.map(|file| file.expect("a file").path());
@@ -156,7 +156,7 @@ fn bridge_of(vector: &Value) -> Bridge<Arc<Fake>, Channels> {
     let config = Config {
         secrets: secrets.iter().map(secret).collect(),
         cookies: vec![SessionCookie::by_name(vector["name"].as_str().expect("a name")).expect("a name")],
-        database: nowhere(),
+        database: unused_database(),
         row_expiry: RowExpiry::Checked,
         limits: Limits::default(),
         warnings: Vec::new(),
@@ -165,7 +165,7 @@ fn bridge_of(vector: &Value) -> Bridge<Arc<Fake>, Channels> {
 }
 
 #[tokio::test]
-async fn explanations_of_sizes() {
+async fn explanations_of_cookies_that_are_empty_or_too_large() {
     let bridge = bridge(&[PLAIN], &Arc::new(Fake::live()));
     for (header, expected) in [
         (format!("{PLAIN}="), "empty-cookie"),
@@ -178,7 +178,7 @@ async fn explanations_of_sizes() {
 }
 
 #[tokio::test]
-async fn explanations_of_what_the_database_says() {
+async fn explanations_of_each_verdict() {
     let with = |change: &dyn Fn(&mut SessionRecord)| {
         let mut record = live_record();
         change(&mut record);
@@ -201,23 +201,23 @@ async fn explanations_of_what_the_database_says() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_explanation_takes_no_longer_than_a_call() {
+async fn an_explanation_is_bounded_by_the_call_timeout() {
     let limit = Limits::default().call_timeout;
-    let source = Arc::new(Fake::new(Ok(Some(SessionRecord { revoked: true, ..live_record() }))).gated());
-    let bridge = bridge(&[PLAIN], &source);
+    let store = Arc::new(Fake::new(Ok(Some(SessionRecord { revoked: true, ..live_record() }))).gated());
+    let bridge = bridge(&[PLAIN], &store);
     let header = format!("{PLAIN}={}", token(PLAIN, 3, NOW + 60));
     let start = Instant::now();
     let explaining = tokio::spawn(bridge.explain(&header, NOW).expect("is open"));
     tokio::time::sleep(limit / 2).await;
-    // For the session; what is asked next, how it ended, gets no answer.
-    source.gate.add_permits(1);
+    // Answers the session query, but not the query of how the session ended.
+    store.gate.add_permits(1);
     let explanation = explaining.await.expect("no panic").expect("an explanation");
     assert_eq!(json!(explanation)["reason"], "session-revoked");
     assert_eq!(start.elapsed().as_millis(), limit.as_millis());
 }
 
 #[tokio::test]
-async fn a_bug_has_no_explanation() {
+async fn an_internal_error_rejects_instead_of_an_explanation() {
     let bug = Error::Internal("bug".to_owned());
     let bridge = bridge(&[PLAIN], &Arc::new(Fake::new(Err(bug.clone()))));
     let header = format!("{PLAIN}={}", token(PLAIN, 3, NOW + 60));
@@ -226,7 +226,7 @@ async fn a_bug_has_no_explanation() {
 }
 
 #[tokio::test]
-async fn a_closed_bridge_reads_nothing() {
+async fn a_closed_bridge_rejects() {
     let bridge = bridge(&[PLAIN], &Arc::new(Fake::live()));
     bridge.lookups().close().await;
     assert_eq!(bridge.read("", NOW).err(), Some(Error::Closed));
@@ -234,9 +234,9 @@ async fn a_closed_bridge_reads_nothing() {
 }
 
 #[test]
-fn debug_shows_nothing_of_a_session_or_a_secret() {
-    let source = Arc::new(Fake::live());
-    let bridge = bridge(&[PLAIN], &source);
+fn debug_shows_neither_a_session_nor_a_secret() {
+    let store = Arc::new(Fake::live());
+    let bridge = bridge(&[PLAIN], &store);
     let session = read(&bridge);
     let record = live_record();
     let shown = format!("{session:?} {:?} {:?} {record:?} {bridge:?}", session.identity.key, session.identity.holder);

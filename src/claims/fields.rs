@@ -1,4 +1,4 @@
-//! Claims -> who the session is, and the documented object, field by field.
+//! Claims -> the identity of the session and the documented session object.
 #![forbid(unsafe_code)]
 
 use std::borrow::Cow;
@@ -15,11 +15,11 @@ use crate::store::{Holder, Identity, SessionKey, UserType};
 /// The body for a request without a live session.
 pub const UNAUTHENTICATED_BODY: &str = "{}";
 
-/// A session as the token describes it, before the database was queried.
+/// A session as the token describes it, before the database is queried.
 pub struct Session {
-    /// Who it is.
+    /// What the database is queried for.
     pub identity: Identity,
-    /// What is shown: the object, as JSON. Not wiped on drop, since JavaScript gets it.
+    /// The session object as JSON. Not wiped on drop, since JavaScript gets a copy.
     pub body: String,
 }
 
@@ -27,7 +27,7 @@ redacted!(Session);
 
 impl Session {
     /// # Errors
-    /// `ClaimsError::Missing` with the claims of [`Schema::identity`] that are absent or wrong.
+    /// `ClaimsError::Missing` with the claims of [`Schema::identity`] that are absent or invalid.
     pub fn from_claims(claims: &Claims, schema: &Schema) -> Result<Self, ClaimsError> {
         let id = if claims.has(Claim::Id) { Claim::Id } else { Claim::Sub };
         let identity = (
@@ -81,14 +81,14 @@ impl Session {
 }
 
 fn to_json(object: &SessionObject) -> String {
-    // Enough for most, so that it hardly ever moves.
+    // Enough for most bodies, so the buffer rarely grows.
     let mut json = Vec::with_capacity(1024);
     serde_json::to_writer(&mut json, object).expect("strings and booleans always serialise");
-    // The error itself holds the text, which would be in the message of the panic.
+    // The whole error holds the text, which must not get into the message of the panic.
     String::from_utf8(json).map_err(|error| error.utf8_error()).expect("JSON is UTF-8")
 }
 
-/// Names and order are those of the JSON object. A string is passed on as JSON, without being decoded.
+/// Names and order are those of the JSON object. Strings stay JSON and are not decoded.
 #[derive(Serialize)]
 struct SessionObject<'t> {
     session_id: Text<'t>,
@@ -146,16 +146,16 @@ mod tests {
 
     fn read(claims: &Value) -> Result<Session, ClaimsError> {
         let plaintext = claims.to_string();
-        Session::from_claims(&Claims::parse(plaintext.as_bytes(), 0).expect("counts"), &Schema::new(None))
+        Session::from_claims(&Claims::parse(plaintext.as_bytes(), 0).expect("is valid"), &Schema::new(None))
     }
 
-    fn least() -> Value {
+    fn minimal() -> Value {
         json!({"exp": 1, "id": ID, "tenant": TENANT, "session_id": SESSION, "user_type": "client"})
     }
 
     #[test]
-    fn the_least_session() {
-        let session = read(&least()).expect("a session");
+    fn a_session_with_only_the_required_claims() {
+        let session = read(&minimal()).expect("a session");
         assert_eq!(
             session.body,
             format!(r#"{{"session_id":"{SESSION}","user":{{"id":"{ID}","email":"","name":"","username":"","#)
@@ -172,7 +172,7 @@ mod tests {
     }
 
     #[test]
-    fn what_the_query_needs_must_be_there() {
+    fn claims_of_the_identity_are_required() {
         for (name, value) in [
             ("id", json!(null)),
             ("id", json!("ada")),
@@ -186,18 +186,18 @@ mod tests {
             ("user_type", json!("Internal")),
             ("user_type", json!({"client": null})),
         ] {
-            let mut claims = least();
+            let mut claims = minimal();
             claims[name] = value.clone();
             assert_eq!(read(&claims).expect_err("is refused"), ClaimsError::Missing(vec![name]), "{name}: {value}");
         }
     }
 
     #[test]
-    fn deep_claims_are_of_the_wrong_type() {
+    fn deeply_nested_claims_are_of_the_wrong_type() {
         let deep = "[".repeat(100_000) + &"]".repeat(100_000);
         let body = |claims: &str| {
-            let plaintext = least().to_string().replacen('{', &format!("{{{claims},"), 1);
-            let claims = Claims::parse(plaintext.as_bytes(), 0).expect("counts");
+            let plaintext = minimal().to_string().replacen('{', &format!("{{{claims},"), 1);
+            let claims = Claims::parse(plaintext.as_bytes(), 0).expect("is valid");
             Session::from_claims(&claims, &Schema::new(None)).map(|session| session.body)
         };
         let plain = body(r#""x":0"#).expect("a session");
@@ -215,7 +215,7 @@ mod tests {
             (json!(""), json!(TENANT), None),
             (json!(null), json!(null), None),
         ] {
-            let mut claims = least();
+            let mut claims = minimal();
             (claims["id"], claims["sub"]) = (id, sub);
             let user_id = read(&claims).ok().map(|session| session.identity.holder.user_id.to_string());
             assert_eq!(user_id.as_deref(), expected);

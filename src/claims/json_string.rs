@@ -1,5 +1,5 @@
-//! JSON strings -> the spelling of `JSON.stringify`, so that a body is the same text whether it went
-//! through JavaScript's objects or not.
+//! JSON strings -> the form that `JSON.stringify` writes. So `getSessionJson` returns the same text as
+//! `JSON.stringify` of the object that `getSession` returns.
 #![forbid(unsafe_code)]
 
 use std::borrow::Cow;
@@ -7,72 +7,72 @@ use std::fmt::Write;
 
 use serde_json::value::RawValue;
 
-/// `text` is a JSON string, quotes and all. Only one with a backslash can be spelled otherwise.
+/// `text` is a JSON string with its quotes. Only one with a backslash can differ from what `JSON.stringify` writes.
 pub fn canonical(text: &RawValue) -> Cow<'_, RawValue> {
     if !text.get().contains('\\') {
         return Cow::Borrowed(text);
     }
-    // What is made of a valid string is valid; if not, the old spelling is right, too.
-    RawValue::from_string(respell(text.get())).map_or(Cow::Borrowed(text), Cow::Owned)
+    // Rewriting a valid string gives a valid string. If it ever doesn't, the original is correct JSON as well.
+    RawValue::from_string(rewrite(text.get())).map_or(Cow::Borrowed(text), Cow::Owned)
 }
 
-/// `QuoteJSONString` of ECMA-262 over the string that the text stands for: the short escapes, `\u`
-/// for other control characters and for lone surrogates, and nothing else escaped.
-fn respell(text: &str) -> String {
-    let mut spelled = String::with_capacity(text.len());
+/// `QuoteJSONString` of ECMA-262 for the string that `text` encodes: the short escapes, `\u` for other control
+/// characters and for lone surrogates, and no other escapes.
+fn rewrite(text: &str) -> String {
+    let mut output = String::with_capacity(text.len());
     let inner = text.strip_prefix('"').and_then(|rest| rest.strip_suffix('"')).unwrap_or(text);
     let mut rest = inner;
-    spelled.push('"');
+    output.push('"');
     while let Some((plain, escape)) = rest.split_once('\\') {
-        spelled.push_str(plain);
-        rest = respell_escape(escape, &mut spelled);
+        output.push_str(plain);
+        rest = rewrite_escape(escape, &mut output);
     }
-    spelled.push_str(rest);
-    spelled.push('"');
-    spelled
+    output.push_str(rest);
+    output.push('"');
+    output
 }
 
-/// Spells what `escape`, the text after a backslash, begins with; gives the text after that.
-fn respell_escape<'t>(escape: &'t str, spelled: &mut String) -> &'t str {
+/// Writes the character that `escape`, the text after a backslash, begins with, and returns the rest of the text.
+fn rewrite_escape<'t>(escape: &'t str, output: &mut String) -> &'t str {
     let Some((unit, rest)) = code_unit(escape) else {
-        // The short escapes are the right spelling, but for that of the slash.
+        // All short escapes but that of the slash are what `JSON.stringify` writes.
         let (short, rest) = escape.split_at_checked(1).unwrap_or((escape, ""));
         if short != "/" {
-            spelled.push('\\');
+            output.push('\\');
         }
-        spelled.push_str(short);
+        output.push_str(short);
         return rest;
     };
     let pair = rest.strip_prefix('\\').and_then(code_unit);
     let with_low = pair.and_then(|(low, rest)| Some((char::decode_utf16([unit, low]).next()?.ok()?, rest)));
     match (char::from_u32(unit.into()), with_low) {
-        (Some(character), _) => push(character, spelled),
+        (Some(character), _) => push(character, output),
         (None, Some((character, rest))) => {
-            spelled.push(character);
+            output.push(character);
             return rest;
         }
-        (None, None) => write!(spelled, "\\u{unit:04x}").expect("a String takes all"),
+        (None, None) => write!(output, "\\u{unit:04x}").expect("a String takes all"),
     }
     rest
 }
 
-/// `u` and four hexadecimal digits.
+/// Parses `u` and four hexadecimal digits; returns the code unit and the rest of the text.
 fn code_unit(escape: &str) -> Option<(u16, &str)> {
     let (digits, rest) = escape.strip_prefix('u')?.split_at_checked(4)?;
     Some((u16::from_str_radix(digits, 16).ok()?, rest))
 }
 
-fn push(character: char, spelled: &mut String) {
+fn push(character: char, output: &mut String) {
     match character {
-        '"' => spelled.push_str("\\\""),
-        '\\' => spelled.push_str("\\\\"),
-        '\u{8}' => spelled.push_str("\\b"),
-        '\u{9}' => spelled.push_str("\\t"),
-        '\u{a}' => spelled.push_str("\\n"),
-        '\u{c}' => spelled.push_str("\\f"),
-        '\u{d}' => spelled.push_str("\\r"),
-        control @ '\0'..='\u{1f}' => write!(spelled, "\\u{:04x}", control as u32).expect("a String takes all"),
-        other => spelled.push(other),
+        '"' => output.push_str("\\\""),
+        '\\' => output.push_str("\\\\"),
+        '\u{8}' => output.push_str("\\b"),
+        '\u{9}' => output.push_str("\\t"),
+        '\u{a}' => output.push_str("\\n"),
+        '\u{c}' => output.push_str("\\f"),
+        '\u{d}' => output.push_str("\\r"),
+        control @ '\0'..='\u{1f}' => write!(output, "\\u{:04x}", control as u32).expect("a String takes all"),
+        other => output.push(other),
     }
 }
 
@@ -82,13 +82,13 @@ mod tests {
 
     use super::*;
 
-    fn spelled(text: &str) -> String {
+    fn canonical_text(text: &str) -> String {
         let text: &RawValue = serde_json::from_str(text).expect("is JSON");
         canonical(text).get().to_owned()
     }
 
     #[test]
-    fn spellings() {
+    fn strings_are_written_as_json_stringify_writes_them() {
         for (text, expected) in [
             (r#""""#, r#""""#),
             (r#""plain é 😀""#, r#""plain é 😀""#),
@@ -106,21 +106,21 @@ mod tests {
             (r#""\uD83D\n""#, r#""\ud83d\n""#),
             (r#""\\u0041""#, r#""\\u0041""#),
         ] {
-            assert_eq!(spelled(text), expected, "{text}");
+            assert_eq!(canonical_text(text), expected, "{text}");
         }
     }
 
     proptest! {
         #[test]
-        fn the_string_stays_the_same(string in "\\PC{0,20}|[\\x00-\\x7f]{0,20}", escape: bool) {
+        fn the_decoded_string_stays_the_same(string in "\\PC{0,20}|[\\x00-\\x7f]{0,20}", escape: bool) {
             let escaped: String = if escape {
                 let units = string.encode_utf16().map(|unit| format!("\\u{unit:04X}"));
                 format!("\"{}\"", units.collect::<String>())
             } else {
                 serde_json::to_string(&string).expect("serialises")
             };
-            // serde_json spells as JavaScript does what is a string in Rust.
-            prop_assert_eq!(spelled(&escaped), serde_json::to_string(&string).expect("serialises"));
+            // For a string without lone surrogates, serde_json writes what JavaScript writes.
+            prop_assert_eq!(canonical_text(&escaped), serde_json::to_string(&string).expect("serialises"));
         }
     }
 }

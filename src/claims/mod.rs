@@ -1,4 +1,4 @@
-//! Plaintext of a token -> checked claims -> the documented session object.
+//! Plaintext of a token -> validated claims -> the documented session object.
 #![forbid(unsafe_code)]
 
 mod fields;

@@ -1,4 +1,4 @@
-//! Plaintext -> claims that count now, read by name and type.
+//! Plaintext -> claims that are valid now, read by name and type.
 #![forbid(unsafe_code)]
 
 use std::borrow::Cow;
@@ -11,41 +11,41 @@ use uuid::Uuid;
 use crate::claims::json_string;
 use crate::redacted::redacted;
 
-/// How far the clocks of the issuer and of this machine may differ, in seconds
-/// (`@auth/core` `jwt.js`, `clockTolerance`).
+/// How far the clocks of the issuer and of this machine may differ, in seconds (`clockTolerance` in
+/// `@auth/core` `jwt.js`).
 pub const CLOCK_TOLERANCE: f64 = 15.0;
 
-/// Why the claims of a token don't count.
+/// Why the claims of a token are not valid.
 #[derive(Clone, PartialEq, thiserror::Error)]
 pub enum ClaimsError {
     #[error("the plaintext is not a JSON object")]
     NotAnObject,
     #[error("{0} is not a number")]
     NotANumber(&'static str),
-    /// With `exp` and the time that it is now, in seconds since 1970.
+    /// `exp` and the current time, in seconds since 1970.
     #[error("the token is expired")]
     Expired { exp: f64, now: u64 },
-    /// With `nbf`, in seconds since 1970, and the time that it is now.
+    /// `nbf` and the current time, in seconds since 1970.
     #[error("the token is not yet valid")]
     NotYetValid { nbf: f64, now: u64 },
     #[error("{} is missing or not what it must be", .0.join(", "))]
     Missing(Vec<&'static str>),
 }
 
-/// Without the values, since those are claims.
+/// Without the values, since claims must not be logged.
 impl fmt::Debug for ClaimsError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         fmt::Display::fmt(self, f)
     }
 }
 
-/// The claims of a token that is neither expired nor from the future.
+/// The claims of a token that is valid now.
 ///
-/// Each value stays as it stands in the token until it is asked for: an odd claim that nobody
-/// reads does no harm. Of equal names the last counts, as in `JSON.parse`.
+/// Each value is kept as JSON and parsed only when it is read, so a claim of the wrong type does no harm unless it is read. If a
+/// name occurs twice, the last value is used, as in `JSON.parse`.
 pub struct Claims<'t> {
     values: [Option<&'t RawValue>; Claim::COUNT],
-    /// `exp`, in seconds since 1970.
+    /// The claim `exp`, in seconds since 1970.
     pub exp: f64,
 }
 
@@ -53,7 +53,7 @@ redacted!(Claims<'t>);
 
 macro_rules! claims {
     ($($claim:ident $name:literal),+ $(,)?) => {
-        /// The claims that are read; all others are passed over.
+        /// The claims that are read; all others are ignored.
         #[derive(Clone, Copy, Debug, PartialEq, Eq)]
         pub enum Claim { $($claim),+ }
 
@@ -86,8 +86,8 @@ claims! {
 }
 
 impl<'t> Claims<'t> {
-    /// Checks `exp`, `nbf` and `iat` against `now`, in seconds since 1970 (RFC 7519 section 4.1,
-    /// but `exp` is required).
+    /// Checks `exp` and `nbf` against `now`, in seconds since 1970 (RFC 7519 section 4.1, but `exp` is required).
+    /// `iat` only has to be a number.
     pub fn parse(plaintext: &'t [u8], now: u64) -> Result<Self, ClaimsError> {
         let text = decode_text(plaintext).ok_or(ClaimsError::NotAnObject)?;
         let mut claims: Self = serde_json::from_str(text).map_err(|_| ClaimsError::NotAnObject)?;
@@ -102,8 +102,8 @@ impl<'t> Claims<'t> {
         Ok(claims)
     }
 
-    /// A string, as JSON in the spelling of `JSON.stringify`. `None` for a claim that is absent, null
-    /// or of another type; so below for each type.
+    /// A string, as JSON in the form that `JSON.stringify` writes. `None` if the claim is absent, null or of another
+    /// type; the same holds for the other readers below.
     pub fn text(&self, claim: Claim) -> Option<Cow<'t, RawValue>> {
         self.raw_text(claim).map(json_string::canonical)
     }
@@ -117,7 +117,7 @@ impl<'t> Claims<'t> {
         self.typed(claim)
     }
 
-    /// Whether a claim is there and not null.
+    /// Whether a claim is present and not null.
     pub fn has(&self, claim: Claim) -> bool {
         self.value(claim).is_some_and(|raw| raw.get() != "null")
     }
@@ -147,8 +147,8 @@ impl<'t> Claims<'t> {
         self.values[claim as usize]
     }
 
-    /// A NumericDate (RFC 7519 section 2). Any JSON number will do, but nothing else, not even
-    /// null. `f64::from_str` reads what JSON calls a number as JavaScript does: 1e999 is infinite.
+    /// A NumericDate (RFC 7519 section 2): any JSON number is accepted, and nothing else, not even null.
+    /// `f64::from_str` parses a JSON number as JavaScript does: 1e999 is infinite.
     fn time(&self, claim: Claim) -> Result<Option<f64>, ClaimsError> {
         let number = |raw: &RawValue| raw.get().parse().map_err(|_| ClaimsError::NotANumber(claim.name()));
         self.value(claim).map(number).transpose()
@@ -182,7 +182,7 @@ impl<'de> Deserialize<'de> for Claims<'de> {
     }
 }
 
-/// As jose does, by a `TextDecoder` that is `fatal`: a byte order mark is skipped.
+/// Decodes as jose does, with a `TextDecoder` that is `fatal` and skips a byte order mark.
 fn decode_text(bytes: &[u8]) -> Option<&str> {
     let bytes = bytes.strip_prefix("\u{feff}".as_bytes()).unwrap_or(bytes);
     std::str::from_utf8(bytes).ok()
@@ -192,13 +192,13 @@ fn is_text(raw: &RawValue) -> bool {
     raw.get().starts_with('"')
 }
 
-/// `None` where the text has lone surrogates.
+/// `None` if the text has lone surrogates.
 fn decode(text: &RawValue) -> Option<Cow<'_, str>> {
     let inner = text.get().strip_prefix('"')?.strip_suffix('"')?;
     if inner.contains('\\') { serde_json::from_str(text.get()).ok().map(Cow::Owned) } else { Some(inner.into()) }
 }
 
-/// Only the form that RFC 9562 section 4 gives; the crate would also take braces and `urn:uuid:`.
+/// Accepts only the form of RFC 9562 section 4; the crate would also accept braces and `urn:uuid:`.
 fn parse_uuid(text: &str) -> Option<Uuid> {
     const HYPHENATED_BYTES: usize = uuid::fmt::Hyphenated::LENGTH;
     (text.len() == HYPHENATED_BYTES).then(|| Uuid::try_parse(text).ok())?
@@ -217,7 +217,7 @@ mod tests {
     }
 
     #[test]
-    fn when_a_token_counts() {
+    fn exp_nbf_and_iat_decide_whether_a_token_is_valid() {
         use ClaimsError::{Missing, NotANumber, NotAnObject};
         let expired = |exp| Err(ClaimsError::Expired { exp, now: NOW });
         let not_yet = |nbf| Err(ClaimsError::NotYetValid { nbf, now: NOW });
@@ -237,8 +237,8 @@ mod tests {
             ("exp null", r#"{"exp":null}"#, Err(NotANumber("exp"))),
             ("exp true", r#"{"exp":true}"#, Err(NotANumber("exp"))),
             ("exp in an array", r#"{"exp":[1700000060]}"#, Err(NotANumber("exp"))),
-            ("last exp counts", r#"{"exp":1,"exp":1700000060}"#, Ok(())),
-            ("last exp counts, expired", r#"{"exp":1700000060,"exp":1}"#, expired(1.0)),
+            ("the last exp is used", r#"{"exp":1,"exp":1700000060}"#, Ok(())),
+            ("the last exp is used, expired", r#"{"exp":1700000060,"exp":1}"#, expired(1.0)),
             ("nbf at the edge", r#"{"exp":1800000000,"nbf":1700000015}"#, Ok(())),
             ("nbf past the edge", r#"{"exp":1800000000,"nbf":1700000016}"#, not_yet(1_700_000_016.0)),
             ("nbf a float past the edge", r#"{"exp":1800000000,"nbf":1700000015.1}"#, not_yet(1700000015.1)),
@@ -254,14 +254,14 @@ mod tests {
             ("a string", r#""exp""#, Err(NotAnObject)),
             ("null", "null", Err(NotAnObject)),
             ("empty", "", Err(NotAnObject)),
-            ("cut", r#"{"exp":1800000000"#, Err(NotAnObject)),
+            ("truncated", r#"{"exp":1800000000"#, Err(NotAnObject)),
             ("trailing text", r#"{"exp":1800000000}x"#, Err(NotAnObject)),
             ("a control character in a name", "{\"exp\":1800000000,\"a\nb\":1}", Err(NotAnObject)),
             ("a NUL in a name", "{\"exp\":1800000000,\"\0\":1}", Err(NotAnObject)),
             ("a control character in a claim", "{\"exp\":1800000000,\"a\":\"\t\"}", Err(NotAnObject)),
             ("an escaped control character in a name", r#"{"exp":1800000000,"a\nb":1}"#, Ok(())),
             ("an escaped name", r#"{"\u0065xp":1800000000}"#, Ok(())),
-            ("a name that is no string", r#"{"exp":1800000000,1:1}"#, Err(NotAnObject)),
+            ("a name that is not a string", r#"{"exp":1800000000,1:1}"#, Err(NotAnObject)),
             ("lone surrogate in a name", r#"{"exp":1800000000,"\ud83d":1}"#, Ok(())),
             ("lone surrogate in a claim", r#"{"exp":1800000000,"name":"\ud83d"}"#, Ok(())),
         ] {
@@ -294,7 +294,7 @@ mod tests {
         let plaintext = r#"{"exp":1800000000,"email":"text","name":true,"plan":1,"username":null,"addons":["a"],
             "image":["a",1],"picture":{},"proToken":"\ud83d","sub":"\u0041",
             "id":"5B0B0B7E-3f0e-4c0e-8d66-111111111111","\u0074enant":"text"}"#;
-        let claims = Claims::parse(plaintext.as_bytes(), NOW).expect("counts");
+        let claims = Claims::parse(plaintext.as_bytes(), NOW).expect("is valid");
         for (name, text, flag, texts) in [
             (Email, Some(r#""text""#), None, None),
             (Name, None, Some(true), None),
@@ -320,7 +320,7 @@ mod tests {
     }
 
     #[test]
-    fn only_hyphenated_uuids() {
+    fn only_hyphenated_uuids_are_accepted() {
         let uuid = "5b0b0b7e-3f0e-4c0e-8d66-111111111111";
         assert_eq!(parse_uuid(uuid).map(|parsed| parsed.to_string()).as_deref(), Some(uuid));
         for other in [

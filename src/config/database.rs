@@ -1,15 +1,16 @@
-//! Where the database is, and how it is to be asked: what options and environment say of it, not
-//! read yet; [`crate::postgres`] does that.
+//! Which database to use, and how: the options and variables as they are written. [`crate::postgres`] parses
+//! them.
 #![forbid(unsafe_code)]
 
-use super::{Environment, Options, first_set};
+use super::environment::first_set;
+use super::{Environment, Options};
 use crate::error::Error;
 use crate::redacted::redacted;
 use crate::schema::Schema;
 use crate::sensitive::Sensitive;
 
-/// libpq's environment variables and the connection parameters that they stand for (PostgreSQL
-/// documentation, sections "Parameter Key Words" and "Environment Variables" of libpq).
+/// libpq's environment variables and the connection parameters that they set (PostgreSQL documentation,
+/// chapter "libpq", sections "Parameter Key Words" and "Environment Variables").
 const VARIABLES: [(&str, &str); 25] = [
     ("PGHOST", "host"),
     ("PGHOSTADDR", "hostaddr"),
@@ -37,25 +38,25 @@ const VARIABLES: [(&str, &str); 25] = [
     ("PGSSLROOTCERT", "sslrootcert"),
     ("PGTARGETSESSIONATTRS", "target_session_attrs"),
 ];
-/// One of these must be set where there is no URL.
-const DECISIVE: [&str; 5] = ["PGHOST", "PGHOSTADDR", "PGUSER", "PGDATABASE", "PGSERVICE"];
+/// Without a URL, one of these must be set.
+const REQUIRED_VARIABLES: [&str; 5] = ["PGHOST", "PGHOSTADDR", "PGUSER", "PGDATABASE", "PGSERVICE"];
 
-/// Redacted in `Debug`, since it holds the password. Equal ones mean the same connections.
+/// Redacted in `Debug`, since it holds the password. Bridges with equal values share connections.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Database {
     pub location: Location,
-    /// PEM certificates of the authorities to trust, and no others.
+    /// PEM certificates of the only authorities to trust; `None` for those of the URL or the system.
     pub ca: Option<String>,
-    /// Whether statements are prepared; `None` where the URL or the default decides.
+    /// Whether statements are prepared. If `None`, the URL or else the default decides.
     pub prepared_statements: Option<bool>,
-    /// Whether each query must be about one tenant.
+    /// Whether each query is limited to one tenant.
     pub sharded: bool,
     pub schema: Schema,
 }
 
 #[derive(Clone, PartialEq, Eq)]
 pub enum Location {
-    /// A connection URL, and the option or variable that it came from.
+    /// A connection URL, and the option or variable that holds it.
     Url {
         url: Sensitive,
         from: &'static str,
@@ -67,7 +68,7 @@ pub enum Location {
 #[derive(Clone, PartialEq, Eq)]
 pub struct Variable {
     pub name: &'static str,
-    /// The name of the same in a URL.
+    /// The connection parameter that it sets.
     pub parameter: &'static str,
     pub value: Sensitive,
 }
@@ -94,10 +95,10 @@ fn location(option: Option<Sensitive>, environment: &impl Environment) -> Result
     if let Some((from, url)) = url {
         return Ok(Location::Url { url, from });
     }
-    if DECISIVE.iter().all(|name| environment.variable(name).is_none()) {
+    if REQUIRED_VARIABLES.iter().all(|name| environment.variable(name).is_none()) {
         return Err(Error::config(
             "databaseUrl",
-            "there is none; set the environment variable DATABASE_URL (or PGHOST, PGUSER, \
+            "is missing; set the environment variable DATABASE_URL (or PGHOST, PGUSER, \
              PGDATABASE, ...), or pass the option databaseUrl",
         ));
     }
@@ -108,7 +109,7 @@ fn location(option: Option<Sensitive>, environment: &impl Environment) -> Result
     Ok(Location::Variables(set.collect()))
 }
 
-/// One PEM text of all certificates.
+/// All certificates as one PEM text.
 fn authorities(option: Option<&[String]>) -> Result<Option<String>, Error> {
     let Some(texts) = option else {
         return Ok(None);
@@ -117,9 +118,52 @@ fn authorities(option: Option<&[String]>) -> Result<Option<String>, Error> {
     if texts.is_empty() || !texts.iter().all(is_pem) {
         return Err(Error::config(
             "tls.ca",
-            "must hold certificates as PEM, beginning with -----BEGIN CERTIFICATE-----; a path goes into the \
-             parameter sslrootcert of the URL",
+            "must hold certificates as PEM text, beginning with -----BEGIN CERTIFICATE-----; to name a file, set \
+             sslrootcert in the URL instead",
         ));
     }
     Ok(Some(texts.join("\n")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::environment::FakeEnvironment;
+    use super::*;
+
+    #[test]
+    fn the_option_is_used_before_the_url_variable_and_that_before_the_others() {
+        let url = |from, url: &str| Location::Url { url: url.to_owned().into(), from };
+        let variable =
+            |(name, parameter, value): (_, _, &str)| Variable { name, parameter, value: value.to_owned().into() };
+        for (option, variables, expected) in [
+            (Some("postgres://a"), &[("DATABASE_URL", "postgres://b")] as &[_], url("databaseUrl", "postgres://a")),
+            (None, &[("PGHOST", "h"), ("DATABASE_URL", "postgres://b")], url("DATABASE_URL", "postgres://b")),
+            (
+                None,
+                &[("DATABASE_URL", ""), ("PGSSLMODE", "require"), ("PGPORT", ""), ("PGUSER", "u")],
+                Location::Variables(
+                    [("PGUSER", "user", "u"), ("PGSSLMODE", "sslmode", "require")].map(variable).into(),
+                ),
+            ),
+        ] {
+            let mut options = Options { database_url: option.map(|url| url.to_owned().into()), ..Options::default() };
+            let database = Database::new(&mut options, &FakeEnvironment(variables)).expect("is complete");
+            assert!(database.location == expected, "{option:?} {variables:?}");
+        }
+    }
+
+    #[test]
+    fn certificates_become_one_text() {
+        const PEM: &str = "-----BEGIN CERTIFICATE-----";
+        for (option, expected) in [
+            (None, None),
+            (Some(vec![PEM]), Some(PEM.to_owned())),
+            (Some(vec![PEM, PEM]), Some(format!("{PEM}\n{PEM}"))),
+        ] {
+            let tls_ca = option.map(|texts| texts.into_iter().map(str::to_owned).collect());
+            let mut options = Options { tls_ca, ..Options::default() };
+            let database = Database::new(&mut options, &FakeEnvironment(&[("DATABASE_URL", "postgres://h")]));
+            assert_eq!(database.expect("is complete").ca, expected);
+        }
+    }
 }

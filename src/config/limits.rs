@@ -1,14 +1,16 @@
-//! The limits that an app can set: their names, ranges and defaults.
+//! The limits that an app can set: names, ranges and defaults.
 #![forbid(unsafe_code)]
 
 use std::time::Duration;
 
 use crate::error::Error;
 
-/// Of what is measured in ms, and not said otherwise.
-const LONGEST: Duration = Duration::from_secs(600);
-pub const MOST_CONNECTIONS: usize = 1000;
-const MOST_WAITING: usize = 1_000_000;
+/// The longest timeout that can be set.
+const MAX_TIMEOUT: Duration = Duration::from_secs(600);
+/// The highest `maxConnections` that can be set.
+pub const MAX_CONNECTIONS: usize = 1000;
+/// The highest `maxWaiting` that can be set.
+const MAX_WAITING: usize = 1_000_000;
 
 pub const DEFAULT_MAX_CONNECTIONS: usize = 10;
 pub const DEFAULT_CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
@@ -16,7 +18,7 @@ const DEFAULT_QUERY_TIMEOUT: Duration = Duration::from_secs(5);
 const DEFAULT_CALL_TIMEOUT: Duration = Duration::from_secs(10);
 const DEFAULT_MAX_WAITING: usize = 10_000;
 
-/// The options as JavaScript passes them; what is `None` has its default.
+/// The options as JavaScript passes them: times in milliseconds, and `None` for the default.
 #[derive(Clone, Copy, Default)]
 pub struct LimitOptions {
     pub connect_timeout: Option<f64>,
@@ -26,18 +28,18 @@ pub struct LimitOptions {
     pub max_waiting: Option<f64>,
 }
 
-/// The limits of one bridge, checked.
+/// The validated limits of one bridge.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limits {
-    /// For one attempt at one address; `None` where the database's URL or the default decides.
+    /// The most time for one attempt to connect to one address. If `None`, the URL or else the default decides.
     pub connect_timeout: Option<Duration>,
-    /// For one query.
+    /// The most time for one query.
     pub query_timeout: Duration,
-    /// For a call as a whole, whatever it waits for.
+    /// The most time for a call as a whole.
     pub call_timeout: Duration,
-    /// `None` where the database's URL or the default decides.
+    /// The most connections. If `None`, the URL or else the default decides.
     pub max_connections: Option<usize>,
-    /// More calls don't wait for a query to share.
+    /// The most calls that wait for a query; further calls are rejected.
     pub max_waiting: usize,
 }
 
@@ -60,25 +62,25 @@ impl Limits {
             connect_timeout: milliseconds("connectTimeout", options.connect_timeout)?,
             query_timeout: milliseconds("queryTimeout", options.query_timeout)?.unwrap_or(default.query_timeout),
             call_timeout: milliseconds("callTimeout", options.call_timeout)?.unwrap_or(default.call_timeout),
-            max_connections: count("maxConnections", options.max_connections, MOST_CONNECTIONS)?,
-            max_waiting: count("maxWaiting", options.max_waiting, MOST_WAITING)?.unwrap_or(default.max_waiting),
+            max_connections: count("maxConnections", options.max_connections, MAX_CONNECTIONS)?,
+            max_waiting: count("maxWaiting", options.max_waiting, MAX_WAITING)?.unwrap_or(default.max_waiting),
         })
     }
 }
 
 fn milliseconds(name: &str, value: Option<f64>) -> Result<Option<Duration>, Error> {
-    let most = LONGEST.as_millis() as usize;
-    let problem = || Error::config(name, format!("must be a whole number of milliseconds from 1 to {most}"));
-    value.map(|value| Ok(Duration::from_millis(whole(value, most).ok_or_else(problem)? as u64))).transpose()
+    let max = MAX_TIMEOUT.as_millis() as usize;
+    let problem = || Error::config(name, format!("must be a whole number of milliseconds from 1 to {max}"));
+    value.map(|value| Ok(Duration::from_millis(whole_number(value, max).ok_or_else(problem)? as u64))).transpose()
 }
 
-fn count(name: &str, value: Option<f64>, most: usize) -> Result<Option<usize>, Error> {
-    let problem = || Error::config(name, format!("must be a whole number from 1 to {most}"));
-    value.map(|value| whole(value, most).ok_or_else(problem)).transpose()
+fn count(name: &str, value: Option<f64>, max: usize) -> Result<Option<usize>, Error> {
+    let problem = || Error::config(name, format!("must be a whole number from 1 to {max}"));
+    value.map(|value| whole_number(value, max).ok_or_else(problem)).transpose()
 }
 
-fn whole(value: f64, most: usize) -> Option<usize> {
-    ((1.0..=most as f64).contains(&value) && value.fract() == 0.0).then_some(value as usize)
+fn whole_number(value: f64, max: usize) -> Option<usize> {
+    ((1.0..=max as f64).contains(&value) && value.fract() == 0.0).then_some(value as usize)
 }
 
 #[cfg(test)]
@@ -108,7 +110,7 @@ mod tests {
         };
         let limits = Limits {
             connect_timeout: Some(Duration::from_millis(1)),
-            query_timeout: LONGEST,
+            query_timeout: MAX_TIMEOUT,
             call_timeout: Duration::from_millis(20),
             max_connections: Some(1000),
             max_waiting: 1,

@@ -1,19 +1,19 @@
-//! Mistakes in the configuration that stop nothing, and what the developer is told of them.
+//! Likely configuration mistakes that don't keep the bridge from working. The developer is warned of them.
 #![forbid(unsafe_code)]
 
 use std::fmt;
 
-/// A shorter secret is warned of.
+/// The minimum length of a secret; a warning is given for a shorter one.
 pub const SECRET_BYTES: usize = 32;
 
-/// A mistake to tell the developer of once.
+/// Given once in the life of the process.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Warning {
-    /// Its place in the list of secrets, from 0, and its length in bytes.
+    /// A secret is shorter than [`SECRET_BYTES`]: its index in the list, from 0, and its length in bytes.
     ShortSecret { index: usize, bytes: usize },
-    /// `AUTH_SECRET` is set to nothing, and `NEXTAUTH_SECRET` to something.
+    /// `AUTH_SECRET` is set but empty, and `NEXTAUTH_SECRET` is used in its place.
     EmptySecret,
-    /// In production, over https, without the prefix that keeps a cookie from plain http.
+    /// A session cookie without a secure prefix, though the app runs in production over https.
     PlainCookie,
 }
 
@@ -33,15 +33,15 @@ impl fmt::Display for Warning {
         match self {
             Self::ShortSecret { index, bytes } => write!(
                 f,
-                "the secret at place {index} (newest first) has {bytes} bytes; take at least {SECRET_BYTES}, for \
+                "the secret at index {index} (0 is the newest) has {bytes} bytes; use at least {SECRET_BYTES}, for \
                  example from `npx auth secret`"
             ),
             Self::EmptySecret => f.write_str(
-                "AUTH_SECRET is set but empty, so NEXTAUTH_SECRET counts; give AUTH_SECRET its value or remove it",
+                "AUTH_SECRET is set but empty, so NEXTAUTH_SECRET is used; give AUTH_SECRET a value, or remove it",
             ),
             Self::PlainCookie => f.write_str(
-                "a session cookie has no __Secure- prefix though the app runs in production over https; leave \
-                 secureCookie and cookieName out, or name only cookies with the prefix",
+                "a session cookie has no __Secure- prefix though the app runs in production over https; remove \
+                 secureCookie and cookieName, or name only cookies with the prefix",
             ),
         }
     }
@@ -57,7 +57,7 @@ mod tests {
             (
                 Warning::ShortSecret { index: 1, bytes: 5 },
                 "AUTH_BRIDGE_SHORT_SECRET",
-                "at place 1 (newest first) has 5",
+                "at index 1 (0 is the newest) has 5",
             ),
             (Warning::EmptySecret, "AUTH_BRIDGE_EMPTY_SECRET", "AUTH_SECRET is set but empty"),
             (Warning::PlainCookie, "AUTH_BRIDGE_PLAIN_COOKIE", "no __Secure- prefix"),

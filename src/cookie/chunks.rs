@@ -1,4 +1,4 @@
-//! The chunk rule: a cookie that is too long for browsers is cut into `name.0`, `name.1`, ...
+//! Chunks: Auth.js splits a cookie that is too long for browsers into `name.0`, `name.1`, ...
 //! (`@auth/core` `lib/utils/cookie.js`, `SessionStore`).
 #![forbid(unsafe_code)]
 
@@ -7,12 +7,12 @@ use super::header::percent_decode;
 /// The chunks of one cookie that a header holds.
 #[derive(Default)]
 pub(super) struct Chunks<'h> {
-    /// By index, ascending once they are sorted.
+    /// Indices and values; in ascending order after [`Self::sort`].
     by_index: Vec<(u16, &'h str)>,
 }
 
 impl<'h> Chunks<'h> {
-    /// `suffix` is what follows the cookie's name. A suffix that only looks like a chunk's is passed over.
+    /// `suffix` is what follows the cookie's name. It is ignored unless it is that of a chunk.
     #[inline]
     pub(super) fn add(&mut self, suffix: &str, value: &'h str) {
         if let Some(index) = suffix.strip_prefix('.').and_then(chunk_index) {
@@ -20,7 +20,7 @@ impl<'h> Chunks<'h> {
         }
     }
 
-    /// Of equal indices the first in the header stays.
+    /// If an index occurs twice, the first in the header is kept.
     #[inline]
     pub(super) fn sort(&mut self) {
         // A stable sort keeps the order of equal indices.
@@ -33,7 +33,7 @@ impl<'h> Chunks<'h> {
         self.by_index.iter().map(|(index, _)| *index)
     }
 
-    /// Without chunk 0 the others don't count.
+    /// Without chunk 0 the other chunks are ignored.
     #[inline]
     pub(super) fn has_first(&self) -> bool {
         self.indices().next() == Some(0)

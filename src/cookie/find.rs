@@ -12,13 +12,13 @@ use super::{CookieName, MAX_HEADER_BYTES, MAX_TOKEN_BYTES};
 use crate::redacted::redacted;
 
 impl CookieName {
-    /// What `header` holds under this name, if it is a whole cookie or a first chunk.
+    /// The values that `header` has for this name; `None` unless there is a whole cookie or a first chunk.
     pub fn find<'h>(&self, header: &'h str) -> Option<CookieValues<'h>> {
         let cookie = self.values(header);
         (cookie.is_whole() || cookie.chunks.has_first()).then_some(cookie)
     }
 
-    /// Everything that `header` holds under this name.
+    /// All values that `header` has for this name.
     pub fn values<'h>(&self, header: &'h str) -> CookieValues<'h> {
         let mut cookie = CookieValues::default();
         if header.len() > MAX_HEADER_BYTES {
@@ -35,8 +35,8 @@ impl CookieName {
         cookie
     }
 
-    /// Of those [`pairs`](super::pairs) whose name begins with this one: the rest of the name, and the value. A header can
-    /// hold tens of thousands of other cookies, and parsing them all would cost far more than a token.
+    /// The [`pairs`](super::pairs) whose name begins with this one, as the rest of the name and the value. A header can have tens of
+    /// thousands of other cookies, and parsing them all would cost far more than opening a token.
     fn occurrences<'h>(&self, header: &'h str) -> impl Iterator<Item = (&'h str, &'h str)> {
         let is_blank = |byte: &u8| [b' ', b'\t'].contains(byte);
         let length = self.as_str().len();
@@ -54,7 +54,7 @@ impl CookieName {
     }
 }
 
-/// What one header holds under a session cookie's name. Of equal names the first counts.
+/// The values that one header has for the name of a session cookie. If a name occurs twice, the first value is used.
 #[derive(Default)]
 pub struct CookieValues<'h> {
     whole: Option<&'h str>,
@@ -62,8 +62,8 @@ pub struct CookieValues<'h> {
 }
 
 impl<'h> CookieValues<'h> {
-    /// The tokens that it may stand for: the whole cookie, then the joined chunks. One of the two may be left
-    /// from before, so the caller tries both.
+    /// The possible tokens: the whole cookie, then the joined chunks. One of the two may be left over from an earlier
+    /// session, so the caller tries both.
     pub fn readings(&self) -> impl Iterator<Item = Result<Cow<'h, str>, SizeError>> {
         let whole = self.whole.map(percent_decode);
         let chunked = self.chunks.has_first().then(|| self.chunks.join(usize::MAX).into());
@@ -78,7 +78,7 @@ impl<'h> CookieValues<'h> {
         self.whole.is_some()
     }
 
-    /// The indices of the chunks that are there, ascending.
+    /// The indices of the chunks, ascending.
     pub fn chunks(&self) -> impl Iterator<Item = u16> {
         self.chunks.indices()
     }
@@ -91,7 +91,7 @@ impl<'h> CookieValues<'h> {
 
 redacted!(CookieValues<'h>);
 
-/// Why a header or a session cookie's value is not decoded.
+/// Why a header or the value of a session cookie is not decoded.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum SizeError {
     #[error("the Cookie header has {bytes} bytes, more than {MAX_HEADER_BYTES}")]
@@ -115,7 +115,7 @@ mod tests {
     }
 
     #[test]
-    fn what_a_header_holds() {
+    fn values_of_a_header() {
         for (case, header, expected) in [
             ("nothing", "", &[] as &[&str]),
             ("other cookies only", "a=1; b=2", &[]),
@@ -159,7 +159,7 @@ mod tests {
     }
 
     #[test]
-    fn limits() {
+    fn headers_and_tokens_over_the_limit_are_not_read() {
         let largest_token = "x".repeat(MAX_TOKEN_BYTES);
         let whole = format!("sid={largest_token}");
         assert_eq!(readings(&whole), [largest_token.as_str()]);
@@ -174,7 +174,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn chunks_give_the_value_back(token in "[a-zA-Z0-9._-]{1,400}", size in 1_usize..50, seed: u64) {
+        fn joined_chunks_are_the_value(token in "[a-zA-Z0-9._-]{1,400}", size in 1_usize..50, seed: u64) {
             let chunks = token.as_bytes().chunks(size).enumerate();
             let mut cookies: Vec<_> = chunks
                 .map(|(index, chunk)| format!("sid.{index}={}", String::from_utf8_lossy(chunk)))

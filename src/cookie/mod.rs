@@ -1,8 +1,7 @@
 //! `Cookie` header -> the values of a session cookie.
 //!
-//! [`header`] splits a header, [`CookieName`] is the name to look for, [`chunks`] has the rule for cookies that are
-//! cut into `name.0`, `name.1`, ..., and [`find`] puts them together. [`near_miss`] finds cookies with almost the
-//! same name.
+//! [`header`] splits a header, [`CookieName`] is the name to look for, [`chunks`] joins cookies that are split into
+//! `name.0`, `name.1`, ..., and [`find`] puts them together. [`near_miss`] finds cookies with a similar name.
 #![forbid(unsafe_code)]
 
 mod chunks;

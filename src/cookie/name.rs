@@ -33,7 +33,7 @@ impl CookieName {
         self.text.starts_with("__Secure-") || self.text.starts_with("__Host-")
     }
 
-    /// Where the name, or a longer one that holds it, first stands in `text`.
+    /// The position of the first occurrence in `text`, which may be part of a longer name.
     #[inline]
     pub(super) fn position_in(&self, text: &str) -> Option<usize> {
         self.finder.find(text.as_bytes())
@@ -46,7 +46,7 @@ impl fmt::Debug for CookieName {
     }
 }
 
-/// RFC 9110 section 5.6.2 `tchar`, of which RFC 6265 makes cookie names.
+/// `tchar` of RFC 9110 section 5.6.2. A cookie name consists of these (RFC 6265 section 4.1.1).
 fn is_token_byte(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte)
 }
@@ -56,7 +56,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn names() {
+    fn names_are_validated() {
         for valid in ["a", "__Secure-authjs.session-token", "authjs.session-token.3000"] {
             assert!(CookieName::new(valid).is_some(), "{valid}");
         }

@@ -1,16 +1,16 @@
-//! Cookies of a request that are almost the session cookie, for whoever looks for the reason.
+//! Cookies with a name similar to the session cookie's. `explainSession` shows them.
 #![forbid(unsafe_code)]
 
 use serde::Serialize;
 
 use crate::cookie::{self, CookieName};
 
-/// A cookie whose name is a session cookie's in another spelling. No text of the client: each part
-/// is a known one, or a number.
+/// A cookie with a variant of the session cookie's name. Shows no text of the client: each part is a known one, or a
+/// number.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct NearMiss {
     pub name: String,
-    /// In what it differs from the first name that counts.
+    /// How it differs from the first accepted name.
     pub differs: Vec<Part>,
 }
 
@@ -27,21 +27,21 @@ pub enum Part {
 
 const PREFIXES: [&str; 2] = ["__Secure-", "__Host-"];
 const DEFAULT_STEMS: [&str; 2] = ["authjs.session-token", "next-auth.session-token"];
-/// Chunks have lower numbers: eight fill the largest token.
-pub const LEAST_PORT: u16 = 100;
-/// More are not looked for.
+/// A number from here on is a port; a lower one is that of a chunk. The largest token has eight chunks.
+pub const MIN_PORT: u16 = 100;
+/// The most near misses that are shown.
 const MAX_FOUND: usize = 10;
 
-/// The near misses of `header`, where none of the names `counting` is in it.
-pub fn near_misses(header: &str, counting: &[&CookieName]) -> Vec<NearMiss> {
-    let expected: Vec<_> = counting.iter().map(|name| Spelling::of_cookie(name.as_str())).collect();
+/// The near misses in `header`, which has none of the `accepted` names.
+pub fn near_misses(header: &str, accepted: &[&CookieName]) -> Vec<NearMiss> {
+    let expected: Vec<_> = accepted.iter().map(|name| NameParts::of_cookie(name.as_str())).collect();
     let Some(first) = expected.first() else {
         return Vec::new();
     };
-    let is_known_stem = |stem| DEFAULT_STEMS.contains(&stem) || expected.iter().any(|spelling| spelling.stem == stem);
+    let is_known_stem = |stem| DEFAULT_STEMS.contains(&stem) || expected.iter().any(|parts| parts.stem == stem);
     let mut found: Vec<NearMiss> = Vec::new();
     for (name, _) in cookie::pairs(header) {
-        let seen = Spelling::of_cookie(without_chunk(name));
+        let seen = NameParts::of_cookie(without_chunk(name));
         if !is_known_stem(seen.stem) || expected.contains(&seen) || found.len() == MAX_FOUND {
             continue;
         }
@@ -53,15 +53,15 @@ pub fn near_misses(header: &str, counting: &[&CookieName]) -> Vec<NearMiss> {
     found
 }
 
-/// A name, in its parts.
+/// The parts of a name.
 #[derive(PartialEq, Eq)]
-struct Spelling<'n> {
+struct NameParts<'n> {
     prefix: &'n str,
     stem: &'n str,
     port: Option<u16>,
 }
 
-impl<'n> Spelling<'n> {
+impl<'n> NameParts<'n> {
     fn of_cookie(name: &'n str) -> Self {
         let prefix = PREFIXES.into_iter().find(|prefix| name.starts_with(prefix)).unwrap_or_default();
         let rest = &name[prefix.len()..];
@@ -71,7 +71,7 @@ impl<'n> Spelling<'n> {
         }
     }
 
-    fn differs_from(&self, expected: &Spelling) -> Vec<Part> {
+    fn differs_from(&self, expected: &NameParts) -> Vec<Part> {
         [
             (Part::Prefix, self.prefix != expected.prefix),
             (Part::Issuer, self.stem != expected.stem),
@@ -83,9 +83,9 @@ impl<'n> Spelling<'n> {
     }
 }
 
-/// Without the number of a chunk, which is lower than any port.
+/// Removes the number of a chunk.
 fn without_chunk(name: &str) -> &str {
-    number_at_end(name).filter(|(_, number)| *number < LEAST_PORT).map_or(name, |(rest, _)| rest)
+    number_at_end(name).filter(|(_, number)| *number < MIN_PORT).map_or(name, |(rest, _)| rest)
 }
 
 fn number_at_end(name: &str) -> Option<(&str, u16)> {
@@ -93,7 +93,7 @@ fn number_at_end(name: &str) -> Option<(&str, u16)> {
     Some((rest, cookie::chunk_index(digits)?))
 }
 
-impl std::fmt::Display for Spelling<'_> {
+impl std::fmt::Display for NameParts<'_> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "{}{}", self.prefix, self.stem)?;
         self.port.map_or(Ok(()), |port| write!(f, ".{port}"))
@@ -108,9 +108,9 @@ mod tests {
     const SECURE: &str = "__Secure-authjs.session-token";
 
     #[test]
-    fn what_almost_counts() {
+    fn names_that_are_near_misses() {
         use Part::{Issuer, Prefix, Suffix};
-        for (counting, header, expected) in [
+        for (accepted, header, expected) in [
             (&[SECURE] as &[_], "a=b; theme=dark", &[] as &[(&str, &[Part])]),
             (&[], "authjs.session-token=x", &[]),
             (&[SECURE], "authjs.session-token=x", &[(PLAIN, &[Prefix])]),
@@ -137,15 +137,15 @@ mod tests {
             (&["sid"], "__Secure-sid=x; xsid=y; sid-x=z", &[("__Secure-sid", &[Prefix])]),
             (&[PLAIN], "authjs.session-token-x=x; AUTHJS.session-token=y; authjs.session-token.=z", &[]),
         ] {
-            let names: Vec<_> = counting.iter().map(|name| CookieName::new(*name).expect("a name")).collect();
+            let names: Vec<_> = accepted.iter().map(|name| CookieName::new(*name).expect("a name")).collect();
             let found = near_misses(header, &names.iter().collect::<Vec<_>>());
             let found: Vec<_> = found.iter().map(|miss| (miss.name.as_str(), miss.differs.as_slice())).collect();
-            assert_eq!(found, expected, "{counting:?} {header}");
+            assert_eq!(found, expected, "{accepted:?} {header}");
         }
     }
 
     #[test]
-    fn only_so_many() {
+    fn the_number_of_near_misses_is_limited() {
         let header: String = (3000..3100).map(|port| format!("authjs.session-token.{port}=x; ")).collect();
         let name = CookieName::new(PLAIN).expect("a name");
         assert_eq!(near_misses(&header, &[&name]).len(), MAX_FOUND);

@@ -15,7 +15,7 @@ use super::{Sealed, Undecryptable, exactly};
 /// A wrong tag takes the same steps as a right tag on bad padding, so time doesn't tell them apart.
 pub struct CbcHs512 {
     mac: HmacSha512,
-    /// Each holds the key; a call only sets the IV.
+    /// Each context holds the key; a call only sets the IV.
     decrypter: Mutex<CipherCtx>,
     encrypter: Mutex<CipherCtx>,
 }
@@ -29,7 +29,7 @@ impl CbcHs512 {
         let (mac_key, encryption_key) = key.split_at(key.len() / 2);
         let mut decrypter = CipherCtx::new()?;
         decrypter.decrypt_init(Some(Cipher::aes_256_cbc()), Some(encryption_key), None)?;
-        // OpenSSL would take longer for bad padding.
+        // The padding is checked below in constant time; OpenSSL would take longer for bad padding.
         decrypter.set_padding(false);
         let mut encrypter = CipherCtx::new()?;
         encrypter.encrypt_init(Some(Cipher::aes_256_cbc()), Some(encryption_key), None)?;
@@ -72,7 +72,7 @@ impl CbcHs512 {
         Ok(ciphertext)
     }
 
-    /// The tag of all but the tag.
+    /// The tag for all other parts of `sealed`.
     pub fn tag(&self, sealed: &Sealed) -> Vec<u8> {
         mac_of(&self.mac, sealed)[..Self::TAG_BYTES].to_vec()
     }
@@ -82,7 +82,7 @@ impl CbcHs512 {
         #[cfg(test)]
         CBC_DECRYPTED.set(bytes.clone());
         let length = bytes.len();
-        // OpenSSL asks for this room, though without padding it needs none.
+        // OpenSSL requires a block of spare room, though without padding it doesn't use it.
         bytes.resize(length + Self::BLOCK_BYTES, 0);
         // A poisoned lock is harmless: no panic can change the key.
         let mut decrypter = self.decrypter.lock().unwrap_or_else(PoisonError::into_inner);
@@ -147,7 +147,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn padding_is_whole_or_refused() {
+    fn invalid_padding_is_refused() {
         for (case, end, padding) in [
             ("one byte", [7, 1].as_slice(), Some(1)),
             ("two bytes", &[7, 2, 2], Some(2)),

@@ -19,7 +19,7 @@ impl Gcm {
         Self { key: Zeroizing::new(key.to_vec()) }
     }
 
-    /// OpenSSL gives out the plaintext only if the tag is right.
+    /// OpenSSL returns the plaintext only if the tag is right.
     pub fn open(&self, sealed: &Sealed) -> Result<Vec<u8>, Undecryptable> {
         let iv = exactly::<{ Self::IV_BYTES }>(sealed.iv)?;
         let tag = exactly::<{ Self::TAG_BYTES }>(sealed.tag)?;

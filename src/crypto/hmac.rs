@@ -6,8 +6,8 @@ use std::hint::black_box;
 use openssl::sha::Sha512;
 use zeroize::{Zeroize, Zeroizing};
 
-/// HMAC (RFC 2104) with the key already hashed in. OpenSSL's own HMAC hashes the key and looks up its
-/// algorithm at each call, which takes longer than hashing a token.
+/// HMAC (RFC 2104) with the key hashed in advance. OpenSSL's HMAC hashes the key and looks up the algorithm for each
+/// message, which takes longer than hashing a token.
 pub(super) struct HmacSha512 {
     inner: Sha512,
     outer: Sha512,
@@ -63,7 +63,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn hmac_is_that_of_openssl(key: [u8; 32], message: Vec<u8>) {
+        fn hmac_equals_that_of_openssl(key: [u8; 32], message: Vec<u8>) {
             let pkey = PKey::hmac(&key).expect("a key");
             let mut signer = Signer::new(MessageDigest::sha512(), &pkey).expect("a signer");
             let expected = signer.sign_oneshot_to_vec(&message).expect("signs");
@@ -73,7 +73,7 @@ mod tests {
     }
 
     #[test]
-    fn a_wiped_hmac_knows_nothing_of_its_key() {
+    fn a_wiped_hmac_has_no_key() {
         let mut wiped = HmacSha512::new(&[7; 32]);
         wiped.zeroize();
         assert!(std::mem::needs_drop::<HmacSha512>(), "a drop wipes it");

@@ -1,4 +1,4 @@
-//! Who encrypts a session cookie. That decides how its key is derived and how its token looks.
+//! The library that encrypts a session cookie. It decides how the key is derived and what the token looks like.
 #![forbid(unsafe_code)]
 
 use base64::Engine;
@@ -16,7 +16,7 @@ pub enum Issuer {
 }
 
 impl Issuer {
-    /// Who uses this name by default.
+    /// The issuer that uses this name by default.
     pub fn of(cookie: &CookieName) -> Self {
         match cookie.as_str() {
             "next-auth.session-token" | "__Secure-next-auth.session-token" => Self::NextAuth4,
@@ -32,8 +32,8 @@ impl Issuer {
         }
     }
 
-    /// The protected header exactly as it is written for the key of this `kid`, in base64url (`encode` in
-    /// `@auth/core` `jwt.js` and in next-auth 4 `jwt/index.js`, which names no key).
+    /// The protected header that the issuer writes for the key with this `kid`, in base64url (`encode` in
+    /// `@auth/core` `jwt.js` and in next-auth 4 `jwt/index.js`, which writes no `kid`).
     pub(super) fn protected_header(self, kid: &str) -> String {
         let enc = self.enc().name();
         BASE64_URL_SAFE_NO_PAD.encode(match self {

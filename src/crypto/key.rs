@@ -1,4 +1,4 @@
-//! Secret -> the key of a cookie, as Auth.js and NextAuth derive it, and the `kid` that names it.
+//! Derives the key of a cookie from a secret, as Auth.js and NextAuth do, and its `kid`.
 #![forbid(unsafe_code)]
 
 use base64::Engine;
@@ -15,7 +15,7 @@ use crate::cookie::CookieName;
 use crate::redacted::redacted;
 use crate::sensitive::Sensitive;
 
-/// What `AUTH_SECRET` holds. Never empty; redacted in `Debug`; wiped on drop.
+/// A value of `AUTH_SECRET`. Never empty; redacted in `Debug`; wiped on drop.
 #[derive(Clone)]
 pub struct Secret(Sensitive);
 
@@ -37,7 +37,7 @@ impl Secret {
     }
 }
 
-/// The key of a secret, a cookie's name and `enc`. Redacted in `Debug`; wiped on drop.
+/// The key for a secret, the name of a cookie, and `enc`. Redacted in `Debug`; wiped on drop.
 pub struct Key {
     kid: String,
     cipher: ContentCipher,
@@ -56,7 +56,7 @@ impl Key {
         Ok(Self { kid: thumbprint(&bytes, thumbprint_digest(enc))?, cipher: ContentCipher::new(enc, &bytes)? })
     }
 
-    /// What opens and seals with this key.
+    /// Opens and seals with this key.
     pub fn cipher(&self) -> &ContentCipher {
         &self.cipher
     }
@@ -67,7 +67,7 @@ impl Key {
     }
 }
 
-/// The bytes of a key: HKDF-SHA256 (RFC 5869).
+/// The bytes of a key, derived with HKDF-SHA256 (RFC 5869).
 pub fn derive(
     secret: &Secret,
     cookie: &CookieName,
@@ -86,16 +86,16 @@ pub fn derive(
     Ok(bytes)
 }
 
-/// The first characters of a `kid`: enough to compare, too few to be anything else.
+/// The first characters of a `kid`: enough to compare kids, too few to leak another value.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
 pub struct ShortKid(String);
 
 impl ShortKid {
     const CHARACTERS: usize = 8;
-    /// Of SHA-256 and SHA-512, in base64url.
+    /// The lengths of SHA-256 and SHA-512 thumbprints in base64url.
     const THUMBPRINT_CHARACTERS: [usize; 2] = [43, 86];
 
-    /// `None` if `kid` is no thumbprint: a client could write anything there.
+    /// `None` if `kid` is not a thumbprint, since a client can set it to any text.
     pub fn of(kid: &str) -> Option<Self> {
         let is_base64url = kid.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_".contains(&byte));
         let is_thumbprint = is_base64url && Self::THUMBPRINT_CHARACTERS.contains(&kid.len());
@@ -103,7 +103,7 @@ impl ShortKid {
     }
 }
 
-/// The digest that Auth.js makes the thumbprint with: `sha${8 * key.byteLength}`.
+/// The digest of the thumbprint in Auth.js: `sha${8 * key.byteLength}`.
 fn thumbprint_digest(enc: ContentEncryption) -> MessageDigest {
     match enc {
         ContentEncryption::A256CbcHs512 => MessageDigest::sha512(),
@@ -115,7 +115,7 @@ fn thumbprint_digest(enc: ContentEncryption) -> MessageDigest {
 fn thumbprint(key: &[u8], digest: MessageDigest) -> Result<String, ErrorStack> {
     let k = Zeroizing::new(BASE64_URL_SAFE_NO_PAD.encode(key));
     let mut hasher = Hasher::new(digest)?;
-    // In parts: a string that grows leaves copies of the key in memory.
+    // In parts, since a growing string would leave copies of the key in memory.
     for part in [r#"{"k":""#, &k, r#"","kty":"oct"}"#] {
         hasher.update(part.as_bytes())?;
     }
@@ -149,7 +149,7 @@ mod tests {
     }
 
     #[test]
-    fn keys_are_those_of_auth_js() {
+    fn keys_equal_those_of_auth_js() {
         assert_eq!(
             hex(V5, A256CbcHs512),
             "b1ef6cdd915c44c0a71232574a6a70546a5e16d12bb38df4638e3b96bdd32025\
@@ -180,7 +180,7 @@ mod tests {
         assert_eq!(short(""), None);
     }
 
-    /// Compiles only if the bytes are wiped.
+    /// Doesn't compile if the bytes are not wiped.
     #[test]
     fn keys_are_wiped_on_drop() {
         fn is_wiped(_: &impl zeroize::ZeroizeOnDrop) {}

@@ -55,13 +55,13 @@ impl Keyring {
         self.keys(enc).iter().filter(move |key| kid.is_none_or(|kid| kid == key.kid()))
     }
 
-    /// The same for a protected header, in base64url, that is spelled exactly as the issuer writes it.
+    /// The same for a protected header in base64url, if it is exactly what the issuer writes; `None` for any other.
     pub fn issued_candidates(&self, header: &str) -> Option<&[Key]> {
         let issued = self.issued.iter().find(|issued| issued.text == header)?;
         self.keys(issued.enc).get(issued.keys.clone())
     }
 
-    /// What the issuer would seal with: the key of the secret at `index`, and its protected header in base64url.
+    /// The key that the issuer would seal with for the secret at `index`, and its protected header in base64url.
     pub fn sealing_key(&self, index: usize) -> Option<(&Key, &str)> {
         let issued = self.issued.iter().find(|issued| issued.keys.contains(&index))?;
         Some((self.keys(issued.enc).get(index)?, &issued.text))

@@ -1,7 +1,7 @@
-//! Keys from secrets, and content encryption with them, as Auth.js uses both.
+//! Key derivation and content encryption of Auth.js.
 //!
-//! [`key`] derives a key from a secret, [`keyring`] holds those of one cookie, [`ContentCipher`] opens and
-//! seals with one. Opening is strict: exact lengths, the tag compared in constant time and before anything
+//! [`key`] derives a key from a secret, [`keyring`] holds the keys of one cookie, [`ContentCipher`] opens and seals with
+//! a key. Opening is strict: exact lengths, the tag compared in constant time and before anything
 //! is decrypted, and one error for every failure, which takes the same time whatever is wrong.
 #![forbid(unsafe_code)]
 
@@ -63,7 +63,7 @@ impl ContentEncryption {
     }
 }
 
-/// Ciphertext with what is needed to open it, as the token has it.
+/// The parts of a token that are needed to open it.
 pub struct Sealed<'t> {
     /// Additional authenticated data: the protected header in base64url.
     pub aad: &'t [u8],

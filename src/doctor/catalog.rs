@@ -1,15 +1,14 @@
-//! What the server's catalog says of the two tables. Each part is asked and judged by its own check.
+//! The facts about the two tables in the system catalog, and names in the SQL that the checks suggest. Each fact is queried
+//! and judged by its own check.
 #![forbid(unsafe_code)]
 
 use std::collections::BTreeMap;
 
 use serde::{Serialize, Serializer};
 
-use super::{columns, rights, row_security, sessions, tables, unique_keys};
-use crate::postgres::{Answer, Examiner};
-use crate::schema::{Schema, Table, quoted};
+use crate::schema::{Table, quoted};
 
-/// Its questions say in messages that they are this.
+/// The name of these queries in timeout errors.
 pub(super) const STEP: &str = "reading the catalog";
 
 pub(super) struct Catalog {
@@ -25,8 +24,8 @@ pub(super) struct Entry {
 #[derive(Serialize)]
 #[serde(rename_all = "lowercase")]
 pub(super) enum Finding {
-    Found(Found),
-    /// There are tables of this name in these PostgreSQL schemas.
+    Found(TableFacts),
+    /// Not found. These PostgreSQL schemas have tables with the same name.
     Missing {
         elsewhere: Vec<String>,
     },
@@ -34,39 +33,106 @@ pub(super) enum Finding {
 
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
-pub(super) struct Found {
-    /// The PostgreSQL schema that it is in.
+pub(super) struct TableFacts {
+    /// Its PostgreSQL schema.
     pub(super) schema: String,
-    pub(super) kind: tables::Kind,
-    pub(super) columns: Vec<columns::ColumnFacts>,
+    pub(super) kind: Kind,
+    pub(super) columns: Vec<ColumnFacts>,
     #[serde(flatten)]
-    pub(super) rights: rights::SchemaRights,
-    /// Whether one row at most has a key. `None` where an index can't tell.
+    pub(super) rights: SchemaRights,
+    /// Whether a unique index ensures at most one row per key. `None` for a view or a foreign table.
     pub(super) has_unique_key: Option<bool>,
     #[serde(flatten)]
-    pub(super) visibility: row_security::Visibility,
-    /// By the server's statistics. `None` where there are none yet.
+    pub(super) visibility: Visibility,
+    /// From the statistics of the server; `None` if it has none yet.
     pub(super) estimated_rows: Option<f64>,
 }
 
-pub(super) async fn ask(examiner: &Examiner<'_>, schema: &Schema) -> Answer<Catalog> {
-    Ok(Catalog { sessions: entry(examiner, &schema.sessions).await?, users: entry(examiner, &schema.users).await? })
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub(super) enum Kind {
+    Table,
+    PartitionedTable,
+    View,
+    MaterializedView,
+    ForeignTable,
 }
 
-async fn entry(examiner: &Examiner<'_>, table: &Table) -> Answer<Entry> {
-    let finding = match tables::ask(examiner, table).await? {
-        None => Finding::Missing { elsewhere: tables::ask_elsewhere(examiner, table).await? },
-        Some(tables::Place { oid, schema, kind }) => Finding::Found(Found {
-            schema,
-            kind,
-            columns: columns::ask(examiner, table, oid).await?,
-            rights: rights::ask(examiner, oid).await?,
-            has_unique_key: unique_keys::ask(examiner, table, oid, kind).await?,
-            visibility: row_security::ask(examiner, oid).await?,
-            estimated_rows: sessions::ask_estimate(examiner, oid).await?,
-        }),
-    };
-    Ok(Entry { table: table.clone(), finding })
+impl Kind {
+    /// By `pg_class.relkind`.
+    pub(super) fn of(letter: &str) -> Self {
+        match letter {
+            "p" => Self::PartitionedTable,
+            "v" => Self::View,
+            "m" => Self::MaterializedView,
+            "f" => Self::ForeignTable,
+            _ => Self::Table,
+        }
+    }
+
+    pub(super) fn name(self) -> &'static str {
+        match self {
+            Self::Table => "table",
+            Self::PartitionedTable => "partitioned table",
+            Self::View => "view",
+            Self::MaterializedView => "materialized view",
+            Self::ForeignTable => "foreign table",
+        }
+    }
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct ColumnFacts {
+    pub(super) name: &'static str,
+    pub(super) usual_type: &'static str,
+    pub(super) is_optional: bool,
+    /// `None` if there is no such column.
+    pub(super) actual: Option<ActualColumn>,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct ActualColumn {
+    #[serde(rename = "type")]
+    pub(super) type_name: String,
+    pub(super) fit: Fit,
+    pub(super) is_readable: bool,
+}
+
+/// Whether the type of a column is suitable.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub(super) enum Fit {
+    Good,
+    /// The meaning of a value depends on the time zone of the connection.
+    Doubtful,
+    Wrong,
+}
+
+#[derive(Clone, Copy, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct SchemaRights {
+    /// Whether the user may use the PostgreSQL schema of the table.
+    pub(super) schema_is_usable: bool,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct Visibility {
+    /// `None` if it is not active for the user.
+    pub(super) row_security: Option<RowSecurity>,
+    /// Whether the table has rows, visible or not.
+    pub(super) holds_rows: bool,
+}
+
+#[derive(Clone, Copy, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct RowSecurity {
+    /// The number of permissive policies that apply to this user and to reading.
+    pub(super) policies: i64,
+    /// Whether the policies let the user read all rows.
+    pub(super) admits_all: bool,
 }
 
 impl Catalog {
@@ -74,7 +140,7 @@ impl Catalog {
         [&self.sessions, &self.users]
     }
 
-    pub(super) fn found(&self) -> impl Iterator<Item = (&Table, &Found)> {
+    pub(super) fn found(&self) -> impl Iterator<Item = (&Table, &TableFacts)> {
         self.entries().into_iter().filter_map(|Entry { table, finding }| match finding {
             Finding::Found(found) => Some((table, found)),
             Finding::Missing { .. } => None,
@@ -82,7 +148,7 @@ impl Catalog {
     }
 }
 
-/// By the names of the tables.
+/// As an object whose keys are the names of the tables.
 impl Serialize for Catalog {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let named = self.entries().map(|Entry { table, finding }| (table.name, finding));
@@ -90,14 +156,14 @@ impl Serialize for Catalog {
     }
 }
 
-impl Found {
-    /// The table's name in SQL that is advised.
+impl TableFacts {
+    /// The table's name for the SQL in an advice.
     pub(super) fn sql_name(&self, table: &Table) -> String {
         format!("{}.{}", sql_name(&self.schema), table.name)
     }
 }
 
-/// A name as SQL has it, quoted where it is no plain word.
+/// A name for SQL, quoted if necessary.
 pub(super) fn sql_name(name: &str) -> String {
     let is_plain = name.bytes().all(|byte| matches!(byte, b'a'..=b'z' | b'_' | b'0'..=b'9'))
         && !name.starts_with(|first: char| first.is_ascii_digit())
@@ -113,30 +179,30 @@ pub(super) fn sql_key(table: &Table) -> String {
 #[cfg(test)]
 pub(super) mod tests {
     use super::*;
-    use crate::schema::Column;
+    use crate::schema::{Column, Schema};
 
-    /// Two tables with nothing wrong.
+    /// Two tables without problems.
     pub(in super::super) fn healthy() -> Catalog {
         let Schema { sessions, users, .. } = Schema::new(None);
         Catalog { sessions: healthy_entry(sessions), users: healthy_entry(users) }
     }
 
     fn healthy_entry(table: Table) -> Entry {
-        let column = |column: &Column| columns::ColumnFacts::with_type(column, Some(column.role.usual_type()));
-        let found = Found {
+        let column = |column: &Column| ColumnFacts::with_type(column, Some(column.role.usual_type()));
+        let found = TableFacts {
             schema: "public".to_owned(),
-            kind: tables::Kind::Table,
+            kind: Kind::Table,
             columns: table.columns.iter().map(column).collect(),
-            rights: rights::SchemaRights { schema_is_usable: true },
+            rights: SchemaRights { schema_is_usable: true },
             has_unique_key: Some(true),
-            visibility: row_security::Visibility { row_security: None, holds_rows: true },
+            visibility: Visibility { row_security: None, holds_rows: true },
             estimated_rows: None,
         };
         Entry { table, finding: Finding::Found(found) }
     }
 
     impl Entry {
-        pub(in super::super) fn found_mut(&mut self) -> &mut Found {
+        pub(in super::super) fn found_mut(&mut self) -> &mut TableFacts {
             match &mut self.finding {
                 Finding::Found(found) => found,
                 Finding::Missing { .. } => panic!("is missing"),
@@ -145,7 +211,7 @@ pub(super) mod tests {
     }
 
     #[test]
-    fn names_as_sql_has_them() {
+    fn names_are_quoted_if_necessary() {
         for (name, expected) in [
             ("public", "public"),
             ("app_2", "app_2"),

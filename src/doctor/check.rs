@@ -1,22 +1,22 @@
-//! One line of the checklist, as `npx authjs-bridge doctor --json` prints it.
+//! The result of one check, as `npx authjs-bridge doctor --json` prints it.
 #![forbid(unsafe_code)]
 
 use serde::Serialize;
 use serde_json::value::{RawValue, to_raw_value};
 
-use crate::postgres::Unanswered;
+use crate::postgres::StepError;
 
-pub(super) const SEE_LOG: &str = "See the log of the server.";
-pub(super) const LOST: &str = "the connection was lost before";
+pub(super) const SEE_LOG: &str = "See the server's log.";
+pub(super) const CONNECTION_LOST: &str = "the connection to the database was lost";
 
 #[derive(Debug, Serialize)]
 pub struct Check {
-    /// Stable, for machines. The check is in the file of this name.
+    /// A stable id for scripts. The check is in the file with this name.
     pub(super) id: &'static str,
     pub(super) status: Status,
     /// What was found.
     pub(super) message: String,
-    /// What to do, in lines.
+    /// What to do; one or more lines.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) advice: Option<String>,
     /// The facts behind it.
@@ -28,7 +28,7 @@ pub struct Check {
 #[serde(rename_all = "lowercase")]
 pub(super) enum Status {
     Ok,
-    /// It works, but it should be looked at.
+    /// It works, but should be fixed.
     Warning,
     Failed,
     Skipped,
@@ -51,11 +51,11 @@ impl Check {
         Self { status: Status::Skipped, ..Self::ok(id, reason) }
     }
 
-    /// For a question that the server did not answer.
-    pub(super) fn unanswered(id: &'static str, unanswered: &Unanswered) -> Self {
-        match unanswered {
-            Unanswered::Lost => Self::skipped(id, LOST),
-            Unanswered::Failed(error) => Self::failed(id, error.to_string(), SEE_LOG),
+    /// For a step without a result.
+    pub(super) fn from_step_error(id: &'static str, error: &StepError) -> Self {
+        match error {
+            StepError::ConnectionLost => Self::skipped(id, CONNECTION_LOST),
+            StepError::Failed(error) => Self::failed(id, error.to_string(), SEE_LOG),
         }
     }
 
@@ -75,7 +75,7 @@ mod tests {
     #[test]
     fn as_json() {
         let details = [("version", 18)];
-        let failed = Unanswered::Failed(Error::Query("no".to_owned()));
+        let failed = StepError::Failed(Error::Query("no".to_owned()));
         for (check, expected) in [
             (Check::ok("tls", "none"), json!({ "id": "tls", "status": "ok", "message": "none" })),
             (
@@ -86,15 +86,15 @@ mod tests {
                 }),
             ),
             (
-                Check::unanswered("server", &failed),
+                Check::from_step_error("server", &failed),
                 json!({
                     "id": "server", "status": "failed", "message": "the database refused the session query: no",
                     "advice": SEE_LOG,
                 }),
             ),
             (
-                Check::unanswered("server", &Unanswered::Lost),
-                json!({ "id": "server", "status": "skipped", "message": LOST }),
+                Check::from_step_error("server", &StepError::ConnectionLost),
+                json!({ "id": "server", "status": "skipped", "message": CONNECTION_LOST }),
             ),
         ] {
             assert_eq!(serde_json::to_value(&check).expect("is JSON"), expected);

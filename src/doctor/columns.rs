@@ -1,56 +1,27 @@
-//! Whether the columns that are read are there, and of types that serve.
+//! Whether the required columns exist and have suitable types.
 #![forbid(unsafe_code)]
 
 use std::collections::HashMap;
 
 use serde::Serialize;
 
-use super::catalog::{Catalog, Found, STEP};
+use super::catalog::{ActualColumn, Catalog, ColumnFacts, Fit, STEP, TableFacts};
 use super::check::Check;
-use crate::postgres::{Answer, Examiner, Parameter};
+use crate::postgres::{Examiner, Parameter, StepResult};
 use crate::schema::{Column, Role, Table};
 
 pub(super) const ID: &str = "columns";
 
-#[derive(Serialize)]
-#[serde(rename_all = "camelCase")]
-pub(super) struct ColumnFacts {
-    pub(super) name: &'static str,
-    usual_type: &'static str,
-    pub(super) is_optional: bool,
-    /// `None` where there is no such column.
-    pub(super) actual: Option<ActualColumn>,
-}
-
-#[derive(Serialize)]
-#[serde(rename_all = "camelCase")]
-pub(super) struct ActualColumn {
-    #[serde(rename = "type")]
-    type_name: String,
-    fit: Fit,
-    pub(super) is_readable: bool,
-}
-
-/// Whether a column's type serves.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "lowercase")]
-enum Fit {
-    Good,
-    /// What it means depends on the connection's time zone.
-    Doubtful,
-    Wrong,
-}
-
 /// A column as the catalog describes it.
-struct Described {
+struct CatalogColumn {
     type_name: String,
-    /// Of the type itself; of a domain, of what it is over.
+    /// For a domain: of the type that it is based on.
     base_name: String,
     base_category: String,
     is_readable: bool,
 }
 
-pub(super) async fn ask(examiner: &Examiner<'_>, table: &Table, oid: u32) -> Answer<Vec<ColumnFacts>> {
+pub(super) async fn query(examiner: &Examiner<'_>, table: &Table, oid: u32) -> StepResult<Vec<ColumnFacts>> {
     const SQL: &str = "\
 SELECT a.attname::text,
        pg_catalog.format_type(a.atttypid, a.atttypmod),
@@ -63,7 +34,7 @@ JOIN pg_catalog.pg_type b ON b.oid = CASE t.typtype WHEN 'd' THEN t.typbasetype 
 WHERE a.attrelid = $1 AND a.attnum > 0 AND NOT a.attisdropped";
     let parameters = [Parameter::Oid(oid)];
     let described = examiner.rows(STEP, SQL, &parameters, |row| {
-        let described = Described {
+        let described = CatalogColumn {
             type_name: row.try_get(1)?,
             base_name: row.try_get(2)?,
             base_category: row.try_get(3)?,
@@ -76,8 +47,8 @@ WHERE a.attrelid = $1 AND a.attnum > 0 AND NOT a.attisdropped";
 }
 
 impl ColumnFacts {
-    fn of(Column { name, role }: &Column, described: Option<Described>) -> Self {
-        let actual = described.map(|Described { type_name, base_name, base_category, is_readable }| ActualColumn {
+    fn of(Column { name, role }: &Column, described: Option<CatalogColumn>) -> Self {
+        let actual = described.map(|CatalogColumn { type_name, base_name, base_category, is_readable }| ActualColumn {
             type_name,
             fit: fit(*role, &base_name, &base_category),
             is_readable,
@@ -86,7 +57,7 @@ impl ColumnFacts {
     }
 }
 
-/// `name` and `category` are those of `pg_type`.
+/// `name` and `category` are `typname` and `typcategory` of `pg_type`.
 fn fit(role: Role, name: &str, category: &str) -> Fit {
     match (role, name, category) {
         (Role::Id, "uuid", _) | (Role::Time, "timestamptz", _) | (Role::Remark, ..) => Fit::Good,
@@ -107,8 +78,8 @@ struct Detail<'a> {
 
 struct Problem {
     message: String,
-    /// SQL that mends it.
-    mend: String,
+    /// SQL that fixes it.
+    fix: String,
     is_broken: bool,
 }
 
@@ -119,9 +90,9 @@ pub(super) fn judge(catalog: &Catalog) -> Check {
         all().map(|(table, found, column)| Detail { table: table.name, schema: &found.schema, column }).collect();
     let problems: Vec<_> = all().filter_map(|(table, found, column)| problem(table, found, column)).collect();
     let join = |part: fn(&Problem) -> &str, by| problems.iter().map(part).collect::<Vec<_>>().join(by);
-    let (message, advice) = (join(|problem| &problem.message, "; "), join(|problem| &problem.mend, "\n"));
+    let (message, advice) = (join(|problem| &problem.message, "; "), join(|problem| &problem.fix, "\n"));
     let check = if problems.is_empty() {
-        Check::ok(ID, "all there, and of types that serve")
+        Check::ok(ID, "all present, with suitable types")
     } else if problems.iter().any(|problem| problem.is_broken) {
         Check::failed(ID, message, advice)
     } else {
@@ -130,26 +101,26 @@ pub(super) fn judge(catalog: &Catalog) -> Check {
     check.with_details(&details)
 }
 
-fn problem(table: &Table, found: &Found, column: &ColumnFacts) -> Option<Problem> {
+fn problem(table: &Table, found: &TableFacts, column: &ColumnFacts) -> Option<Problem> {
     let ColumnFacts { name, usual_type, is_optional, actual } = column;
     let alter = format!("ALTER TABLE {}", found.sql_name(table));
     let table = table.name;
     let Some(ActualColumn { type_name, fit, .. }) = actual else {
-        let remark = if *is_optional { ", which explainSession alone reads" } else { "" };
+        let remark = if *is_optional { ", which only explainSession reads" } else { "" };
         return Some(Problem {
             message: format!("{table}.{name} is missing{remark}"),
-            mend: format!("{alter} ADD COLUMN {name} {usual_type}"),
+            fix: format!("{alter} ADD COLUMN {name} {usual_type}"),
             is_broken: !is_optional,
         });
     };
     let remark = match fit {
         Fit::Good => return None,
-        Fit::Doubtful => ", another moment in each time zone",
+        Fit::Doubtful => ", whose meaning depends on the time zone",
         Fit::Wrong => "",
     };
     Some(Problem {
         message: format!("{table}.{name} is {type_name}{remark}"),
-        mend: format!("{alter} ALTER COLUMN {name} TYPE {usual_type} USING {name}::{usual_type}"),
+        fix: format!("{alter} ALTER COLUMN {name} TYPE {usual_type} USING {name}::{usual_type}"),
         is_broken: *fit == Fit::Wrong,
     })
 }
@@ -161,10 +132,10 @@ mod tests {
     use super::*;
 
     impl ColumnFacts {
-        /// Readable, of a type with this name. `None` for a column that is missing.
+        /// A readable column with this type; a missing column for `None`.
         pub(in super::super) fn with_type(column: &Column, type_name: Option<&str>) -> Self {
             let category = if column.role == Role::Text { "S" } else { "U" };
-            let described = type_name.map(|name| Described {
+            let described = type_name.map(|name| CatalogColumn {
                 type_name: name.to_owned(),
                 base_name: name.to_owned(),
                 base_category: category.to_owned(),
@@ -175,7 +146,7 @@ mod tests {
     }
 
     #[test]
-    fn types_that_serve() {
+    fn suitable_types() {
         for (role, name, category, expected) in [
             (Role::Id, "uuid", "U", Fit::Good),
             (Role::Id, "text", "S", Fit::Wrong),
@@ -197,10 +168,10 @@ mod tests {
     }
 
     #[test]
-    fn columns_that_are_missing_or_of_another_type() {
+    fn missing_columns_and_unsuitable_types() {
         let alter = |rest: &str| format!("ALTER TABLE public.sessions {rest}");
         for (name, actual, status, message, advice) in [
-            ("session_id", Some("uuid"), Status::Ok, "all there, and of types that serve", None),
+            ("session_id", Some("uuid"), Status::Ok, "all present, with suitable types", None),
             (
                 "session_id",
                 Some("text"),
@@ -212,7 +183,7 @@ mod tests {
                 "expires_at",
                 Some("timestamp"),
                 Status::Warning,
-                "sessions.expires_at is timestamp, another moment in each time zone",
+                "sessions.expires_at is timestamp, whose meaning depends on the time zone",
                 Some(alter("ALTER COLUMN expires_at TYPE timestamptz USING expires_at::timestamptz")),
             ),
             (
@@ -226,7 +197,7 @@ mod tests {
                 "revoked_reason",
                 None,
                 Status::Warning,
-                "sessions.revoked_reason is missing, which explainSession alone reads",
+                "sessions.revoked_reason is missing, which only explainSession reads",
                 Some(alter("ADD COLUMN revoked_reason text")),
             ),
         ] {

@@ -1,4 +1,4 @@
-//! Whether the database takes a connection, and how long that takes.
+//! Whether the database accepts a connection, and how long connecting takes.
 #![forbid(unsafe_code)]
 
 use std::time::{Duration, Instant};
@@ -15,13 +15,13 @@ pub(super) const ID: &str = "connection";
 
 #[derive(Serialize)]
 pub(super) struct Connected {
-    /// The host that took the connection, and its port.
+    /// The host that accepted the connection, and its port.
     pub(super) address: String,
     pub(super) milliseconds: f64,
 }
 
-/// A connection, and how many milliseconds it took.
-pub(super) async fn ask(database: &ExaminedDatabase) -> Result<(Examiner<'_>, f64), Error> {
+/// A connection, and how long connecting took, in milliseconds.
+pub(super) async fn query(database: &ExaminedDatabase) -> Result<(Examiner<'_>, f64), Error> {
     let start = Instant::now();
     let examiner = database.connect().await?;
     Ok((examiner, in_milliseconds(start.elapsed())))
@@ -41,14 +41,14 @@ pub(super) fn judge(connected: Result<&Connected, &Error>, target: &TargetFacts)
     }
 }
 
-/// To a microsecond.
+/// Rounded to a microsecond.
 pub(super) fn in_milliseconds(duration: Duration) -> f64 {
     (duration.as_secs_f64() * 1e6).round() / 1e3
 }
 
 type Advice = fn(&TargetFacts) -> String;
 
-/// Parts of an error's code and message, in lower case, and what to do about such an error. The first that fits counts.
+/// Parts of an error's code and message, in lower case, and the advice for it. The first match is used.
 const CAUSES: [(&[&str], Advice); 9] = [
     (&["sqlstate 28p01"], |target| {
         format!(
@@ -57,28 +57,29 @@ const CAUSES: [(&[&str], Advice); 9] = [
         )
     }),
     (&["sqlstate 28"], |_| {
-        "The server takes no such user, database, address or TLS mode: see its pg_hba.conf.".to_owned()
+        "The server rejects this user, database, client address or TLS mode: see its pg_hba.conf.".to_owned()
     }),
     (&["sqlstate 3d000"], |target| {
         let name = target.database.as_ref().or(target.user.as_ref()).map_or("", String::as_str);
-        format!("Name another database, or make this one: CREATE DATABASE {}", quoted(name))
+        format!("Use another database, or create this one: CREATE DATABASE {}", quoted(name))
     }),
     (&["sqlstate 53300"], |_| {
-        "All connections of the server are taken: raise max_connections, or lower connection_limit.".to_owned()
+        "All connections of the server are in use: raise max_connections, or lower connection_limit.".to_owned()
     }),
     (&["certificate", "host name mismatch"], |target| {
         format!(
-            "Name the authority of the server's certificate: sslrootcert=/path/to/ca.pem. With verify-full it must be \
-             for {}.",
+            "Set sslrootcert=/path/to/ca.pem to the authority that signed the server's certificate. With verify-full \
+             the certificate must be for {}.",
             target.hosts
         )
     }),
     (&["does not support tls"], |_| {
-        "Set ssl = on at the server, with a certificate; sslmode=disable only on this very machine.".to_owned()
+        "Set ssl = on on the server, with a certificate. Use sslmode=disable only if the server runs on this machine."
+            .to_owned()
     }),
-    (&["can't be looked up"], |target| format!("Correct the name of the host in {}.", target.variables.join(", "))),
+    (&["can't be looked up"], |target| format!("Correct the host name in {}.", target.variables.join(", "))),
     (&["err_auth_bridge_timeout"], |_| {
-        "Something between here and the server drops what is sent (a firewall?), or the server hangs.".to_owned()
+        "The server doesn't respond: it hangs, or something such as a firewall drops the packets.".to_owned()
     }),
     (&["refused", "no such file"], |target| {
         format!("Start the server, or correct host and port in {}.", target.variables.join(", "))
@@ -99,20 +100,23 @@ mod tests {
     use crate::postgres::POOLER_ADVICE;
 
     #[test]
-    fn what_to_do_where_there_is_no_connection() {
+    fn advice_for_each_connection_error() {
         let refused = |cause: &str| Error::Connect(cause.to_owned());
         for (error, advice) in [
             (refused("password authentication failed (SQLSTATE 28P01)"), "Correct user and password in DATABASE_URL."),
             (refused("no pg_hba.conf entry (SQLSTATE 28000)"), "see its pg_hba.conf"),
             (refused("there is none (SQLSTATE 3D000)"), "CREATE DATABASE \"me\""),
             (refused("too many clients (SQLSTATE 53300)"), "raise max_connections"),
-            (refused("certificate verify failed (IP address mismatch)"), "it must be for db.example:5432."),
+            (
+                refused("certificate verify failed (IP address mismatch)"),
+                "the certificate must be for db.example:5432.",
+            ),
             (refused("Host name mismatch"), "sslrootcert="),
             (refused("server does not support TLS"), "Set ssl = on"),
-            (refused("the name can't be looked up: no"), "Correct the name of the host in DATABASE_URL."),
+            (refused("the name can't be looked up: no"), "Correct the host name in DATABASE_URL."),
             (refused("Connection refused (os error 111)"), "Start the server"),
             (refused("/tmp/.s.PGSQL.5432: No such file or directory"), "Start the server"),
-            (Error::Timeout { step: "connecting", limit: Duration::from_secs(5) }, "a firewall?"),
+            (Error::Timeout { step: "connecting", limit: Duration::from_secs(5) }, "such as a firewall"),
             (refused("odd"), SEE_LOG),
             (refused(&format!("unsupported startup parameter{POOLER_ADVICE}")), "Behind a pooler in transaction mode"),
         ] {

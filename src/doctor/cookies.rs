@@ -1,4 +1,4 @@
-//! Which session cookie counts, and why.
+//! Which session cookie is accepted, and why.
 #![forbid(unsafe_code)]
 
 use serde::Serialize;
@@ -10,12 +10,12 @@ use crate::error::Error;
 pub(super) const ID: &str = "cookies";
 
 pub(super) fn check(environment: &impl Environment) -> Check {
-    judge(ask(environment), config::is_production(environment))
+    judge(query(environment), config::is_production(environment))
 }
 
 #[derive(Serialize)]
 struct Choice {
-    /// The preferred one first.
+    /// In order of preference.
     names: Vec<String>,
     because: Reason,
 }
@@ -23,20 +23,20 @@ struct Choice {
 #[derive(Debug, PartialEq, Eq, Serialize)]
 #[serde(tag = "reason", rename_all = "kebab-case")]
 enum Reason {
-    /// The app's own URL says whether it is https.
+    /// The scheme of the app's own URL decides.
     Url {
         variable: &'static str,
     },
     Production,
-    /// Nothing says which. A request has one of the two.
+    /// Neither variable is set. Both cookies are accepted.
     Nothing,
 }
 
-fn ask(environment: &impl Environment) -> Result<Choice, Error> {
-    let cookies = config::cookies(&Options::default(), environment)?;
+fn query(environment: &impl Environment) -> Result<Choice, Error> {
+    let cookies = config::session_cookies(&Options::default(), environment)?;
     Ok(Choice {
         names: cookies.into_iter().map(|cookie| cookie.name.as_str().to_owned()).collect(),
-        because: match config::url_variable(environment) {
+        because: match config::app_url_variable(environment) {
             Some(variable) => Reason::Url { variable },
             None if config::is_production(environment) => Reason::Production,
             None => Reason::Nothing,
@@ -49,7 +49,7 @@ fn judge(choice: Result<Choice, Error>, is_production: bool) -> Check {
     let choice = match choice {
         Ok(choice) => choice,
         Err(error) => {
-            let advice = "Set AUTH_URL to the address of the app, with https:// in production.";
+            let advice = "Set AUTH_URL to the URL of the app, with https:// in production.";
             return Check::failed(ID, error.to_string(), advice);
         }
     };
@@ -65,7 +65,7 @@ fn judge(choice: Result<Choice, Error>, is_production: bool) -> Check {
             ID,
             format!("{message}, in production"),
             format!(
-                "Set {variable} to the https:// address of the app, unless it has none: over https another cookie counts."
+                "If the app is served over https, set {variable} to its https:// URL: Auth.js uses the __Secure- cookie then."
             ),
         ),
         _ => Check::ok(ID, message),
@@ -76,11 +76,11 @@ fn judge(choice: Result<Choice, Error>, is_production: bool) -> Check {
 #[cfg(test)]
 mod tests {
     use super::super::check::Status;
-    use super::super::tests::Variables;
     use super::*;
+    use crate::config::FakeEnvironment;
 
     #[test]
-    fn which_cookie_counts_and_why() {
+    fn accepted_cookies_and_the_reason() {
         const PRODUCTION: (&str, &str) = ("NODE_ENV", "production");
         for (variables, status, message) in [
             (
@@ -107,7 +107,7 @@ mod tests {
             ),
             (&[("AUTH_URL", "ftp://a")], Status::Failed, "AUTH_URL: must begin with https:// or http://"),
         ] {
-            let check = check(&Variables(variables));
+            let check = check(&FakeEnvironment(variables));
             assert_eq!((check.status, check.message.as_str()), (status, message), "{variables:?}");
         }
     }

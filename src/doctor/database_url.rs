@@ -1,4 +1,4 @@
-//! Whether the configuration says where the database is.
+//! Whether the database is configured, and where it is.
 #![forbid(unsafe_code)]
 
 use super::check::Check;
@@ -11,7 +11,7 @@ pub(super) fn judge(target: Result<&TargetFacts, &Error>) -> Check {
     let target = match target {
         Ok(target) => target,
         Err(error) => {
-            let advice = "It looks like DATABASE_URL=postgres://user:password@host:5432/database?sslmode=verify-full";
+            let advice = "Example: DATABASE_URL=postgres://user:password@host:5432/database?sslmode=verify-full";
             return Check::failed(ID, error.to_string(), advice);
         }
     };
@@ -32,7 +32,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn where_the_database_is() {
+    fn the_configured_database_is_shown() {
         let named = TargetFacts {
             variables: vec!["PGHOST", "PGUSER"],
             user: Some("u".to_owned()),
@@ -42,7 +42,7 @@ mod tests {
         for (case, found, status, message) in [
             ("a host", Ok(&target()), Status::Ok, "DATABASE_URL: db.example:5432"),
             ("names", Ok(&named), Status::Ok, "PGHOST, PGUSER: db.example:5432, user u, schema app"),
-            ("a mistake", Err(&Error::config("sslmode", "is odd")), Status::Failed, "sslmode: is odd"),
+            ("an error", Err(&Error::config("sslmode", "is odd")), Status::Failed, "sslmode: is odd"),
         ] {
             let check = judge(found);
             assert_eq!((check.status, check.message.as_str()), (status, message), "{case}");

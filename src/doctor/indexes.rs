@@ -1,4 +1,4 @@
-//! Whether the session query finds its rows by indexes: how the server plans it.
+//! Whether the session query uses indexes, according to the query plan.
 #![forbid(unsafe_code)]
 
 use serde::Serialize;
@@ -7,7 +7,7 @@ use uuid::Uuid;
 
 use super::catalog::sql_key;
 use super::check::Check;
-use crate::postgres::{Answer, Examiner, Unanswered};
+use crate::postgres::{Examiner, StepError, StepResult};
 use crate::schema::{Schema, Table};
 
 pub(super) const ID: &str = "indexes";
@@ -17,24 +17,24 @@ pub(super) const ID: &str = "indexes";
 pub(super) struct Scan {
     /// `Index Scan`, `Seq Scan`, ...
     node: String,
-    /// Or a partition or shard of it.
+    /// The table, or a partition or shard of it.
     table: String,
     index: Option<String>,
-    /// What is looked up in the index.
+    /// The index condition.
     condition: Option<String>,
 }
 
-pub(super) async fn ask(examiner: &Examiner<'_>) -> Answer<Vec<Scan>> {
-    let nobody = format!("'{}'::uuid", Uuid::nil());
-    let query = examiner.session_query().replace("$1", &nobody).replace("$2", &nobody);
+pub(super) async fn query(examiner: &Examiner<'_>) -> StepResult<Vec<Scan>> {
+    let nil = format!("'{}'::uuid", Uuid::nil());
+    let query = examiner.session_query().replace("$1", &nil).replace("$2", &nil);
     let explain = format!("EXPLAIN (FORMAT JSON) {query}");
-    // A table of a few rows would be read as a whole, whatever index it has.
+    // A small table is always scanned as a whole, whatever indexes it has.
     let setting = "enable_seqscan = off";
     let rows = examiner.rows_with_setting("planning the session query", setting, &explain).await?;
     Ok(scans(rows.first().and_then(|row| row.first()).map_or("", String::as_str)))
 }
 
-/// Of a plan as JSON. Distributed databases put the plans of their shards deep into it.
+/// The scans in a plan in JSON format. Distributed databases nest the plans of their shards deep inside.
 fn scans(plan: &str) -> Vec<Scan> {
     let mut found = Vec::new();
     if let Ok(plan) = serde_json::from_str(plan) {
@@ -43,7 +43,7 @@ fn scans(plan: &str) -> Vec<Scan> {
     found
 }
 
-/// `table` is that of the node above, which names it for the index that is read below.
+/// `table` is the table of the parent node: a bitmap index scan doesn't name its table itself.
 fn collect(value: &Value, table: Option<&str>, found: &mut Vec<Scan>) {
     match value {
         Value::Array(values) => values.iter().for_each(|value| collect(value, table, found)),
@@ -71,30 +71,30 @@ fn text<'a>(node: &'a Map<String, Value>, name: &str) -> Option<&'a str> {
     node.get(name)?.as_str()
 }
 
-pub(super) fn judge(scans: &Answer<Vec<Scan>>, schema: &Schema) -> Check {
+pub(super) fn judge(scans: &StepResult<Vec<Scan>>, schema: &Schema) -> Check {
     let scans = match scans {
         Ok(scans) => scans,
-        Err(Unanswered::Failed(_)) => return Check::skipped(ID, "the session query is refused"),
-        Err(lost) => return Check::unanswered(ID, lost),
+        Err(StepError::Failed(_)) => return Check::skipped(ID, "the session query fails"),
+        Err(lost) => return Check::from_step_error(ID, lost),
     };
-    let mut unread: Vec<&str> = Vec::new();
+    let mut whole: Vec<&str> = Vec::new();
     for scan in scans.iter().filter(|scan| scan.index.is_none() && scan.node == "Seq Scan") {
-        if !unread.contains(&scan.table.as_str()) {
-            unread.push(&scan.table);
+        if !whole.contains(&scan.table.as_str()) {
+            whole.push(&scan.table);
         }
     }
     let [_, session_id] = schema.sessions.key;
-    let broad: Vec<_> = scans
+    let by_tenant_only: Vec<_> = scans
         .iter()
         .filter(|scan| is_of(&schema.sessions, &scan.table))
         .filter(|scan| !scan.condition.as_ref().is_some_and(|condition| condition.contains(session_id)))
         .map(|scan| scan.index.as_ref().unwrap_or(&scan.node).as_str())
         .collect();
-    let check = if !unread.is_empty() {
-        let create = unread.iter().map(|name| create(name, schema)).collect::<Vec<_>>();
-        Check::failed(ID, format!("each request reads the whole table {}", unread.join(" and ")), create.join("\n"))
-    } else if !broad.is_empty() {
-        let message = format!("each request reads all sessions of a tenant, by {}", broad.join(", "));
+    let check = if !whole.is_empty() {
+        let create = whole.iter().map(|name| create(name, schema)).collect::<Vec<_>>();
+        Check::failed(ID, format!("each request reads the whole table {}", whole.join(" and ")), create.join("\n"))
+    } else if !by_tenant_only.is_empty() {
+        let message = format!("each request reads all sessions of a tenant, by {}", by_tenant_only.join(", "));
         Check::warning(ID, message, create(schema.sessions.name, schema))
     } else if scans.is_empty() {
         Check::ok(ID, "the plan shows no table")
@@ -107,7 +107,7 @@ pub(super) fn judge(scans: &Answer<Vec<Scan>>, schema: &Schema) -> Check {
     check.with_details(scans)
 }
 
-/// Partitions and shards have the table's name at their beginning.
+/// The names of partitions and shards begin with the name of the table.
 fn is_of(table: &Table, name: &str) -> bool {
     name.starts_with(table.name)
 }
@@ -130,7 +130,7 @@ mod tests {
     }
 
     #[test]
-    fn every_way_to_reach_a_table() {
+    fn scans_of_each_kind_of_plan() {
         let key = "((tenant = '0'::uuid) AND (session_id = '0'::uuid))";
         let by_index =
             json!({"Node Type": "Index Scan", "Relation Name": "sessions", "Index Name": "k", "Index Cond": key});
@@ -157,7 +157,7 @@ mod tests {
     }
 
     #[test]
-    fn what_each_request_reads() {
+    fn scans_without_a_suitable_index_are_reported() {
         let by_key = || scan("Index Scan", "sessions_0", Some("k"), Some("(session_id = '0'::uuid)"));
         let of_tenant = || scan("Index Scan", "sessions", Some("by_tenant"), Some("(tenant = '0'::uuid)"));
         let users = || scan("Index Only Scan", "users", Some("users_pkey"), Some("(tenant = '0'::uuid)"));

@@ -1,9 +1,9 @@
-//! `npx authjs-bridge doctor`: examines the configuration of the environment, and the database that it leads to. Nothing is
-//! written, and no secret, password or row is shown.
+//! `npx authjs-bridge doctor`: checks the configuration in the environment, and the database that it leads to. Writes nothing
+//! to the database, and shows no secret, password or row.
 //!
-//! Each check has a file with its name: what it asks, what it judges and what it advises. [`catalog`] brings together what
-//! several of them ask of the server's catalog. Here is the checklist: which check comes when, and which is skipped because
-//! of another.
+//! Each check has a file with its name. `query` collects the facts, `judge` makes the [`Check`] from them. [`catalog`] collects
+//! what several checks need from the system catalog. This file decides the order of the checks, and which of them are skipped
+//! because another one failed.
 #![forbid(unsafe_code)]
 
 mod catalog;
@@ -29,22 +29,23 @@ mod unique_keys;
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 
-use self::catalog::Catalog;
+use self::catalog::{Catalog, Entry, Finding, TableFacts};
 pub use self::check::Check;
-use self::check::{LOST, Status};
+use self::check::{CONNECTION_LOST, Status};
 use self::connection::Connected;
 use crate::config::{self, Database, Environment, Limits, Options};
 use crate::error::Error;
-use crate::postgres::{Answer, ExaminedDatabase, TargetFacts};
-use crate::schema::Schema;
+use crate::postgres::{ExaminedDatabase, Examiner, StepResult, TargetFacts};
+use crate::schema::{Schema, Table};
 
-/// The checks that need a connection.
+/// Checks that need a connection.
 const OF_CONNECTION: [&str; 5] = [tls::ID, server::ID, pooler::ID, clock::ID, tables::ID];
-/// Those that need the tables as well: what the catalog says of them, and what queries find.
+/// Checks that need the tables as well: of the system catalog, and with queries of the tables.
 const OF_TABLES: [&str; 4] = [columns::ID, rights::ID, row_security::ID, unique_keys::ID];
 const OF_QUERIES: [&str; 3] = [lookups::ID, indexes::ID, sessions::ID];
 
-/// The checks in the order in which one would look. Reads the environment at once, and connects later.
+/// Runs all checks, from the configuration to the tables. Reads the environment at once; the future connects to the
+/// database.
 pub fn examine(environment: &impl Environment) -> BoxFuture<'static, Vec<Check>> {
     let mut checks = vec![secrets::check(environment), cookies::check(environment)];
     let is_production = config::is_production(environment);
@@ -55,7 +56,7 @@ pub fn examine(environment: &impl Environment) -> BoxFuture<'static, Vec<Check>>
         match database {
             Ok(database) => checks.extend(examine_database(&database, is_production).await),
             Err(_) => {
-                let needs = |id| Check::skipped(id, "needs a database-url that is right");
+                let needs = |id| Check::skipped(id, "needs a valid database-url");
                 checks.push(needs(connection::ID));
                 checks.extend(after_connection().map(needs));
             }
@@ -71,8 +72,8 @@ fn after_connection() -> impl Iterator<Item = &'static str> {
 
 async fn examine_database(database: &ExaminedDatabase, is_production: bool) -> Vec<Check> {
     let target = database.target();
-    match ask(database).await {
-        Ok(answers) => judge(&answers, target, database.schema(), is_production),
+    match query(database).await {
+        Ok(facts) => judge(&facts, target, database.schema(), is_production),
         Err(error) => {
             let connection = connection::judge(Err(&error), target);
             let skipped = after_connection().map(|id| Check::skipped(id, "needs a connection"));
@@ -81,41 +82,64 @@ async fn examine_database(database: &ExaminedDatabase, is_production: bool) -> V
     }
 }
 
-/// What the database answers.
-struct Answers {
+/// The facts that were collected from the database.
+struct Facts {
     connected: Connected,
-    tls: tls::Agreed,
-    server: Answer<server::Server>,
+    tls: tls::Negotiated,
+    server: StepResult<server::Server>,
     pooler: Option<pooler::Pooler>,
-    clock: Answer<clock::Clock>,
-    catalog: Answer<Catalog>,
-    lookups: Answer<lookups::Latencies>,
-    scans: Answer<Vec<indexes::Scan>>,
-    sessions: Answer<sessions::Counts>,
+    clock: StepResult<clock::Clock>,
+    catalog: StepResult<Catalog>,
+    lookups: StepResult<lookups::Latencies>,
+    scans: StepResult<Vec<indexes::Scan>>,
+    sessions: StepResult<sessions::Counts>,
 }
 
-async fn ask(database: &ExaminedDatabase) -> Result<Answers, Error> {
+async fn query(database: &ExaminedDatabase) -> Result<Facts, Error> {
     let schema = database.schema();
-    let (visitor, milliseconds) = connection::ask(database).await?;
-    let visit = pooler::visit(&visitor).await;
-    // Leaves, so that a pooler can give its connection to the next.
-    drop(visitor);
+    let (earlier, milliseconds) = connection::query(database).await?;
+    let earlier_backend = pooler::backend(&earlier).await;
+    // Disconnects, so that a pooler can give the backend to the next client.
+    drop(earlier);
     let examiner = database.connect().await?;
     let connected = Connected { address: examiner.address(), milliseconds };
-    let tls = database.agree_on_tls(&examiner).await;
-    let pooler = pooler::ask(database, &examiner, visit).await;
-    let server = server::ask(&examiner).await;
-    let clock = clock::ask(&examiner).await;
-    // Before the catalog, which waits as well where somebody has locked a table.
-    let lookups = lookups::ask(&examiner).await;
-    let catalog = catalog::ask(&examiner, schema).await;
-    let scans = indexes::ask(&examiner).await;
-    let sessions = sessions::ask(&examiner, schema).await;
-    Ok(Answers { connected, tls, server, pooler, clock, catalog, lookups, scans, sessions })
+    let tls = database.negotiate_tls(&examiner).await;
+    let pooler = pooler::query(database, &examiner, earlier_backend).await;
+    let server = server::query(&examiner).await;
+    let clock = clock::query(&examiner).await;
+    // Before the catalog: if a table is locked, its queries wait as well, and the lookups show the lock first.
+    let lookups = lookups::query(&examiner).await;
+    let catalog = query_catalog(&examiner, schema).await;
+    let scans = indexes::query(&examiner).await;
+    let sessions = sessions::query(&examiner, schema).await;
+    Ok(Facts { connected, tls, server, pooler, clock, catalog, lookups, scans, sessions })
 }
 
-fn judge(answers: &Answers, target: &TargetFacts, schema: &Schema, is_production: bool) -> Vec<Check> {
-    let Answers { connected, tls, server, pooler, clock, catalog, lookups, scans, sessions } = answers;
+async fn query_catalog(examiner: &Examiner<'_>, schema: &Schema) -> StepResult<Catalog> {
+    Ok(Catalog {
+        sessions: query_table(examiner, &schema.sessions).await?,
+        users: query_table(examiner, &schema.users).await?,
+    })
+}
+
+async fn query_table(examiner: &Examiner<'_>, table: &Table) -> StepResult<Entry> {
+    let finding = match tables::query(examiner, table).await? {
+        None => Finding::Missing { elsewhere: tables::find_elsewhere(examiner, table).await? },
+        Some(tables::FoundTable { oid, schema, kind }) => Finding::Found(TableFacts {
+            schema,
+            kind,
+            columns: columns::query(examiner, table, oid).await?,
+            rights: rights::query(examiner, oid).await?,
+            has_unique_key: unique_keys::query(examiner, table, oid, kind).await?,
+            visibility: row_security::query(examiner, oid).await?,
+            estimated_rows: sessions::estimate_rows(examiner, oid).await?,
+        }),
+    };
+    Ok(Entry { table: table.clone(), finding })
+}
+
+fn judge(facts: &Facts, target: &TargetFacts, schema: &Schema, is_production: bool) -> Vec<Check> {
+    let Facts { connected, tls, server, pooler, clock, catalog, lookups, scans, sessions } = facts;
     let tables = tables::judge(catalog, target, server);
     let user = server::user(server);
     let needs_tables = |id| Check::skipped(id, "needs the tables");
@@ -126,15 +150,15 @@ fn judge(answers: &Answers, target: &TargetFacts, schema: &Schema, is_production
             row_security::judge(catalog, user, sessions),
             unique_keys::judge(catalog),
         ],
-        (_, Status::Skipped) => OF_TABLES.map(|id| Check::skipped(id, LOST)),
+        (_, Status::Skipped) => OF_TABLES.map(|id| Check::skipped(id, CONNECTION_LOST)),
         _ => OF_TABLES.map(needs_tables),
     };
     let of_queries = if catalog.is_ok() && tables.status == Status::Failed {
         OF_QUERIES.map(needs_tables)
     } else {
-        let broken = [&tables].into_iter().chain(&of_tables).find(|check| check.status == Status::Failed);
+        let failed = [&tables].into_iter().chain(&of_tables).find(|check| check.status == Status::Failed);
         [
-            lookups::judge(lookups, broken.map(|check| check.id)),
+            lookups::judge(lookups, failed.map(|check| check.id)),
             indexes::judge(scans, schema),
             sessions::judge(sessions, catalog),
         ]

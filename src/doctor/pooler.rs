@@ -1,11 +1,12 @@
-//! Whether a pooler such as PgBouncer is between the client and the server, and whether prepared statements outlive it.
+//! Whether there is a pooler such as PgBouncer between the client and the server, and whether prepared statements work with
+//! it.
 #![forbid(unsafe_code)]
 
 use serde::Serialize;
 
 use super::check::Check;
 use crate::error::Error;
-use crate::postgres::{Answer, ExaminedDatabase, Examiner, POOLER_ADVICE, TargetFacts};
+use crate::postgres::{ExaminedDatabase, Examiner, POOLER_ADVICE, StepResult, TargetFacts};
 
 pub(super) const ID: &str = "pooler";
 
@@ -13,38 +14,42 @@ pub(super) const ID: &str = "pooler";
 #[serde(rename_all = "kebab-case")]
 pub(super) enum Pooler {
     None,
-    /// A process of the server is one client's until that leaves.
+    /// Session mode: a client keeps its backend until it disconnects.
     Session,
-    /// It is one client's until its transaction ends.
+    /// Transaction mode: a client keeps its backend until its transaction ends.
     Transaction,
 }
 
-/// The process of the server that a client came to, and when. Times are in seconds since 1970, by the server's clock.
+/// The backend (server process) that serves a client. Times are in seconds since 1970, by the server's clock.
 #[derive(Clone, Copy)]
-pub(super) struct Visit {
-    process: i32,
-    /// When the process began.
-    began: f64,
-    now: f64,
-    /// When the server began, which tells servers apart.
-    server_began: f64,
+pub(super) struct Backend {
+    pid: i32,
+    started_at: f64,
+    /// When this was queried.
+    queried_at: f64,
+    /// When the server was started, which tells servers apart.
+    server_started_at: f64,
 }
 
-/// `earlier` is the visit of a client that has left. `None` where the server doesn't tell.
-pub(super) async fn ask(database: &ExaminedDatabase, second: &Examiner<'_>, earlier: Answer<Visit>) -> Option<Pooler> {
+/// `earlier` is the backend of a client that has disconnected. `None` if the server doesn't show its backends.
+pub(super) async fn query(
+    database: &ExaminedDatabase,
+    second: &Examiner<'_>,
+    earlier: StepResult<Backend>,
+) -> Option<Pooler> {
     let earlier = earlier.ok()?;
-    let visit = visit(second).await.ok()?;
-    if !visit.was_there_before(&earlier) {
+    let current = backend(second).await.ok()?;
+    if !current.existed_before_its_client(&earlier) {
         return Some(Pooler::None);
     }
-    // Both clients are still there: in session mode each has a process of its own.
+    // Both clients are connected now: in session mode each has its own backend.
     let third = database.connect().await.ok()?;
-    let other = self::visit(&third).await.ok()?;
-    Some(if other.is_process_of(&visit) { Pooler::Transaction } else { Pooler::Session })
+    let other = backend(&third).await.ok()?;
+    Some(if other.is_same_process(&current) { Pooler::Transaction } else { Pooler::Session })
 }
 
-/// Fails where the server shows no activity.
-pub(super) async fn visit(examiner: &Examiner<'_>) -> Answer<Visit> {
+/// Fails if the server doesn't show its backends.
+pub(super) async fn backend(examiner: &Examiner<'_>) -> StepResult<Backend> {
     const SQL: &str = "\
 SELECT pg_catalog.pg_backend_pid(),
        (SELECT extract(epoch FROM backend_start)::float8
@@ -54,24 +59,24 @@ SELECT pg_catalog.pg_backend_pid(),
        extract(epoch FROM pg_catalog.pg_postmaster_start_time())::float8";
     examiner
         .row("a query", SQL, &[], |row| {
-            Ok(Visit {
-                process: row.try_get(0)?,
-                began: row.try_get(1)?,
-                now: row.try_get(2)?,
-                server_began: row.try_get(3)?,
+            Ok(Backend {
+                pid: row.try_get(0)?,
+                started_at: row.try_get(1)?,
+                queried_at: row.try_get(2)?,
+                server_started_at: row.try_get(3)?,
             })
         })
         .await
 }
 
-impl Visit {
-    /// Whether this client's process was there before the client, which came after `earlier`.
-    fn was_there_before(&self, earlier: &Self) -> bool {
-        self.server_began == earlier.server_began && self.began < earlier.now
+impl Backend {
+    /// Whether the backend existed before its client, which connected after `earlier` was queried.
+    fn existed_before_its_client(&self, earlier: &Self) -> bool {
+        self.server_started_at == earlier.server_started_at && self.started_at < earlier.queried_at
     }
 
-    fn is_process_of(&self, other: &Self) -> bool {
-        (self.process, self.began) == (other.process, other.began)
+    fn is_same_process(&self, other: &Self) -> bool {
+        (self.pid, self.started_at) == (other.pid, other.started_at)
     }
 }
 
@@ -85,7 +90,7 @@ struct Details {
 pub(super) fn judge(pooler: Option<Pooler>, target: &TargetFacts) -> Check {
     const SHARING: &str = "one that shares connections, as PgBouncer does in transaction mode";
     let Some(mode) = pooler else {
-        return Check::skipped(ID, "the server does not tell");
+        return Check::skipped(ID, "could not be detected");
     };
     let prepared_statements = target.prepared_statements;
     let check = match mode {
@@ -93,7 +98,7 @@ pub(super) fn judge(pooler: Option<Pooler>, target: &TargetFacts) -> Check {
         Pooler::Session => Check::ok(ID, "one that gives each client a connection of its own"),
         Pooler::Transaction if prepared_statements => Check::warning(
             ID,
-            format!("{SHARING}; but statements are prepared, and may be gone at the next query"),
+            format!("{SHARING}; but statements are prepared, and the next query may not find them"),
             "Set pgbouncer=true in the URL, or the option preparedStatements: false.",
         ),
         Pooler::Transaction => Check::ok(ID, format!("{SHARING}; statements are not prepared")),
@@ -101,7 +106,7 @@ pub(super) fn judge(pooler: Option<Pooler>, target: &TargetFacts) -> Check {
     check.with_details(&Details { mode, prepared_statements })
 }
 
-/// The message of an error that comes from a pooler, and the advice that stands in it.
+/// Splits the message of an error that a pooler caused into message and advice.
 pub(super) fn advice_in(error: &Error) -> Option<(String, String)> {
     let text = error.to_string();
     let advice = POOLER_ADVICE.trim_start_matches("; behind");
@@ -115,20 +120,24 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_process_that_was_there_before_its_client() {
-        let earlier = Visit { process: 1, began: 10.0, now: 11.0, server_began: 1.0 };
-        for (case, visit, expected) in [
-            ("the same process", Visit { now: 12.0, ..earlier }, true),
-            ("another one of the pooler's", Visit { process: 2, began: 5.0, now: 12.0, ..earlier }, true),
-            ("one of its own", Visit { process: 2, began: 11.5, now: 12.0, ..earlier }, false),
-            ("of another server", Visit { process: 2, began: 5.0, now: 12.0, server_began: 2.0 }, false),
+    fn a_backend_that_is_older_than_its_client_was_reused() {
+        let earlier = Backend { pid: 1, started_at: 10.0, queried_at: 11.0, server_started_at: 1.0 };
+        for (case, backend, expected) in [
+            ("the same backend", Backend { queried_at: 12.0, ..earlier }, true),
+            ("another backend of the pooler", Backend { pid: 2, started_at: 5.0, queried_at: 12.0, ..earlier }, true),
+            ("a new backend", Backend { pid: 2, started_at: 11.5, queried_at: 12.0, ..earlier }, false),
+            (
+                "a backend of another server",
+                Backend { pid: 2, started_at: 5.0, queried_at: 12.0, server_started_at: 2.0 },
+                false,
+            ),
         ] {
-            assert_eq!(visit.was_there_before(&earlier), expected, "{case}");
+            assert_eq!(backend.existed_before_its_client(&earlier), expected, "{case}");
         }
     }
 
     #[test]
-    fn statements_get_lost_where_connections_are_shared() {
+    fn prepared_statements_are_warned_of_in_transaction_mode() {
         for (pooler, prepared_statements, status) in [
             (None, true, Status::Skipped),
             (Some(Pooler::None), true, Status::Ok),
@@ -142,7 +151,7 @@ mod tests {
     }
 
     #[test]
-    fn what_an_error_advises_itself() {
+    fn the_advice_is_split_from_the_message() {
         let (message, advice) = advice_in(&Error::Query(format!("gone{POOLER_ADVICE}"))).expect("is of a pooler");
         assert_eq!(message, "the database refused the session query: gone");
         assert!(advice.starts_with("Behind a pooler in transaction mode, such as PgBouncer, set "), "{advice}");

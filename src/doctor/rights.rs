@@ -1,23 +1,13 @@
-//! Whether the user may read what is read. Of the columns, [`super::columns`] asks that along with their types.
+//! Whether the user has the privileges to read the tables. [`super::columns`] queries those on the columns, with their types.
 #![forbid(unsafe_code)]
 
-use serde::Serialize;
-
-use super::catalog::{Catalog, STEP, sql_name};
+use super::catalog::{Catalog, ColumnFacts, STEP, SchemaRights, sql_name};
 use super::check::Check;
-use super::columns::ColumnFacts;
-use crate::postgres::{Answer, Examiner, Parameter};
+use crate::postgres::{Examiner, Parameter, StepResult};
 
 pub(super) const ID: &str = "rights";
 
-#[derive(Clone, Copy, Serialize)]
-#[serde(rename_all = "camelCase")]
-pub(super) struct SchemaRights {
-    /// Whether the user may use the PostgreSQL schema of the table.
-    pub(super) schema_is_usable: bool,
-}
-
-pub(super) async fn ask(examiner: &Examiner<'_>, oid: u32) -> Answer<SchemaRights> {
+pub(super) async fn query(examiner: &Examiner<'_>, oid: u32) -> StepResult<SchemaRights> {
     const SQL: &str = "\
 SELECT pg_catalog.has_schema_privilege(c.relnamespace, 'USAGE') FROM pg_catalog.pg_class c WHERE c.oid = $1";
     let schema_is_usable = examiner.row(STEP, SQL, &[Parameter::Oid(oid)], |row| row.try_get(0)).await?;
@@ -52,7 +42,7 @@ pub(super) fn judge(catalog: &Catalog, user: &str) -> Check {
     match (names.is_empty(), is_broken) {
         (true, _) => Check::ok(ID, format!("{user} may read all columns that are needed")),
         (false, true) => Check::failed(ID, message, advice),
-        (false, false) => Check::warning(ID, format!("{message}, which explainSession alone reads"), advice),
+        (false, false) => Check::warning(ID, format!("{message}, which only explainSession reads"), advice),
     }
 }
 
@@ -67,7 +57,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_the_user_may_not_read() {
+    fn columns_that_the_user_may_not_read() {
         for (unreadable, status, message, advice) in [
             (&[] as &[_], Status::Ok, "me may read all columns that are needed", None),
             (
@@ -82,7 +72,7 @@ mod tests {
             (
                 &["revoked_reason"],
                 Status::Warning,
-                "me may not read sessions.revoked_reason, which explainSession alone reads",
+                "me may not read sessions.revoked_reason, which only explainSession reads",
                 Some("GRANT SELECT (revoked_reason) ON public.sessions TO me"),
             ),
         ] {

@@ -1,47 +1,27 @@
-//! Whether row-level security hides rows from the user. A session that is hidden is signed out.
+//! Whether row-level security hides rows from the user. A hidden session is treated as signed out.
 #![forbid(unsafe_code)]
 
 use std::collections::BTreeMap;
 
-use serde::Serialize;
-
-use super::catalog::{Catalog, STEP, sql_name};
+use super::catalog::{Catalog, RowSecurity, STEP, Visibility, sql_name};
 use super::check::Check;
 use super::sessions::Counts;
-use crate::postgres::{Answer, Examiner, Parameter};
+use crate::postgres::{Examiner, Parameter, StepResult};
 
 pub(super) const ID: &str = "row-security";
 
-#[derive(Serialize)]
-#[serde(rename_all = "camelCase")]
-pub(super) struct Visibility {
-    /// `None` where none is in force for the user.
-    pub(super) row_security: Option<RowSecurity>,
-    /// Whether there is anything in the table, be it visible or not.
-    pub(super) holds_rows: bool,
-}
-
-#[derive(Clone, Copy, Serialize)]
-#[serde(rename_all = "camelCase")]
-pub(super) struct RowSecurity {
-    /// The number of policies for this user that let rows be read.
-    policies: i64,
-    /// Whether they let all be read.
-    admits_all: bool,
-}
-
-pub(super) async fn ask(examiner: &Examiner<'_>, oid: u32) -> Answer<Visibility> {
+pub(super) async fn query(examiner: &Examiner<'_>, oid: u32) -> StepResult<Visibility> {
     const SQL: &str = "\
 SELECT pg_catalog.row_security_active(c.oid),
        coalesce(pg_catalog.pg_relation_size(c.oid), 0) > 0 OR c.relkind <> 'r'
 FROM pg_catalog.pg_class c WHERE c.oid = $1";
     let (is_active, holds_rows) =
         examiner.row(STEP, SQL, &[Parameter::Oid(oid)], |row| Ok((row.try_get(0)?, row.try_get(1)?))).await?;
-    let row_security = if is_active { Some(ask_policies(examiner, oid).await?) } else { None };
+    let row_security = if is_active { Some(query_policies(examiner, oid).await?) } else { None };
     Ok(Visibility { row_security, holds_rows })
 }
 
-async fn ask_policies(examiner: &Examiner<'_>, oid: u32) -> Answer<RowSecurity> {
+async fn query_policies(examiner: &Examiner<'_>, oid: u32) -> StepResult<RowSecurity> {
     const SQL: &str = "\
 SELECT count(*) FILTER (WHERE p.polpermissive),
        coalesce(
@@ -62,14 +42,14 @@ WHERE p.polrelid = $1 AND p.polcmd IN ('r', '*')
         .await
 }
 
-/// A table of which some rows may be hidden.
+/// A table whose rows may be hidden.
 struct Secured {
     name: &'static str,
     sql_name: String,
     hides_all: bool,
 }
 
-pub(super) fn judge(catalog: &Catalog, user: &str, sessions: &Answer<Counts>) -> Check {
+pub(super) fn judge(catalog: &Catalog, user: &str, sessions: &StepResult<Counts>) -> Check {
     let details: BTreeMap<_, _> =
         catalog.found().map(|(table, found)| (table.name, found.visibility.row_security)).collect();
     let sees_none = matches!(sessions, Ok(Counts::Exact { live: 0, expired: 0, revoked: 0 }));
@@ -96,7 +76,7 @@ fn check_of(secured: &[Secured], user: &str) -> Check {
     let hidden: Vec<_> = secured.iter().filter(|table| table.hides_all).map(|table| table.name).collect();
     if hidden.is_empty() {
         let names = secured.iter().map(|table| table.name).collect::<Vec<_>>().join(" and ");
-        let message = format!("is in force on {names} for {user}; a row that it hides is a session that is signed out");
+        let message = format!("is active on {names} for {user}; a hidden session is treated as signed out");
         return Check::warning(ID, message, advice);
     }
     let message = format!("hides all rows of {} from {user}: everyone is signed out", hidden.join(" and "));
@@ -108,24 +88,24 @@ mod tests {
     use super::super::catalog::tests::healthy;
     use super::super::check::Status;
     use super::*;
-    use crate::postgres::Unanswered;
+    use crate::postgres::StepError;
 
     #[test]
-    fn what_policies_hide() {
+    fn policies_that_hide_rows() {
         let secured = |policies, admits_all| Some(RowSecurity { policies, admits_all });
         let none = || Ok(Counts::Exact { live: 0, expired: 0, revoked: 0 });
         let some = || Ok(Counts::Exact { live: 1, expired: 0, revoked: 0 });
-        let unknown = || Err(Unanswered::Lost);
-        let in_force = "is in force on sessions for me; a row that it hides is a session that is signed out";
+        let unknown = || Err(StepError::ConnectionLost);
+        let active = "is active on sessions for me; a hidden session is treated as signed out";
         let hides_all = "hides all rows of sessions from me: everyone is signed out";
         for (case, row_security, holds_rows, counts, status, message) in [
             ("none", None, true, none(), Status::Ok, "hides nothing from me"),
             ("one that admits all", secured(1, true), true, none(), Status::Ok, "hides nothing from me"),
             ("no policy", secured(0, false), false, unknown(), Status::Failed, hides_all),
-            ("a policy that admits some", secured(1, false), true, some(), Status::Warning, in_force),
+            ("a policy that admits some", secured(1, false), true, some(), Status::Warning, active),
             ("one that admits none", secured(1, false), true, none(), Status::Failed, hides_all),
-            ("nothing to hide", secured(1, false), false, none(), Status::Warning, in_force),
-            ("not counted", secured(1, false), true, unknown(), Status::Warning, in_force),
+            ("nothing to hide", secured(1, false), false, none(), Status::Warning, active),
+            ("not counted", secured(1, false), true, unknown(), Status::Warning, active),
         ] {
             let mut catalog = healthy();
             catalog.sessions.found_mut().visibility = Visibility { row_security, holds_rows };
@@ -137,7 +117,7 @@ mod tests {
     }
 
     #[test]
-    fn counts_of_sessions_say_nothing_of_users() {
+    fn counts_of_sessions_are_not_used_for_users() {
         let mut catalog = healthy();
         catalog.users.found_mut().visibility.row_security = Some(RowSecurity { policies: 1, admits_all: false });
         let check = judge(&catalog, "me", &Ok(Counts::Exact { live: 0, expired: 0, revoked: 0 }));

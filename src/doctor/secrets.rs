@@ -1,4 +1,4 @@
-//! Whether there is a secret, and whether it is as long as it should be.
+//! Whether a secret is set and long enough.
 #![forbid(unsafe_code)]
 
 use super::check::Check;
@@ -13,7 +13,7 @@ pub(super) fn check(environment: &impl Environment) -> Check {
 
 fn judge(secrets: &[NamedSecret], warnings: &[Warning]) -> Check {
     if secrets.is_empty() {
-        let advice = "Set AUTH_SECRET to the one that Auth.js has. For a new one: npx auth secret";
+        let advice = "Set AUTH_SECRET to the secret of Auth.js. To create one: npx auth secret";
         return Check::failed(ID, "none is set", advice);
     }
     let named = |NamedSecret { variable, bytes }: &NamedSecret| format!("{variable} ({bytes} bytes)");
@@ -44,12 +44,12 @@ mod tests {
             ("none", vec![], vec![], Status::Failed, "none is set", Some("npx auth secret")),
             ("one", vec![secret("AUTH_SECRET", 44)], vec![], Status::Ok, "AUTH_SECRET (44 bytes)", None),
             (
-                "two, of which one is short",
+                "two, one of them short",
                 vec![secret("AUTH_SECRET_1", 44), secret("AUTH_SECRET", 7)],
                 vec![Warning::ShortSecret { index: 1, bytes: 7 }],
                 Status::Warning,
                 "AUTH_SECRET_1 (44 bytes), AUTH_SECRET (7 bytes)",
-                Some("The secret at place 1 (newest first) has 7 bytes"),
+                Some("The secret at index 1 (0 is the newest) has 7 bytes"),
             ),
             (
                 "an empty one before it",

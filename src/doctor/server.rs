@@ -1,10 +1,10 @@
-//! Which server answers, as whom it takes us, and whether it is a standby.
+//! The version of the server, the database and the user, and whether the server is a standby.
 #![forbid(unsafe_code)]
 
 use serde::Serialize;
 
 use super::check::Check;
-use crate::postgres::{Answer, Examiner};
+use crate::postgres::{Examiner, StepResult};
 
 pub(super) const ID: &str = "server";
 
@@ -18,7 +18,7 @@ pub(super) struct Server {
     pub(super) search_path: String,
 }
 
-pub(super) async fn ask(examiner: &Examiner<'_>) -> Answer<Server> {
+pub(super) async fn query(examiner: &Examiner<'_>) -> StepResult<Server> {
     const SQL: &str = "\
 SELECT pg_catalog.current_setting('server_version'),
        current_user::text,
@@ -38,18 +38,18 @@ SELECT pg_catalog.current_setting('server_version'),
         .await
 }
 
-pub(super) fn judge(server: &Answer<Server>) -> Check {
+pub(super) fn judge(server: &StepResult<Server>) -> Check {
     let server = match server {
         Ok(server) => server,
-        Err(unanswered) => return Check::unanswered(ID, unanswered),
+        Err(error) => return Check::from_step_error(ID, error),
     };
     let Server { version, database, user, is_standby, .. } = server;
     let message = format!("PostgreSQL {version}, database {database}, user {user}");
     let check = if *is_standby {
         Check::warning(
             ID,
-            format!("{message}; a standby, which may not know yet of a session that was revoked"),
-            "Ask the primary: name all hosts in DATABASE_URL, with target_session_attrs=read-write.",
+            format!("{message}; a standby, which may not have received the latest revocations"),
+            "Use the primary: list all hosts in DATABASE_URL, with target_session_attrs=read-write.",
         )
     } else {
         Check::ok(ID, message)
@@ -57,8 +57,8 @@ pub(super) fn judge(server: &Answer<Server>) -> Check {
     check.with_details(server)
 }
 
-/// Whom the server takes us for, where it said so.
-pub(super) fn user(server: &Answer<Server>) -> &str {
+/// The name of the database user, for messages.
+pub(super) fn user(server: &StepResult<Server>) -> &str {
     server.as_ref().map_or("the user", |server| &server.user)
 }
 

@@ -1,4 +1,4 @@
-//! How many sessions there are, for whoever wonders why nobody is signed in.
+//! How many sessions there are. Helps to find out why no user is signed in.
 #![forbid(unsafe_code)]
 
 use std::time::Duration;
@@ -8,15 +8,15 @@ use serde::Serialize;
 use super::catalog::{Catalog, Finding, STEP};
 use super::check::Check;
 use crate::error::Error;
-use crate::postgres::{Answer, Examiner, Parameter, Unanswered};
+use crate::postgres::{Examiner, Parameter, StepError, StepResult};
 use crate::schema::Schema;
 
 pub(super) const ID: &str = "sessions";
 
-/// For counting. A larger table is estimated.
+/// The time limit for counting. If the table is too large for that, the number is estimated.
 const LIMIT: Duration = Duration::from_secs(2);
 
-/// Of all tenants.
+/// The sessions of all tenants.
 #[derive(Serialize)]
 #[serde(untagged)]
 pub(super) enum Counts {
@@ -24,7 +24,7 @@ pub(super) enum Counts {
     TookTooLong { seconds: u64 },
 }
 
-pub(super) async fn ask(examiner: &Examiner<'_>, schema: &Schema) -> Answer<Counts> {
+pub(super) async fn query(examiner: &Examiner<'_>, schema: &Schema) -> StepResult<Counts> {
     let setting = format!("statement_timeout = {}", LIMIT.as_millis());
     let sql = format!(
         "SELECT count(*) FILTER (WHERE revoked_at IS NULL AND coalesce(expires_at > now(), true)),\n       \
@@ -39,22 +39,22 @@ pub(super) async fn ask(examiner: &Examiner<'_>, schema: &Schema) -> Answer<Coun
             let mut next = || counts.next().and_then(|count| count.parse().ok()).unwrap_or_default();
             Ok(Counts::Exact { live: next(), expired: next(), revoked: next() })
         }
-        Err(Unanswered::Failed(Error::Cancelled(_))) => Ok(Counts::TookTooLong { seconds: LIMIT.as_secs() }),
-        Err(unanswered) => Err(unanswered),
+        Err(StepError::Failed(Error::Cancelled(_))) => Ok(Counts::TookTooLong { seconds: LIMIT.as_secs() }),
+        Err(error) => Err(error),
     }
 }
 
-/// The number of rows by the server's statistics. `None` where there are none yet.
-pub(super) async fn ask_estimate(examiner: &Examiner<'_>, oid: u32) -> Answer<Option<f64>> {
+/// The number of rows according to the server's statistics; `None` if there are none yet.
+pub(super) async fn estimate_rows(examiner: &Examiner<'_>, oid: u32) -> StepResult<Option<f64>> {
     const SQL: &str = "SELECT nullif(c.reltuples, -1)::float8 FROM pg_catalog.pg_class c WHERE c.oid = $1";
     examiner.row(STEP, SQL, &[Parameter::Oid(oid)], |row| row.try_get(0)).await
 }
 
-pub(super) fn judge(counts: &Answer<Counts>, catalog: &Answer<Catalog>) -> Check {
+pub(super) fn judge(counts: &StepResult<Counts>, catalog: &StepResult<Catalog>) -> Check {
     let counts = match counts {
         Ok(counts) => counts,
-        Err(Unanswered::Failed(_)) => return Check::skipped(ID, "may not be counted"),
-        Err(lost) => return Check::unanswered(ID, lost),
+        Err(StepError::Failed(_)) => return Check::skipped(ID, "could not be counted"),
+        Err(lost) => return Check::from_step_error(ID, lost),
     };
     let message = match counts {
         Counts::Exact { live, expired, revoked } => format!("{live} live, {expired} expired, {revoked} revoked"),
@@ -69,7 +69,7 @@ pub(super) fn judge(counts: &Answer<Counts>, catalog: &Answer<Catalog>) -> Check
     Check::ok(ID, message).with_details(counts)
 }
 
-fn estimate(catalog: &Answer<Catalog>) -> Option<f64> {
+fn estimate(catalog: &StepResult<Catalog>) -> Option<f64> {
     match &catalog.as_ref().ok()?.sessions.finding {
         Finding::Found(found) => found.estimated_rows.filter(|rows| *rows > 0.0),
         Finding::Missing { .. } => None,
@@ -85,7 +85,7 @@ mod tests {
     #[test]
     fn counted_or_estimated() {
         let slow = || Ok(Counts::TookTooLong { seconds: 2 });
-        let refused = || Err(Unanswered::Failed(Error::Query("no".to_owned())));
+        let refused = || Err(StepError::Failed(Error::Query("no".to_owned())));
         for (counts, estimated_rows, status, message) in [
             (Ok(Counts::Exact { live: 2, expired: 1, revoked: 0 }), None, Status::Ok, "2 live, 1 expired, 0 revoked"),
             (
@@ -95,8 +95,8 @@ mod tests {
                 "too many to count within 2 s, about 1234567 by the server's statistics",
             ),
             (slow(), None, Status::Ok, "too many to count within 2 s, and the server has no statistics yet"),
-            (refused(), None, Status::Skipped, "may not be counted"),
-            (Err(Unanswered::Lost), None, Status::Skipped, "the connection was lost before"),
+            (refused(), None, Status::Skipped, "could not be counted"),
+            (Err(StepError::ConnectionLost), None, Status::Skipped, "the connection to the database was lost"),
         ] {
             let mut catalog = healthy();
             catalog.sessions.found_mut().estimated_rows = estimated_rows;

@@ -1,48 +1,36 @@
-//! Whether the two tables are there, and of which kind they are.
+//! Whether the two tables exist, and which kind of relation they are.
 #![forbid(unsafe_code)]
 
-use serde::Serialize;
-
-use super::catalog::{Catalog, Entry, Finding, STEP};
+use super::catalog::{Catalog, Entry, Finding, Kind, STEP};
 use super::check::Check;
 use super::server::Server;
-use crate::postgres::{Answer, Examiner, Parameter, TargetFacts};
+use crate::postgres::{Examiner, Parameter, StepResult, TargetFacts};
 use crate::schema::Table;
 
 pub(super) const ID: &str = "tables";
 
-/// Where a table is.
-pub(super) struct Place {
+/// A table that was found.
+pub(super) struct FoundTable {
     pub(super) oid: u32,
     pub(super) schema: String,
     pub(super) kind: Kind,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "kebab-case")]
-pub(super) enum Kind {
-    Table,
-    PartitionedTable,
-    View,
-    MaterializedView,
-    ForeignTable,
-}
-
-pub(super) async fn ask(examiner: &Examiner<'_>, table: &Table) -> Answer<Option<Place>> {
+pub(super) async fn query(examiner: &Examiner<'_>, table: &Table) -> StepResult<Option<FoundTable>> {
     const SQL: &str = "\
 SELECT c.oid, n.nspname::text, c.relkind::text
 FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
 WHERE c.relname = $1 AND c.relkind IN ('r', 'p', 'v', 'm', 'f')
   AND CASE WHEN $2 IS NULL THEN c.oid = pg_catalog.to_regclass($1) ELSE n.nspname = $2 END";
     let parameters = [Parameter::Text(Some(table.name)), Parameter::Text(table.namespace.as_deref())];
-    let places = examiner.rows(STEP, SQL, &parameters, |row| {
-        Ok(Place { oid: row.try_get(0)?, schema: row.try_get(1)?, kind: Kind::of(row.try_get(2)?) })
+    let tables = examiner.rows(STEP, SQL, &parameters, |row| {
+        Ok(FoundTable { oid: row.try_get(0)?, schema: row.try_get(1)?, kind: Kind::of(row.try_get(2)?) })
     });
-    Ok(places.await?.into_iter().next())
+    Ok(tables.await?.into_iter().next())
 }
 
 /// The PostgreSQL schemas that have a table of this name.
-pub(super) async fn ask_elsewhere(examiner: &Examiner<'_>, table: &Table) -> Answer<Vec<String>> {
+pub(super) async fn find_elsewhere(examiner: &Examiner<'_>, table: &Table) -> StepResult<Vec<String>> {
     const SQL: &str = "\
 SELECT n.nspname::text
 FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
@@ -52,33 +40,10 @@ ORDER BY 1";
     examiner.rows(STEP, SQL, &[Parameter::Text(Some(table.name))], |row| row.try_get(0)).await
 }
 
-impl Kind {
-    /// By `pg_class.relkind`.
-    fn of(letter: &str) -> Self {
-        match letter {
-            "p" => Self::PartitionedTable,
-            "v" => Self::View,
-            "m" => Self::MaterializedView,
-            "f" => Self::ForeignTable,
-            _ => Self::Table,
-        }
-    }
-
-    fn name(self) -> &'static str {
-        match self {
-            Self::Table => "table",
-            Self::PartitionedTable => "partitioned table",
-            Self::View => "view",
-            Self::MaterializedView => "materialized view",
-            Self::ForeignTable => "foreign table",
-        }
-    }
-}
-
-pub(super) fn judge(catalog: &Answer<Catalog>, target: &TargetFacts, server: &Answer<Server>) -> Check {
+pub(super) fn judge(catalog: &StepResult<Catalog>, target: &TargetFacts, server: &StepResult<Server>) -> Check {
     let catalog = match catalog {
         Ok(catalog) => catalog,
-        Err(unanswered) => return Check::unanswered(ID, unanswered),
+        Err(error) => return Check::from_step_error(ID, error),
     };
     let missing: Vec<_> = catalog.entries().into_iter().filter_map(missing).collect();
     let Some((_, elsewhere)) = missing.first() else {
@@ -88,7 +53,7 @@ pub(super) fn judge(catalog: &Answer<Catalog>, target: &TargetFacts, server: &An
         });
         return Check::ok(ID, found.collect::<Vec<_>>().join(", "));
     };
-    let place = match (&target.schema, server) {
+    let searched = match (&target.schema, server) {
         (Some(schema), _) => format!("schema {schema}"),
         (None, Ok(server)) => format!("the search path ({})", server.search_path),
         (None, Err(_)) => "the search path".to_owned(),
@@ -101,10 +66,10 @@ pub(super) fn judge(catalog: &Answer<Catalog>, target: &TargetFacts, server: &An
         ),
         None => "Create them: psql \"$DATABASE_URL\" --file node_modules/authjs-bridge/schema.sql".to_owned(),
     };
-    Check::failed(ID, format!("{} not found in {place}", names.join(" and ")), advice).with_details(catalog)
+    Check::failed(ID, format!("{} not found in {searched}", names.join(" and ")), advice).with_details(catalog)
 }
 
-/// The table's name, and where else there are tables of this name.
+/// The table's name, and the schemas that have a table with this name.
 fn missing(Entry { table, finding }: &Entry) -> Option<(&'static str, &[String])> {
     match finding {
         Finding::Missing { elsewhere } => Some((table.name, elsewhere)),
@@ -118,10 +83,10 @@ mod tests {
     use super::super::check::Status;
     use super::super::tests::{server, target};
     use super::*;
-    use crate::postgres::Unanswered;
+    use crate::postgres::StepError;
 
     #[test]
-    fn tables_and_where_they_are_missed() {
+    fn missing_tables_are_reported() {
         let missing = |elsewhere: &[&str]| Finding::Missing {
             elsewhere: elsewhere.iter().map(|schema| (*schema).to_owned()).collect(),
         };
@@ -141,7 +106,7 @@ mod tests {
             catalog
         };
         let named = || TargetFacts { schema: Some("app".to_owned()), ..target() };
-        let lost = || Err(Unanswered::Lost);
+        let lost = || Err(StepError::ConnectionLost);
         for (catalog, target, server, status, message, advice) in [
             (healthy(), target(), Ok(server()), Status::Ok, "table public.sessions, table public.users", ""),
             (partitioned(), target(), lost(), Status::Ok, "table public.sessions, partitioned table public.users", ""),
@@ -170,7 +135,7 @@ mod tests {
     }
 
     #[test]
-    fn kinds_by_their_letters() {
+    fn kinds_by_relkind() {
         for (letter, name) in [
             ("r", "table"),
             ("p", "partitioned table"),

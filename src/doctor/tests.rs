@@ -1,4 +1,4 @@
-//! The checklist as a whole, and what the tests of the checks share.
+//! Tests of all checks together, and helpers for the tests of single checks.
 #![forbid(unsafe_code)]
 
 use std::path::Path;
@@ -7,17 +7,8 @@ use super::catalog::Finding;
 use super::catalog::tests::healthy;
 use super::server::Server;
 use super::*;
-use crate::postgres::{Unanswered, Verify};
-use crate::sensitive::Sensitive;
-
-/// An environment of these variables.
-pub(super) struct Variables(pub(super) &'static [(&'static str, &'static str)]);
-
-impl Environment for Variables {
-    fn value(&self, name: &str) -> Option<Sensitive> {
-        Some(self.0.iter().find(|(key, _)| *key == name)?.1.to_owned().into())
-    }
-}
+use crate::config::FakeEnvironment;
+use crate::postgres::{StepError, Verify};
 
 /// A database on another machine, without TLS.
 pub(super) fn target() -> TargetFacts {
@@ -43,17 +34,17 @@ pub(super) fn server() -> Server {
     }
 }
 
-fn lost<T>() -> Answer<T> {
-    Err(Unanswered::Lost)
+fn lost<T>() -> StepResult<T> {
+    Err(StepError::ConnectionLost)
 }
 
-fn refused<T>() -> Answer<T> {
-    Err(Unanswered::Failed(Error::Query("no".to_owned())))
+fn refused<T>() -> StepResult<T> {
+    Err(StepError::Failed(Error::Query("no".to_owned())))
 }
 
-fn answers(catalog: Answer<Catalog>) -> Answers {
+fn facts(catalog: StepResult<Catalog>) -> Facts {
     let connected = Connected { address: "db.example:5432".to_owned(), milliseconds: 1.5 };
-    Answers {
+    Facts {
         connected,
         tls: Ok(None),
         server: lost(),
@@ -67,8 +58,8 @@ fn answers(catalog: Answer<Catalog>) -> Answers {
 }
 
 #[test]
-fn without_a_database_nothing_is_waited_for() {
-    let checks = examine(&Variables(&[])).now_or_never().expect("is ready");
+fn without_a_database_the_checks_are_ready_at_once() {
+    let checks = examine(&FakeEnvironment(&[])).now_or_never().expect("is ready");
     let failed: Vec<_> = checks.iter().filter(|check| check.status == Status::Failed).map(|check| check.id).collect();
     assert_eq!(failed, [secrets::ID, database_url::ID]);
     let skipped: Vec<_> = checks.iter().filter(|check| check.status == Status::Skipped).map(|check| check.id).collect();
@@ -76,8 +67,8 @@ fn without_a_database_nothing_is_waited_for() {
 }
 
 #[test]
-fn each_check_has_a_file_of_its_name() {
-    let checks = examine(&Variables(&[])).now_or_never().expect("is ready");
+fn each_check_has_a_file_with_its_name() {
+    let checks = examine(&FakeEnvironment(&[])).now_or_never().expect("is ready");
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/doctor");
     for Check { id, .. } in checks {
         assert!(folder.join(format!("{}.rs", id.replace('-', "_"))).is_file(), "{id}");
@@ -85,7 +76,7 @@ fn each_check_has_a_file_of_its_name() {
 }
 
 #[test]
-fn what_is_skipped_because_of_the_tables() {
+fn checks_that_need_the_tables_are_skipped_without_them() {
     let missing = || {
         let mut catalog = healthy();
         catalog.users.finding = Finding::Missing { elsewhere: Vec::new() };
@@ -93,12 +84,12 @@ fn what_is_skipped_because_of_the_tables() {
     };
     let [ok, failed, skipped] = [Status::Ok, Status::Failed, Status::Skipped];
     for (case, catalog, tables, of_tables, of_queries) in [
-        ("there", Ok(healthy()), ok, ok, [failed, ok, skipped]),
+        ("present", Ok(healthy()), ok, ok, [failed, ok, skipped]),
         ("missing", missing(), failed, skipped, [skipped; 3]),
         ("not known", refused(), failed, skipped, [failed, ok, skipped]),
         ("lost", lost(), skipped, skipped, [failed, ok, skipped]),
     ] {
-        let checks = judge(&answers(catalog), &target(), &Schema::new(None), false);
+        let checks = judge(&facts(catalog), &target(), &Schema::new(None), false);
         let ids: Vec<_> = checks.iter().map(|check| check.id).collect();
         assert_eq!(ids, [connection::ID].into_iter().chain(after_connection()).collect::<Vec<_>>(), "{case}");
         let statuses: Vec<_> = checks.iter().skip(5).map(|check| check.status).collect();
@@ -108,15 +99,15 @@ fn what_is_skipped_because_of_the_tables() {
 }
 
 #[test]
-fn a_lookup_fails_because_of_the_first_check_that_failed() {
+fn a_failed_lookup_refers_to_the_first_failed_check() {
     let mut catalog = healthy();
     catalog.sessions.found_mut().rights.schema_is_usable = false;
     for (case, catalog, advice) in [
-        ("rights", Ok(catalog), "Mend rights first."),
+        ("rights", Ok(catalog), "Fix rights first."),
         ("nothing", Ok(healthy()), check::SEE_LOG),
-        ("the catalog", refused(), "Mend tables first."),
+        ("the catalog", refused(), "Fix tables first."),
     ] {
-        let checks = judge(&answers(catalog), &target(), &Schema::new(None), false);
+        let checks = judge(&facts(catalog), &target(), &Schema::new(None), false);
         let lookups = checks.into_iter().find(|check| check.id == lookups::ID).expect("is there");
         assert_eq!(lookups.advice.as_deref(), Some(advice), "{case}");
     }

@@ -1,16 +1,15 @@
-//! Whether each key has one row at most. A key with two rows is a call that is rejected.
+//! Whether unique indexes ensure at most one row per key. If two rows have the same key, calls for it are rejected.
 #![forbid(unsafe_code)]
 
-use super::catalog::{Catalog, STEP, sql_key};
+use super::catalog::{Catalog, Kind, STEP, sql_key};
 use super::check::Check;
-use super::tables::Kind;
-use crate::postgres::{Answer, Examiner, Parameter};
+use crate::postgres::{Examiner, Parameter, StepResult};
 use crate::schema::Table;
 
 pub(super) const ID: &str = "unique-keys";
 
-/// Whether there is a unique index on nothing but columns of the key. `None` where an index can't tell.
-pub(super) async fn ask(examiner: &Examiner<'_>, table: &Table, oid: u32, kind: Kind) -> Answer<Option<bool>> {
+/// Whether there is a unique index on columns of the key only. `None` for a view or a foreign table, which have none.
+pub(super) async fn query(examiner: &Examiner<'_>, table: &Table, oid: u32, kind: Kind) -> StepResult<Option<bool>> {
     const SQL: &str = "\
 SELECT EXISTS (
   SELECT FROM pg_catalog.pg_index i
@@ -42,12 +41,12 @@ pub(super) fn judge(catalog: &Catalog) -> Check {
             .iter()
             .map(|(table, found)| format!("ALTER TABLE {} ADD UNIQUE {}", found.sql_name(table), sql_key(table)))
             .collect();
-        let message = format!("none on {}: a call for a key with two rows is rejected", names.join(", "));
+        let message = format!("none on {}: if two rows have the same key, calls for it are rejected", names.join(", "));
         return Check::warning(ID, message, advice.join("\n"));
     }
     if !unknown.is_empty() {
         let names: Vec<_> = unknown.iter().map(|(table, _)| table.name).collect();
-        return Check::ok(ID, format!("not to be seen of a view: {}", names.join(", ")));
+        return Check::ok(ID, format!("can't be checked on a view: {}", names.join(", ")));
     }
     Check::ok(ID, catalog.found().map(|(table, _)| key(table)).collect::<Vec<_>>().join(", "))
 }
@@ -59,23 +58,23 @@ mod tests {
     use super::*;
 
     #[test]
-    fn tables_without_a_unique_key_are_warned_of() {
+    fn tables_without_a_unique_index_are_warned_of() {
         for (of_sessions, of_users, status, message, advice) in [
             (Some(true), Some(true), Status::Ok, "sessions (tenant, session_id), users (tenant, user_id)", None),
-            (None, Some(true), Status::Ok, "not to be seen of a view: sessions", None),
+            (None, Some(true), Status::Ok, "can't be checked on a view: sessions", None),
             (
                 Some(false),
                 None,
                 Status::Warning,
-                "none on sessions (tenant, session_id): a call for a key with two rows is rejected",
+                "none on sessions (tenant, session_id): if two rows have the same key, calls for it are rejected",
                 Some("ALTER TABLE public.sessions ADD UNIQUE (tenant, session_id)"),
             ),
             (
                 Some(false),
                 Some(false),
                 Status::Warning,
-                "none on sessions (tenant, session_id), users (tenant, user_id): a call for a key with two rows is \
-                 rejected",
+                "none on sessions (tenant, session_id), users (tenant, user_id): if two rows have the same key, calls \
+                 for it are rejected",
                 Some(
                     "ALTER TABLE public.sessions ADD UNIQUE (tenant, session_id)\n\
                      ALTER TABLE public.users ADD UNIQUE (tenant, user_id)",

@@ -14,14 +14,14 @@ use crate::error::Error;
 use crate::panics::catch_panic_async;
 use crate::store::{SessionKey, SessionRecord, SessionStore, Verdict};
 
-/// If it is dropped before all calls have their answer, as by a panic, the others are rejected: no promise
-/// stays open.
+/// If a batch is dropped before all calls are answered, for example by a panic, the rest is rejected. So every promise
+/// is settled.
 pub(super) struct Batch<S: SessionStore + 'static, R: Responder> {
     lookups: Arc<Lookups<S, R>>,
     calls: Vec<Waiting<R::Call>>,
 }
 
-/// What the store found under each key.
+/// The record under each key.
 type Found = Vec<Result<Option<SessionRecord>, Error>>;
 
 impl<S: SessionStore + 'static, R: Responder> Batch<S, R> {
@@ -34,20 +34,22 @@ impl<S: SessionStore + 'static, R: Responder> Batch<S, R> {
         self.calls.is_empty()
     }
 
-    /// Queries all sessions on `connection` and answers the calls. A call that takes too long is rejected
-    /// meanwhile; with no call left, the query is given up.
+    /// Queries all sessions on `connection` and answers the calls. A call that takes too long is rejected meanwhile;
+    /// if no call is left, the query is cancelled.
     pub(super) async fn answer(mut self, connection: S::Connection) {
         let lookups = Arc::clone(&self.lookups);
         let limit = lookups.limits.call_timeout;
         let keys = Keys::of(&self.calls);
-        lookups.metrics.count_batch(keys.unique.len());
+        if self.calls.iter().any(|call| call.caller.is_counted()) {
+            lookups.metrics.count_batch(keys.unique.len());
+        }
         let find = async { Ok(lookups.store.find(connection, &keys.unique).await) };
         let mut find = pin!(catch_panic_async(find));
         let found = loop {
             let Some(first) = self.calls.first() else { return };
             match timeout_at(first.since + limit, &mut find).await {
                 Ok(found) => break found,
-                Err(_elapsed) => lookups.reject(take_overdue(&mut self.calls, limit), &lookups.too_long()),
+                Err(_elapsed) => lookups.reject(take_overdue(&mut self.calls, limit), &lookups.call_timeout_error()),
             }
         };
         match found {
@@ -87,7 +89,7 @@ impl<S: SessionStore + 'static, R: Responder> Lookups<S, R> {
     fn judge(&self, call: &Waiting<R::Call>, found: Option<&Result<Option<SessionRecord>, Error>>) -> Answer {
         let record = match found {
             Some(found) => found.clone()?,
-            None => return Err(Error::Internal("a session was not asked for".to_owned())),
+            None => return Err(Error::Internal("a session was not queried".to_owned())),
         };
         let verdict = Verdict::new(record, &call.identity.holder, self.row_expiry);
         if call.caller.is_counted() {
@@ -100,7 +102,7 @@ impl<S: SessionStore + 'static, R: Responder> Lookups<S, R> {
 /// The keys of a batch, each once.
 struct Keys {
     unique: Vec<SessionKey>,
-    /// For each call of the batch, the place of its key.
+    /// For each call of the batch, the index of its key in `unique`.
     places: Vec<usize>,
 }
 

@@ -1,10 +1,10 @@
-//! Sessions -> verdicts: asks the store which of them are live, in batches, without waiting for a batch to fill.
+//! Sessions -> verdicts: queries the store in batches, without waiting for a batch to fill.
 //!
-//! A lone call is asked for at once. While its query is in flight others gather, and they go out together in
-//! one query as soon as the connection is free. So the size of a batch grows with the load by itself.
+//! A single call is queried at once. Calls that arrive while its query is in flight are queued, and share one query as
+//! soon as the connection is free. So batches grow with the load.
 //!
-//! A call that starts after a revocation has committed never gets that session, since a call only shares a
-//! query that is sent after the call began to wait: see [`Lookups::close_batch`].
+//! A call that starts after a revocation was committed never gets that session, since a call only shares a query that
+//! is sent after the call started: see [`Lookups::close_batch`].
 #![forbid(unsafe_code)]
 
 mod batch;
@@ -38,7 +38,7 @@ use crate::error::Error;
 use crate::metrics::{Metrics, Stats};
 use crate::store::{Identity, RowExpiry, SessionEnd, SessionKey, SessionStore};
 
-/// The most sessions in one query.
+/// The most calls in one query.
 const MAX_BATCH: usize = 512;
 
 pub struct Lookups<S, R: Responder> {
@@ -51,7 +51,7 @@ pub struct Lookups<S, R: Responder> {
     /// How many counted calls have no answer yet.
     pending: AtomicUsize,
     queue: Mutex<Queue<R::Call>>,
-    /// What is in flight; closed by `close`.
+    /// The tasks in flight; closed by `close`.
     tracker: TaskTracker,
 }
 
@@ -74,11 +74,11 @@ impl<S: SessionStore + 'static, R: Responder> Lookups<S, R> {
         self.enqueue(identity, Caller::Responder(call));
     }
 
-    /// The same for a task of this process, which `stats` does not count.
+    /// The same for a task in this process. `stats` does not count it.
     pub async fn verdict(self: &Arc<Self>, identity: Identity) -> Answer {
         let (sender, answer) = oneshot::channel();
         self.enqueue(identity, Caller::Task(sender));
-        answer.await.unwrap_or_else(|_| Err(Error::Internal("a caller was lost".to_owned())))
+        answer.await.unwrap_or_else(|_| Err(Error::Internal("a lookup was dropped".to_owned())))
     }
 
     fn enqueue(self: &Arc<Self>, identity: Identity, caller: Caller<R::Call>) {
@@ -89,27 +89,31 @@ impl<S: SessionStore + 'static, R: Responder> Lookups<S, R> {
         }
     }
 
-    /// How a session ended, for a call that began at `since`.
+    /// How a session ended. The time limit is that of a call that started at `since`.
     pub async fn find_end(&self, key: SessionKey, since: Instant) -> Result<Option<SessionEnd>, Error> {
-        self.in_time(since, self.store.find_end(key)).await
+        self.within_call_timeout(since, self.store.find_end(key)).await
     }
 
     /// Runs the session query for a session that doesn't exist and returns the round-trip time.
     pub async fn health(&self) -> Result<Duration, Error> {
-        let nobody = SessionKey { tenant: Uuid::nil(), session_id: Uuid::nil() };
+        let unknown = SessionKey { tenant: Uuid::nil(), session_id: Uuid::nil() };
         let timed = async {
             let connection = self.store.connect().await?;
             let start = Instant::now();
-            self.store.find(connection, &[nobody]).await.pop().unwrap_or(Ok(None))?;
+            self.store.find(connection, &[unknown]).await.pop().unwrap_or(Ok(None))?;
             Ok(start.elapsed())
         };
-        self.in_time(Instant::now(), timed).await
+        self.within_call_timeout(Instant::now(), timed).await
     }
 
-    /// `work` of a call that began at `since`.
-    async fn in_time<T>(&self, since: Instant, work: impl Future<Output = Result<T, Error>>) -> Result<T, Error> {
+    /// Runs `work` of a call that started at `since`, at most until the call timeout.
+    async fn within_call_timeout<T>(
+        &self,
+        since: Instant,
+        work: impl Future<Output = Result<T, Error>>,
+    ) -> Result<T, Error> {
         let end = since + self.limits.call_timeout;
-        tokio::time::timeout_at(end, work).await.unwrap_or_else(|_elapsed| Err(self.too_long()))
+        tokio::time::timeout_at(end, work).await.unwrap_or_else(|_elapsed| Err(self.call_timeout_error()))
     }
 
     pub fn metrics(&self) -> &Metrics {
@@ -132,18 +136,18 @@ impl<S: SessionStore + 'static, R: Responder> Lookups<S, R> {
         self.tracker.is_closed()
     }
 
-    /// Runs `task`, which counts as in flight from now on.
+    /// Runs `task`. `close` waits for it.
     pub fn spawn(&self, task: impl Future<Output = ()> + Send + 'static) {
         self.tracker.spawn_on(task, &self.runtime);
     }
 
-    /// Refuses calls from now on, waits for the answers of those in flight, no longer than a call may take,
-    /// then ends every connection.
+    /// Rejects calls from now on, waits until those in flight are answered, at most for the call timeout, and closes
+    /// every connection.
     pub fn close(self: &Arc<Self>) -> impl Future<Output = ()> + Send + use<S, R> {
         self.tracker.close();
         let lookups = Arc::clone(self);
         async move {
-            // After this time no call waits for a connection that is still being made.
+            // After the call timeout no call is left.
             let _ = tokio::time::timeout(lookups.limits.call_timeout, lookups.tracker.wait()).await;
             lookups.store.close();
         }
@@ -153,28 +157,28 @@ impl<S: SessionStore + 'static, R: Responder> Lookups<S, R> {
     fn with_queue<T>(self: &Arc<Self>, change: impl FnOnce(&mut Queue<R::Call>) -> T) -> T {
         let mut queue = self.queue();
         let changed = change(&mut queue);
-        if let Some(place) = queue.occupy_place(|| self.store.has_idle()) {
+        if let Some(slot) = queue.occupy_slot(|| self.store.has_idle()) {
             drop(queue);
-            self.spawn(Worker::new(Arc::clone(self), place).work());
+            self.spawn(Worker::new(Arc::clone(self), slot).work());
         }
         changed
     }
 
-    /// Takes what has gathered. It is sent after this, and nothing joins it any more, so the query sees
-    /// everything that was committed before any of these calls began.
+    /// Takes the waiting calls. Their query is sent after this, and no further call joins it, so it sees everything that
+    /// was committed before any of these calls started.
     fn close_batch(self: &Arc<Self>) -> Batch<S, R> {
         self.reject_overdue();
         let calls = self.queue().take(MAX_BATCH);
         Batch::new(Arc::clone(self), calls)
     }
 
-    /// Rejects what has waited for too long; returns when to look again.
+    /// Rejects calls that have waited for too long; returns when to check again.
     fn reject_overdue(&self) -> Instant {
         let mut queue = self.queue();
         let overdue = queue.take_overdue(self.limits.call_timeout);
         let next = queue.oldest().unwrap_or_else(Instant::now) + self.limits.call_timeout;
         drop(queue);
-        self.reject(overdue, &self.too_long());
+        self.reject(overdue, &self.call_timeout_error());
         next
     }
 
@@ -184,7 +188,7 @@ impl<S: SessionStore + 'static, R: Responder> Lookups<S, R> {
         deliver(&self.responder, calls.into_iter().map(answer).collect());
     }
 
-    /// Counts the end of a call, and returns who waits for it.
+    /// Counts the end of a call, and returns its caller.
     fn count(&self, call: Waiting<R::Call>, now: Instant, error: Option<&Error>) -> Caller<R::Call> {
         let Waiting { caller, since, .. } = call;
         if caller.is_counted() {
@@ -192,7 +196,7 @@ impl<S: SessionStore + 'static, R: Responder> Lookups<S, R> {
             if let Some(error) = error {
                 self.metrics.count(error.outcome());
             }
-            // A call that was turned away has not waited for the database.
+            // A call that was rejected at once has not waited for the database.
             if !matches!(error, Some(Error::Overload { .. })) {
                 self.metrics.count_latency(now - since);
             }
@@ -200,8 +204,8 @@ impl<S: SessionStore + 'static, R: Responder> Lookups<S, R> {
         caller
     }
 
-    /// What a call gets that took too long.
-    fn too_long(&self) -> Error {
+    /// The error of a call that took too long.
+    fn call_timeout_error(&self) -> Error {
         Error::Timeout { step: "the session check", limit: self.limits.call_timeout }
     }
 

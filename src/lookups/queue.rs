@@ -1,4 +1,4 @@
-//! The calls that wait for a query, and the workers that take them.
+//! The calls that wait for a query, and the state of the workers that take them.
 #![forbid(unsafe_code)]
 
 use std::time::Duration;
@@ -10,9 +10,9 @@ use crate::store::Identity;
 
 pub(super) struct Queue<Call> {
     waiting: Vec<Waiting<Call>>,
-    /// One place for each connection that there may be. A worker holds a place while it runs.
+    /// One slot for each possible connection. A worker occupies a slot while it runs.
     workers: Box<[Option<Progress>]>,
-    /// Until then no new connection is tried while others work.
+    /// Until then no new connection is opened while others work.
     paused_until: Option<Instant>,
 }
 
@@ -25,7 +25,7 @@ pub(super) struct Waiting<Call> {
 #[derive(Clone, Copy)]
 pub(super) struct Progress {
     pub(super) step: Step,
-    /// A worker that is not late will soon come back for what waits.
+    /// A worker that is not late will soon take the waiting calls.
     pub(super) is_late: bool,
 }
 
@@ -40,7 +40,7 @@ impl<Call> Queue<Call> {
         Self { waiting: Vec::new(), workers: vec![None; connections].into(), paused_until: None }
     }
 
-    /// Gives the call back if `limit` calls wait already.
+    /// Returns the call if `limit` calls are waiting already.
     pub(super) fn push(&mut self, call: Waiting<Call>, limit: usize) -> Result<(), Waiting<Call>> {
         if self.waiting.len() >= limit {
             return Err(call);
@@ -49,9 +49,9 @@ impl<Call> Queue<Call> {
         Ok(())
     }
 
-    /// The first calls, `most` at the most.
-    pub(super) fn take(&mut self, most: usize) -> Vec<Waiting<Call>> {
-        let rest = self.waiting.split_off(self.waiting.len().min(most));
+    /// Takes the first calls, at most `max`.
+    pub(super) fn take(&mut self, max: usize) -> Vec<Waiting<Call>> {
+        let rest = self.waiting.split_off(self.waiting.len().min(max));
         std::mem::replace(&mut self.waiting, rest)
     }
 
@@ -59,7 +59,7 @@ impl<Call> Queue<Call> {
         take_overdue(&mut self.waiting, limit)
     }
 
-    /// Since when the first call waits.
+    /// When the first waiting call started.
     pub(super) fn oldest(&self) -> Option<Instant> {
         self.waiting.first().map(|call| call.since)
     }
@@ -68,31 +68,31 @@ impl<Call> Queue<Call> {
         self.waiting.is_empty()
     }
 
-    /// Takes a place for another worker, if one should start. `has_idle` says whether it would find a
-    /// connection: new connections are made one at a time.
-    pub(super) fn occupy_place(&mut self, has_idle: impl FnOnce() -> bool) -> Option<usize> {
+    /// Occupies a slot for another worker, if one should start. `has_idle` says whether it would find an idle
+    /// connection; new connections are opened one at a time.
+    pub(super) fn occupy_slot(&mut self, has_idle: impl FnOnce() -> bool) -> Option<usize> {
         let all_late = self.workers.iter().flatten().all(|worker| worker.is_late);
         if self.waiting.is_empty() || !all_late {
             return None;
         }
-        let place = self.workers.iter().position(Option::is_none)?;
+        let slot = self.workers.iter().position(Option::is_none)?;
         if !has_idle() && !self.may_connect() {
             return None;
         }
-        self.workers[place] = Some(Progress { step: Step::Connect, is_late: false });
-        Some(place)
+        self.workers[slot] = Some(Progress { step: Step::Connect, is_late: false });
+        Some(slot)
     }
 
-    pub(super) fn set_progress(&mut self, place: usize, progress: Progress) {
-        self.workers[place] = Some(progress);
+    pub(super) fn set_progress(&mut self, slot: usize, progress: Progress) {
+        self.workers[slot] = Some(progress);
     }
 
-    pub(super) fn leave_place(&mut self, place: usize) {
-        self.workers[place] = None;
+    pub(super) fn release_slot(&mut self, slot: usize) {
+        self.workers[slot] = None;
     }
 
-    /// After a refused connection: pauses attempts and returns true if others have a connection, which will take
-    /// what waits.
+    /// Called after a connection was refused. If other workers have a connection, pauses further attempts and returns
+    /// true: they will take the waiting calls.
     pub(super) fn pause_if_others_are_connected(&mut self, pause: Duration) -> bool {
         let others_connected = self.is_any_at(Step::Query);
         if others_connected {
@@ -123,7 +123,7 @@ impl<Call> Queue<Call> {
     }
 }
 
-/// Those that have taken too long, which are the first of `calls`.
+/// Removes the calls that have taken too long. They are the first, since calls are in the order of their start.
 pub(super) fn take_overdue<Call>(calls: &mut Vec<Waiting<Call>>, limit: Duration) -> Vec<Waiting<Call>> {
     let overdue = calls.iter().take_while(|call| call.since.elapsed() >= limit).count();
     if overdue == 0 { Vec::new() } else { calls.drain(..overdue).collect() }

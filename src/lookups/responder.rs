@@ -1,4 +1,4 @@
-//! Who gets the answers.
+//! Delivers answers to callers.
 #![forbid(unsafe_code)]
 
 use tokio::sync::oneshot;
@@ -6,7 +6,7 @@ use tokio::sync::oneshot;
 use crate::error::Error;
 use crate::store::Verdict;
 
-/// What the database says of one session.
+/// The result of one lookup.
 pub type Answer = Result<Verdict, Error>;
 
 /// Delivers answers to callers: JavaScript promises, or a channel in tests.
@@ -18,11 +18,11 @@ pub trait Responder: Send + Sync + 'static {
     fn respond(&self, answers: Vec<(Self::Call, Answer)>);
 }
 
-/// Who waits for an answer.
+/// The recipient of an answer.
 pub(super) enum Caller<Call> {
     /// A call of `getSession`, which is counted and answered by the [`Responder`].
     Responder(Call),
-    /// A task of this process, as that of `explainSession`.
+    /// A task in this process, such as that of `explainSession`.
     Task(oneshot::Sender<Answer>),
 }
 
@@ -32,7 +32,7 @@ impl<Call> Caller<Call> {
     }
 }
 
-/// Tasks get their answer each, all others together.
+/// Sends each task its answer, and passes all other answers to the responder at once.
 pub(super) fn deliver<R: Responder>(responder: &R, answers: Vec<(Caller<R::Call>, Answer)>) {
     let mut calls = Vec::with_capacity(answers.len());
     for (caller, answer) in answers {
@@ -47,7 +47,7 @@ pub(super) fn deliver<R: Responder>(responder: &R, answers: Vec<(Caller<R::Call>
     }
 }
 
-/// Each call has a channel of its own.
+/// Answers each call through its own channel.
 #[cfg(test)]
 #[derive(Debug)]
 pub(crate) struct Channels;

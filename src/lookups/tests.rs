@@ -1,4 +1,4 @@
-//! The fake answers when its gate lets it; time stands still where it matters.
+//! The fake store answers when its gate has a permit. In most tests time is paused.
 
 use std::sync::atomic::Ordering;
 
@@ -12,12 +12,12 @@ use crate::store::{Holder, Liveness, SessionRecord, UserType, Verdict};
 
 type Fakes = Arc<Lookups<Arc<Fake>, Channels>>;
 
-fn lookups(source: &Arc<Fake>) -> Fakes {
-    limited(source, Limits::default())
+fn lookups(store: &Arc<Fake>) -> Fakes {
+    lookups_with_limits(store, Limits::default())
 }
 
-fn limited(source: &Arc<Fake>, limits: Limits) -> Fakes {
-    Arc::new(Lookups::new(Arc::clone(source), RowExpiry::Checked, limits, Channels, Handle::current()))
+fn lookups_with_limits(store: &Arc<Fake>, limits: Limits) -> Fakes {
+    Arc::new(Lookups::new(Arc::clone(store), RowExpiry::Checked, limits, Channels, Handle::current()))
 }
 
 /// A session whose user has the same number.
@@ -33,7 +33,7 @@ fn ask(lookups: &Fakes, session_id: u128) -> oneshot::Receiver<Answer> {
     answer
 }
 
-/// Each session has a user of its own, so that an answer for another call would be a mismatch.
+/// Each session has its own user, so an answer to another call would be a mismatch.
 fn live(session_id: u128) -> Answer {
     let record = SessionRecord { user_id: Some(Uuid::from_u128(session_id)), ..live_record() };
     Ok(Verdict { liveness: Liveness::Live, record: Some(record) })
@@ -43,7 +43,7 @@ fn unknown() -> Answer {
     Ok(Verdict { liveness: Liveness::Unknown, record: None })
 }
 
-/// Until all that can go on without time passing has gone on.
+/// Lets all tasks run until they wait for time or for a gate.
 async fn settle_down() {
     for _ in 0..50 {
         tokio::task::yield_now().await;
@@ -55,10 +55,10 @@ async fn an_answer_is_the_verdict_with_its_record() {
     let refused = Error::Query("broken".to_owned());
     let revoked = SessionRecord { revoked: true, user_id: Some(Uuid::from_u128(3)), ..live_record() };
     for (store, expected) in [
-        (Fake::live_of_each(), live(3)),
+        (Fake::live_with_own_users(), live(3)),
         (Fake::new(Ok(None)), unknown()),
         (
-            Fake::new(Ok(Some(revoked.clone()))).of_each(),
+            Fake::new(Ok(Some(revoked.clone()))).with_own_users(),
             Ok(Verdict { liveness: Liveness::Revoked, record: Some(revoked) }),
         ),
         (Fake::new(Err(refused.clone())), Err(refused)),
@@ -70,9 +70,9 @@ async fn an_answer_is_the_verdict_with_its_record() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_task_shares_queue_batches_and_limit_with_the_calls_but_is_not_counted() {
-    let source = Arc::new(Fake::live_of_each().gated());
-    let lookups = limited(&source, Limits { max_waiting: 2, ..Limits::default() });
+async fn tasks_share_queue_batches_and_limit_with_calls_but_are_not_counted() {
+    let store = Arc::new(Fake::live_with_own_users().gated());
+    let lookups = lookups_with_limits(&store, Limits { max_waiting: 2, ..Limits::default() });
     let first = ask(&lookups, 0);
     settle_down().await;
     let task = |session_id| {
@@ -82,57 +82,57 @@ async fn a_task_shares_queue_batches_and_limit_with_the_calls_but_is_not_counted
     let (second, third) = (ask(&lookups, 1), task(2));
     settle_down().await;
     assert_eq!(task(3).await.expect("no panic"), Err(Error::Overload { limit: 2 }));
-    source.gate.add_permits(2);
+    store.gate.add_permits(2);
     assert_eq!(first.await, Ok(live(0)));
     assert_eq!(second.await, Ok(live(1)));
     assert_eq!(third.await.expect("no panic"), live(2));
-    assert_eq!(source.batches(), [1, 2]);
+    assert_eq!(store.batches(), [1, 2]);
     let stats = lookups.stats();
     assert_eq!((stats.calls.authenticated, stats.calls.failed, stats.calls.pending), (2, 0, 0));
     assert_eq!(stats.latency.count, 2);
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_waits_while_a_query_is_on_its_way_shares_the_next_one() {
-    let source = Arc::new(Fake::live_of_each().gated());
-    let lookups = lookups(&source);
+async fn calls_that_wait_while_a_query_is_in_flight_share_the_next_query() {
+    let store = Arc::new(Fake::live_with_own_users().gated());
+    let lookups = lookups(&store);
     let first = ask(&lookups, 0);
     settle_down().await;
-    assert_eq!(source.batches(), [1], "a lone call is asked at once");
+    assert_eq!(store.batches(), [1], "a single call is queried at once");
     let others: Vec<_> = [1, 2, 3, 2, 1].map(|session_id| ask(&lookups, session_id)).into();
     settle_down().await;
-    assert_eq!(source.batches(), [1], "one query at a time");
+    assert_eq!(store.batches(), [1], "one query at a time");
 
-    source.gate.add_permits(1);
+    store.gate.add_permits(1);
     assert_eq!(first.await.expect("an answer"), live(0));
     settle_down().await;
-    assert_eq!(source.batches(), [1, 3], "equal keys are asked once");
+    assert_eq!(store.batches(), [1, 3], "equal keys are queried once");
 
     let too_late = ask(&lookups, 1);
     settle_down().await;
-    assert_eq!(source.batches(), [1, 3], "nothing joins a query that was sent");
-    *source.answer.lock().expect("no panic") = Ok(None);
-    source.gate.add_permits(2);
+    assert_eq!(store.batches(), [1, 3], "nothing joins a query that was sent");
+    *store.answer.lock().expect("no panic") = Ok(None);
+    store.gate.add_permits(2);
     for other in others {
         assert_eq!(other.await.expect("an answer"), unknown());
     }
     assert_eq!(too_late.await.expect("an answer"), unknown());
-    assert_eq!(source.batches(), [1, 3, 1]);
+    assert_eq!(store.batches(), [1, 3, 1]);
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_late_query_holds_back_nothing_but_itself() {
-    let source = Arc::new(Fake::live_of_each().gated());
-    let lookups = lookups(&source);
+async fn a_late_query_does_not_delay_other_calls() {
+    let store = Arc::new(Fake::live_with_own_users().gated());
+    let lookups = lookups(&store);
     let mut answers = vec![ask(&lookups, 0)];
     settle_down().await;
     answers.push(ask(&lookups, 1));
     settle_down().await;
-    assert_eq!(source.batches(), [1]);
-    // Time passes when nothing else can happen. Each of these is late at once, up to the limit.
+    assert_eq!(store.batches(), [1]);
+    // Each of these queries becomes late, so another connection is opened, up to the limit.
     for expected in 2..=MAX_CONNECTIONS {
         tokio::time::sleep(2 * LATE).await;
-        assert_eq!(source.batches().len(), expected);
+        assert_eq!(store.batches().len(), expected);
         answers.push(ask(&lookups, expected as u128));
         settle_down().await;
     }
@@ -140,35 +140,35 @@ async fn a_late_query_holds_back_nothing_but_itself() {
         answers.push(ask(&lookups, session_id));
     }
     tokio::time::sleep(2 * LATE).await;
-    assert_eq!(source.batches(), vec![1; MAX_CONNECTIONS], "no more than there are connections");
-    source.gate.add_permits(MAX_CONNECTIONS + 1);
+    assert_eq!(store.batches(), vec![1; MAX_CONNECTIONS], "one query per connection");
+    store.gate.add_permits(MAX_CONNECTIONS + 1);
     for answer in answers {
         assert!(matches!(answer.await, Ok(Ok(Verdict { liveness: Liveness::Live, .. }))));
     }
-    assert_eq!(source.batches()[MAX_CONNECTIONS..], [101]);
+    assert_eq!(store.batches()[MAX_CONNECTIONS..], [101]);
     settle_down().await;
     assert!(!lookups.queue().has_workers());
 }
 
-/// A query on its way, and a second connection on its way, too, that doesn't come.
-async fn with_a_connection_on_its_way(source: &Arc<Fake>, lookups: &Fakes) -> Vec<oneshot::Receiver<Answer>> {
+/// One query in flight, and a second connection that is never established.
+async fn with_a_pending_connection(store: &Arc<Fake>, lookups: &Fakes) -> Vec<oneshot::Receiver<Answer>> {
     let first = ask(lookups, 0);
     settle_down().await;
-    source.doors.forget_permits(Semaphore::MAX_PERMITS);
+    store.connect_gate.forget_permits(Semaphore::MAX_PERMITS);
     let second = ask(lookups, 1);
     tokio::time::sleep(2 * LATE).await;
-    assert_eq!(source.connects.load(Ordering::SeqCst), 2);
+    assert_eq!(store.connects.load(Ordering::SeqCst), 2);
     vec![first, second]
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_connection_on_its_way_holds_back_nothing_that_another_can_serve() {
-    let source = Arc::new(Fake::live_of_each().gated());
-    let lookups = lookups(&source);
-    let mut answers = with_a_connection_on_its_way(&source, &lookups).await;
+async fn a_pending_connection_does_not_delay_calls_that_another_can_serve() {
+    let store = Arc::new(Fake::live_with_own_users().gated());
+    let lookups = lookups(&store);
+    let mut answers = with_a_pending_connection(&store, &lookups).await;
     tokio::time::sleep(2 * LATE).await;
-    assert_eq!(source.connects.load(Ordering::SeqCst), 2, "one at a time");
-    source.gate.add_permits(100);
+    assert_eq!(store.connects.load(Ordering::SeqCst), 2, "one at a time");
+    store.gate.add_permits(100);
     for session_id in 2..10 {
         tokio::time::sleep(10 * LATE).await;
         let start = Instant::now();
@@ -179,78 +179,78 @@ async fn a_connection_on_its_way_holds_back_nothing_that_another_can_serve() {
     for (session_id, answer) in (0..).zip(answers) {
         assert_eq!(answer.await, Ok(live(session_id)));
     }
-    source.doors.add_permits(1);
+    store.connect_gate.add_permits(1);
     settle_down().await;
-    assert!(!source.batches().contains(&0), "nothing is asked for nobody");
+    assert!(!store.batches().contains(&0), "there is no query without keys");
     assert!(!lookups.queue().has_workers());
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_refused_connection_is_no_answer_while_another_works() {
-    let source = Arc::new(Fake::live_of_each().gated());
-    let lookups = lookups(&source);
+async fn a_refused_connection_rejects_no_call_while_another_works() {
+    let store = Arc::new(Fake::live_with_own_users().gated());
+    let lookups = lookups(&store);
     let refused = Error::Connect("too many clients".to_owned());
-    let mut answers = with_a_connection_on_its_way(&source, &lookups).await;
-    *source.refusal.lock().expect("no panic") = Some(refused.clone());
-    source.doors.add_permits(100);
+    let mut answers = with_a_pending_connection(&store, &lookups).await;
+    *store.connect_error.lock().expect("no panic") = Some(refused.clone());
+    store.connect_gate.add_permits(100);
     for session_id in 2..50 {
         answers.push(ask(&lookups, session_id));
         tokio::time::sleep(2 * LATE).await;
     }
-    assert_eq!(source.connects.load(Ordering::SeqCst), 2, "not again at once");
+    assert_eq!(store.connects.load(Ordering::SeqCst), 2, "no retry at once");
     tokio::time::sleep(PAUSE).await;
     answers.push(ask(&lookups, 50));
     tokio::time::sleep(2 * LATE).await;
-    assert_eq!(source.connects.load(Ordering::SeqCst), 3, "but again");
-    source.gate.add_permits(2);
+    assert_eq!(store.connects.load(Ordering::SeqCst), 3, "a retry after the pause");
+    store.gate.add_permits(2);
     for (session_id, answer) in (0..).zip(answers) {
         assert_eq!(answer.await, Ok(live(session_id)));
     }
 }
 
 #[tokio::test(start_paused = true)]
-async fn without_any_connection_all_that_waits_is_rejected_at_once() {
-    let source = Arc::new(Fake::live_of_each());
+async fn without_any_connection_all_waiting_calls_are_rejected_at_once() {
+    let store = Arc::new(Fake::live_with_own_users());
     let refused = Error::Connect("down".to_owned());
-    *source.refusal.lock().expect("no panic") = Some(refused.clone());
-    let lookups = lookups(&source);
+    *store.connect_error.lock().expect("no panic") = Some(refused.clone());
+    let lookups = lookups(&store);
     let answers: Vec<_> = (0..3 * MAX_BATCH as u128).map(|session_id| ask(&lookups, session_id)).collect();
     for answer in answers {
         assert_eq!(answer.await, Ok(Err(refused.clone())));
     }
-    assert_eq!(source.connects.load(Ordering::SeqCst), 1);
-    *source.refusal.lock().expect("no panic") = None;
+    assert_eq!(store.connects.load(Ordering::SeqCst), 1);
+    *store.connect_error.lock().expect("no panic") = None;
     assert_eq!(ask(&lookups, 3).await, Ok(live(3)));
 }
 
-/// What a call is told that took longer than it may.
+/// The answer to a call that took too long.
 fn overdue() -> Answer {
     Err(Error::Timeout { step: "the session check", limit: Limits::default().call_timeout })
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_has_waited_too_long_is_not_asked_any_more() {
-    let source = Arc::new(Fake::live_of_each().gated());
-    let lookups = lookups(&source);
+async fn calls_that_waited_too_long_are_not_queried() {
+    let store = Arc::new(Fake::live_with_own_users().gated());
+    let lookups = lookups(&store);
     let first = ask(&lookups, 0);
     settle_down().await;
     let (late, waiting) = (ask(&lookups, 1), ask(&lookups, 2));
     lookups.queue().first_mut().since -= Limits::default().call_timeout;
-    source.gate.add_permits(2);
+    store.gate.add_permits(2);
     assert_eq!(first.await, Ok(live(0)));
     assert_eq!(late.await, Ok(overdue()));
     assert_eq!(waiting.await, Ok(live(2)));
-    assert_eq!(source.batches(), [1, 1]);
+    assert_eq!(store.batches(), [1, 1]);
 }
 
 #[tokio::test(start_paused = true)]
-async fn every_call_ends_in_time_whatever_it_waits_for() {
+async fn every_call_ends_within_the_call_timeout() {
     let limit = Limits::default().call_timeout;
-    let source = Arc::new(Fake::live_of_each().gated());
-    source.doors.forget_permits(Semaphore::MAX_PERMITS);
-    let lookups = lookups(&source);
+    let store = Arc::new(Fake::live_with_own_users().gated());
+    store.connect_gate.forget_permits(Semaphore::MAX_PERMITS);
+    let lookups = lookups(&store);
     for (case, waits_for) in [("a connection", 0), ("the query", 1)] {
-        source.doors.add_permits(waits_for);
+        store.connect_gate.add_permits(waits_for);
         let start = Instant::now();
         let first = ask(&lookups, 0);
         tokio::time::sleep(limit / 2).await;
@@ -265,52 +265,52 @@ async fn every_call_ends_in_time_whatever_it_waits_for() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_query_goes_on_for_those_of_its_batch_that_still_have_time() {
+async fn a_query_continues_for_the_calls_that_are_not_overdue() {
     let limit = Limits::default().call_timeout;
-    let source = Arc::new(Fake::live_of_each().gated());
-    source.doors.forget_permits(Semaphore::MAX_PERMITS);
-    let lookups = lookups(&source);
+    let store = Arc::new(Fake::live_with_own_users().gated());
+    store.connect_gate.forget_permits(Semaphore::MAX_PERMITS);
+    let lookups = lookups(&store);
     let early = ask(&lookups, 0);
     tokio::time::sleep(limit / 2).await;
     let late = ask(&lookups, 1);
-    source.doors.add_permits(1);
+    store.connect_gate.add_permits(1);
     tokio::time::sleep(limit / 2).await;
     assert_eq!(early.await, Ok(overdue()));
-    assert_eq!(source.batches(), [2], "both were in it");
-    source.gate.add_permits(1);
+    assert_eq!(store.batches(), [2], "both calls share the query");
+    store.gate.add_permits(1);
     assert_eq!(late.await, Ok(live(1)));
 }
 
 #[tokio::test(start_paused = true)]
-async fn more_calls_than_may_wait_are_rejected_at_once() {
-    let source = Arc::new(Fake::live_of_each().gated());
-    let lookups = limited(&source, Limits { max_waiting: 3, ..Limits::default() });
+async fn calls_over_the_limit_are_rejected_at_once() {
+    let store = Arc::new(Fake::live_with_own_users().gated());
+    let lookups = lookups_with_limits(&store, Limits { max_waiting: 3, ..Limits::default() });
     let in_flight = ask(&lookups, 0);
     settle_down().await;
     let waiting = [1, 2, 3].map(|session_id| ask(&lookups, session_id));
     let too_many = ask(&lookups, 4);
     assert_eq!(too_many.await, Ok(Err(Error::Overload { limit: 3 })));
-    source.gate.add_permits(2);
+    store.gate.add_permits(2);
     assert_eq!(in_flight.await, Ok(live(0)));
     for (session_id, answer) in (1..).zip(waiting) {
         assert_eq!(answer.await, Ok(live(session_id)));
     }
-    source.gate.add_permits(1);
+    store.gate.add_permits(1);
     assert_eq!(ask(&lookups, 5).await, Ok(live(5)), "there is room again");
 }
 
 #[tokio::test(start_paused = true)]
 async fn calls_and_batches_are_counted() {
-    let source = Arc::new(Fake::live_of_each().gated());
-    let lookups = lookups(&source);
+    let store = Arc::new(Fake::live_with_own_users().gated());
+    let lookups = lookups(&store);
     let first = ask(&lookups, 0);
     settle_down().await;
     let others = [1, 2, 2].map(|session_id| ask(&lookups, session_id));
     assert_eq!(lookups.stats().calls.pending, 4);
-    source.gate.add_permits(1);
+    store.gate.add_permits(1);
     first.await.expect("an answer").expect("is live");
-    *source.answer.lock().expect("no panic") = Ok(None);
-    source.gate.add_permits(1);
+    *store.answer.lock().expect("no panic") = Ok(None);
+    store.gate.add_permits(1);
     for other in others {
         assert_eq!(other.await, Ok(unknown()));
     }
@@ -322,51 +322,54 @@ async fn calls_and_batches_are_counted() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_batch_has_a_limit() {
-    let source = Arc::new(Fake::live_of_each());
-    let lookups = lookups(&source);
+async fn the_size_of_a_batch_is_limited() {
+    let store = Arc::new(Fake::live_with_own_users());
+    let lookups = lookups(&store);
     let answers: Vec<_> = (0..2 * MAX_BATCH as u128 + 1).map(|session_id| ask(&lookups, session_id)).collect();
     for (session_id, answer) in (0..).zip(answers) {
         assert_eq!(answer.await.expect("an answer"), live(session_id));
     }
-    assert_eq!(source.batches(), [MAX_BATCH, MAX_BATCH, 1]);
+    assert_eq!(store.batches(), [MAX_BATCH, MAX_BATCH, 1]);
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_flood_is_served_in_its_turn_and_so_is_what_it_meets() {
+async fn calls_are_served_in_order_during_a_flood() {
     const BATCHES_AHEAD: usize = 3;
-    let source = Arc::new(Fake::live_of_each().gated());
-    let lookups = lookups(&source);
+    let store = Arc::new(Fake::live_with_own_users().gated());
+    let lookups = lookups(&store);
     let flood = |calls: usize| (0..calls as u128).map(|id| ask(&lookups, 1 + id)).collect::<Vec<_>>();
     let _ahead = flood(BATCHES_AHEAD * MAX_BATCH - 1);
     let mut call = ask(&lookups, 0);
     let _behind = flood(10 * MAX_BATCH);
     for _ in 0..BATCHES_AHEAD {
         assert_eq!(call.try_recv().ok(), None);
-        source.gate.add_permits(1);
+        store.gate.add_permits(1);
         settle_down().await;
     }
     assert_eq!(call.try_recv().expect("an answer"), live(0));
-    assert_eq!(source.batches(), [512; BATCHES_AHEAD + 1], "the next is on its way");
+    assert_eq!(store.batches(), [512; BATCHES_AHEAD + 1], "the next one is in flight");
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_panic_becomes_an_error_and_the_next_call_is_answered() {
-    let source = Arc::new(Fake::live_of_each());
-    let lookups = lookups(&source);
-    source.panics.store(true, Ordering::SeqCst);
+    let store = Arc::new(Fake::live_with_own_users());
+    let lookups = lookups(&store);
+    store.panics.store(true, Ordering::SeqCst);
     let error = ask(&lookups, 3).await.expect("an answer").expect_err("panicked");
     assert_eq!(error.code(), "ERR_AUTH_BRIDGE_INTERNAL");
     let message = error.to_string();
-    assert_eq!(message, "internal error, please report it: a panic, whose place is on stderr", "not what it said");
-    source.panics.store(false, Ordering::SeqCst);
+    assert_eq!(
+        message, "internal error, please report it: a panic; its location is on stderr",
+        "without the message of the panic"
+    );
+    store.panics.store(false, Ordering::SeqCst);
     assert_eq!(ask(&lookups, 3).await.expect("an answer"), live(3));
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_batch_that_is_dropped_without_an_answer_rejects_its_calls() {
-    let source = Arc::new(Fake::live_of_each().gated());
-    let lookups = lookups(&source);
+    let store = Arc::new(Fake::live_with_own_users().gated());
+    let lookups = lookups(&store);
     let in_flight = ask(&lookups, 0);
     settle_down().await;
     let waiting = [1, 2].map(|session_id| ask(&lookups, session_id));
@@ -375,7 +378,7 @@ async fn a_batch_that_is_dropped_without_an_answer_rejects_its_calls() {
         let error = answer.await.expect("an answer").expect_err("was dropped");
         assert_eq!(error, Error::Internal("a query ended without an answer".to_owned()));
     }
-    source.gate.add_permits(1);
+    store.gate.add_permits(1);
     assert_eq!(in_flight.await, Ok(live(0)));
     assert_eq!(lookups.stats().calls.pending, 0);
 }
@@ -383,32 +386,32 @@ async fn a_batch_that_is_dropped_without_an_answer_rejects_its_calls() {
 #[tokio::test(start_paused = true)]
 async fn a_worker_that_panics_is_replaced_while_calls_wait() {
     let refused = Error::Connect("down".to_owned());
-    let source = Arc::new(Fake::live_of_each());
-    *source.refusal.lock().expect("no panic") = Some(refused.clone());
-    // The first call of it decides that a worker starts; the second is that worker's, after the refusal.
-    source.has_idle_panics_at.store(2, Ordering::SeqCst);
-    let lookups = lookups(&source);
+    let store = Arc::new(Fake::live_with_own_users());
+    *store.connect_error.lock().expect("no panic") = Some(refused.clone());
+    // The first call of `has_idle` is made before the worker starts, the second by the worker after the refusal.
+    store.has_idle_panics_at.store(2, Ordering::SeqCst);
+    let lookups = lookups(&store);
     assert_eq!(ask(&lookups, 0).await, Ok(Err(refused)), "another worker answers");
-    assert_eq!(source.connects.load(Ordering::SeqCst), 2);
-    *source.refusal.lock().expect("no panic") = None;
+    assert_eq!(store.connects.load(Ordering::SeqCst), 2);
+    *store.connect_error.lock().expect("no panic") = None;
     assert_eq!(ask(&lookups, 1).await, Ok(live(1)));
 }
 
 #[tokio::test(start_paused = true)]
 async fn close_waits_for_calls_in_flight() {
-    let source = Arc::new(Fake::live_of_each().gated());
-    let lookups = lookups(&source);
-    // Nothing is polled before both are made.
+    let store = Arc::new(Fake::live_with_own_users().gated());
+    let lookups = lookups(&store);
+    // Both exist before either is polled.
     let in_flight = ask(&lookups, 3);
     let closing = lookups.close();
     assert!(lookups.is_closed());
     let open_gate = async {
         settle_down().await;
-        assert!(!source.closed.load(Ordering::SeqCst));
-        source.gate.add_permits(1);
+        assert!(!store.closed.load(Ordering::SeqCst));
+        store.gate.add_permits(1);
     };
     let (answer, (), ()) = futures_util::future::join3(in_flight, closing, open_gate).await;
     assert_eq!(answer.expect("an answer"), live(3));
-    assert!(source.closed.load(Ordering::SeqCst));
+    assert!(store.closed.load(Ordering::SeqCst));
     lookups.close().await;
 }

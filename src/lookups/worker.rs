@@ -15,35 +15,35 @@ use super::{Lookups, Responder};
 use crate::panics::catch_panic_async;
 use crate::store::SessionStore;
 
-/// A step that takes longer is late: what gathers meanwhile gets a connection of its own.
-/// docs/performance.md has the measurements.
+/// A step that takes longer is late: the calls that wait get another connection. docs/performance.md has the
+/// measurements.
 pub(super) const LATE: Duration = Duration::from_millis(1);
-/// How long no more connections are tried after one was refused while others work.
+/// How long no further connection is opened after one was refused while others work.
 pub(super) const PAUSE: Duration = Duration::from_secs(1);
 
-/// A task that answers batches until nothing waits. It holds its place in the queue from before it is spawned
-/// until it is dropped.
+/// A task that answers batches until no call waits. It occupies its slot in the queue from before it is spawned until it
+/// is dropped.
 pub(super) struct Worker<S: SessionStore + 'static, R: Responder> {
     lookups: Arc<Lookups<S, R>>,
-    /// `None` once the place is given up.
-    place: Option<usize>,
+    /// `None` once the slot is released.
+    slot: Option<usize>,
 }
 
 impl<S: SessionStore + 'static, R: Responder> Worker<S, R> {
-    pub(super) fn new(lookups: Arc<Lookups<S, R>>, place: usize) -> Self {
-        Self { lookups, place: Some(place) }
+    pub(super) fn new(lookups: Arc<Lookups<S, R>>, slot: usize) -> Self {
+        Self { lookups, slot: Some(slot) }
     }
 
     /// Boxed, since a worker can start another one.
     pub(super) fn work(mut self) -> BoxFuture<'static, ()> {
         async move {
             let lookups = Arc::clone(&self.lookups);
-            while !self.leaves_if(|queue| queue.is_empty()) {
+            while !self.release_slot_if(|queue| queue.is_empty()) {
                 match self.at(Step::Connect, catch_panic_async(lookups.store.connect())).await {
                     Ok(connection) => self.serve(connection).await,
-                    // Another worker has given one back meanwhile.
+                    // Another worker has returned its connection meanwhile.
                     Err(_) if lookups.store.has_idle() => {}
-                    Err(_) if self.leaves_if(|queue| queue.pause_if_others_are_connected(PAUSE)) => return,
+                    Err(_) if self.release_slot_if(|queue| queue.pause_if_others_are_connected(PAUSE)) => return,
                     Err(error) => {
                         let waiting = lookups.queue().take(usize::MAX);
                         lookups.reject(waiting, &error);
@@ -70,7 +70,7 @@ impl<S: SessionStore + 'static, R: Responder> Worker<S, R> {
         }
         self.lookups.with_queue(|queue| self.set(queue, Progress { step, is_late: true }));
         loop {
-            // No other worker may be free to reject what waits for too long.
+            // All other workers may be busy, so this one rejects the calls that wait for too long.
             let next = self.lookups.reject_overdue();
             if let Ok(done) = timeout_at(next, &mut work).await {
                 return done;
@@ -79,31 +79,31 @@ impl<S: SessionStore + 'static, R: Responder> Worker<S, R> {
     }
 
     fn set(&self, queue: &mut Queue<R::Call>, progress: Progress) {
-        if let Some(place) = self.place {
-            queue.set_progress(place, progress);
+        if let Some(slot) = self.slot {
+            queue.set_progress(slot, progress);
         }
     }
 
-    /// Gives the place up if `is_over`, while the queue is locked; returns whether it did.
-    fn leaves_if(&mut self, is_over: impl FnOnce(&mut Queue<R::Call>) -> bool) -> bool {
+    /// Releases the slot if `is_over`, while the queue is locked; returns whether it did.
+    fn release_slot_if(&mut self, is_over: impl FnOnce(&mut Queue<R::Call>) -> bool) -> bool {
         let mut queue = self.lookups.queue();
         let is_over = is_over(&mut queue);
-        if let Some(place) = self.place.take_if(|_| is_over) {
-            queue.leave_place(place);
+        if let Some(slot) = self.slot.take_if(|_| is_over) {
+            queue.release_slot(slot);
         }
         is_over
     }
 }
 
 impl<S: SessionStore + 'static, R: Responder> Drop for Worker<S, R> {
-    /// A worker that panicked still holds its place: another one starts there if calls wait.
+    /// A worker that panicked still occupies its slot: another one starts if calls are waiting.
     fn drop(&mut self) {
-        let Some(place) = self.place.take() else { return };
+        let Some(slot) = self.slot.take() else { return };
         if std::thread::panicking() {
-            self.lookups.with_queue(|queue| queue.leave_place(place));
+            self.lookups.with_queue(|queue| queue.release_slot(slot));
         } else {
-            // The runtime ends, so nothing more can be started.
-            self.lookups.queue().leave_place(place);
+            // The runtime is shutting down, so no task can be started.
+            self.lookups.queue().release_slot(slot);
         }
     }
 }

@@ -1,8 +1,8 @@
-//! Tells the server to end a query that nobody waits for any more.
+//! Asks the server to cancel a query whose result is no longer needed.
 //!
-//! The request goes through a connection of its own, which the server closes when it has dealt with
-//! it. Whoever closes it sooner, as tokio-postgres does, may take the request back, and makes
-//! PgBouncer 1.18 exit ("bad client state"). So it is heard out, as libpq does.
+//! The cancel request needs its own connection, which the server closes once it has processed the request. tokio-postgres
+//! closes the connection earlier, so the request may get lost, and PgBouncer 1.18 exits ("bad client state"). This
+//! module waits for the server to close it, as libpq does.
 #![forbid(unsafe_code)]
 
 use std::io;
@@ -20,7 +20,7 @@ use tokio_postgres::tls::{self, ChannelBinding, MakeTlsConnect, TlsConnect};
 
 use super::url::Host;
 
-/// Where a connection leads to.
+/// The server that a connection leads to.
 #[derive(Clone, Debug)]
 pub(super) struct Endpoint {
     pub(super) host: Host,
@@ -28,7 +28,7 @@ pub(super) struct Endpoint {
     pub(super) address: Option<IpAddr>,
 }
 
-/// Ends when the server has dealt with the request. Whether there was something to end, it doesn't say.
+/// Returns once the server has processed the request. The protocol doesn't say whether a query was cancelled.
 pub(super) async fn cancel(token: CancelToken, endpoint: Endpoint, tls: MakeTlsConnector) -> Option<()> {
     let Endpoint { host, address } = endpoint;
     match address {
@@ -50,21 +50,21 @@ async fn request<S>(token: CancelToken, stream: S, mut tls: MakeTlsConnector, na
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + Sync + std::fmt::Debug + 'static,
 {
-    let tls = MakeTlsConnect::<HearOut<S>>::make_tls_connect(&mut tls, name).ok()?;
-    token.cancel_query_raw(HearOut(stream), HearOutTls(tls)).await.ok()
+    let tls = MakeTlsConnect::<ClosedByServer<S>>::make_tls_connect(&mut tls, name).ok()?;
+    token.cancel_query_raw(ClosedByServer(stream), ClosedByServerTls(tls)).await.ok()
 }
 
-/// A stream whose end is not before the other side's.
+/// A stream whose shutdown waits until the server closes the connection.
 #[derive(Debug)]
-struct HearOut<S>(S);
+struct ClosedByServer<S>(S);
 
-impl<S: AsyncRead + Unpin> AsyncRead for HearOut<S> {
+impl<S: AsyncRead + Unpin> AsyncRead for ClosedByServer<S> {
     fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         Pin::new(&mut self.0).poll_read(cx, buffer)
     }
 }
 
-impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for HearOut<S> {
+impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for ClosedByServer<S> {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         Pin::new(&mut self.0).poll_write(cx, bytes)
     }
@@ -73,35 +73,35 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for HearOut<S> {
         Pin::new(&mut self.0).poll_flush(cx)
     }
 
-    /// What comes meanwhile does not matter, nor whether the other side ends in good order.
+    /// Discards what the server sends, and treats an error like the end of the stream.
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let mut bytes = [0; 64];
         loop {
             let mut buffer = ReadBuf::new(&mut bytes);
-            let heard = ready!(Pin::new(&mut self.0).poll_read(cx, &mut buffer));
-            if heard.is_err() || buffer.filled().is_empty() {
+            let read = ready!(Pin::new(&mut self.0).poll_read(cx, &mut buffer));
+            if read.is_err() || buffer.filled().is_empty() {
                 return Pin::new(&mut self.0).poll_shutdown(cx);
             }
         }
     }
 }
 
-impl<S: AsyncRead + AsyncWrite + Unpin> tls::TlsStream for HearOut<TlsStream<S>> {
+impl<S: AsyncRead + AsyncWrite + Unpin> tls::TlsStream for ClosedByServer<TlsStream<S>> {
     fn channel_binding(&self) -> ChannelBinding {
         self.0.channel_binding()
     }
 }
 
-/// TLS of which the same holds.
-struct HearOutTls(TlsConnector);
+/// The same over TLS.
+struct ClosedByServerTls(TlsConnector);
 
-impl<S: AsyncRead + AsyncWrite + Unpin + Send + 'static> TlsConnect<S> for HearOutTls {
-    type Stream = HearOut<TlsStream<S>>;
+impl<S: AsyncRead + AsyncWrite + Unpin + Send + 'static> TlsConnect<S> for ClosedByServerTls {
+    type Stream = ClosedByServer<TlsStream<S>>;
     type Error = <TlsConnector as TlsConnect<S>>::Error;
     type Future = BoxFuture<'static, Result<Self::Stream, Self::Error>>;
 
     fn connect(self, stream: S) -> Self::Future {
         let handshake = self.0.connect(stream);
-        async move { Ok(HearOut(handshake.await?)) }.boxed()
+        async move { Ok(ClosedByServer(handshake.await?)) }.boxed()
     }
 }

@@ -1,4 +1,4 @@
-//! Makes the connections of the pool: which host, which address, with TLS or without.
+//! Opens the connections of the pool: chooses host, address and TLS mode.
 #![forbid(unsafe_code)]
 
 use std::net::IpAddr;
@@ -15,52 +15,52 @@ use tokio_postgres::config::SslMode;
 use tokio_postgres::{Client, SimpleQueryMessage, SimpleQueryRow};
 
 use super::cancel::{Endpoint, cancel};
-use super::fault::{describe, is_refused_login, is_refused_without_tls, with_advice};
-use super::url::{Host, SessionKind, Target};
+use super::fault::{describe, is_login_refused, may_accept_other_tls_mode, with_pooler_advice};
+use super::url::{Host, SessionAttrs, Target};
 use crate::error::Error;
 use crate::redacted::redacted;
 
-/// Who waits for a connection is told of this step.
+/// The name of this step in timeout errors.
 const STEP: &str = "connecting to the database";
 
 pub struct Connector {
     target: Target,
-    /// Connections made before this are not used any more.
-    distrusted: Mutex<Option<Instant>>,
+    /// Connections that were opened before this are no longer used.
+    invalidated_at: Mutex<Option<Instant>>,
     connects: AtomicU64,
     failures: AtomicU64,
 }
 
-/// A connection, and where it leads to.
+/// A connection, and the server that it leads to.
 pub struct Connection {
     pub(super) client: ClientWrapper,
     pub(super) endpoint: Endpoint,
-    /// The one that the server took.
+    /// The TLS mode that the server accepted.
     pub(super) mode: SslMode,
 }
 
 redacted!(Connector, Connection);
 
-/// Why one attempt, at one address, gave no connection.
+/// Why one attempt to connect to one address failed.
 enum Failure {
     Timeout,
-    /// The server or the network says no.
+    /// The server or the network refused the connection.
     Refused(tokio_postgres::Error),
-    /// The name has no address.
-    Unknown(std::io::Error),
-    /// It is a server, but not of the kind that is wanted.
-    OtherKind(&'static str),
+    /// The host name can't be resolved.
+    UnknownHost(std::io::Error),
+    /// The server doesn't match `target_session_attrs`.
+    WrongSessionAttrs(&'static str),
 }
 
 impl Connector {
     pub(super) fn new(target: Target) -> Self {
-        Self { target, distrusted: Mutex::new(None), connects: AtomicU64::new(0), failures: AtomicU64::new(0) }
+        Self { target, invalidated_at: Mutex::new(None), connects: AtomicU64::new(0), failures: AtomicU64::new(0) }
     }
 
-    /// Tells the server to end what it does for `connection`.
+    /// Asks the server to cancel the running query of `connection`.
     pub(super) async fn cancel(&self, connection: &Connection) {
         let Connection { client, endpoint, .. } = connection;
-        // Whether it worked or not, the connection is not used any more.
+        // The connection is closed afterwards, whether this worked or not.
         let _ = cancel(client.cancel_token(), endpoint.clone(), self.tls()).await;
     }
 
@@ -68,19 +68,19 @@ impl Connector {
         self.target.tls.connector()
     }
 
-    /// Connections that were made, and attempts that made none.
+    /// How many attempts to connect succeeded, and how many failed.
     pub(super) fn counts(&self) -> (u64, u64) {
         (self.connects.load(Ordering::Relaxed), self.failures.load(Ordering::Relaxed))
     }
 
-    /// From now on only connections are used that are not made yet.
-    pub(super) fn distrust_all(&self) {
-        *self.distrusted.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now());
+    /// From now on only connections that are opened after this are used.
+    pub(super) fn invalidate_all(&self) {
+        *self.invalidated_at.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now());
     }
 
-    fn trusts(&self, made: Instant) -> bool {
-        let distrusted = *self.distrusted.lock().unwrap_or_else(PoisonError::into_inner);
-        distrusted.is_none_or(|until| made > until)
+    fn is_valid(&self, opened: Instant) -> bool {
+        let invalidated_at = *self.invalidated_at.lock().unwrap_or_else(PoisonError::into_inner);
+        invalidated_at.is_none_or(|invalidated_at| opened > invalidated_at)
     }
 
     pub(super) fn target(&self) -> &Target {
@@ -88,32 +88,32 @@ impl Connector {
     }
 
     pub(super) async fn connect(&self) -> Result<Connection, Error> {
-        match self.target.session {
-            // Any will do if there is no standby.
-            SessionKind::PreferStandby => match self.connect_to_any_host(SessionKind::Standby).await {
-                Err(_) => self.connect_to_any_host(SessionKind::Any).await,
+        match self.target.session_attrs {
+            // If there is no standby, any server is accepted.
+            SessionAttrs::PreferStandby => match self.connect_to_any_host(SessionAttrs::Standby).await {
+                Err(_) => self.connect_to_any_host(SessionAttrs::Any).await,
                 connected => connected,
             },
-            kind => self.connect_to_any_host(kind).await,
+            attrs => self.connect_to_any_host(attrs).await,
         }
     }
 
-    /// The first that will do. The others are not tried where the password is wrong, as in libpq.
-    async fn connect_to_any_host(&self, kind: SessionKind) -> Result<Connection, Error> {
+    /// Connects to the first host that accepts. As in libpq, the others are not tried after a wrong password.
+    async fn connect_to_any_host(&self, attrs: SessionAttrs) -> Result<Connection, Error> {
         let mut failures = Vec::new();
-        'hosts: for host in self.in_order(self.target.hosts.iter().collect()) {
+        'hosts: for host in self.ordered(self.target.hosts.iter().collect()) {
             let addresses = match self.addresses(host).await {
-                Ok(addresses) => self.in_order(addresses),
+                Ok(addresses) => self.ordered(addresses),
                 Err(failure) => {
                     failures.push((host, failure));
                     continue;
                 }
             };
             for address in addresses {
-                match self.connect_to(host, address, kind).await {
+                match self.connect_to(host, address, attrs).await {
                     Ok(connection) => return Ok(connection),
                     Err(failure) => {
-                        let is_final = matches!(&failure, Failure::Refused(cause) if is_refused_login(cause));
+                        let is_final = matches!(&failure, Failure::Refused(cause) if is_login_refused(cause));
                         failures.push((host, failure));
                         if is_final {
                             break 'hosts;
@@ -125,14 +125,14 @@ impl Connector {
         Err(self.error(&failures))
     }
 
-    fn in_order<T>(&self, mut items: Vec<T>) -> Vec<T> {
+    fn ordered<T>(&self, mut items: Vec<T>) -> Vec<T> {
         if self.target.shuffled {
             items.shuffle(&mut rand::rng());
         }
         items
     }
 
-    /// `None` stands for a Unix socket.
+    /// `None` is a Unix socket.
     async fn addresses(&self, host: &Host) -> Result<Vec<Option<IpAddr>>, Failure> {
         if host.is_socket() || host.address.is_some() {
             return Ok(vec![host.address]);
@@ -141,26 +141,31 @@ impl Connector {
             timeout(self.target.connect_timeout, tokio::net::lookup_host((host.name.as_str(), host.port))).await;
         match found {
             Err(_elapsed) => Err(Failure::Timeout),
-            Ok(Err(cause)) => Err(Failure::Unknown(cause)),
+            Ok(Err(cause)) => Err(Failure::UnknownHost(cause)),
             Ok(Ok(addresses)) => Ok(addresses.map(|address| Some(address.ip())).collect()),
         }
     }
 }
 
 impl Connector {
-    async fn connect_to(&self, host: &Host, address: Option<IpAddr>, kind: SessionKind) -> Result<Connection, Failure> {
-        // TLS is not used through a Unix socket (libpq, `sslmode`).
+    async fn connect_to(
+        &self,
+        host: &Host,
+        address: Option<IpAddr>,
+        attrs: SessionAttrs,
+    ) -> Result<Connection, Failure> {
+        // As in libpq, TLS is not used over a Unix socket.
         let modes = if address.is_none() { &[SslMode::Disable] } else { self.target.tls.modes };
         let mut failure = Failure::Timeout;
         for (index, mode) in modes.iter().enumerate() {
-            match timeout(self.target.connect_timeout, self.open(host, address, *mode, kind)).await {
+            match timeout(self.target.connect_timeout, self.open(host, address, *mode, attrs)).await {
                 Ok(Ok(connection)) => return Ok(connection),
                 Ok(Err(cause)) => {
-                    let is_worth_another = matches!(&cause, Failure::Refused(cause) if is_refused_without_tls(cause));
-                    if index == 0 || is_worth_another {
+                    let may_retry = matches!(&cause, Failure::Refused(cause) if may_accept_other_tls_mode(cause));
+                    if index == 0 || may_retry {
                         failure = cause;
                     }
-                    if !is_worth_another {
+                    if !may_retry {
                         break;
                     }
                 }
@@ -175,7 +180,7 @@ impl Connector {
         host: &Host,
         address: Option<IpAddr>,
         mode: SslMode,
-        kind: SessionKind,
+        attrs: SessionAttrs,
     ) -> Result<Connection, Failure> {
         let mut config = self.target.config.clone();
         config.host(&host.name).port(host.port).ssl_mode(mode);
@@ -184,11 +189,11 @@ impl Connector {
         }
         let (client, connection) = config.connect(self.tls()).await.map_err(Failure::Refused)?;
         let task = tokio::spawn(async move {
-            // Whoever waits for an answer is told of the error, too.
+            // The queries on the connection get the error as well.
             let _ = connection.await;
         });
         let client = ClientWrapper::new(client, task);
-        check_kind(&client, kind).await?;
+        check_session_attrs(&client, attrs).await?;
         Ok(Connection { client, endpoint: Endpoint { host: host.clone(), address }, mode })
     }
 
@@ -200,42 +205,42 @@ impl Connector {
         let describe = |(host, failure): &(&Host, Failure)| {
             let cause = match failure {
                 Failure::Timeout => format!("took longer than {} ms", limit.as_millis()),
-                Failure::Refused(cause) => with_advice(describe(cause), cause, self.target.prepared_statements),
-                Failure::Unknown(cause) => format!("the name can't be looked up: {cause}"),
-                Failure::OtherKind(kind) => (*kind).to_owned(),
+                Failure::Refused(cause) => with_pooler_advice(describe(cause), cause, self.target.prepared_statements),
+                Failure::UnknownHost(cause) => format!("the name can't be looked up: {cause}"),
+                Failure::WrongSessionAttrs(mismatch) => (*mismatch).to_owned(),
             };
             format!("{}: {cause}", host.describe())
         };
         let mut causes: Vec<_> = failures.iter().map(describe).collect();
-        // Several addresses of one host mostly say the same.
+        // Several addresses of one host often fail in the same way.
         causes.dedup();
         Error::Connect(causes.join("; "))
     }
 }
 
-/// As libpq finds it out for `target_session_attrs`.
-async fn check_kind(client: &Client, kind: SessionKind) -> Result<(), Failure> {
-    const QUESTION: &str = "SELECT pg_catalog.pg_is_in_recovery(), pg_catalog.current_setting('transaction_read_only')";
-    if kind == SessionKind::Any {
+/// Checks the same two settings as libpq for `target_session_attrs`.
+async fn check_session_attrs(client: &Client, attrs: SessionAttrs) -> Result<(), Failure> {
+    const SQL: &str = "SELECT pg_catalog.pg_is_in_recovery(), pg_catalog.current_setting('transaction_read_only')";
+    if attrs == SessionAttrs::Any {
         return Ok(());
     }
-    let answer = client.simple_query(QUESTION).await.map_err(Failure::Refused)?;
+    let answer = client.simple_query(SQL).await.map_err(Failure::Refused)?;
     let row = answer.iter().find_map(|message| match message {
-        SimpleQueryMessage::Row(row) => Some((switch(row, 0, ["f", "t"])?, switch(row, 1, ["off", "on"])?)),
+        SimpleQueryMessage::Row(row) => Some((boolean(row, 0, ["f", "t"])?, boolean(row, 1, ["off", "on"])?)),
         _ => None,
     });
-    let (is_standby, is_read_only) = row.ok_or(Failure::OtherKind("does not say whether it is a standby"))?;
-    let mismatch = match kind {
-        SessionKind::ReadWrite if is_read_only => "is read-only",
-        SessionKind::ReadOnly if !is_read_only => "is not read-only",
-        SessionKind::Primary if is_standby => "is a standby",
-        SessionKind::Standby if !is_standby => "is not a standby",
+    let (is_standby, is_read_only) = row.ok_or(Failure::WrongSessionAttrs("does not say whether it is a standby"))?;
+    let mismatch = match attrs {
+        SessionAttrs::ReadWrite if is_read_only => "is read-only",
+        SessionAttrs::ReadOnly if !is_read_only => "is not read-only",
+        SessionAttrs::Primary if is_standby => "is a standby",
+        SessionAttrs::Standby if !is_standby => "is not a standby",
         _ => return Ok(()),
     };
-    Err(Failure::OtherKind(mismatch))
+    Err(Failure::WrongSessionAttrs(mismatch))
 }
 
-fn switch(row: &SimpleQueryRow, index: usize, [off, on]: [&str; 2]) -> Option<bool> {
+fn boolean(row: &SimpleQueryRow, index: usize, [off, on]: [&str; 2]) -> Option<bool> {
     let value = row.try_get(index).ok()??;
     (value == off || value == on).then_some(value == on)
 }
@@ -252,8 +257,8 @@ impl managed::Manager for Connector {
     }
 
     async fn recycle(&self, connection: &mut Connection, metrics: &Metrics) -> RecycleResult<Error> {
-        if connection.client.is_closed() || !self.trusts(metrics.created) {
-            return Err(RecycleError::message("closed, or as good as closed"));
+        if connection.client.is_closed() || !self.is_valid(metrics.created) {
+            return Err(RecycleError::message("closed or invalidated"));
         }
         Ok(())
     }

@@ -1,4 +1,4 @@
-//! What a lookup can fail with: which faults are worth a second try, and what the caller is told.
+//! Why a query can fail: which faults are retried, and which error the caller gets.
 #![forbid(unsafe_code)]
 
 use std::error::Error as StdError;
@@ -8,18 +8,18 @@ use tokio_postgres::error::{DbError, Severity, SqlState};
 
 use crate::error::Error;
 
-/// Why a query on a connection has no answer.
+/// Why a query on a connection failed.
 #[derive(Debug)]
 pub(super) enum Fault {
-    /// The server or the connection says why.
+    /// The server reported an error, or the connection failed.
     Query(tokio_postgres::Error),
-    /// A row that was not asked for.
-    UnaskedRow,
-    /// No row where there is always one.
+    /// A row that was not queried.
+    UnexpectedRow,
+    /// No row from a query that always returns one.
     MissingRow,
-    /// A column of a type that stands on another, which stands on another, and so on.
-    EndlessType,
-    /// It did not end in time.
+    /// A column type that is derived from too many other types.
+    TypeTooDeep,
+    /// The query took too long.
     Timeout,
 }
 
@@ -30,78 +30,76 @@ impl From<tokio_postgres::Error> for Fault {
 }
 
 impl Fault {
-    /// Whether the connection, not the query, was the trouble: ended by the server or the network,
-    /// or its prepared statement is gone or outdated. Then the query, which only reads, may be asked
-    /// once more.
+    /// Whether the connection was at fault and not the query: the server or the network closed it, or its prepared
+    /// statement is missing or outdated. Then the query may succeed on another connection.
     pub(super) fn is_stale_connection(&self) -> bool {
         let Self::Query(error) = self else {
             return false;
         };
         error.as_db_error().is_none_or(|answer| {
-            is_end(answer) || class(answer) == CONNECTION_EXCEPTION || WORTH_A_RETRY.contains(answer.code())
+            ends_session(answer) || class(answer) == CONNECTION_EXCEPTION || RETRYABLE.contains(answer.code())
         })
     }
 
-    /// Whether a standby ended the query for what came from its primary: the connection is as good as
-    /// before.
-    pub(super) fn is_conflict(&self) -> bool {
+    /// Whether a standby cancelled the query because of a recovery conflict (PostgreSQL documentation, section "Handling
+    /// Query Conflicts"). The connection is still usable.
+    pub(super) fn is_recovery_conflict(&self) -> bool {
         matches!(self, Self::Query(error) if error.code() == Some(&SqlState::T_R_SERIALIZATION_FAILURE))
     }
 
-    /// Whether nothing can be asked on this connection any more.
+    /// Whether the connection can't be used any more.
     pub(super) fn ends_connection(&self) -> bool {
         match self {
-            Self::Query(error) => error.as_db_error().is_none_or(is_end),
-            Self::UnaskedRow | Self::MissingRow | Self::EndlessType | Self::Timeout => true,
+            Self::Query(error) => error.as_db_error().is_none_or(ends_session),
+            Self::UnexpectedRow | Self::MissingRow | Self::TypeTooDeep | Self::Timeout => true,
         }
     }
 
-    /// Whether it can come from one row of many, so that the others are worth asking for alone.
-    pub(super) fn may_be_of_one_row(&self) -> bool {
+    /// Whether one row may have failed the query, so that it can succeed for the other keys.
+    pub(super) fn may_be_caused_by_one_row(&self) -> bool {
         match self {
-            Self::Query(error) => {
-                error.as_db_error().is_some_and(|answer| !is_end(answer) && OF_ONE_ROW.contains(&class(answer)))
-            }
-            Self::UnaskedRow => true,
-            Self::MissingRow | Self::EndlessType | Self::Timeout => false,
+            Self::Query(error) => error
+                .as_db_error()
+                .is_some_and(|answer| !ends_session(answer) && CAUSED_BY_ONE_ROW.contains(&class(answer))),
+            Self::UnexpectedRow => true,
+            Self::MissingRow | Self::TypeTooDeep | Self::Timeout => false,
         }
     }
 
-    /// `address` is where the database should be, `limit` what a query may take.
+    /// `address` is that of the database, `limit` the time limit of a query.
     pub(super) fn into_error(self, address: &str, limit: Duration, prepared_statements: bool) -> Error {
         match self {
             Self::Query(cause) => match cause.as_db_error() {
                 Some(answer) if answer.code() == &SqlState::QUERY_CANCELED => Error::Cancelled(describe(&cause)),
-                Some(_) => Error::Query(with_advice(describe(&cause), &cause, prepared_statements)),
+                Some(_) => Error::Query(with_pooler_advice(describe(&cause), &cause, prepared_statements)),
                 None => Error::Connect(format!("{address}: {}", describe(&cause))),
             },
-            Self::UnaskedRow => Error::Query(NO_KEY.to_owned()),
-            Self::MissingRow => Error::Query("no row where there is always one".to_owned()),
-            Self::EndlessType => Error::Query("the type of a column stands on too many others".to_owned()),
+            Self::UnexpectedRow => Error::Query(DUPLICATE_ROW.to_owned()),
+            Self::MissingRow => Error::Query("no row from a query that always returns one".to_owned()),
+            Self::TypeTooDeep => Error::Query("the type of a column is derived from too many other types".to_owned()),
             Self::Timeout => Error::Timeout { step: "the session query", limit },
         }
     }
 }
 
-/// Classes of SQLSTATEs (PostgreSQL documentation, appendix A). Poolers and distributed databases
-/// answer with the first, too.
+/// SQLSTATEs and their classes (PostgreSQL documentation, appendix A). Poolers and distributed databases use class 08
+/// as well.
 const CONNECTION_EXCEPTION: &str = "08";
 const PROTOCOL_VIOLATION: &str = "08P01";
 const SQLSTATE_LENGTH: usize = 5;
-/// Cardinality violation, data exception, external routine exceptions, system error, an error that a
-/// function raised, internal error.
-const OF_ONE_ROW: [&str; 7] = ["21", "22", "38", "39", "58", "P0", "XX"];
-/// The prepared statement is gone, is another one, or the tables have changed under it; a standby had
-/// to end the query for what came from its primary.
-const WORTH_A_RETRY: [SqlState; 4] = [
+/// Cardinality violation, data exception, external routine exceptions, system error, an error that a function raised,
+/// internal error.
+const CAUSED_BY_ONE_ROW: [&str; 7] = ["21", "22", "38", "39", "58", "P0", "XX"];
+/// The prepared statement is missing, is a different one, or the tables have changed since; or a recovery conflict.
+const RETRYABLE: [SqlState; 4] = [
     SqlState::INVALID_SQL_STATEMENT_NAME,
     SqlState::DUPLICATE_PSTATEMENT,
     SqlState::FEATURE_NOT_SUPPORTED,
     SqlState::T_R_SERIALIZATION_FAILURE,
 ];
-/// More rows than sessions were asked for.
-pub(super) const NO_KEY: &str = "more than one row for a session; sessions and users need the keys of schema.sql";
-/// What prepared statements, or our own settings, look like behind a pooler that shares connections.
+pub(super) const DUPLICATE_ROW: &str =
+    "more than one row for a session; sessions and users need the primary keys of schema.sql";
+/// For errors that prepared statements, or settings of the connection, cause behind a pooler that shares connections.
 pub const POOLER_ADVICE: &str = "; behind a pooler in transaction mode, such as PgBouncer, set the option \
                              preparedStatements: false, or pgbouncer=true in the URL";
 
@@ -109,38 +107,41 @@ fn class(answer: &DbError) -> &str {
     answer.code().code().get(..2).unwrap_or_default()
 }
 
-/// Whether the server ends the connection with this answer. Poolers leave out the severity that is
-/// the same in every language.
-fn is_end(answer: &DbError) -> bool {
+/// Whether the server closes the connection after this error. Poolers send only the localized severity.
+fn ends_session(answer: &DbError) -> bool {
     match answer.parsed_severity() {
         Some(severity) => matches!(severity, Severity::Fatal | Severity::Panic),
         None => matches!(answer.severity(), "FATAL" | "PANIC"),
     }
 }
 
-/// The server doesn't take this user, with this password, for this database.
-pub(super) fn is_refused_login(error: &tokio_postgres::Error) -> bool {
+/// Whether the server refused user, password or database.
+pub(super) fn is_login_refused(error: &tokio_postgres::Error) -> bool {
     error.as_db_error().is_some_and(|answer| class(answer) == "28")
 }
 
-/// Whether the server could take a connection in the other TLS mode: the handshake failed, or its
-/// `pg_hba.conf` has no line for this one.
-pub(super) fn is_refused_without_tls(error: &tokio_postgres::Error) -> bool {
+/// Whether the server may accept a connection in the other TLS mode: the handshake failed, or `pg_hba.conf` has no line
+/// for this mode.
+pub(super) fn may_accept_other_tls_mode(error: &tokio_postgres::Error) -> bool {
     match error.as_db_error() {
         Some(answer) => answer.code() == &SqlState::INVALID_AUTHORIZATION_SPECIFICATION,
         None => error.source().is_some_and(|cause| !cause.is::<std::io::Error>()),
     }
 }
 
-/// What to do about it, where that can be told.
-pub(super) fn with_advice(description: String, error: &tokio_postgres::Error, prepared_statements: bool) -> String {
+/// Adds advice to an error that a pooler may have caused.
+pub(super) fn with_pooler_advice(
+    description: String,
+    error: &tokio_postgres::Error,
+    prepared_statements: bool,
+) -> String {
     let is_of_pooler = |answer: &DbError| {
         let code = answer.code().code();
         code == PROTOCOL_VIOLATION
             || answer.code() == &SqlState::INVALID_SQL_STATEMENT_NAME
             || answer.code() == &SqlState::DUPLICATE_PSTATEMENT
-            // RDS Proxy's word for settings that it doesn't hand on.
-            || (is_end(answer) && answer.code() == &SqlState::FEATURE_NOT_SUPPORTED)
+            // RDS Proxy refuses settings that it doesn't pass on in this way.
+            || (ends_session(answer) && answer.code() == &SqlState::FEATURE_NOT_SUPPORTED)
     };
     if prepared_statements && error.as_db_error().is_some_and(is_of_pooler) {
         return description + POOLER_ADVICE;
@@ -148,8 +149,7 @@ pub(super) fn with_advice(description: String, error: &tokio_postgres::Error, pr
     description
 }
 
-/// The server's own words and its SQLSTATE, without the detail, which can quote data; else the
-/// chain of causes.
+/// The message of the server and its SQLSTATE, without the detail, which can quote data; or else the chain of causes.
 pub(super) fn describe(error: &tokio_postgres::Error) -> String {
     if let Some(answer) = error.as_db_error() {
         let code: String = answer.code().code().chars().take(SQLSTATE_LENGTH).collect();
@@ -160,16 +160,16 @@ pub(super) fn describe(error: &tokio_postgres::Error) -> String {
     on_one_line(&causes.map(ToString::to_string).collect::<Vec<_>>().join(": "))
 }
 
-/// What a server says ends up in logs, where it must not look like an entry of its own, or fill them.
+/// A message of the server is logged, so it must not look like a log entry of its own, nor fill the log.
 pub(super) fn on_one_line(text: &str) -> String {
-    const MOST: usize = 500;
-    let line = text.chars().map(|character| if is_of_layout(character) { ' ' } else { character });
-    line.take(MOST).collect()
+    const MAX_CHARACTERS: usize = 500;
+    let line = text.chars().map(|character| if changes_layout(character) { ' ' } else { character });
+    line.take(MAX_CHARACTERS).collect()
 }
 
-/// Ends a line, or turns the direction of what follows, where it is shown: Unicode's control characters, separators of
-/// lines and paragraphs, and `Bidi_Control`.
-fn is_of_layout(character: char) -> bool {
+/// Whether a character can end a line or change the direction of text: Unicode's control characters, separators of lines
+/// and paragraphs, and `Bidi_Control`.
+fn changes_layout(character: char) -> bool {
     character.is_control()
         || matches!(character, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }
@@ -179,7 +179,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_server_s_words_are_one_line_of_bounded_length() {
+    fn messages_of_the_server_are_one_line_of_bounded_length() {
         assert_eq!(on_one_line("the table\r\n\u{1b}[31mis missing\u{85}"), "the table   [31mis missing ");
         assert_eq!(on_one_line(&"é".repeat(10_000)), "é".repeat(500));
         assert_eq!(on_one_line("a\u{2028}b\u{2029}c\u{202e}d\u{2066}e\u{61c}f\u{200f}g"), "a b c d e f g");

@@ -1,4 +1,4 @@
-//! What the fuzz target of database URLs looks at.
+//! Parsed URLs, for the fuzz target of database URLs.
 #![forbid(unsafe_code)]
 
 use super::tls::policy;
@@ -6,10 +6,10 @@ use super::url::{Host, Settings};
 use crate::config::Location;
 use crate::error::Error;
 
-/// What a URL says, as far as another one can say the same.
+/// The parts of a URL that can be written in another way.
 #[derive(Debug, PartialEq, Eq)]
 pub struct ReadUrl {
-    /// With their ports.
+    /// Names and ports.
     pub hosts: Vec<(String, u16)>,
     pub user: Option<String>,
     pub password: Option<String>,
@@ -18,7 +18,7 @@ pub struct ReadUrl {
     pub address: String,
 }
 
-/// Reads `url` as a bridge does that is given it, but opens no file of certificates.
+/// Parses `url` as a bridge does, but opens no certificate files.
 pub fn read_url(url: &str) -> Result<ReadUrl, Error> {
     let settings = Settings::of(&Location::Url { url: url.to_owned().into(), from: "databaseUrl" })?;
     let hosts = settings.hosts.hosts()?;

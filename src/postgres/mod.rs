@@ -1,9 +1,9 @@
-//! The session store that asks PostgreSQL. The only part that imports tokio-postgres and deadpool.
+//! The session store on PostgreSQL. The only module that imports tokio-postgres and deadpool.
 //!
-//! [`url`] reads where and how to connect, [`tls`] what TLS is wanted, [`connect`] connects, [`pool`] keeps
-//! connections and runs queries on them, [`query`] has the queries, [`cancel`] ends one that was given up,
-//! [`fault`] knows what can go wrong. [`shared`] lets bridges of the same database share a pool. [`examine`]
-//! asks what [`crate::doctor`] wants to know.
+//! [`url`] parses the connection parameters, [`tls`] those about TLS, [`connect`] opens connections, [`pool`] keeps them
+//! and runs queries on them, [`query`] has the queries, [`cancel`] cancels an abandoned one, and [`fault`] classifies
+//! errors. [`shared`] lets bridges with the same options share a pool. [`examine`] runs the queries of
+//! [`crate::doctor`].
 #![forbid(unsafe_code)]
 
 mod cancel;
@@ -18,7 +18,7 @@ mod shared;
 mod tls;
 mod url;
 
-pub use self::examine::{Agreement, Answer, ExaminedDatabase, Examiner, Parameter, TargetFacts, Unanswered};
+pub use self::examine::{ExaminedDatabase, Examiner, NegotiatedTls, Parameter, StepError, StepResult, TargetFacts};
 pub use self::fault::POOLER_ADVICE;
 pub use self::shared::SharedPostgres;
 pub use self::tls::Verify;

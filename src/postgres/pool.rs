@@ -18,7 +18,7 @@ use crate::error::Error;
 use crate::redacted::redacted;
 use crate::store::{PoolStatus, SessionEnd, SessionKey};
 
-/// How long to wait for the server to end a query that was given up.
+/// How long to wait for the server to cancel an abandoned query.
 const CANCEL_LIMIT: Duration = Duration::from_secs(1);
 
 pub(super) struct Postgres {
@@ -34,7 +34,7 @@ pub(super) struct Postgres {
 redacted!(Postgres);
 
 impl Postgres {
-    /// Connects to nothing yet: the first lookup does.
+    /// Doesn't connect yet: the first lookup does.
     pub(super) fn new(database: &Database, limits: &Limits) -> Result<Self, Error> {
         let target = Target::new(database, limits)?;
         let statements = Statements::new(&target.schema, database.sharded);
@@ -62,7 +62,7 @@ impl Postgres {
         self.idle() > 0
     }
 
-    /// The pool's own status counts a connection that is being made as in use.
+    /// The pool's own status counts a connection that is being opened as in use.
     fn idle(&self) -> usize {
         self.pool.retain(|_, _| true).retained
     }
@@ -89,7 +89,7 @@ impl Postgres {
         }
     }
 
-    /// What is there under each key.
+    /// The record under each key.
     pub(super) async fn find(&self, connection: Object<Connector>, keys: &[SessionKey]) -> Vec<Found> {
         // Enough to find a few rows that make the whole query fail, and a bound where every row does.
         let splits_left = AtomicUsize::new(2 * keys.len().max(1).ilog2() as usize);
@@ -111,7 +111,7 @@ impl Postgres {
             };
             let may_split =
                 || splits_left.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |left| left.checked_sub(1)).is_ok();
-            if keys.len() == 1 || !fault.may_be_of_one_row() || !may_split() {
+            if keys.len() == 1 || !fault.may_be_caused_by_one_row() || !may_split() {
                 return vec![Err(self.error(fault)); keys.len()];
             }
             let (left, right) = keys.split_at(keys.len() / 2);
@@ -129,14 +129,14 @@ impl Postgres {
         }
     }
 
-    /// Runs `query` on `connection`, and once more on a new one if the connection was at fault and the query may
-    /// be repeated.
+    /// Runs `query` on `connection`. If the connection was at fault and the query may be repeated, runs it again on a
+    /// new connection.
     async fn run<Q: Query>(&self, connection: Object<Connector>, query: &Q) -> Result<Q::Answer, Refusal> {
         match self.run_once(connection, query).await {
             Err(fault) if Q::IS_REPEATABLE && fault.is_stale_connection() => {
-                if !fault.is_conflict() {
-                    // The others may be as stale as this one.
-                    distrust_all(&self.pool);
+                if !fault.is_recovery_conflict() {
+                    // The other connections are likely to be stale as well.
+                    invalidate_all(&self.pool);
                 }
                 let connection = self.connection().await.map_err(Refusal::NoConnection)?;
                 self.run_once(connection, query).await.map_err(Refusal::Fault)
@@ -165,9 +165,9 @@ impl Postgres {
     }
 }
 
-/// Ends idle connections now, and the others when they come back to the pool.
-fn distrust_all(pool: &Pool<Connector>) {
-    pool.manager().distrust_all();
+/// Closes idle connections now, and the others when they come back to the pool.
+fn invalidate_all(pool: &Pool<Connector>) {
+    pool.manager().invalidate_all();
     pool.retain(|_, _| false);
 }
 
@@ -177,8 +177,7 @@ enum Refusal {
     Fault(Fault),
 }
 
-/// A connection with a query in flight. If it is dropped before the answer is there, the connection is thrown
-/// away.
+/// A connection with a query in flight. If it is dropped before the answer is there, the connection is closed.
 struct InFlight(Option<Object<Connector>>);
 
 impl InFlight {
@@ -197,15 +196,15 @@ impl InFlight {
 }
 
 impl Drop for InFlight {
-    /// The query still runs, so the server is told to end it. Until it has, the connection keeps its place in the
-    /// pool: the server never sees more connections than the pool may have.
+    /// The query is still running, so the server is asked to cancel it. Until then the connection keeps its place in
+    /// the pool, so that there are never more connections than the pool may have.
     fn drop(&mut self) {
         let Some(connection) = self.0.take() else {
             return;
         };
         if let Some(pool) = Object::pool(&connection) {
             // If the network is at fault, all connections may be dead.
-            distrust_all(&pool);
+            invalidate_all(&pool);
         }
         tokio::spawn(async move {
             if let Some(pool) = Object::pool(&connection) {

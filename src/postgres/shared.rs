@@ -1,5 +1,5 @@
-//! Bridges with the same database options share connections: a module that is loaded again, as Next.js does in
-//! development, or in another worker thread, opens no new ones.
+//! Bridges with the same database options share a pool. So no further connections are opened when the module is loaded
+//! again, by a worker thread or by Next.js in development.
 #![forbid(unsafe_code)]
 
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -21,10 +21,11 @@ struct Entry {
     database: Database,
     limits: Limits,
     postgres: Arc<Postgres>,
+    /// How many [`SharedPostgres`] are not closed.
     users: usize,
 }
 
-/// One user's share of the connections, which are ended when the last user closes or drops its own.
+/// A reference to a shared pool. When the last one is closed or dropped, the connections are closed.
 pub struct SharedPostgres {
     postgres: Arc<Postgres>,
     is_closed: AtomicBool,
@@ -33,7 +34,7 @@ pub struct SharedPostgres {
 redacted!(SharedPostgres);
 
 impl SharedPostgres {
-    /// Connects to nothing yet: the first lookup does.
+    /// Doesn't connect yet: the first lookup does.
     pub fn new(database: &Database, limits: &Limits) -> Result<Self, Error> {
         let mut open = OPEN.lock().unwrap_or_else(PoisonError::into_inner);
         let known = open.iter_mut().find(|entry| entry.database == *database && entry.limits == *limits);
@@ -52,24 +53,24 @@ impl SharedPostgres {
         Ok(Self { postgres, is_closed: AtomicBool::new(false) })
     }
 
-    fn leave(&self) {
+    fn release(&self) {
         if self.is_closed.swap(true, Ordering::SeqCst) {
             return;
         }
         let mut open = OPEN.lock().unwrap_or_else(PoisonError::into_inner);
-        let Some(place) = open.iter().position(|entry| Arc::ptr_eq(&entry.postgres, &self.postgres)) else {
+        let Some(index) = open.iter().position(|entry| Arc::ptr_eq(&entry.postgres, &self.postgres)) else {
             return;
         };
-        open[place].users -= 1;
-        if open[place].users == 0 {
-            open.swap_remove(place).postgres.pool.close();
+        open[index].users -= 1;
+        if open[index].users == 0 {
+            open.swap_remove(index).postgres.pool.close();
         }
     }
 }
 
 impl Drop for SharedPostgres {
     fn drop(&mut self) {
-        self.leave();
+        self.release();
     }
 }
 
@@ -101,7 +102,7 @@ impl SessionStore for SharedPostgres {
     }
 
     fn close(&self) {
-        self.leave();
+        self.release();
     }
 }
 
@@ -119,14 +120,14 @@ mod tests {
     }
 
     #[test]
-    fn the_last_user_ends_the_connections() {
+    fn the_pool_is_closed_with_its_last_user() {
         let [first, second, other] = ["one", "one", "two"].map(|name| open(&format!("postgres://shared-{name}/d")));
         assert!(Arc::ptr_eq(&first.postgres, &second.postgres));
         assert!(!Arc::ptr_eq(&first.postgres, &other.postgres));
         first.close();
         first.close();
         drop(first);
-        assert!(!second.postgres.pool.is_closed(), "somebody still uses it");
+        assert!(!second.postgres.pool.is_closed(), "it is still in use");
         let postgres = Arc::clone(&second.postgres);
         drop(second);
         assert!(postgres.pool.is_closed());

@@ -1,5 +1,5 @@
-//! `sslmode` and its like with libpq's meaning (PostgreSQL documentation, section "SSL Support" of
-//! libpq), except that verification without a root certificate uses the system's.
+//! TLS parameters with the meaning that they have in libpq (PostgreSQL documentation, chapter "libpq", section "SSL
+//! Support"), except that without `sslrootcert` the system's certificates are used.
 #![forbid(unsafe_code)]
 
 use std::path::PathBuf;
@@ -15,16 +15,16 @@ use tokio_postgres::config::SslMode;
 use super::url::parameter::Parameter;
 use crate::error::Error;
 
-/// The value of `sslrootcert` that stands for the system's certificates.
+/// The value of `sslrootcert` for the system's certificates.
 const SYSTEM: &str = "system";
 
-/// The parameters about TLS, those that are there.
+/// The parameters about TLS that are set.
 #[derive(Default)]
 pub(super) struct TlsParameters {
     /// `sslmode`.
     pub(super) mode: Option<Parameter>,
     /// `ssl` of node-postgres and postgres.js.
-    pub(super) switch: Option<Parameter>,
+    pub(super) ssl: Option<Parameter>,
     /// `sslaccept` of Prisma.
     pub(super) accept: Option<Parameter>,
     /// `sslrootcert`: a PEM file, or `system`.
@@ -33,35 +33,33 @@ pub(super) struct TlsParameters {
     pub(super) cert: Option<Parameter>,
     pub(super) key: Option<Parameter>,
     pub(super) min_version: Option<Parameter>,
-    /// Whether the handshake comes without asking the server first.
+    /// `sslnegotiation=direct`: the handshake starts without an SSLRequest message.
     pub(super) direct: bool,
 }
 
 impl TlsParameters {
-    /// What is wrong with the mode, whichever parameter said it.
-    fn mode_mistake(&self, problem: &str) -> Error {
-        let parameter = self.mode.as_ref().or(self.switch.as_ref());
-        parameter.map_or_else(|| Error::config("sslmode", problem), |parameter| parameter.mistake(problem))
+    /// An error about the mode, with the name of the parameter that set it.
+    fn mode_error(&self, problem: &str) -> Error {
+        let parameter = self.mode.as_ref().or(self.ssl.as_ref());
+        parameter.map_or_else(|| Error::config("sslmode", problem), |parameter| parameter.error(problem))
     }
 }
 
 /// Whether to use TLS, and how.
 pub(super) struct Tls {
-    /// To try in this order.
+    /// Tried in this order.
     pub(super) modes: &'static [SslMode],
     pub(super) verify: Verify,
     connector: SslConnector,
 }
 
 impl Tls {
-    /// `ca` are PEM certificates to trust instead of all others.
+    /// If `ca` has PEM certificates, no others are trusted.
     pub(super) fn new(parameters: TlsParameters, ca: Option<&str>) -> Result<Self, Error> {
         let Policy { modes, verify } = policy(&parameters, ca.is_some())?;
         if parameters.direct && modes != REQUIRE {
-            let mistake = "must be require, verify-ca or verify-full beside sslnegotiation=direct";
-            return Err(parameters
-                .mode
-                .map_or_else(|| Error::config("sslmode", mistake), |mode| mode.mistake(mistake)));
+            let problem = "must be require, verify-ca or verify-full with sslnegotiation=direct";
+            return Err(parameters.mode.map_or_else(|| Error::config("sslmode", problem), |mode| mode.error(problem)));
         }
         let set_up = |cause: ErrorStack| Error::config("sslmode", format!("can't be set up: {cause}"));
         let mut builder = SslConnector::builder(SslMethod::tls_client()).map_err(set_up)?;
@@ -78,7 +76,7 @@ impl Tls {
             (_, None, Some(root)) if root.value.as_str() != SYSTEM => trust_file(root, &mut builder)?,
             (_, None, _) => trust_system(&mut builder)?,
         }
-        identify(&parameters, &mut builder)?;
+        set_client_certificate(&parameters, &mut builder)?;
         Ok(Self { modes, verify, connector: builder.build() })
     }
 
@@ -92,7 +90,7 @@ impl Tls {
         connector
     }
 
-    /// The client's end of one handshake with the server of this name.
+    /// The client side of one handshake with the server `name`.
     pub(super) fn client(&self, name: &str) -> Result<Ssl, ErrorStack> {
         self.connector.configure()?.verify_hostname(self.verifies_host_name()).into_ssl(name)
     }
@@ -109,7 +107,7 @@ const REQUIRE: &[SslMode] = &[SslMode::Require];
 
 const VERSIONS: [(&str, SslVersion); 2] = [("TLSv1.2", SslVersion::TLS1_2), ("TLSv1.3", SslVersion::TLS1_3)];
 
-/// What of the server's certificate is checked.
+/// How the server's certificate is verified.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Verify {
@@ -124,7 +122,7 @@ pub(super) struct Policy {
     verify: Verify,
 }
 
-/// The `sslmode`s, in the order of their strength.
+/// The values of `sslmode`, from weak to strong.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd)]
 enum Mode {
     Disable,
@@ -142,19 +140,20 @@ const MODES: [(&str, Mode); 7] = [
     ("require", Mode::Require),
     ("verify-ca", Mode::VerifyCa),
     ("verify-full", Mode::VerifyFull),
-    // Of node-postgres.
+    // node-postgres only.
     ("no-verify", Mode::Require),
 ];
+
 pub(super) fn policy(parameters: &TlsParameters, has_ca: bool) -> Result<Policy, Error> {
     let root_cert = parameters.root_cert.as_ref();
     let is_system = !has_ca && root_cert.is_some_and(|root| root.value.as_str() == SYSTEM);
-    let mut mode = match (&parameters.mode, &parameters.switch) {
+    let mut mode = match (&parameters.mode, &parameters.ssl) {
         (Some(mode), _) => Some(mode.choice(&MODES)?),
-        (None, Some(switch)) => Some(match switch.value.as_str() {
-            // node-postgres verifies then.
+        (None, Some(ssl)) => Some(match ssl.value.as_str() {
+            // node-postgres verifies the certificate in this case.
             "true" | "1" => Mode::VerifyFull,
             "false" | "0" => Mode::Disable,
-            _ => switch.choice(&MODES)?,
+            _ => ssl.choice(&MODES)?,
         }),
         (None, None) => None,
     };
@@ -167,26 +166,25 @@ pub(super) fn policy(parameters: &TlsParameters, has_ca: bool) -> Result<Policy,
     if has_ca && mode.is_some_and(|mode| mode < Mode::Require) {
         return Err(Error::config(
             "tls.ca",
-            "verifies nothing beside this sslmode; write sslmode=verify-full, or leave sslmode out",
+            "has no effect with this sslmode; set sslmode=verify-full, or remove sslmode",
         ));
     }
     if is_system && mode.is_some_and(|mode| mode != Mode::VerifyFull) {
-        return Err(parameters.mode_mistake("must be verify-full when sslrootcert is system"));
+        return Err(parameters.mode_error("must be verify-full when sslrootcert is system"));
     }
     if mode == Some(Mode::VerifyCa) && !has_ca && root_cert.is_none() {
-        // Of the system's authorities any would do, for any name.
-        return Err(parameters.mode_mistake(
-            "needs sslrootcert or the option tls.ca beside it; with the system's authorities use verify-full",
-        ));
+        // Any certificate of any public authority would be accepted, whatever its host name.
+        return Err(parameters
+            .mode_error("needs sslrootcert or the option tls.ca; to trust the system's authorities, use verify-full"));
     }
     let policy = |modes, verify| Policy { modes, verify };
     Ok(match mode {
-        // Who names authorities wants them to count.
+        // If authorities are configured, the certificate is to be verified.
         None if has_ca || root_cert.is_some() => policy(REQUIRE, Verify::ChainAndHostName),
         None | Some(Mode::Prefer) => policy(PREFER, Verify::Nothing),
         Some(Mode::Disable) => policy(DISABLE, Verify::Nothing),
         Some(Mode::Allow) => policy(ALLOW, Verify::Nothing),
-        // For the sake of older versions, says libpq.
+        // As in libpq, for compatibility with its older versions.
         Some(Mode::Require) if has_ca || root_cert.is_some() => policy(REQUIRE, Verify::Chain),
         Some(Mode::Require) => policy(REQUIRE, Verify::Nothing),
         Some(Mode::VerifyCa) => policy(REQUIRE, Verify::Chain),
@@ -194,7 +192,7 @@ pub(super) fn policy(parameters: &TlsParameters, has_ca: bool) -> Result<Policy,
     })
 }
 
-/// These authorities and no others: not even those that OpenSSL finds by itself.
+/// Trusts only these certificates, not those that OpenSSL would load by default.
 fn trust(pem: &[u8], builder: &mut SslConnectorBuilder) -> Result<(), &'static str> {
     const PROBLEM: &str = "can't be read as PEM certificates";
     let certificates = X509::stack_from_pem(pem).map_err(|_| PROBLEM)?;
@@ -210,36 +208,39 @@ fn trust(pem: &[u8], builder: &mut SslConnectorBuilder) -> Result<(), &'static s
 }
 
 fn trust_file(root_cert: &Parameter, builder: &mut SslConnectorBuilder) -> Result<(), Error> {
-    // The path is not repeated: a key may stand in its place, or a password behind it.
+    // The message leaves the path out: the value may be a key, or have a password in it.
     let pem = std::fs::read(root_cert.value.as_str())
-        .map_err(|cause| root_cert.mistake(format!("names no file that can be read: {cause}")))?;
-    trust(&pem, builder).map_err(|problem| root_cert.mistake(problem))
+        .map_err(|cause| root_cert.error(format!("names a file that can't be read: {cause}")))?;
+    trust(&pem, builder).map_err(|problem| root_cert.error(problem))
 }
 
 fn trust_system(builder: &mut SslConnectorBuilder) -> Result<(), Error> {
-    // The OpenSSL that is linked in doesn't know where this system keeps them.
+    // The statically linked OpenSSL doesn't know where this system keeps them.
     let system = openssl_probe::probe();
     let directory = system.cert_dir.first().map(PathBuf::as_path);
     builder.load_verify_locations(system.cert_file.as_deref(), directory).map_err(|_| {
-        Error::config("sslrootcert", "is needed: this system's certificates were not found; name a PEM file")
+        Error::config(
+            "sslrootcert",
+            "is required, since this system's certificates were not found; set it to a PEM file",
+        )
     })
 }
 
-/// Our own certificate, for a server that asks for one.
-fn identify(parameters: &TlsParameters, builder: &mut SslConnectorBuilder) -> Result<(), Error> {
+/// Sets the client certificate.
+fn set_client_certificate(parameters: &TlsParameters, builder: &mut SslConnectorBuilder) -> Result<(), Error> {
     match (&parameters.cert, &parameters.key) {
         (None, None) => Ok(()),
-        (Some(cert), None) => Err(cert.mistake("needs sslkey beside it")),
-        (None, Some(key)) => Err(key.mistake("needs sslcert beside it")),
+        (Some(cert), None) => Err(cert.error("needs sslkey as well")),
+        (None, Some(key)) => Err(key.error("needs sslcert as well")),
         (Some(cert), Some(key)) => {
-            // The values are not repeated: the key itself may stand where its path should.
+            // The messages leave the values out: the value may be the key itself instead of its path.
             builder
                 .set_certificate_chain_file(cert.value.as_str())
-                .map_err(|_| cert.mistake("names no file that can be read and holds a PEM certificate"))?;
+                .map_err(|_| cert.error("must name a readable file with a PEM certificate"))?;
             builder
                 .set_private_key_file(key.value.as_str(), SslFiletype::PEM)
-                .map_err(|_| key.mistake("names no file that can be read and holds a PEM key without a passphrase"))?;
-            builder.check_private_key().map_err(|_| key.mistake("is not the key of sslcert"))
+                .map_err(|_| key.error("must name a readable file with a PEM key without a passphrase"))?;
+            builder.check_private_key().map_err(|_| key.error("doesn't match sslcert"))
         }
     }
 }
@@ -257,7 +258,7 @@ mod tests {
         for parameter in parameters(&location).expect("is a URL") {
             match parameter.name.as_str() {
                 "sslmode" => read.mode = Some(parameter),
-                "ssl" => read.switch = Some(parameter),
+                "ssl" => read.ssl = Some(parameter),
                 "sslaccept" => read.accept = Some(parameter),
                 "sslrootcert" => read.root_cert = Some(parameter),
                 _ => {}
@@ -267,7 +268,7 @@ mod tests {
     }
 
     #[test]
-    fn modes() {
+    fn parameters_decide_mode_and_verification() {
         use Verify::{Chain, ChainAndHostName, Nothing};
         for (query, has_ca, modes, verify) in [
             ("", false, PREFER, Nothing),
@@ -310,13 +311,13 @@ mod tests {
             ("sslmode=prefer", true, "tls.ca: "),
             ("ssl=0", true, "tls.ca: "),
         ] {
-            let mistake = policy_of(query, has_ca).expect_err("is refused").to_string();
-            assert!(mistake.starts_with(name), "{query}: {mistake}");
+            let error = policy_of(query, has_ca).expect_err("is refused").to_string();
+            assert!(error.starts_with(name), "{query}: {error}");
         }
     }
 
     #[test]
-    fn authorities_that_cannot_be_read() {
+    fn certificates_that_cannot_be_parsed_are_refused() {
         for ca in ["", "no PEM", "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n"] {
             let error = Tls::new(TlsParameters::default(), Some(ca)).err().expect("is refused");
             assert_eq!(error.to_string(), "tls.ca: can't be read as PEM certificates", "{ca}");

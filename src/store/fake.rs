@@ -11,42 +11,43 @@ use crate::error::Error;
 
 pub(crate) const MAX_CONNECTIONS: usize = 10;
 
-/// Gives every key the same answer, once `gate` lets it.
+/// Gives every key the same answer, as soon as `gate` has a permit.
 #[derive(Debug)]
 pub(crate) struct Fake {
     pub(crate) answer: Mutex<Result<Option<SessionRecord>, Error>>,
     /// The keys of each query, in the order of the queries.
-    pub(crate) asked: Mutex<Vec<Vec<SessionKey>>>,
+    pub(crate) queries: Mutex<Vec<Vec<SessionKey>>>,
     /// A permit for each query that may be answered.
     pub(crate) gate: Semaphore,
-    /// A permit for each new connection that may be made.
-    pub(crate) doors: Semaphore,
-    /// What each further new connection is refused with.
-    pub(crate) refusal: Mutex<Option<Error>>,
+    /// A permit for each new connection that may be opened.
+    pub(crate) connect_gate: Semaphore,
+    /// The error of each further attempt to connect.
+    pub(crate) connect_error: Mutex<Option<Error>>,
     /// How many new connections were tried.
     pub(crate) connects: AtomicUsize,
-    /// Connections that nobody uses.
+    /// The number of idle connections.
     pub(crate) idle: AtomicUsize,
-    /// Whether each session's user is the one with the session's id, instead of that of `answer`.
-    of_each: bool,
+    /// Whether the user id of each session is its session id, instead of that of `answer`.
+    own_users: bool,
+    /// Whether `find` panics.
     pub(crate) panics: AtomicBool,
-    /// `has_idle` panics at the call of this number, counted from 1.
+    /// The number of the call at which `has_idle` panics, from 1; 0 for none.
     pub(crate) has_idle_panics_at: AtomicUsize,
     pub(crate) closed: AtomicBool,
 }
 
 impl Fake {
-    /// With the gate open.
+    /// A store whose gates are open.
     pub(crate) fn new(answer: Result<Option<SessionRecord>, Error>) -> Self {
         Self {
             answer: Mutex::new(answer),
-            asked: Mutex::default(),
+            queries: Mutex::default(),
             gate: Semaphore::new(Semaphore::MAX_PERMITS),
-            doors: Semaphore::new(Semaphore::MAX_PERMITS),
-            refusal: Mutex::default(),
+            connect_gate: Semaphore::new(Semaphore::MAX_PERMITS),
+            connect_error: Mutex::default(),
             connects: AtomicUsize::new(0),
             idle: AtomicUsize::new(0),
-            of_each: false,
+            own_users: false,
             panics: AtomicBool::new(false),
             has_idle_panics_at: AtomicUsize::new(0),
             closed: AtomicBool::new(false),
@@ -57,12 +58,12 @@ impl Fake {
         Self::new(Ok(Some(live_record())))
     }
 
-    pub(crate) fn of_each(self) -> Self {
-        Self { of_each: true, ..self }
+    pub(crate) fn with_own_users(self) -> Self {
+        Self { own_users: true, ..self }
     }
 
-    pub(crate) fn live_of_each() -> Self {
-        Self::live().of_each()
+    pub(crate) fn live_with_own_users() -> Self {
+        Self::live().with_own_users()
     }
 
     pub(crate) fn gated(mut self) -> Self {
@@ -72,11 +73,11 @@ impl Fake {
 
     /// How many keys each query had.
     pub(crate) fn batches(&self) -> Vec<usize> {
-        self.asked.lock().expect("no panic").iter().map(Vec::len).collect()
+        self.queries.lock().expect("no panic").iter().map(Vec::len).collect()
     }
 }
 
-/// Of a session of user 1.
+/// The record of a live session of user 1.
 pub(crate) fn live_record() -> SessionRecord {
     SessionRecord {
         user_id: Some(Uuid::from_u128(1)),
@@ -94,11 +95,11 @@ impl SessionStore for std::sync::Arc<Fake> {
     }
 
     async fn connect(&self) -> Result<(), Error> {
-        assert!(!self.closed.load(Ordering::SeqCst), "asked after close");
+        assert!(!self.closed.load(Ordering::SeqCst), "connect after close");
         if self.idle.load(Ordering::SeqCst) == 0 {
             self.connects.fetch_add(1, Ordering::SeqCst);
-            self.doors.acquire().await.expect("never closed").forget();
-            return self.refusal.lock().expect("no panic").clone().map_or(Ok(()), Err);
+            self.connect_gate.acquire().await.expect("never closed").forget();
+            return self.connect_error.lock().expect("no panic").clone().map_or(Ok(()), Err);
         }
         self.idle.fetch_sub(1, Ordering::SeqCst);
         Ok(())
@@ -107,18 +108,18 @@ impl SessionStore for std::sync::Arc<Fake> {
     fn has_idle(&self) -> bool {
         let left = self.has_idle_panics_at.load(Ordering::SeqCst);
         self.has_idle_panics_at.store(left.saturating_sub(1), Ordering::SeqCst);
-        assert_ne!(left, 1, "as the test wants it");
+        assert_ne!(left, 1, "the test asked for a panic");
         self.idle.load(Ordering::SeqCst) > 0
     }
 
     async fn find(&self, (): (), keys: &[SessionKey]) -> Vec<Result<Option<SessionRecord>, Error>> {
-        self.asked.lock().expect("no panic").push(keys.to_vec());
-        assert!(!self.panics.load(Ordering::SeqCst), "as the test wants it");
+        self.queries.lock().expect("no panic").push(keys.to_vec());
+        assert!(!self.panics.load(Ordering::SeqCst), "the test asked for a panic");
         self.gate.acquire().await.expect("never closed").forget();
         self.idle.fetch_add(1, Ordering::SeqCst);
         let answer = self.answer.lock().expect("no panic").clone();
         let of = |key: &SessionKey| match answer.clone() {
-            Ok(Some(record)) if self.of_each => Ok(Some(SessionRecord { user_id: Some(key.session_id), ..record })),
+            Ok(Some(record)) if self.own_users => Ok(Some(SessionRecord { user_id: Some(key.session_id), ..record })),
             answer => answer,
         };
         keys.iter().map(of).collect()

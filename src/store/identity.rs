@@ -1,11 +1,11 @@
-//! Who a token says it is.
+//! The session that a token is for.
 #![forbid(unsafe_code)]
 
 use uuid::Uuid;
 
 use crate::redacted::redacted;
 
-/// The session that a token claims to be: which row, whose, and until when.
+/// The session that a token is for: its key, its user, and the expiry of the token.
 #[derive(Clone, Copy, PartialEq)]
 pub struct Identity {
     pub key: SessionKey,
@@ -21,7 +21,7 @@ pub struct SessionKey {
     pub session_id: Uuid,
 }
 
-/// Whose session it is.
+/// The user of a session.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub struct Holder {
     pub user_id: Uuid,

@@ -1,4 +1,4 @@
-//! When a session is live.
+//! Decides whether a session is live.
 #![forbid(unsafe_code)]
 
 use uuid::Uuid;
@@ -7,7 +7,7 @@ use super::Holder;
 use crate::outcome::Outcome;
 use crate::redacted::redacted;
 
-/// The answer of the database about one session: whether it is live, and the row that says so.
+/// Whether a session is live, and the record that this was decided from.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Verdict {
     pub liveness: Liveness,
@@ -21,14 +21,14 @@ impl Verdict {
     }
 }
 
-/// What the database holds of a session at the moment of the query.
+/// The record of a session at the time of the query.
 #[derive(Clone, PartialEq, Eq)]
 pub struct SessionRecord {
     /// `sessions.user_id`.
     pub user_id: Option<Uuid>,
     /// `sessions.revoked_at` is set.
     pub revoked: bool,
-    /// `sessions.expires_at` is set and not later than the database's own now.
+    /// `sessions.expires_at` is set and not after `now()` of the database.
     pub expired: bool,
     /// `users.user_type` of that user in that tenant; `None` without such a user.
     pub user_type: Option<String>,
@@ -43,7 +43,7 @@ pub enum Liveness {
     Unknown,
     Revoked,
     Expired,
-    /// The session is another user's.
+    /// The session belongs to another user.
     OtherUser,
     /// Its user doesn't exist in this tenant.
     UserGone,
@@ -52,7 +52,7 @@ pub enum Liveness {
 }
 
 impl Liveness {
-    /// The whole rule. `record` is what the database holds under the key of the token.
+    /// `record` is the one with the key in the token; `None` if there is none.
     pub fn of(record: Option<&SessionRecord>, holder: &Holder, expiry: RowExpiry) -> Self {
         let Some(record) = record else {
             return Self::Unknown;
@@ -86,7 +86,7 @@ impl Liveness {
     }
 }
 
-/// Whether `sessions.expires_at` counts.
+/// Whether `sessions.expires_at` is checked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum RowExpiry {
     Checked,
@@ -99,7 +99,7 @@ mod tests {
     use crate::store::UserType;
 
     #[test]
-    fn when_a_session_is_live() {
+    fn every_condition_of_a_live_session() {
         let user_id = Uuid::from_u128(1);
         let holder = Holder { user_id, user_type: UserType::Client };
         let live = SessionRecord {

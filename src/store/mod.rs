@@ -1,4 +1,4 @@
-//! Where sessions are kept, and when one is live.
+//! The session store, and the decision whether a session is live.
 #![forbid(unsafe_code)]
 
 #[cfg(test)]
@@ -14,21 +14,21 @@ pub use self::liveness::{Liveness, RowExpiry, SessionRecord, Verdict};
 use crate::error::Error;
 use crate::redacted::redacted;
 
-/// Keeps the sessions: PostgreSQL, or a fake in unit tests.
+/// Finds session records: PostgreSQL, or a fake in unit tests.
 pub trait SessionStore: fmt::Debug + Send + Sync {
     type Connection: Send;
 
     /// How many connections there can be at once; at least one.
     fn max_connections(&self) -> usize;
 
-    /// A connection that nobody else uses.
+    /// A connection for the exclusive use of the caller.
     fn connect(&self) -> impl Future<Output = Result<Self::Connection, Error>> + Send;
 
     /// Whether `connect` would return an idle connection instead of making one.
     fn has_idle(&self) -> bool;
 
     /// The record under each key, in the order of the keys: `None` if there is no such session. Sees every
-    /// revocation that was committed before the call. Dropping the future gives the connection up.
+    /// revocation that was committed before the call. If the future is dropped, the query is cancelled and the connection closed.
     fn find(
         &self,
         connection: Self::Connection,

@@ -1,4 +1,4 @@
-//! Makes tokens for tests and fuzz targets, good and bad, part by part.
+//! Makes valid and invalid tokens for tests and fuzz targets, part by part.
 
 use base64::Engine;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
@@ -39,8 +39,8 @@ pub fn seal_with_iv(key: &Key, plaintext: &[u8], header: &str, iv: &[u8]) -> Par
     Parts { header: header.to_owned(), encrypted_key: Vec::new(), iv: iv.to_vec(), ciphertext, tag }
 }
 
-/// With a key for CBC. `padded` is encrypted as it is, so its padding may be wrong, and so may the length of
-/// `iv`. The tag is right.
+/// Seals with a key for CBC. `padded` is encrypted as it is, so its padding may be wrong, and so may the length of `iv`.
+/// The tag is right.
 pub fn seal_cbc(key: &Key, padded: &[u8], header: &str, iv: &[u8]) -> Parts {
     let ContentCipher::CbcHs512(cipher) = key.cipher() else { panic!("is no key for CBC") };
     let aad = BASE64_URL_SAFE_NO_PAD.encode(header);

@@ -1,4 +1,4 @@
-//! Compact JWE <-> plaintext (RFC 7516 section 7.1). The only part that imports josekit.
+//! Compact JWE <-> plaintext (RFC 7516 section 7.1). The only module that imports josekit.
 #![forbid(unsafe_code)]
 
 #[cfg(any(test, feature = "fuzzing"))]

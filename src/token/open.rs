@@ -1,7 +1,7 @@
 //! Compact JWE -> plaintext.
 //!
-//! josekit reads the protected header. What josekit leaves open is decided here: which headers are accepted
-//! and which keys are tried. [`crate::crypto`] decrypts, and only after the tag was checked.
+//! josekit parses the protected header. This module decides which headers are accepted and which keys are tried.
+//! [`crate::crypto`] decrypts, and only after it has checked the tag.
 #![forbid(unsafe_code)]
 
 use std::fmt;
@@ -17,7 +17,7 @@ use crate::crypto::{ContentEncryption, Key, Keyring, Sealed, ShortKid};
 /// The longest protected header that is read, in base64url. Auth.js writes fewer than 200 bytes.
 pub const MAX_PROTECTED_HEADER_BYTES: usize = 2048;
 
-/// Why a token was not opened. Holds nothing of the token but a part of its `kid`.
+/// Why a token was not opened. Of the token, it holds only a part of its `kid`.
 #[derive(Clone, PartialEq, Eq, thiserror::Error)]
 pub enum TokenError {
     #[error("not a compact JWE")]
@@ -27,7 +27,7 @@ pub enum TokenError {
     UnsupportedHeader(Vec<&'static str>),
     #[error("kid names none of the secrets")]
     NoMatchingSecret { enc: ContentEncryption, kid: Option<ShortKid> },
-    /// One reason for everything from the tag on, so that nobody can tell bad padding from a bad tag.
+    /// One reason for all failures from the tag check on, so that bad padding can't be told from a bad tag.
     #[error("cannot be decrypted")]
     Undecryptable,
 }
@@ -38,7 +38,7 @@ impl fmt::Debug for TokenError {
     }
 }
 
-/// The plaintext of `token`, when one of the keys opens it.
+/// The plaintext of `token`, if one of the keys opens it.
 pub fn open(token: &str, keyring: &Keyring) -> Result<Vec<u8>, TokenError> {
     let parts = Parts::decode(token).ok_or(TokenError::Malformed)?;
     // A header spelled exactly as the issuer writes it needs no parsing.
@@ -111,7 +111,7 @@ impl<const N: usize> ShortBytes<N> {
         let mut bytes = [0; N];
         match BASE64_URL_SAFE_NO_PAD.decode_slice(text, &mut bytes) {
             Ok(length) => Some(Self { bytes, length }),
-            // No supported `enc` has one so long: empty, it is refused by its length.
+            // Too long for any supported `enc`. It is refused later, because the length 0 is wrong as well.
             Err(DecodeSliceError::OutputSliceTooSmall) => Some(Self { bytes, length: 0 }),
             Err(DecodeSliceError::DecodeError(_)) => None,
         }

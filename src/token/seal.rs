@@ -1,4 +1,4 @@
-//! Plaintext -> compact JWE, exactly in the form of the cookie's issuer.
+//! Plaintext -> compact JWE, exactly as the issuer of the cookie writes it.
 #![forbid(unsafe_code)]
 
 use base64::Engine;

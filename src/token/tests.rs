@@ -1,4 +1,4 @@
-//! Each attack is tried on josekit as it comes, too: that column says what it would do.
+//! Each attack is also tried on unmodified josekit; the last column of the table is its result.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
@@ -26,7 +26,7 @@ fn key(keyring: &Keyring, enc: ContentEncryption) -> &Key {
     keyring.candidates(enc, None).next().expect("a key")
 }
 
-/// A good token of either kind; the cases below change it.
+/// A valid token; the cases below change it.
 fn good(keyring: &Keyring, enc: ContentEncryption) -> Parts {
     forge(key(keyring, enc), PLAINTEXT)
 }
@@ -75,7 +75,7 @@ fn attacks_are_refused_without_a_panic() {
     let bomb = Def.compress(&vec![b' '; 50_000_000]).expect("deflates");
 
     let cases = [
-        // name, token, outcome, josekit as it comes
+        // name, token, outcome, unmodified josekit
         ("CBC: bad padding", bad_padding().to_token(), Undecryptable, Stock::Refuses),
         ("CBC: bad padding and bad tag", change(&bad_padding(), &flip_tag), Undecryptable, Stock::Refuses),
         ("CBC: bad tag", change(&cbc, &flip_tag), Undecryptable, Stock::Refuses),
@@ -167,7 +167,7 @@ fn attacks_are_refused_without_a_panic() {
     for (name, token, expected, stock) in cases {
         assert_eq!(open(&token, &keyring), Err(expected), "{name}");
         let enc = if name.starts_with("GCM") { A256Gcm } else { A256CbcHs512 };
-        assert_eq!(stock_josekit(&token, enc), stock, "josekit as it comes: {name}");
+        assert_eq!(stock_josekit(&token, enc), stock, "unmodified josekit: {name}");
     }
 }
 
@@ -180,7 +180,7 @@ fn deep_field(depth: usize) -> String {
 }
 
 #[test]
-fn josekit_as_it_comes_tells_padding_from_tag_and_ours_does_not() {
+fn unmodified_josekit_tells_bad_padding_from_a_bad_tag_and_ours_does_not() {
     let keyring = keyring(&["secret"]);
     let key = key(&keyring, A256CbcHs512);
     let bad_padding = seal_cbc(key, &[0x11; 32], &good(&keyring, A256CbcHs512).header, &[7; 16]);
@@ -199,7 +199,7 @@ fn josekit_as_it_comes_tells_padding_from_tag_and_ours_does_not() {
 }
 
 #[test]
-fn nothing_of_a_token_is_decrypted_unless_its_tag_is_right() {
+fn nothing_is_decrypted_unless_the_tag_is_right() {
     let keyring = keyring(&["secret"]);
     let decrypted = |parts: &Parts| {
         let _ = open(&parts.to_token(), &keyring);
@@ -245,7 +245,7 @@ fn v4_token(secret: &str) -> Parts {
 }
 
 #[test]
-fn a_familiar_header_opens_with_the_keys_that_another_spelling_of_it_opens_with() {
+fn an_issued_header_selects_the_same_keys_as_a_parsed_one() {
     let v5 = keyring(&["new", "old"]);
     let v4 = next_auth_4(&["new", "old"]);
     for (secret, keyring, parts) in [
@@ -256,12 +256,12 @@ fn a_familiar_header_opens_with_the_keys_that_another_spelling_of_it_opens_with(
     ] {
         let issued_by = if std::ptr::eq(keyring, &v5) { self::keyring(&[secret]) } else { next_auth_4(&[secret]) };
         let enc = if std::ptr::eq(keyring, &v5) { A256CbcHs512 } else { A256Gcm };
-        let respelled = parts.header.replacen('{', "{ ", 1);
-        let respelled = seal_with_header(key(&issued_by, enc), PLAINTEXT.as_bytes(), &respelled);
-        for (parts, is_familiar) in [(&parts, true), (&respelled, false)] {
+        let rewritten = parts.header.replacen('{', "{ ", 1);
+        let rewritten = seal_with_header(key(&issued_by, enc), PLAINTEXT.as_bytes(), &rewritten);
+        for (parts, is_issued) in [(&parts, true), (&rewritten, false)] {
             let token = parts.to_token();
             let header = token.split('.').next().expect("a header");
-            assert_eq!(keyring.issued_candidates(header).is_some(), is_familiar, "{enc:?} {secret}");
+            assert_eq!(keyring.issued_candidates(header).is_some(), is_issued, "{enc:?} {secret}");
             assert_eq!(open(&token, keyring).as_deref(), Ok(PLAINTEXT.as_bytes()), "{enc:?} {secret}");
             let mut bad = parts.clone();
             bad.encrypted_key = vec![1];
@@ -294,7 +294,7 @@ fn without_kid_every_secret_is_tried() {
 }
 
 #[test]
-fn kid_decides_even_where_another_key_would_open_the_token() {
+fn the_kid_decides_even_if_another_key_would_open_the_token() {
     let keyring = keyring(&["first", "second"]);
     let mut keys = keyring.candidates(A256CbcHs512, None);
     let (first, second) = (keys.next().expect("a key"), keys.next().expect("a key"));
@@ -303,7 +303,7 @@ fn kid_decides_even_where_another_key_would_open_the_token() {
     assert_eq!(open(&token, &keyring), Err(TokenError::Undecryptable));
 }
 
-/// The files of tokens that Auth.js and next-auth 4 have written.
+/// The tokens of these files were written by Auth.js and next-auth 4.
 #[test]
 fn sealing_writes_what_the_issuer_writes() {
     for (file, issuer, name) in [
@@ -335,7 +335,7 @@ fn sealing_writes_what_the_issuer_writes() {
 }
 
 #[test]
-fn a_sealed_token_opens_and_each_has_an_iv_of_its_own() {
+fn sealed_tokens_open_and_have_different_ivs() {
     for keyring in [keyring(&["new", "old"]), next_auth_4(&["new", "old"])] {
         let iv = |token: &str| token.split('.').nth(2).map(str::to_owned);
         let [one, other] = [0, 1].map(|secret| seal(PLAINTEXT.as_bytes(), &keyring, secret).expect("seals"));
@@ -351,7 +351,7 @@ fn a_sealed_token_opens_and_each_has_an_iv_of_its_own() {
 
 proptest! {
     #[test]
-    fn any_plaintext_comes_back(plaintext in "\\PC{0,400}", gcm: bool) {
+    fn any_plaintext_is_restored(plaintext in "\\PC{0,400}", gcm: bool) {
         let keyring = keyring(&["secret"]);
         let enc = if gcm { A256Gcm } else { A256CbcHs512 };
         let token = forge(key(&keyring, enc), &plaintext).to_token();

@@ -1,5 +1,5 @@
-//! A connection that is asked one question after the other. Each has its time, and after one that ends the connection no
-//! other is asked.
+//! A connection that runs the doctor's queries one after the other. Each is a step with a time limit. After a step that
+//! ends the connection, all further steps are skipped.
 #![forbid(unsafe_code)]
 
 use std::future::Future;
@@ -16,17 +16,17 @@ use super::super::query::{DatabaseSession, FindSessions, Query, Statements, boun
 use crate::error::Error;
 use crate::store::{SessionKey, SessionRecord};
 
-pub type Answer<T> = Result<T, Unanswered>;
+pub type StepResult<T> = Result<T, StepError>;
 
-/// Why a question has no answer.
+/// Why a step has no result.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Unanswered {
-    /// The connection was lost before.
-    Lost,
+pub enum StepError {
+    /// Skipped, since the connection was lost in an earlier step.
+    ConnectionLost,
     Failed(Error),
 }
 
-/// A parameter of a query, with its type. So no pooler has to describe the statement first.
+/// A parameter of a query. Its type is known, so the statement needs no describe step.
 #[derive(Clone, Copy)]
 pub enum Parameter<'a> {
     Text(Option<&'a str>),
@@ -34,23 +34,23 @@ pub enum Parameter<'a> {
     Oid(u32),
 }
 
-/// How all connections to one database are asked.
-pub(super) struct Setup {
+/// How queries run on all connections to one database.
+pub(super) struct QuerySettings {
     pub(super) statements: Statements,
-    /// For one question.
+    /// For one step.
     pub(super) limit: Duration,
     pub(super) prepared_statements: bool,
 }
 
 pub struct Examiner<'s> {
     connection: Connection,
-    setup: &'s Setup,
+    settings: &'s QuerySettings,
     is_lost: AtomicBool,
 }
 
 impl<'s> Examiner<'s> {
-    pub(super) fn new(connection: Connection, setup: &'s Setup) -> Self {
-        Self { connection, setup, is_lost: AtomicBool::new(false) }
+    pub(super) fn new(connection: Connection, settings: &'s QuerySettings) -> Self {
+        Self { connection, settings, is_lost: AtomicBool::new(false) }
     }
 
     pub(super) fn connection(&self) -> &Connection {
@@ -62,31 +62,31 @@ impl<'s> Examiner<'s> {
         self.connection.endpoint.host.describe()
     }
 
-    /// The rows of a query, each as `read` reads it. `step` says in messages what took too long.
+    /// Runs a query and maps its rows with `read`. `step` is the name of the step in timeout errors.
     pub async fn rows<T>(
         &self,
         step: &'static str,
         sql: &str,
         parameters: &[Parameter<'_>],
         read: impl Fn(&Row) -> Result<T, tokio_postgres::Error>,
-    ) -> Answer<Vec<T>> {
+    ) -> StepResult<Vec<T>> {
         let typed: Vec<_> = parameters.iter().map(Parameter::typed).collect();
         self.step(step, async {
-            // An unnamed statement, which any pooler takes.
+            // An unnamed statement works with any pooler.
             let rows = self.connection.client.query_typed(sql, &typed).await?;
             rows.iter().map(read).collect::<Result<_, tokio_postgres::Error>>()
         })
         .await
     }
 
-    /// The row of a query that always has one.
+    /// The same for a query that always returns one row.
     pub async fn row<T>(
         &self,
         step: &'static str,
         sql: &str,
         parameters: &[Parameter<'_>],
         read: impl Fn(&Row) -> Result<T, tokio_postgres::Error>,
-    ) -> Answer<T> {
+    ) -> StepResult<T> {
         let typed: Vec<_> = parameters.iter().map(Parameter::typed).collect();
         self.step(step, async {
             let rows = self.connection.client.query_typed(sql, &typed).await?;
@@ -95,8 +95,13 @@ impl<'s> Examiner<'s> {
         .await
     }
 
-    /// The rows of a query as text, with a setting that is for it alone, also where a pooler shares the connection.
-    pub async fn rows_with_setting(&self, step: &'static str, setting: &str, sql: &str) -> Answer<Vec<Vec<String>>> {
+    /// Runs a query with `setting`, which is in effect for this query only, even behind a pooler. Values are text.
+    pub async fn rows_with_setting(
+        &self,
+        step: &'static str,
+        setting: &str,
+        sql: &str,
+    ) -> StepResult<Vec<Vec<String>>> {
         self.step(step, async {
             let client = &self.connection.client;
             client.batch_execute(&format!("BEGIN READ ONLY; SET LOCAL {setting}")).await?;
@@ -107,31 +112,31 @@ impl<'s> Examiner<'s> {
         .await
     }
 
-    /// What stands under this key, asked as for a request.
-    pub async fn find_session(&self, key: SessionKey) -> Answer<Option<SessionRecord>> {
-        let Setup { statements, prepared_statements, .. } = self.setup;
+    /// Runs the session query for one key, as for a request.
+    pub async fn find_session(&self, key: SessionKey) -> StepResult<Option<SessionRecord>> {
+        let QuerySettings { statements, prepared_statements, .. } = self.settings;
         let session = DatabaseSession { client: &self.connection.client, prepares: *prepared_statements };
         let query = FindSessions { statements: &statements.find, keys: &[key] };
         let found = self.step("the session query", query.run(&session)).await?;
-        let records = found.into_iter().collect::<Result<Vec<_>, _>>().map_err(Unanswered::Failed)?;
+        let records = found.into_iter().collect::<Result<Vec<_>, _>>().map_err(StepError::Failed)?;
         Ok(records.into_iter().next().flatten())
     }
 
-    /// The SQL of that: `$1` is the tenant, `$2` the id of the session.
+    /// The SQL of [`Self::find_session`]: `$1` is the tenant, `$2` the session id.
     pub fn session_query(&self) -> &str {
-        &self.setup.statements.find.one.sql
+        &self.settings.statements.find.one.sql
     }
 
     async fn step<T, E: Into<Fault>>(
         &self,
         name: &'static str,
-        asking: impl Future<Output = Result<T, E>>,
-    ) -> Answer<T> {
+        work: impl Future<Output = Result<T, E>>,
+    ) -> StepResult<T> {
         if self.is_lost.load(Ordering::Relaxed) {
-            return Err(Unanswered::Lost);
+            return Err(StepError::ConnectionLost);
         }
-        let limit = self.setup.limit;
-        let fault = match timeout(limit, bounded(&self.connection.client, asking)).await {
+        let limit = self.settings.limit;
+        let fault = match timeout(limit, bounded(&self.connection.client, work)).await {
             Ok(Ok(answer)) => return Ok(answer),
             Ok(Err(fault)) => fault,
             Err(_elapsed) => Fault::Timeout,
@@ -139,9 +144,9 @@ impl<'s> Examiner<'s> {
         if fault.ends_connection() {
             self.is_lost.store(true, Ordering::Relaxed);
         }
-        Err(Unanswered::Failed(match fault {
+        Err(StepError::Failed(match fault {
             Fault::Timeout => Error::Timeout { step: name, limit },
-            fault => fault.into_error(&self.address(), limit, self.setup.prepared_statements),
+            fault => fault.into_error(&self.address(), limit, self.settings.prepared_statements),
         }))
     }
 }
@@ -156,7 +161,7 @@ impl Parameter<'_> {
     }
 }
 
-/// `None` for a message that is no row.
+/// `None` if the message is not a row.
 fn text_row(message: &SimpleQueryMessage) -> Option<Vec<String>> {
     let SimpleQueryMessage::Row(row) = message else {
         return None;

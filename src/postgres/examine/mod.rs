@@ -1,5 +1,5 @@
-//! What [`crate::doctor`] needs of PostgreSQL: where the database is, connections to it, and answers to questions that are
-//! asked one after the other. The questions and what their answers mean are the doctor's.
+//! Database access for [`crate::doctor`]: the target of the configuration, connections to it, and queries that run one after
+//! the other. The doctor writes the queries and interprets their results.
 #![forbid(unsafe_code)]
 
 mod examiner;
@@ -8,9 +8,9 @@ mod target;
 
 use tokio::time::timeout;
 
-use self::examiner::Setup;
-pub use self::examiner::{Answer, Examiner, Parameter, Unanswered};
-pub use self::handshake::Agreement;
+use self::examiner::QuerySettings;
+pub use self::examiner::{Examiner, Parameter, StepError, StepResult};
+pub use self::handshake::NegotiatedTls;
 pub use self::target::TargetFacts;
 use super::connect::Connector;
 use super::query::Statements;
@@ -19,23 +19,23 @@ use crate::config::{Database, Limits};
 use crate::error::Error;
 use crate::schema::Schema;
 
-/// A database that is examined, with a new connection for each examiner.
+/// A database to examine. Each [`Examiner`] has a new connection to it.
 pub struct ExaminedDatabase {
     connector: Connector,
-    setup: Setup,
+    settings: QuerySettings,
     target: TargetFacts,
 }
 
 impl ExaminedDatabase {
-    /// Connects to nothing yet.
+    /// Doesn't connect yet.
     ///
     /// # Errors
-    /// When the configuration is wrong.
+    /// When the configuration is invalid.
     pub fn new(database: &Database, limits: &Limits) -> Result<Self, Error> {
         let target = Target::new(database, limits)?;
         let prepared_statements = target.prepared_statements;
         Ok(Self {
-            setup: Setup {
+            settings: QuerySettings {
                 statements: Statements::new(&target.schema, database.sharded),
                 limit: limits.query_timeout,
                 prepared_statements,
@@ -54,15 +54,15 @@ impl ExaminedDatabase {
     }
 
     pub async fn connect(&self) -> Result<Examiner<'_>, Error> {
-        Ok(Examiner::new(self.connector.connect().await?, &self.setup))
+        Ok(Examiner::new(self.connector.connect().await?, &self.settings))
     }
 
-    /// The TLS that the server agrees on with a client such as this one. `None` without TLS.
-    pub async fn agree_on_tls(&self, examiner: &Examiner<'_>) -> Result<Option<Agreement>, String> {
+    /// The TLS version and cipher that the server negotiates with the settings of `examiner`. `None` without TLS.
+    pub async fn negotiate_tls(&self, examiner: &Examiner<'_>) -> Result<Option<NegotiatedTls>, String> {
         let target = self.connector.target();
         let limit = target.connect_timeout;
-        match timeout(limit, handshake::agree(examiner.connection(), target)).await {
-            Ok(agreed) => agreed.map_err(|cause| cause.to_string()),
+        match timeout(limit, handshake::negotiate(examiner.connection(), target)).await {
+            Ok(negotiated) => negotiated.map_err(|cause| cause.to_string()),
             Err(_elapsed) => Err(format!("took longer than {} ms", limit.as_millis())),
         }
     }

@@ -1,4 +1,4 @@
-//! Where the database is, as the doctor shows it: without the password.
+//! Where the database is, without the password, so that the doctor can show it.
 #![forbid(unsafe_code)]
 
 use std::net::IpAddr;
@@ -12,9 +12,9 @@ use crate::config::Location;
 #[derive(Clone, Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct TargetFacts {
-    /// The variables that say so.
+    /// The variables that this is configured with.
     pub variables: Vec<&'static str>,
-    /// With their ports.
+    /// Names and ports.
     pub hosts: String,
     pub user: Option<String>,
     pub database: Option<String>,
@@ -22,7 +22,7 @@ pub struct TargetFacts {
     pub is_local: bool,
     pub verify: Verify,
     pub prepared_statements: bool,
-    /// The PostgreSQL schema of the tables, where it is named.
+    /// The PostgreSQL schema of the tables; `None` if the search path decides.
     pub schema: Option<String>,
 }
 
@@ -44,7 +44,7 @@ impl TargetFacts {
     }
 }
 
-/// Whether what is sent never leaves this machine.
+/// Whether the host is this machine, so that no data is sent over the network.
 fn is_local(host: &Host) -> bool {
     let address = host.address.or_else(|| host.name.parse::<IpAddr>().ok());
     host.is_socket() || address.map_or(host.name == "localhost", |address| address.is_loopback())
@@ -55,7 +55,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn hosts_of_this_machine() {
+    fn loopback_addresses_and_sockets_are_local() {
         for (name, address, expected) in [
             ("localhost", None, true),
             ("127.0.0.1", None, true),

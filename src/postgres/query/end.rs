@@ -1,4 +1,4 @@
-//! How did a session end?
+//! The query of how a session ended, for `explainSession`.
 #![forbid(unsafe_code)]
 
 use tokio_postgres::Row;

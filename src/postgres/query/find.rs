@@ -1,4 +1,4 @@
-//! The session query: what is there under each key?
+//! The session query: the record under each key.
 #![forbid(unsafe_code)]
 
 use std::collections::HashMap;
@@ -10,11 +10,11 @@ use uuid::Uuid;
 
 use super::{DatabaseSession, Query, Statement, column};
 use crate::error::Error;
-use crate::postgres::fault::{Fault, NO_KEY};
+use crate::postgres::fault::{DUPLICATE_ROW, Fault};
 use crate::schema::Schema;
 use crate::store::{SessionKey, SessionRecord};
 
-/// What is there under one key; an error if the row can't be read.
+/// The record under one key; an error if the row can't be read.
 pub(in crate::postgres) type Found = Result<Option<SessionRecord>, Error>;
 
 /// Queries the sessions under `keys`, and answers in their order.
@@ -39,7 +39,7 @@ SELECT s.user_id,
        u.user_type::text";
 
 impl Statements {
-    /// The tenant leads each key and each join, so that a distributed database asks one shard.
+    /// The tenant leads each key and each join, so that a distributed database queries one shard.
     pub(super) fn new(schema: &Schema, by_tenant: bool) -> Self {
         let Schema { sessions, users, .. } = schema;
         let join_users = format!("LEFT JOIN {users} u ON u.tenant = s.tenant AND u.user_id = s.user_id");
@@ -101,7 +101,7 @@ impl FindSessions<'_> {
                 Ok(place) => usize::try_from(place).ok().and_then(|place| found.get_mut(place)),
                 Err(error) => return Ok(vec![Err(error); keys.len()]),
             };
-            add(place.ok_or(Fault::UnaskedRow)?, row);
+            add(place.ok_or(Fault::UnexpectedRow)?, row);
         }
         Ok(found)
     }
@@ -135,18 +135,17 @@ impl FindSessions<'_> {
                 Ok(session_id) => found.get_mut(&key(session_id)),
                 Err(error) => return Ok(session_ids.iter().map(|id| (key(*id), Err(error.clone()))).collect()),
             };
-            add(place.ok_or(Fault::UnaskedRow)?, row);
+            add(place.ok_or(Fault::UnexpectedRow)?, row);
         }
         Ok(found)
     }
 }
 
-/// A second row for one session means that `sessions` or `users` has no key, and that nobody can tell which row
-/// counts.
+/// A second row for one session means that `sessions` or `users` has no primary key. Neither row can be trusted then.
 fn add(found: &mut Found, row: &Row) {
     *found = match found {
         Ok(None) => session_record(row).map(Some),
-        _ => Err(Error::Query(NO_KEY.to_owned())),
+        _ => Err(Error::Query(DUPLICATE_ROW.to_owned())),
     };
 }
 

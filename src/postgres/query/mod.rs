@@ -1,4 +1,4 @@
-//! What is asked of the database, one file a query: its SQL, its parameters, and rows -> answer.
+//! The queries, one file each: SQL, parameters, and rows -> answer.
 #![forbid(unsafe_code)]
 
 mod end;
@@ -19,11 +19,11 @@ use super::fault::{Fault, on_one_line};
 use crate::error::Error;
 use crate::schema::Schema;
 
-/// One question to the database.
+/// A query with its parameters.
 pub(super) trait Query: Sync {
     type Answer: Send;
 
-    /// Whether it may be run once more on a new connection when the first one broke: true for what only reads.
+    /// Whether the query may be repeated on a new connection if the first one broke. True for a query that only reads.
     const IS_REPEATABLE: bool;
 
     fn run(&self, session: &DatabaseSession) -> impl Future<Output = Result<Self::Answer, Fault>> + Send;
@@ -36,7 +36,7 @@ pub(super) struct Statements {
 }
 
 impl Statements {
-    /// With `by_tenant` each statement is about one tenant, so that a distributed database asks one shard.
+    /// With `by_tenant` each statement is about one tenant, so that a distributed database queries one shard.
     pub(super) fn new(schema: &Schema, by_tenant: bool) -> Self {
         Self { find: find::Statements::new(schema, by_tenant), end: end::statement(schema) }
     }
@@ -59,8 +59,8 @@ pub(super) struct DatabaseSession<'c> {
 }
 
 impl DatabaseSession<'_> {
-    /// More than `most` rows are a fault, and are not waited for.
-    async fn fetch(&self, statement: &Statement, parameters: &[Parameter<'_>], most: usize) -> Result<Vec<Row>, Fault> {
+    /// Returns at most `max` rows. A further row is a fault, and the rest is not read.
+    async fn fetch(&self, statement: &Statement, parameters: &[Parameter<'_>], max: usize) -> Result<Vec<Row>, Fault> {
         let Statement { sql, types } = statement;
         let parameters = parameters.iter().copied();
         let rows = if self.prepares {
@@ -72,8 +72,8 @@ impl DatabaseSession<'_> {
         let mut rows = pin!(rows);
         let mut found = Vec::new();
         while let Some(row) = rows.try_next().await? {
-            if found.len() == most {
-                return Err(Fault::UnaskedRow);
+            if found.len() == max {
+                return Err(Fault::UnexpectedRow);
             }
             found.push(row);
         }
@@ -87,18 +87,18 @@ impl DatabaseSession<'_> {
 /// cleared each time, or the next type could be based on a cached one.
 pub(super) async fn bounded<T, E: Into<Fault>>(
     client: &Client,
-    asking: impl Future<Output = Result<T, E>>,
+    work: impl Future<Output = Result<T, E>>,
 ) -> Result<T, Fault> {
-    const MOST_POLLS: usize = 500;
-    let mut asking = pin!(asking);
+    const MAX_POLLS: usize = 500;
+    let mut work = pin!(work);
     let mut polls = 0;
     poll_fn(|context| {
         polls += 1;
-        if polls > MOST_POLLS {
-            return Poll::Ready(Err(Fault::EndlessType));
+        if polls > MAX_POLLS {
+            return Poll::Ready(Err(Fault::TypeTooDeep));
         }
         client.clear_type_cache();
-        asking.as_mut().poll(context).map_err(Into::into)
+        work.as_mut().poll(context).map_err(Into::into)
     })
     .await
 }

@@ -1,4 +1,4 @@
-//! Connection parameters -> where and how to connect.
+//! Connection parameters -> [`Target`]: where and how to connect.
 #![forbid(unsafe_code)]
 
 mod hosts;
@@ -20,20 +20,20 @@ use crate::error::Error;
 use crate::redacted::redacted;
 use crate::schema::Schema;
 
-/// By how much the server's own limit for a query is longer than ours, which ends the query first if
-/// the network lets it.
+/// How much longer the server's `statement_timeout` is than the client's limit. Normally the client cancels the query
+/// first; the server does so if the cancel request doesn't reach it.
 const STATEMENT_TIMEOUT_MARGIN: Duration = Duration::from_secs(1);
 
 /// Where and how to connect. Redacted in `Debug`, since it holds the password.
 pub(super) struct Target {
-    /// In the order in which they are tried.
+    /// In the order of the parameters.
     pub(super) hosts: Vec<Host>,
-    /// Tried in another order each time.
+    /// Whether hosts and addresses are tried in random order.
     pub(super) shuffled: bool,
-    pub(super) session: SessionKind,
+    pub(super) session_attrs: SessionAttrs,
     pub(super) tls: Tls,
-    /// All of a connection but the host and the TLS mode. tokio-postgres has its own copy of the password there, and one
-    /// for each attempt to connect, which it doesn't wipe.
+    /// Everything but the host and the TLS mode. tokio-postgres keeps copies of the password, here and for each attempt
+    /// to connect, and doesn't wipe them.
     pub(super) config: Config,
     pub(super) connect_timeout: Duration,
     pub(super) max_connections: usize,
@@ -43,9 +43,9 @@ pub(super) struct Target {
 
 redacted!(Target);
 
-/// Which servers will do: libpq's `target_session_attrs`.
+/// Which servers are accepted: libpq's `target_session_attrs`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) enum SessionKind {
+pub(super) enum SessionAttrs {
     #[default]
     Any,
     ReadWrite,
@@ -68,7 +68,8 @@ impl Target {
             config.tcp_user_timeout(limits.query_timeout);
         }
         if prepared_statements {
-            // A pooler would hand such a setting on to others, or refuse it.
+            // Without prepared statements there may be a pooler, which would share such a setting with other clients, or
+            // refuse it.
             let limit = (limits.query_timeout + STATEMENT_TIMEOUT_MARGIN).as_millis();
             let own = config.get_options().unwrap_or_default();
             config.options(format!("-c statement_timeout={limit} {own}").trim_end());
@@ -77,7 +78,7 @@ impl Target {
             tls: Tls::new(settings.tls, database.ca.as_deref())?,
             hosts,
             shuffled: settings.shuffled,
-            session: settings.session,
+            session_attrs: settings.session_attrs,
             config,
             connect_timeout: limits.connect_timeout.or(settings.connect_timeout).unwrap_or(DEFAULT_CONNECT_TIMEOUT),
             max_connections: limits.max_connections.or(settings.max_connections).unwrap_or(DEFAULT_MAX_CONNECTIONS),

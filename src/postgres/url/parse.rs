@@ -1,8 +1,7 @@
-//! Connection URL or environment variables -> connection parameters by libpq's names.
+//! Connection URL or environment variables -> connection parameters with libpq's names.
 //!
-//! `postgres://user:password@host:port,host:port/dbname?name=value&...` (PostgreSQL documentation,
-//! section "Connection URIs" of libpq). No message holds a value: any part of a malformed URL can be
-//! the password.
+//! `postgres://user:password@host:port,host:port/dbname?name=value&...` (PostgreSQL documentation, chapter "libpq",
+//! section "Connection URIs"). No message shows a value, since any part of a malformed URL can be the password.
 #![forbid(unsafe_code)]
 
 use std::mem;
@@ -16,15 +15,16 @@ use crate::error::Error;
 use crate::sensitive::Sensitive;
 
 const SCHEMES: [&str; 2] = ["postgres://", "postgresql://"];
-/// In the order in which they count: a later one replaces an earlier one of the same name.
+
+/// If a name occurs twice, the later parameter replaces the earlier one.
 pub(in crate::postgres) fn parameters(location: &Location) -> Result<Vec<Parameter>, Error> {
     match location {
         Location::Url { url, from } => Url { from }.parse(url.trim()),
-        Location::Variables(variables) => Ok(variables.iter().map(of_variable).collect()),
+        Location::Variables(variables) => Ok(variables.iter().map(parameter_of).collect()),
     }
 }
 
-fn of_variable(variable: &Variable) -> Parameter {
+fn parameter_of(variable: &Variable) -> Parameter {
     Parameter {
         name: variable.parameter.to_owned(),
         value: variable.value.clone(),
@@ -39,20 +39,20 @@ struct Url {
 impl Url {
     fn parse(&self, url: &str) -> Result<Vec<Parameter>, Error> {
         let rest = SCHEMES.iter().find_map(|scheme| url.strip_prefix(scheme));
-        let rest = rest.ok_or_else(|| self.mistake(&wrong_scheme(url)))?;
+        let rest = rest.ok_or_else(|| self.error(&wrong_scheme(url)))?;
         let (base, query) = rest.split_once('?').unwrap_or((rest, ""));
-        // With a raw @ or ? in the password, a part of it would be taken for the host or for a
-        // parameter, and end in a message.
+        // With a raw @ or ? in the password, part of it would be parsed as the host or as a parameter, and be shown in a
+        // message.
         if base.matches('@').count() > 1 || query.contains(['@', '?']) {
-            return Err(self.mistake(
-                "holds an @ or ? that is not percent-encoded; write %40 for an @ and %3F for a ? \
+            return Err(self.error(
+                "contains an @ or ? that is not percent-encoded; write %40 for an @ and %3F for a ? \
                  in user, password and parameters",
             ));
         }
         let (credentials, location) = base.split_once('@').unwrap_or(("", base));
-        // Else what is behind would be taken for a part of a value, and an sslmode for nothing.
+        // Otherwise the rest would be parsed as part of a value, and an sslmode in it would be ignored.
         if location.contains(['&', ';']) || query.contains(';') {
-            return Err(self.mistake(
+            return Err(self.error(
                 "must have one ? before its parameters and & between them; write %3B for a ; and %26 for an & in values",
             ));
         }
@@ -68,18 +68,18 @@ impl Url {
                 parameters.push(self.parameter(name, value, true)?);
             }
         }
-        // A raw ? or & can be in a password, and what follows it looks like a parameter.
+        // A password can contain a raw ? or &, and the text after it looks like a parameter.
         let mut may_be_password = credentials.is_empty() && base.contains(':');
         for pair in query.split('&').filter(|pair| !pair.is_empty()) {
             let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
-            let is_named = !may_be_password && pair.contains('=');
-            parameters.push(self.parameter(name, value, is_named)?);
+            let is_name_safe = !may_be_password && pair.contains('=');
+            parameters.push(self.parameter(name, value, is_name_safe)?);
             may_be_password |= parameters.last().is_some_and(|parameter| parameter.name == "password");
         }
         Ok(parameters)
     }
 
-    /// Both lists with commas, as the parameters `host` and `port` have them.
+    /// The values of the parameters `host` and `port`: comma-separated lists.
     fn split_hosts(&self, hosts: &str) -> Result<(String, String), Error> {
         let mut names = Vec::new();
         let mut ports = Vec::new();
@@ -88,9 +88,9 @@ impl Url {
                 Some(rest) => rest
                     .split_once(']')
                     .and_then(|(name, port)| Some((name, if port.is_empty() { "" } else { port.strip_prefix(':')? })))
-                    .ok_or_else(|| self.mistake("has an IPv6 address without its closing bracket"))?,
+                    .ok_or_else(|| self.error("has an IPv6 address without its closing bracket"))?,
                 None if host.matches(':').count() > 1 => {
-                    return Err(self.mistake("has more than one : after a host; write an IPv6 address in brackets"));
+                    return Err(self.error("has more than one : after a host; write an IPv6 address in brackets"));
                 }
                 None => host.split_once(':').unwrap_or((host, "")),
             };
@@ -102,16 +102,16 @@ impl Url {
         Ok((list(names), list(ports)))
     }
 
-    fn parameter(&self, name: &str, value: &str, is_named: bool) -> Result<Parameter, Error> {
+    fn parameter(&self, name: &str, value: &str, is_name_safe: bool) -> Result<Parameter, Error> {
         let name = percent_decode_str(name).decode_utf8_lossy().into_owned();
-        let parameter = |value| Parameter { name, value, origin: Origin::Url { from: self.from, is_named } };
+        let parameter = |value| Parameter { name, value, origin: Origin::Url { from: self.from, is_name_safe } };
         match decode(value) {
             Some(value) => Ok(parameter(value)),
-            None => Err(parameter(Sensitive::default()).mistake("is not UTF-8 when it is percent-decoded")),
+            None => Err(parameter(Sensitive::default()).error("is not UTF-8 when it is percent-decoded")),
         }
     }
 
-    fn mistake(&self, problem: &str) -> Error {
+    fn error(&self, problem: &str) -> Error {
         Error::config(self.from, problem)
     }
 }
@@ -119,7 +119,7 @@ impl Url {
 fn wrong_scheme(url: &str) -> String {
     let expected = "must begin with postgres:// or postgresql://";
     if url.starts_with("prisma") {
-        return format!("{expected}; take the address of the database itself, not that of Prisma's proxy");
+        return format!("{expected}; use the URL of the database itself, not that of Prisma's proxy");
     }
     if url.starts_with(['"', '\'']) {
         return format!("{expected}, without quotes around it");
@@ -127,9 +127,9 @@ fn wrong_scheme(url: &str) -> String {
     expected.to_owned()
 }
 
-/// `None` where the bytes are not UTF-8. Leaves nothing of them behind.
+/// `None` if the bytes are not UTF-8; they are wiped then.
 fn decode(value: &str) -> Option<Sensitive> {
-    // With room for all, so that they don't move.
+    // With enough capacity, so that no copy is left when the buffer grows.
     let mut bytes = Zeroizing::new(Vec::with_capacity(value.len()));
     bytes.extend(percent_decode_str(value));
     String::from_utf8(mem::take(&mut *bytes)).map(Sensitive::from).map_err(|error| error.into_bytes().zeroize()).ok()

@@ -1,5 +1,5 @@
-//! The table of parameters: each has its meaning in [`Settings::set`], or stands in a list of those that change nothing
-//! here. docs/configuration.md has the same for users.
+//! The connection parameters. [`Settings::set`] applies each; others are ignored or refused. docs/configuration.md has the
+//! same tables for users.
 #![forbid(unsafe_code)]
 
 use std::time::Duration;
@@ -7,20 +7,20 @@ use std::time::Duration;
 use tokio_postgres::Config;
 use tokio_postgres::config::{ChannelBinding, SslNegotiation};
 
-use super::SessionKind;
+use super::SessionAttrs;
 use super::hosts::HostParameters;
 use super::parse::parameters;
-use crate::config::{Location, MOST_CONNECTIONS};
+use crate::config::{Location, MAX_CONNECTIONS};
 use crate::error::Error;
 use crate::postgres::tls::TlsParameters;
 use crate::postgres::url::parameter::Parameter;
 
-/// A peer that vanished is noticed after about a minute instead of two hours.
+/// A lost peer is detected after about a minute instead of two hours.
 pub(super) const KEEPALIVE_IDLE: Duration = Duration::from_secs(30);
 const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(10);
 const KEEPALIVE_RETRIES: u32 = 3;
 
-/// Of libpq and other clients: about what this package does not do, or does in its own way.
+/// Parameters of libpq and other clients for features that this package doesn't have, or has its own options for.
 pub(super) const IGNORED: [&str; 25] = [
     "charset",
     "client_encoding",
@@ -48,7 +48,8 @@ pub(super) const IGNORED: [&str; 25] = [
     "max_pipeline",
     "fetch_types",
 ];
-/// Of libpq: they ask for something that is not done here, and must not be ignored.
+/// Parameters of libpq that are refused: they ask for features that this package doesn't have, and ignoring them would be
+/// unsafe.
 pub(super) const UNSUPPORTED: [&str; 11] = [
     "passfile",
     "replication",
@@ -63,16 +64,17 @@ pub(super) const UNSUPPORTED: [&str; 11] = [
     "sslidentity",
 ];
 
-/// What the parameters have said so far.
+/// The settings of all parameters that were applied.
 pub(in crate::postgres) struct Settings {
     pub(in crate::postgres) config: Config,
     pub(in crate::postgres) hosts: HostParameters,
     pub(super) fallback_application_name: Option<String>,
     pub(super) shuffled: bool,
-    pub(super) session: SessionKind,
+    pub(super) session_attrs: SessionAttrs,
     pub(in crate::postgres) tls: TlsParameters,
     pub(super) connect_timeout: Option<Duration>,
     pub(super) max_connections: Option<usize>,
+    /// Set by the parameters that turn prepared statements off.
     pub(super) unnamed_statements: bool,
     pub(super) schema: Option<String>,
 }
@@ -89,7 +91,7 @@ impl Default for Settings {
             hosts: HostParameters::default(),
             fallback_application_name: None,
             shuffled: false,
-            session: SessionKind::default(),
+            session_attrs: SessionAttrs::default(),
             tls: TlsParameters::default(),
             connect_timeout: None,
             max_connections: None,
@@ -111,7 +113,7 @@ impl Settings {
     fn set(&mut self, parameter: &Parameter) -> Result<(), Error> {
         let value = parameter.value.as_str();
         if value.contains('\0') {
-            return Err(parameter.mistake("holds a NUL"));
+            return Err(parameter.error("contains a NUL character"));
         }
         let config = &mut self.config;
         match parameter.name.as_str() {
@@ -137,7 +139,7 @@ impl Settings {
             }
             "keepalives_count" | "keepalives_retries" => drop(config.keepalives_retries(parameter.number()?)),
 
-            "target_session_attrs" => self.session = parameter.choice(&SESSION_KINDS)?,
+            "target_session_attrs" => self.session_attrs = parameter.choice(&SESSION_ATTRS)?,
             "load_balance_hosts" => self.shuffled = parameter.choice(&[("disable", false), ("random", true)])?,
             "channel_binding" => drop(config.channel_binding(parameter.choice(&BINDINGS)?)),
             "sslnegotiation" => {
@@ -146,7 +148,7 @@ impl Settings {
                 config.ssl_negotiation(negotiation);
             }
             "sslmode" => self.tls.mode = Some(parameter.clone()),
-            "ssl" => self.tls.switch = Some(parameter.clone()),
+            "ssl" => self.tls.ssl = Some(parameter.clone()),
             "sslaccept" => self.tls.accept = Some(parameter.clone()),
             "sslrootcert" => self.tls.root_cert = Some(parameter.clone()),
             "sslcert" => self.tls.cert = Some(parameter.clone()),
@@ -154,13 +156,13 @@ impl Settings {
             "ssl_min_protocol_version" => self.tls.min_version = Some(parameter.clone()),
 
             "connection_limit" | "pool_max_conns" => {
-                let limit = parameter.number::<usize>().ok().filter(|limit| (1..=MOST_CONNECTIONS).contains(limit));
-                let problem = || parameter.mistake(format!("must be a whole number from 1 to {MOST_CONNECTIONS}"));
+                let limit = parameter.number::<usize>().ok().filter(|limit| (1..=MAX_CONNECTIONS).contains(limit));
+                let problem = || parameter.error(format!("must be a whole number from 1 to {MAX_CONNECTIONS}"));
                 self.max_connections = Some(limit.ok_or_else(problem)?);
             }
             "schema" | "search_path" => self.schema = parameter.schema()?,
-            "pgbouncer" => self.unnamed_statements |= parameter.switch()?,
-            "prepare" => self.unnamed_statements |= !parameter.switch()?,
+            "pgbouncer" => self.unnamed_statements |= parameter.boolean()?,
+            "prepare" => self.unnamed_statements |= !parameter.boolean()?,
             "statement_cache_size"
             | "statement_cache_capacity"
             | "prepared_statement_cache_size"
@@ -170,20 +172,20 @@ impl Settings {
             }
 
             name if IGNORED.contains(&name) => {}
-            name if UNSUPPORTED.contains(&name) => return Err(parameter.mistake("is not supported")),
-            _ => return Err(parameter.unknown()),
+            name if UNSUPPORTED.contains(&name) => return Err(parameter.error("is not supported")),
+            _ => return Err(parameter.unknown_error()),
         }
         Ok(())
     }
 }
 
-pub(super) const SESSION_KINDS: [(&str, SessionKind); 6] = [
-    ("any", SessionKind::Any),
-    ("read-write", SessionKind::ReadWrite),
-    ("read-only", SessionKind::ReadOnly),
-    ("primary", SessionKind::Primary),
-    ("standby", SessionKind::Standby),
-    ("prefer-standby", SessionKind::PreferStandby),
+pub(super) const SESSION_ATTRS: [(&str, SessionAttrs); 6] = [
+    ("any", SessionAttrs::Any),
+    ("read-write", SessionAttrs::ReadWrite),
+    ("read-only", SessionAttrs::ReadOnly),
+    ("primary", SessionAttrs::Primary),
+    ("standby", SessionAttrs::Standby),
+    ("prefer-standby", SessionAttrs::PreferStandby),
 ];
 const BINDINGS: [(&str, ChannelBinding); 3] =
     [("disable", ChannelBinding::Disable), ("prefer", ChannelBinding::Prefer), ("require", ChannelBinding::Require)];

@@ -1,7 +1,7 @@
 use proptest::prelude::*;
 use tokio_postgres::config::SslMode;
 
-use super::settings::{IGNORED, KEEPALIVE_IDLE, SESSION_KINDS, UNSUPPORTED};
+use super::settings::{IGNORED, KEEPALIVE_IDLE, SESSION_ATTRS, UNSUPPORTED};
 use super::*;
 use crate::config::{Location, Variable};
 
@@ -30,7 +30,7 @@ const PREFER: &[SslMode] = &[SslMode::Prefer, SslMode::Disable];
 const REQUIRE: &[SslMode] = &[SslMode::Require];
 
 #[test]
-fn urls_as_providers_give_them() {
+fn urls_of_providers_are_parsed() {
     for (case, url, address, user, password, dbname, modes) in [
         ("plain", "postgres://u:p@h/d", "h:5432", "u", "p", "d", PREFER),
         (
@@ -130,7 +130,7 @@ fn urls_as_providers_give_them() {
         ("raw / and : in the password", "postgres://u:a/b:c@h/d", "h:5432", "u", "a/b:c", "d", PREFER),
         ("a % that encodes nothing", "postgres://u:50%@h/d", "h:5432", "u", "50%", "d", PREFER),
         (
-            "parameters win",
+            "parameters override the rest of the URL",
             "postgres://u:p@h:1/d?user=v&password=q&host=i&port=2&dbname=e",
             "i:2",
             "v",
@@ -138,7 +138,7 @@ fn urls_as_providers_give_them() {
             "e",
             PREFER,
         ),
-        ("a line's end behind it", "postgres://u:p@h/d\n", "h:5432", "u", "p", "d", PREFER),
+        ("a line break at the end", "postgres://u:p@h/d\n", "h:5432", "u", "p", "d", PREFER),
         ("no host", "postgres://u:p@/d", "localhost:5432", "u", "p", "d", PREFER),
         ("disable", "postgres://u:p@h/d?sslmode=disable", "h:5432", "u", "p", "d", DISABLE),
         ("allow", "postgres://u:p@h/d?sslmode=allow", "h:5432", "u", "p", "d", ALLOW),
@@ -158,7 +158,7 @@ fn urls_as_providers_give_them() {
 }
 
 #[test]
-fn what_parameters_mean() {
+fn parameters_change_the_settings() {
     let target = |parameters: &str| from_url(&format!("postgres://u:p@h/d?{parameters}")).expect(parameters);
     for (parameters, expected) in [
         ("", true),
@@ -180,8 +180,8 @@ fn what_parameters_mean() {
     assert_eq!(target("schema=public").schema.sessions.namespace.as_deref(), Some("public"));
     assert_eq!(target("schema=").schema, Schema::new(None));
     assert!(target("load_balance_hosts=random").shuffled);
-    for (name, kind) in SESSION_KINDS {
-        assert_eq!(target(&format!("target_session_attrs={name}")).session, kind);
+    for (name, kind) in SESSION_ATTRS {
+        assert_eq!(target(&format!("target_session_attrs={name}")).session_attrs, kind);
     }
     for ignored in IGNORED {
         target(&format!("{ignored}=whatever"));
@@ -198,7 +198,7 @@ fn what_parameters_mean() {
 }
 
 #[test]
-fn the_server_has_a_limit_of_its_own_unless_a_pooler_is_in_between() {
+fn statement_timeout_is_set_unless_there_may_be_a_pooler() {
     for (parameters, expected) in [
         ("", Some("-c statement_timeout=6000")),
         ("options=-c%20a%3Db", Some("-c statement_timeout=6000 -c a=b")),
@@ -211,7 +211,7 @@ fn the_server_has_a_limit_of_its_own_unless_a_pooler_is_in_between() {
 }
 
 #[test]
-fn options_count_more_than_the_url() {
+fn options_override_the_url() {
     let url = "postgres://u@h/d?pgbouncer=true&connection_limit=3&connect_timeout=3".to_owned();
     let location = Location::Url { url: url.into(), from: "databaseUrl" };
     let limits =
@@ -223,7 +223,7 @@ fn options_count_more_than_the_url() {
 }
 
 #[test]
-fn mistakes_in_a_url_name_what_is_wrong_and_leak_no_password() {
+fn errors_name_the_parameter_and_leak_no_password() {
     for (url, part) in [
         ("", "postgres://"),
         ("mysql://u:hunter2@h/d", "postgres://"),
@@ -234,54 +234,63 @@ fn mistakes_in_a_url_name_what_is_wrong_and_leak_no_password() {
         ("postgres://u:hunter2@h:port/d", "port must be a number"),
         ("postgres://u:hunter2@h:0/d", "port must be a number"),
         ("postgres://u:hunter2@h:65536/d", "port must be a number"),
-        ("postgres://u:hunter2@a:1,b:2/d?host=c,d,e", "port must hold one port"),
+        ("postgres://u:hunter2@a:1,b:2/d?host=c,d,e", "port must have one port"),
         ("postgres://u:hunter2@::1/d", "in brackets"),
         ("postgres://u:hunter2@[::1/d", "closing bracket"),
         ("postgres://u:hunter2@[::1]5432/d", "closing bracket"),
         ("postgres://u:hunter2%ff@h/d", "password is not UTF-8"),
-        ("postgres://u:hunter2@h/d?hostaddr=h", "hostaddr must hold IP addresses"),
-        ("postgres://u:hunter2@a,b/d?hostaddr=1.2.3.4", "hostaddr must hold one address for each host"),
-        ("postgres://u:hunter2@%2Frun%2Fpg/d?hostaddr=1.2.3.4", "hostaddr must be empty beside the directory"),
-        ("postgres://u:hunter2@/d?host=a,/run/pg&hostaddr=,1.2.3.4", "hostaddr must be empty beside the directory"),
+        ("postgres://u:hunter2@h/d?hostaddr=h", "hostaddr must be IP addresses"),
+        ("postgres://u:hunter2@a,b/d?hostaddr=1.2.3.4", "hostaddr must have one address for each host"),
+        (
+            "postgres://u:hunter2@%2Frun%2Fpg/d?hostaddr=1.2.3.4",
+            "hostaddr must be empty for a host that is the directory",
+        ),
+        (
+            "postgres://u:hunter2@/d?host=a,/run/pg&hostaddr=,1.2.3.4",
+            "hostaddr must be empty for a host that is the directory",
+        ),
         ("postgres://u@h&password=hunter2", "& between them"),
         ("postgres://u@h;password=hunter2/d", "& between them"),
         ("postgres://u@h/d&sslmode=verify-full", "& between them"),
         ("postgres://u@h/d?schema=app;password=hunter2", "& between them"),
         ("postgres://u@h/d?schema=app%3Bpassword%3Dhunter2", "schema must be the name of one schema"),
         ("postgres://u:hunter2@h/d?supa=x?sslmode=verify-full", "%3F"),
-        ("postgres://u:hunter2@h/d?sslrootcert=/nowhere%20password=hunter2", "sslrootcert names no file"),
-        ("postgres://u:hunter2@h/d?sslcert=a%00b&sslkey=k", "sslcert holds a NUL"),
-        ("postgres://u@h/d?passw%6Frd=abc&hunter=1", "a parameter is not a parameter"),
-        ("postgres://u@h/d?host=h%20password=hunter2", "host holds a character"),
-        ("postgres://u:12,hunter2%40h/d", "host holds a character"),
+        (
+            "postgres://u:hunter2@h/d?sslrootcert=/nowhere%20password=hunter2",
+            "sslrootcert names a file that can't be read",
+        ),
+        ("postgres://u:hunter2@h/d?sslcert=a%00b&sslkey=k", "sslcert contains a NUL"),
+        ("postgres://u@h/d?passw%6Frd=abc&hunter=1", "a parameter is unknown"),
+        ("postgres://u@h/d?host=h%20password=hunter2", "host contains a character"),
+        ("postgres://u:12,hunter2%40h/d", "host contains a character"),
         ("postgres://u:hunter2@h/d?sslmode=on", "sslmode must be one of disable, allow, prefer"),
         ("postgres://u:hunter2@h/d?ssl=maybe", "ssl must be one of"),
         ("postgres://u:hunter2@h/d?sslmode=require&sslrootcert=system", "sslmode must be verify-full"),
         ("postgres://u:hunter2@h/d?sslmode=prefer&sslnegotiation=direct", "sslmode must be require"),
         (
             "postgres://u:hunter2@h/d?sslmode=verify-full&sslrootcert=/nowhere",
-            "sslrootcert names no file that can be read: ",
+            "sslrootcert names a file that can't be read: ",
         ),
         ("postgres://u:hunter2@h/d?sslcert=/nowhere", "sslcert needs sslkey"),
         ("postgres://u:hunter2@h/d?sslkey=/nowhere", "sslkey needs sslcert"),
-        ("postgres://u:hunter2@h/d?sslcert=/nowhere&sslkey=/nowhere", "sslcert names no file"),
+        ("postgres://u:hunter2@h/d?sslcert=/nowhere&sslkey=/nowhere", "sslcert must name a readable file"),
         ("postgres://u:hunter2@h/d?target_session_attrs=main", "target_session_attrs must be one of any, read-write"),
         ("postgres://u:hunter2@h/d?connection_limit=few", "connection_limit must be a whole number"),
         ("postgres://u:hunter2@h/d?connection_limit=9223372036854775807", "a whole number from 1 to 1000"),
         ("postgres://u:hunter2@h/d?connection_limit=0", "a whole number from 1 to 1000"),
-        ("postgres://u@h/d?password=abc&hunter", "a parameter is not a parameter"),
-        ("postgres://u@h/d?password=abc&hunter=1&a=b", "a parameter is not a parameter"),
-        ("postgres://u@h/d?password=abc&user=d&hunter=1", "a parameter is not a parameter"),
-        ("postgres://u:pw?hunter", "a parameter is not a parameter"),
-        ("postgres://u:pw?hunter=1", "a parameter is not a parameter"),
+        ("postgres://u@h/d?password=abc&hunter", "a parameter is unknown"),
+        ("postgres://u@h/d?password=abc&hunter=1&a=b", "a parameter is unknown"),
+        ("postgres://u@h/d?password=abc&user=d&hunter=1", "a parameter is unknown"),
+        ("postgres://u:pw?hunter", "a parameter is unknown"),
+        ("postgres://u:pw?hunter=1", "a parameter is unknown"),
         ("postgres://u:hunter2@h/d?sslmode=verify-ca", "sslmode needs sslrootcert"),
         ("postgres://u:hunter2@h/d?pgbouncer=yes", "pgbouncer must be one of true, false"),
         ("postgres://u:hunter2@h/d?schema=a,b", "schema must be the name of one schema"),
         ("postgres://u:hunter2@h/d?sslcrl=a", "sslcrl is not supported"),
-        ("postgres://u:hunter2@h/d?colour=blue", "colour is not a parameter that is known here"),
-        ("postgres://u:hunter2@h/d?hunter2%20!=blue", "a parameter is not a parameter"),
+        ("postgres://u:hunter2@h/d?colour=blue", "colour is unknown"),
+        ("postgres://u:hunter2@h/d?hunter2%20!=blue", "a parameter is unknown"),
     ] {
-        let error = from_url(url).err().unwrap_or_else(|| panic!("{url} is taken"));
+        let error = from_url(url).err().unwrap_or_else(|| panic!("{url} is accepted"));
         assert_eq!(error.code(), "ERR_AUTH_BRIDGE_CONFIG", "{url}");
         let message = error.to_string();
         assert!(message.starts_with("DATABASE_URL: "), "{message}");
@@ -293,7 +302,7 @@ fn mistakes_in_a_url_name_what_is_wrong_and_leak_no_password() {
 }
 
 proptest! {
-    /// Whatever is wrong around it, the password is in no message and in no `Debug`.
+    /// No message and no `Debug` output shows the password, however malformed the URL is.
     #[test]
     fn no_url_leaks_its_password(
         user in "[a-z%:]{0,6}",
@@ -313,7 +322,7 @@ proptest! {
 }
 
 #[test]
-fn variables_are_read_as_libpq_reads_them() {
+fn variables_are_read_as_in_libpq() {
     let target = from_variables(&[
         ("PGHOST", "host", "a,/run/pg"),
         ("PGPORT", "port", "6543,6544"),
@@ -332,7 +341,7 @@ fn variables_are_read_as_libpq_reads_them() {
     assert_eq!(target.config.get_password(), Some(b"p@?%41".as_slice()));
     assert_eq!(target.config.get_application_name(), Some("mine"));
     assert_eq!(target.tls.modes, REQUIRE);
-    assert_eq!(target.session, SessionKind::PreferStandby);
+    assert_eq!(target.session_attrs, SessionAttrs::PreferStandby);
     assert_eq!(target.connect_timeout, Duration::from_secs(3));
 
     let by_address = from_variables(&[("PGHOSTADDR", "hostaddr", "::1")]).expect("is enough");
@@ -348,12 +357,12 @@ fn variables_are_read_as_libpq_reads_them() {
         ("PGSERVICE", "service", "main"),
     ] {
         let all = [("PGHOST", "host", "h"), ("PGSSLMODE", "sslmode", "verify-full"), (name, parameter, value)];
-        let error = from_variables(&all).expect_err("is a mistake");
+        let error = from_variables(&all).expect_err("is wrong");
         assert!(error.to_string().starts_with(&format!("{name}: ")), "{error}");
     }
 }
 
-/// The tables of docs/configuration.md name every parameter, and whether it counts.
+/// The tables of docs/configuration.md list every parameter.
 #[test]
 fn the_documentation_names_each_parameter() {
     let documentation = include_str!("../../../docs/configuration.md");

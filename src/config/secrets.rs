@@ -1,0 +1,106 @@
+//! The secrets that Auth.js encrypts its cookies with, newest first.
+#![forbid(unsafe_code)]
+
+use serde::Serialize;
+
+use super::Environment;
+use super::warning::{SECRET_BYTES, Warning};
+use crate::crypto::Secret;
+use crate::error::Error;
+use crate::sensitive::Sensitive;
+
+/// Newest first (`@auth/core` `lib/utils/env.js`), and last the variable of NextAuth v4.
+const SECRET_VARIABLES: [&str; 5] =
+    ["AUTH_SECRET_3", "AUTH_SECRET_2", "AUTH_SECRET_1", "AUTH_SECRET", "NEXTAUTH_SECRET"];
+
+/// The secrets of the option `secret`, or else those of the environment; at least one.
+pub(super) fn secrets(option: Option<Vec<Sensitive>>, environment: &impl Environment) -> Result<Vec<Secret>, Error> {
+    let secrets = match option {
+        Some(secrets) => secrets
+            .into_iter()
+            .map(|secret| {
+                Secret::new(secret)
+                    .ok_or_else(|| Error::config("secret", "is an empty string; pass the value of AUTH_SECRET"))
+            })
+            .collect::<Result<Vec<_>, _>>()?,
+        None => SECRET_VARIABLES.into_iter().filter_map(|name| Secret::new(environment.variable(name)?)).collect(),
+    };
+    if secrets.is_empty() {
+        return Err(Error::config(
+            "secret",
+            "is missing; set the environment variable AUTH_SECRET, or pass the option secret",
+        ));
+    }
+    Ok(secrets)
+}
+
+/// A secret of the environment without its value, to be shown.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct NamedSecret {
+    pub variable: &'static str,
+    /// Its length.
+    pub bytes: usize,
+}
+
+/// The secrets of the environment, newest first.
+pub fn named_secrets(environment: &impl Environment) -> Vec<NamedSecret> {
+    let named = |variable| Some(NamedSecret { variable, bytes: environment.variable(variable)?.len() });
+    SECRET_VARIABLES.into_iter().filter_map(named).collect()
+}
+
+/// Warnings about the secrets of the environment.
+pub fn secret_warnings(environment: &impl Environment) -> Vec<Warning> {
+    let secrets = secrets(None, environment).unwrap_or_default();
+    short_secrets(&secrets).chain(empty_secret(environment)).collect()
+}
+
+pub(super) fn short_secrets(secrets: &[Secret]) -> impl Iterator<Item = Warning> {
+    secrets.iter().enumerate().filter_map(|(index, secret)| {
+        let bytes = secret.bytes();
+        (bytes < SECRET_BYTES).then_some(Warning::ShortSecret { index, bytes })
+    })
+}
+
+pub(super) fn empty_secret(environment: &impl Environment) -> Option<Warning> {
+    let is_empty = environment.value("AUTH_SECRET").is_some_and(|value| value.is_empty());
+    (is_empty && environment.variable("NEXTAUTH_SECRET").is_some()).then_some(Warning::EmptySecret)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::environment::FakeEnvironment;
+    use super::*;
+
+    fn secret_texts(option: Option<Vec<&str>>, variables: &'static [(&str, &str)]) -> Vec<String> {
+        let option = option.map(|list| list.into_iter().map(|secret| secret.to_owned().into()).collect());
+        secrets(option, &FakeEnvironment(variables))
+            .expect("has secrets")
+            .iter()
+            .map(|secret| secret.reveal().to_owned())
+            .collect()
+    }
+
+    #[test]
+    fn secrets_are_sorted_newest_first() {
+        const ALL: &[(&str, &str)] = &[
+            ("NEXTAUTH_SECRET", "n"),
+            ("AUTH_SECRET", "0"),
+            ("AUTH_SECRET_1", "1"),
+            ("AUTH_SECRET_2", "2"),
+            ("AUTH_SECRET_3", "3"),
+        ];
+        assert_eq!(secret_texts(None, ALL), ["3", "2", "1", "0", "n"]);
+        assert_eq!(secret_texts(Some(vec!["b", "a"]), ALL), ["b", "a"]);
+        assert_eq!(secret_texts(None, &[("AUTH_SECRET", ""), ("NEXTAUTH_SECRET", "n")]), ["n"]);
+    }
+
+    #[test]
+    fn secrets_of_the_environment_are_shown_by_name_and_length() {
+        let environment =
+            FakeEnvironment(&[("NEXTAUTH_SECRET", "hunter2"), ("AUTH_SECRET_1", "ä"), ("AUTH_SECRET", "")]);
+        let named = [("AUTH_SECRET_1", 2), ("NEXTAUTH_SECRET", 7)];
+        assert_eq!(named_secrets(&environment), named.map(|(variable, bytes)| NamedSecret { variable, bytes }));
+        let codes: Vec<_> = secret_warnings(&environment).iter().map(Warning::code).collect();
+        assert_eq!(codes, ["AUTH_BRIDGE_SHORT_SECRET", "AUTH_BRIDGE_SHORT_SECRET", "AUTH_BRIDGE_EMPTY_SECRET"]);
+    }
+}
