@@ -41,7 +41,7 @@ test('in transaction mode, which refuses our settings: the advice', async () => 
 test('in transaction mode, which ignores our settings: statements get lost, and the advice', async () => {
   const { check, withStatus } = await examine({ ignore_startup_parameters: 'options' })
   expect(check('pooler')).toMatchObject({
-    message: `${TRANSACTION_MODE}; but statements are prepared, and may be gone at the next query`,
+    message: `${TRANSACTION_MODE}; but statements are prepared, and the next query may not find them`,
     advice: expect.stringMatching(WHAT_TO_SET),
   })
   expect(withStatus('warning')).toEqual(['pooler'])
