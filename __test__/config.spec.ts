@@ -4,7 +4,7 @@ import { AuthBridge, getSession } from '../index.js'
 const COMPLETE = { secret: 'the secret of the test, 32 bytes', databaseUrl: 'postgres://user:hunter2@127.0.0.1:1/app' }
 
 /** The error that `new AuthBridge(options)` throws. */
-function mistake(options: unknown) {
+function constructorError(options: unknown) {
   try {
     new AuthBridge(options as typeof COMPLETE)
   } catch (error) {
@@ -15,11 +15,11 @@ function mistake(options: unknown) {
 }
 
 describe('new AuthBridge', () => {
-  test('connects to nothing, and needs no close', () => {
+  test("doesn't connect, and needs no close", () => {
     expect(new AuthBridge(COMPLETE)).toBeInstanceOf(AuthBridge)
   })
 
-  test('takes undefined for an option that is left out', () => {
+  test('treats undefined as an absent option', () => {
     expect(new AuthBridge({ ...COMPLETE, cookieName: undefined, ignoreExpiresAt: undefined })).toBeDefined()
   })
 
@@ -95,7 +95,7 @@ describe('new AuthBridge', () => {
     ['unknown key of tls', { ...COMPLETE, tls: { cert: '' } }, 'tls.cert: is not an option'],
     ['a path for a certificate', { ...COMPLETE, tls: { ca: '/ca.pem' } }, 'tls.ca: must hold certificates as PEM'],
     [
-      'certificates that nothing is checked by',
+      "certificates that the sslmode doesn't use",
       {
         ...COMPLETE,
         databaseUrl: 'postgres://a/b?sslmode=prefer',
@@ -108,7 +108,7 @@ describe('new AuthBridge', () => {
     ['null', null, 'options: must be an object, not null'],
     ['a string', COMPLETE.databaseUrl, 'options: must be an object, not string'],
   ])('%s', (_, options, message) => {
-    const error = mistake(options)
+    const error = constructorError(options)
     expect(error.code).toBe('ERR_AUTH_BRIDGE_CONFIG')
     expect(error.message).toContain(message)
     expect(error.message).not.toMatch(/hunter2|hun@|ter2/)
@@ -133,7 +133,7 @@ describe('getSession', () => {
 })
 
 describe('close', () => {
-  test('then a call: rejects, whatever the call', async () => {
+  test('then every call rejects', async () => {
     const bridge = new AuthBridge(COMPLETE)
     expect(await bridge.close()).toBeUndefined()
     for (const header of [undefined, '', 'authjs.session-token=garbage']) {
@@ -144,7 +144,7 @@ describe('close', () => {
     }
   })
 
-  test('twice, also at once', async () => {
+  test('twice, also concurrently', async () => {
     const bridge = new AuthBridge(COMPLETE)
     await Promise.all([bridge.close(), bridge.close()])
     await bridge.close()

@@ -1,4 +1,4 @@
-// More than one server: which of them is asked, and what happens when the primary fails.
+// Several servers: which of them is used, and what happens if the primary fails.
 
 import { setTimeout as sleep } from 'node:timers/promises'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
@@ -6,7 +6,7 @@ import type { AuthBridgeOptions } from '../index.js'
 import { SECRET, useBridges } from './support/bridges.js'
 import { diagnose } from './support/command-line.js'
 import { mintCookie } from './support/cookies.mjs'
-import { connections, QUICK, refusal, SLACK_MS, withClient } from './support/faults.js'
+import { connections, QUICK, rejectionOf, SLACK_MS, withClient } from './support/faults.js'
 import { startLoad } from './support/load.mjs'
 import { freePort, startPostgres, startStandby } from './support/postgres.mjs'
 import { startProxy } from './support/proxy.js'
@@ -36,7 +36,7 @@ afterAll(async () => {
 
 const open = useBridges()
 type Server = { port: number }
-/** A bridge for servers in this order. */
+/** A bridge whose URL lists the servers in this order. */
 function connect(servers: Server[], parameters = '', options: AuthBridgeOptions = {}) {
   const hosts = servers.map(({ port }) => `127.0.0.1:${port}`).join()
   const databaseUrl = primary.url().replace(`127.0.0.1:${primary.port}`, hosts) + parameters
@@ -48,10 +48,10 @@ const execute = (sql: string, server = primary) => withClient(server.url(), (cli
 const setRevoked = (value: string) =>
   `UPDATE sessions SET revoked_at = ${value} WHERE session_id = '${session.session_id}'`
 
-describe('which server is asked', () => {
+describe('the server that is used', () => {
   test.each<[string, () => Server[], string, 'primary' | 'standby']>([
     ['the first', () => [primary, standby], '', 'primary'],
-    ['the first, whatever it is', () => [standby, primary], '', 'standby'],
+    ['the first, even a standby', () => [standby, primary], '', 'standby'],
     ['the second where nothing listens', () => [{ port: 1 }, primary], '', 'primary'],
     ['read-write', () => [standby, primary], '?target_session_attrs=read-write', 'primary'],
     ['primary', () => [standby, primary], '?target_session_attrs=primary', 'primary'],
@@ -90,13 +90,16 @@ describe('which server is asked', () => {
     expect([...seen].sort()).toEqual(['primary', 'standby'])
   })
 
-  test('none of the kind that is wanted: the error says so for each', async () => {
-    const { code, message } = await refusal(connect([{ port: 1 }, standby], '?target_session_attrs=read-write'), cookie)
+  test('no server of the wanted kind: the error says so for each', async () => {
+    const { code, message } = await rejectionOf(
+      connect([{ port: 1 }, standby], '?target_session_attrs=read-write'),
+      cookie,
+    )
     expect(code).toBe('ERR_AUTH_BRIDGE_DATABASE')
     expect(message).toMatch(/127\.0\.0\.1:1: .*refused.*; 127\.0\.0\.1:\d+: is read-only$/)
   })
 
-  test('the next after connectTimeout, where the first says nothing', async () => {
+  test('the next after connectTimeout, if the first never replies', async () => {
     const silent = await startProxy(primary.port)
     silent.disturb({ delayMs: 600_000 }, { always: true })
     const bridge = connect([silent, primary])
@@ -107,9 +110,9 @@ describe('which server is asked', () => {
     silent.close()
   })
 
-  test('a wrong password is the answer of all: the others are not tried', async () => {
+  test('after a wrong password the other servers are not tried', async () => {
     const databaseUrl = `postgres://postgres:wrong@127.0.0.1:${primary.port},127.0.0.1:${await freePort()}/postgres`
-    const { code, message } = await refusal(open(databaseUrl), cookie)
+    const { code, message } = await rejectionOf(open(databaseUrl), cookie)
     expect(code).toBe('ERR_AUTH_BRIDGE_DATABASE')
     expect(message).toMatch(
       /^cannot connect to the database: 127\.0\.0\.1:\d+: password authentication failed.*28P01\)$/,
@@ -117,7 +120,7 @@ describe('which server is asked', () => {
   })
 })
 
-test('a standby that lags still gives a revoked session; with read-write none does', async () => {
+test('a lagging standby still returns a revoked session; with read-write none does', async () => {
   const lagging = connect([standby, primary])
   const fresh = connect([standby, primary], '?target_session_attrs=read-write')
   await execute('SELECT pg_wal_replay_pause()', standby)
@@ -130,12 +133,12 @@ test('a standby that lags still gives a revoked session; with read-write none do
   await expect.poll(async () => (await lagging.getSession(cookie)).session_id).toBe(session.session_id)
 })
 
-test('a standby that is in recovery and takes no queries: an error, and the session when it does', async () => {
+test('a standby in recovery that refuses queries: an error, or the next server', async () => {
   await standby.stop()
   const port = await freePort()
   const closed = await startStandby(primary, { hot_standby: 'off', port: String(port) }, 'started streaming WAL')
   await standby.start()
-  const { code, message } = await refusal(connect([{ port }]), cookie)
+  const { code, message } = await rejectionOf(connect([{ port }]), cookie)
   expect(code).toBe('ERR_AUTH_BRIDGE_DATABASE')
   expect(message).toMatch(/SQLSTATE 57P03/)
   expect((await connect([{ port }, primary]).getSession(cookie)).session_id).toBe(session.session_id)
@@ -157,7 +160,7 @@ test('failover to a promoted standby under load', async () => {
   expect(outcomes.slowestMs).toBeLessThan(QUICK.callTimeout + SLACK_MS)
   expect(await connectionsOf(standby)).toBeLessThanOrEqual(maxConnections)
 
-  // The promise holds at the new primary.
+  // Revocation takes effect at once on the new primary, too.
   await execute(setRevoked('now()'), standby)
   expect(await bridge.getSession(cookie)).toEqual({})
   await execute(setRevoked('NULL'), standby)

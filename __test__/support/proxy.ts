@@ -1,10 +1,13 @@
 import { once } from 'node:events'
 import { type AddressInfo, connect, createServer, type Socket } from 'node:net'
 
-/** What becomes of an answer of the server: half of it arrives, or all of it later. */
+/**
+ * What happens to a reply of the server. `cut`: the client gets half of it, then the connection ends. `swallow`: the client
+ * gets half of it, then nothing. `delayMs`: the client gets it later.
+ */
 export type Disturbance = 'cut' | 'swallow' | { delayMs: number }
 
-/** A TCP proxy before a PostgreSQL server, for what networks and other clients of a connection can do to it. */
+/** Starts a TCP proxy in front of a PostgreSQL server that simulates faults of the network. */
 export async function startProxy(serverPort: number, port = 0) {
   const links = new Set<{ client: Socket; server: Socket; swallows: boolean; disturbance?: Disturbance }>()
   let forNewLinks: Disturbance | undefined
@@ -35,22 +38,22 @@ export async function startProxy(serverPort: number, port = 0) {
   await once(proxy, 'listening')
   return {
     port: (proxy.address() as AddressInfo).port,
-    /** How many connections there are now. */
+    /** The number of open connections. */
     connections: () => links.size,
-    /** From now on the present connections stay open, but nothing comes through them. New ones work. */
+    /** Current connections stay open but transfer nothing from now on. New ones work. */
     swallow() {
       for (const link of links) link.swallows = true
     },
-    /** What becomes of the next answer on each present connection; with `always` on new ones, too. */
+    /** Disturbs the next replies on each current connection; with `always` on new ones, too. */
     disturb(disturbance: Disturbance | undefined, { always = false } = {}) {
       for (const link of links) link.disturbance = disturbance
       forNewLinks = always ? disturbance : undefined
     },
-    /** The same for new connections alone. */
+    /** Disturbs new connections only. */
     disturbNew(disturbance: Disturbance | undefined) {
       forNewLinks = disturbance
     },
-    /** Runs a statement on each connection, which must be idle, without its client's knowledge. */
+    /** Runs a statement on each connection, unnoticed by its client. The connections must be idle. */
     async inject(statement: string) {
       await Promise.all(
         [...links].map(async (link) => {
