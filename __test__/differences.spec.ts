@@ -42,6 +42,7 @@ const REFUSES = false
 const rows: [row: string, request: () => string, issuer: Issuer, reference: boolean, here: boolean][] = [
   ['cookies by prefix', () => `${V5}=${compact(v5())}; ${V5}.3000=x`, 'authjs', REFUSES, ACCEPTS],
   ['cookies by prefix', () => `${V5}-x=x; ${V5}=${compact(v5())}`, 'authjs', REFUSES, ACCEPTS],
+  ['several cookies', () => `${V5}=x; ${V5}=${compact(v5())}`, 'authjs', REFUSES, ACCEPTS],
   ['whole cookie beside chunks', () => `${V5}=${compact(v5())}; ${V5}.0=stale`, 'authjs', REFUSES, ACCEPTS],
   ['no `kid`', () => `${V5}=${compact(v5({ kid: undefined }, text(), OLDEST))}`, 'authjs', REFUSES, ACCEPTS],
   [

@@ -131,7 +131,13 @@ const undecryptable: Case[] = [
     reason: 'chunk-gap',
     request: () => forge().replace(/^(.{9})(.*)$/, `${COOKIE_NAME}=; ${COOKIE_NAME}.0=$1; ${COOKIE_NAME}.2=$2`),
     cookie: { ...WHOLE, chunks: [0, 2] },
-    details: () => ({ missing: 1 }),
+    details: () => ({
+      missing: 1,
+      readings: [
+        { name: COOKIE_NAME, whole: true, reason: 'empty-cookie' },
+        { name: COOKIE_NAME, whole: false, reason: 'malformed-token' },
+      ],
+    }),
   },
   {
     reason: 'chunk-gap',
@@ -190,6 +196,12 @@ const undecryptable: Case[] = [
     reason: 'undecryptable',
     request: () => `${whole('garbage')}; ${COOKIE_NAME}.0=${forge().slice(0, -4)}AAAA`,
     cookie: { ...WHOLE, chunks: [0] },
+    details: () => ({
+      readings: [
+        { name: COOKIE_NAME, whole: true, reason: 'malformed-token' },
+        { name: COOKIE_NAME, whole: false, reason: 'undecryptable' },
+      ],
+    }),
   },
 ]
 

@@ -39,10 +39,11 @@ export async function readAsDocumented(header: string, setup: Setup): Promise<Cl
 
 /** The rows of docs/differences.md that may explain another result than the reference's for this request. */
 export function differences(header: string, setup: Setup, reference: Claims | null): Difference[] {
-  const cookies = parseCookies(header)
-  const used = [...cookies].filter(([name, value]) => name.startsWith(setup.name) && value !== '').map(([name]) => name)
+  const all = parseCookies(header).filter(([name]) => name.startsWith(setup.name))
+  const used = all.filter(([, value]) => value !== '').map(([name]) => name)
   const chunked = used.every((_, index) => used.includes(`${setup.name}.${index}`))
   const found: Difference[] = used.length > 0 && !chunked && used.join() !== setup.name ? ['cookies by prefix'] : []
+  if (new Set(all.map(([name]) => name)).size < all.length) found.push('several cookies')
   if (Buffer.byteLength(header) > MAX_HEADER_BYTES) found.push('size')
   if (setup.issuer === 'next-auth-v4' && /=[ \t]*"/.test(header)) found.push('quoted value')
   if (reference && reference.exp === undefined) found.push('no exp')
@@ -51,6 +52,7 @@ export function differences(header: string, setup: Setup, reference: Claims | nu
 
 export type Difference =
   | 'cookies by prefix'
+  | 'several cookies'
   | 'size'
   | 'quoted value'
   | 'no exp'
@@ -101,23 +103,63 @@ function tokenDifferences(token: string, { issuer, secrets }: Setup): Difference
   return found
 }
 
-/** The whole cookie, then the chunks from 0 up to the first gap. */
+/** Each whole cookie, then what the chunks may be joined to, from 0 up to the first gap. */
 function readings(header: string, name: string) {
-  const cookies = parseCookies(header)
-  const chunks: string[] = []
-  for (let chunk = cookies.get(`${name}.0`); chunk !== undefined; chunk = cookies.get(`${name}.${chunks.length}`)) {
-    chunks.push(chunk)
-  }
-  return [cookies.get(name) ?? '', chunks.join('')].filter((token) => token !== '')
+  const values = parseCookies(header)
+    .filter(([cookie]) => cookie === name)
+    .map(([, value]) => value)
+  return [...values, ...joinedChunks(header, name)].filter((token) => token !== '')
 }
 
-function parseCookies(header: string) {
-  const cookies = new Map<string, string>()
-  for (const part of header.split(';')) {
-    const [, name, value = ''] = /^[ \t]*([^=]*?)[ \t]*=[ \t]*(.*?)[ \t]*$/s.exec(part) ?? []
-    if (name !== undefined && !cookies.has(name)) cookies.set(name, percentDecode(value))
+/**
+ * With an index that occurs twice, the chunks of several cookies are in the header, and it doesn't say which belong together:
+ * runs of growing indices, or the first of each index, then the second, ..., or the same from the last.
+ */
+function joinedChunks(header: string, name: string) {
+  const chunks = parseCookies(header).flatMap(([cookie, value]) => {
+    const [, index] = cookie.startsWith(name) ? (/^\.(0|[1-9]\d{0,4})$/.exec(cookie.slice(name.length)) ?? []) : []
+    return index === undefined ? [] : [{ index: Number(index), value }]
+  })
+  type Chunks = typeof chunks
+  const runs: Chunks[] = []
+  for (const chunk of chunks) {
+    const run = runs.at(-1)
+    if (run && (run.at(-1)?.index ?? 0) < chunk.index) run.push(chunk)
+    else runs.push([chunk])
   }
-  return cookies
+  const deal = (equal: (index: number) => Chunks) => {
+    const count = chunks.filter(({ index }) => index === 0).length
+    return Array.from({ length: count }, (_, nth) => {
+      const token: Chunks = []
+      for (let chunk = equal(0)[nth]; chunk; chunk = equal(token.length)[nth]) token.push(chunk)
+      return token
+    })
+  }
+  const of = (index: number) => chunks.filter((chunk) => chunk.index === index)
+  const sorted = [...chunks].sort((one, other) => one.index - other.index)
+  const isUnique = new Set(chunks.map(({ index }) => index)).size === chunks.length
+  const guesses = isUnique ? [sorted] : [...runs, ...deal(of), ...deal((index) => of(index).reverse())]
+  const upToGap = (guess: Chunks) =>
+    guess.filter(
+      ({ index }, place) => guess.slice(0, place + 1).every((chunk, at) => chunk.index === at) && index === place,
+    )
+  return [
+    ...new Set(
+      guesses.map((guess) =>
+        upToGap(guess)
+          .map(({ value }) => value)
+          .join(''),
+      ),
+    ),
+  ]
+}
+
+/** In the order of the header, each as often as it is there. */
+function parseCookies(header: string) {
+  return header.split(';').flatMap((part): [string, string][] => {
+    const [, name, value = ''] = /^[ \t]*([^=]*?)[ \t]*=[ \t]*(.*?)[ \t]*$/s.exec(part) ?? []
+    return name === undefined ? [] : [[name, percentDecode(value)]]
+  })
 }
 
 function percentDecode(value: string) {

@@ -17,6 +17,9 @@ use crate::redacted::redacted;
 use crate::store::{Identity, Liveness, SessionEnd, UserType, Verdict};
 use crate::token::TokenError;
 
+/// A header has room for thousands.
+const MAX_READINGS: usize = 50;
+
 /// Serialises to the type of the same name in `index.d.ts`.
 #[derive(Serialize)]
 pub struct SessionExplanation {
@@ -47,7 +50,8 @@ impl SessionExplanation {
         readings: Vec<FoundReading>,
     ) -> Self {
         let outcome = reason.outcome();
-        let readings = if readings.len() > 1 { readings } else { Vec::new() };
+        let mut readings = if readings.len() > 1 { readings } else { Vec::new() };
+        readings.truncate(MAX_READINGS);
         Self { status: outcome.status(), outcome, reason, cookie, session, readings }
     }
 

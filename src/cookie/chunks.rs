@@ -2,7 +2,7 @@
 //! (`@auth/core` `lib/utils/cookie.js`, `SessionStore`).
 #![forbid(unsafe_code)]
 
-use std::collections::VecDeque;
+use std::collections::{HashSet, VecDeque};
 
 use super::header::percent_decode;
 
@@ -56,14 +56,8 @@ impl<'h> Chunks<'h> {
         if chunks.windows(2).all(|pair| pair[0].0 != pair[1].0) {
             return vec![join(chunks.into_iter())];
         }
-        let mut tokens = Vec::new();
         let guesses = [self.runs(), deal(&chunks, VecDeque::pop_front), deal(&chunks, VecDeque::pop_back)];
-        for token in guesses.into_iter().flatten() {
-            if !tokens.contains(&token) {
-                tokens.push(token);
-            }
-        }
-        tokens
+        without_duplicates(guesses.concat())
     }
 
     /// Browsers send cookies of one path in the order in which they were made. So the next cookie begins where the
@@ -79,6 +73,12 @@ impl<'h> Chunks<'h> {
         chunks.sort_by_key(|(index, _)| *index);
         chunks
     }
+}
+
+fn without_duplicates(tokens: Vec<String>) -> Vec<String> {
+    let mut known = HashSet::new();
+    let is_new: Vec<_> = tokens.iter().map(|token| known.insert(token.as_str())).collect();
+    tokens.into_iter().zip(is_new).filter_map(|(token, is_new)| is_new.then_some(token)).collect()
 }
 
 /// The first token gets the first of each index, or the last with `pop_back`, and so on; a token ends at the first
