@@ -41,7 +41,7 @@ test('in transaction mode, which refuses our settings: what to set', async () =>
 test('in transaction mode, which lets them be: statements get lost, and what to set', async () => {
   const { check, withStatus } = await examine({ ignore_startup_parameters: 'options' })
   expect(check('pooler')).toMatchObject({
-    message: `${TRANSACTION_MODE}; but statements are prepared, and may be gone at the next query`,
+    message: `${TRANSACTION_MODE}; but statements are prepared, and the next query may not find them`,
     advice: expect.stringMatching(WHAT_TO_SET),
   })
   expect(withStatus('warning')).toEqual(['pooler'])
@@ -69,4 +69,16 @@ test('in session mode: all is well', async () => {
   const { code, check, withStatus } = await examine(settings)
   expect(check('pooler')?.message).toBe('one that gives each client a connection of its own')
   expect({ code, ok: withStatus('ok').length }).toEqual({ code: 0, ok: 17 })
+})
+
+test.each<[string, Parameters<typeof server.url>[0], RegExp]>([
+  ['a wrong password', { password: MARKERS.password }, /^Correct user and password in DATABASE_URL/],
+  ['a database that it does not know', { database: 'nowhere' }, /^Correct the database in DATABASE_URL, or add it to/],
+])('%s: what to correct, and nothing of prepared statements', async (_, parts, advice) => {
+  const pooler = await startPgBouncer(server.url(), { databases: 'postgres', ignore_startup_parameters: 'options' })
+  const url = server.url({ port: pooler.port, ...parts })
+  const { check } = await diagnose({ env: { AUTH_SECRET: MARKERS.secret, DATABASE_URL: url } })
+  await pooler.stop()
+  expect(check('connection')).toMatchObject({ status: 'failed', advice: expect.stringMatching(advice) })
+  expect(check('connection')?.message).not.toMatch(/preparedStatements|pgbouncer=true/)
 })

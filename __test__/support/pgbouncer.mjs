@@ -9,9 +9,9 @@ import { freePort } from './postgres.mjs'
 
 /**
  * @param {string} serverUrl the server to pool connections to
- * @param {Record<string, string | number>} [settings] as in `pgbouncer.ini`
+ * @param {Record<string, string | number>} [settings] as in `pgbouncer.ini`; `databases` are the names that it knows
  */
-export async function startPgBouncer(serverUrl, settings = {}) {
+export async function startPgBouncer(serverUrl, { databases = '*', ...settings } = {}) {
   const { hostname, port: serverPort, username, password } = new URL(serverUrl)
   const directory = await mkdtemp(join(tmpdir(), 'authjs-bridge-pgbouncer-'))
   const port = await freePort()
@@ -29,7 +29,7 @@ export async function startPgBouncer(serverUrl, settings = {}) {
     server_login_retry: 0,
     ...settings,
   }).map(([name, value]) => `${name} = ${value}`)
-  const database = `* = host=${hostname} port=${serverPort}`
+  const database = `${databases} = host=${hostname} port=${serverPort}`
   await writeFile(configuration, `[databases]\n${database}\n\n[pgbouncer]\n${lines.join('\n')}\n`)
   // It refuses to run as root.
   const owner = process.getuid?.() === 0 ? nobody() : undefined

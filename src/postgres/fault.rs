@@ -86,6 +86,8 @@ impl Fault {
 /// as well.
 const CONNECTION_EXCEPTION: &str = "08";
 const PROTOCOL_VIOLATION: &str = "08P01";
+/// Of the protocol violations that are due to settings of the connection, or to prepared statements.
+const POOLER_WORDS: [&str; 2] = ["startup parameter", "prepared statement"];
 const SQLSTATE_LENGTH: usize = 5;
 /// Cardinality violation, data exception, external routine exceptions, system error, an error that a function raised,
 /// internal error.
@@ -136,8 +138,9 @@ pub(super) fn with_pooler_advice(
     prepared_statements: bool,
 ) -> String {
     let is_of_pooler = |answer: &DbError| {
-        let code = answer.code().code();
-        code == PROTOCOL_VIOLATION
+        // PgBouncer gives this code to most of its errors, so its words decide.
+        let is_named = || POOLER_WORDS.iter().any(|words| answer.message().contains(words));
+        (answer.code().code() == PROTOCOL_VIOLATION && is_named())
             || answer.code() == &SqlState::INVALID_SQL_STATEMENT_NAME
             || answer.code() == &SqlState::DUPLICATE_PSTATEMENT
             // RDS Proxy refuses settings that it doesn't pass on in this way.
