@@ -31,11 +31,12 @@ pub(in crate::postgres) struct Statements {
     by_tenant: bool,
 }
 
-/// Facts only: [`crate::store::Liveness`] judges them. `now()` is the database's own clock.
+/// Facts only: [`crate::store::Liveness`] judges them. `now()` is the database's own clock. `extract` reads a time without
+/// a zone as UTC, which is what Prisma and Drizzle write; a plain comparison would read it in the time zone of the connection.
 const COLUMNS: &str = "\
 SELECT s.user_id,
        s.revoked_at IS NOT NULL,
-       coalesce(s.expires_at <= now(), false),
+       coalesce(extract(epoch FROM s.expires_at) <= extract(epoch FROM now()), false),
        u.user_type::text";
 
 impl Statements {
