@@ -112,7 +112,7 @@ describe('the database cannot be asked: rejects at once, never {}; once that is 
         await execute('CREATE DATABASE empty')
         return server.url({ database: 'empty' })
       },
-      message: /relation "sessions" does not exist.*42P01/,
+      message: /sessions and users not found in the search path \("\$user", public\)/,
       mend: () => fill('empty'),
     },
     'a column missing': {

@@ -25,8 +25,8 @@ export async function startHostileServer() {
   await once(server, 'listening')
   const { port } = server.address() as AddressInfo
   return {
-    /** Where nothing is prepared, so that a query is one question and one answer. */
-    url: `postgres://u:hunter2@127.0.0.1:${port}/d?sslmode=disable&pgbouncer=true`,
+    /** Where nothing is prepared, so that a query is one question and one answer, and no table has to be found first. */
+    url: `postgres://u:hunter2@127.0.0.1:${port}/d?sslmode=disable&pgbouncer=true&schema=public`,
     answer(next: Reply) {
       reply = next
     },
