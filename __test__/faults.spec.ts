@@ -111,7 +111,7 @@ describe('the database is unavailable: rejects at once, never {}; after the repa
         await execute('CREATE DATABASE empty')
         return server.url({ database: 'empty' })
       },
-      message: /relation "sessions" does not exist.*42P01/,
+      message: /sessions and users not found in the search path \("\$user", public\)/,
       repair: () => fill('empty'),
     },
     'a column missing': {

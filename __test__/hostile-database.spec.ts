@@ -150,6 +150,43 @@ describe('an invalid reply to a prepared statement: rejects', () => {
   })
 })
 
+describe('looking for the tables: an invalid reply rejects, and is not kept', () => {
+  const path = Buffer.from('public')
+  const found = [path, Buffer.from('public')]
+  test.each<[string, Reply]>([
+    ['no row', rows([text, text])],
+    ['a row for one of two tables', rows([text, text], found)],
+    ['more rows than tables', rows([text, text], found, found, found)],
+    ['fewer columns', rows([text], [path], [path])],
+    ['columns of other types', rows([int4, uuid], [int32(1), bytes(user.id)], [int32(1), bytes(user.id)])],
+    ['tables that are not there', rows([text, text], [path, null], [path, null])],
+  ])('%s', async (_, reply) => {
+    const bridge = open(server.url.replace('&schema=public', ''), { ...QUICK, maxConnections: 1 })
+    server.answer(reply)
+    expect((await rejectionOf(bridge, cookie)).code).toBe(DATABASE)
+    server.answer((socket, asked) => {
+      server.answer(rows(COLUMNS, LIVE))
+      rows([text, text], found, found)(socket, asked)
+    })
+    expect(await bridge.getSession(cookie)).toMatchObject({ user: { id: user.id } })
+  })
+
+  test('a schema name that contains SQL is quoted', async () => {
+    const bridge = open(server.url.replace('&schema=public', ''), { ...QUICK, maxConnections: 1 })
+    let query = ''
+    server.answer((socket, asked) => {
+      socket.on('data', (sent) => {
+        query += sent.toString('latin1')
+      })
+      server.answer(rows(COLUMNS, LIVE))
+      const name = Buffer.from('x"; DROP TABLE users; --')
+      rows([text, text], [path, name], [path, name])(socket, asked)
+    })
+    await bridge.getSession(cookie)
+    expect(query).toContain('FROM "x""; DROP TABLE users; --"."sessions" s')
+  })
+})
+
 describe('a column whose type is based on another type, and so on without end: rejects', () => {
   let last = TYPES.unknown
   const endless: Reply = (socket, asked) => {

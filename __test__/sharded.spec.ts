@@ -41,8 +41,8 @@ test('each query is for one tenant and uses one shard; all calls succeed', async
     )
     expect(rows).toHaveLength(1)
     const { query } = rows[0]
-    expect(query).toMatch(/WHERE s\.tenant = \$1 AND /)
-    expect(query).toContain('ON u.tenant = s.tenant AND ')
+    expect(query).toMatch(/WHERE s\.tenant OPERATOR\(pg_catalog\.=\) \$1 AND /)
+    expect(query).toContain('ON u.tenant OPERATOR(pg_catalog.=) s.tenant AND ')
     const name = `statement_${rest.length}`
     await database.client.query(`PREPARE ${name} AS ${query}`)
     const plan = await database.client.query(`EXPLAIN EXECUTE ${name}('${tenant}', '${rest}')`)

@@ -70,3 +70,15 @@ test('in session mode: every check passes', async () => {
   expect(check('pooler')?.message).toBe('one that gives each client a connection of its own')
   expect({ code, ok: withStatus('ok').length }).toEqual({ code: 0, ok: 17 })
 })
+
+test.each<[string, Parameters<typeof server.url>[0], RegExp]>([
+  ['a wrong password', { password: MARKERS.password }, /^Correct user and password in DATABASE_URL/],
+  ['a database that it does not know', { database: 'nowhere' }, /^Correct the database in DATABASE_URL, or add it to/],
+])('%s: what to correct, and nothing of prepared statements', async (_, parts, advice) => {
+  const pooler = await startPgBouncer(server.url(), { databases: 'postgres', ignore_startup_parameters: 'options' })
+  const url = server.url({ port: pooler.port, ...parts })
+  const { check } = await diagnose({ env: { AUTH_SECRET: MARKERS.secret, DATABASE_URL: url } })
+  await pooler.stop()
+  expect(check('connection')).toMatchObject({ status: 'failed', advice: expect.stringMatching(advice) })
+  expect(check('connection')?.message).not.toMatch(/preparedStatements|pgbouncer=true/)
+})

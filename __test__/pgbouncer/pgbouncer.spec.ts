@@ -156,3 +156,23 @@ describe('without the option: the error says which option to set', () => {
     await lenient.stop()
   })
 })
+
+describe('an error that no option mends says nothing of the option', () => {
+  test.each<[string, Record<string, string | number>, Parameters<typeof server.url>[0], RegExp]>([
+    ['a wrong password', {}, { password: 'hunter3' }, /authentication failed/],
+    ['a user that there is not', {}, { user: 'stranger' }, /authentication failed|no such user/],
+    ['a database that the pooler does not know', {}, { database: 'nowhere' }, /no such database: nowhere/],
+    ['no connection left', { max_client_conn: 1 }, {}, /max_client_conn/],
+  ])('%s', async (_, settings, parts, words) => {
+    const strict = { databases: 'postgres', ignore_startup_parameters: 'options', ...settings }
+    const narrow = await startPgBouncer(server.url(), strict)
+    const held = new pg.Client(server.url({ port: narrow.port }))
+    await held.connect()
+    const bridge = open(server.url({ port: narrow.port, ...parts }), QUICK)
+    const { code, message } = await rejectionOf(bridge, cookies[0])
+    await held.end()
+    await narrow.stop()
+    expect({ code, message }).toEqual({ code: 'ERR_AUTH_BRIDGE_DATABASE', message: expect.stringMatching(words) })
+    expect(message).not.toMatch(/preparedStatements|pgbouncer=true/)
+  })
+})

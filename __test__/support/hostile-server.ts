@@ -28,8 +28,8 @@ export async function startHostileServer() {
   await once(server, 'listening')
   const { port } = server.address() as AddressInfo
   return {
-    /** Without prepared statements, so that each query is one request and one reply. */
-    url: `postgres://u:hunter2@127.0.0.1:${port}/d?sslmode=disable&pgbouncer=true`,
+    /** Without prepared statements, and with the schema of the tables, so that each query is one request and one reply. */
+    url: `postgres://u:hunter2@127.0.0.1:${port}/d?sslmode=disable&pgbouncer=true&schema=public`,
     /** Sets the reply to the following queries. */
     answer(next: Reply) {
       reply = next

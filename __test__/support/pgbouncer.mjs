@@ -9,9 +9,9 @@ import { freePort, serverUser } from './postgres.mjs'
 
 /**
  * @param {string} serverUrl the PostgreSQL server
- * @param {Record<string, string | number>} [settings] as in `pgbouncer.ini`
+ * @param {Record<string, string | number>} [settings] as in `pgbouncer.ini`; `databases` are the names that it accepts
  */
-export async function startPgBouncer(serverUrl, settings = {}) {
+export async function startPgBouncer(serverUrl, { databases = '*', ...settings } = {}) {
   const { hostname, port: serverPort, username, password } = new URL(serverUrl)
   const directory = await mkdtemp(join(tmpdir(), 'authjs-bridge-pgbouncer-'))
   const port = await freePort()
@@ -29,7 +29,7 @@ export async function startPgBouncer(serverUrl, settings = {}) {
     server_login_retry: 0,
     ...settings,
   }).map(([name, value]) => `${name} = ${value}`)
-  const database = `* = host=${hostname} port=${serverPort}`
+  const database = `${databases} = host=${hostname} port=${serverPort}`
   await writeFile(configuration, `[databases]\n${database}\n\n[pgbouncer]\n${lines.join('\n')}\n`)
   const owner = serverUser()
   if (owner.uid !== undefined && owner.gid !== undefined) {

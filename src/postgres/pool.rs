@@ -11,7 +11,7 @@ use futures_util::future::BoxFuture;
 
 use super::connect::Connector;
 use super::fault::Fault;
-use super::query::{DatabaseSession, FindEnd, FindSessions, Found, Query, Statements};
+use super::query::{DatabaseSession, FindEnd, FindSessions, Found, Query, StatementWriter};
 use super::url::Target;
 use crate::config::{Database, Limits};
 use crate::error::Error;
@@ -23,7 +23,7 @@ const CANCEL_LIMIT: Duration = Duration::from_secs(1);
 
 pub(super) struct Postgres {
     pub(super) pool: Pool<Connector>,
-    statements: Statements,
+    statements: StatementWriter,
     query_timeout: Duration,
     pub(super) max_connections: usize,
     prepared_statements: bool,
@@ -37,7 +37,7 @@ impl Postgres {
     /// Doesn't connect yet: the first lookup does.
     pub(super) fn new(database: &Database, limits: &Limits) -> Result<Self, Error> {
         let target = Target::new(database, limits)?;
-        let statements = Statements::new(&target.schema, database.sharded);
+        let statements = StatementWriter::new(target.schema.clone(), database.sharded);
         let address = target.address();
         let (max_connections, prepared_statements) = (target.max_connections, target.prepared_statements);
         let pool = Pool::builder(Connector::new(target))
@@ -82,7 +82,7 @@ impl Postgres {
 
     pub(super) async fn find_end(&self, key: SessionKey) -> Result<Option<SessionEnd>, Error> {
         let connection = self.connection().await?;
-        match self.run(connection, &FindEnd { statement: &self.statements.end, key }).await {
+        match self.run(connection, &FindEnd { key }).await {
             Ok(found) => found,
             Err(Refusal::NoConnection(error)) => Err(error),
             Err(Refusal::Fault(fault)) => Err(self.error(fault)),
@@ -104,7 +104,7 @@ impl Postgres {
         splits_left: &'a AtomicUsize,
     ) -> BoxFuture<'a, Vec<Found>> {
         async move {
-            let fault = match self.run(connection, &FindSessions { statements: &self.statements.find, keys }).await {
+            let fault = match self.run(connection, &FindSessions { keys }).await {
                 Ok(found) => return found,
                 Err(Refusal::NoConnection(error)) => return vec![Err(error); keys.len()],
                 Err(Refusal::Fault(fault)) => fault,
@@ -148,10 +148,14 @@ impl Postgres {
     async fn run_once<Q: Query>(&self, connection: Object<Connector>, query: &Q) -> Result<Q::Answer, Fault> {
         let in_flight = InFlight::new(connection);
         let session = DatabaseSession { client: in_flight.client(), prepares: self.prepared_statements };
-        let answer = match tokio::time::timeout(self.query_timeout, query.run(&session)).await {
+        let work = async { query.run(&session, &*self.statements.statements(&session).await?).await };
+        let answer = match tokio::time::timeout(self.query_timeout, work).await {
             Ok(answer) => answer,
             Err(_elapsed) => Err(Fault::Timeout),
         };
+        if answer.as_ref().is_err_and(Fault::is_missing_table) {
+            self.statements.forget();
+        }
         match &answer {
             Err(Fault::Timeout) => drop(in_flight),
             Err(fault) if fault.ends_connection() => drop(Object::take(in_flight.release())),
