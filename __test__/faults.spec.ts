@@ -354,6 +354,42 @@ test('one row that spoils the query for all costs only its own calls', async () 
   expect(bridge.stats().batches.max).toBeGreaterThan(1)
 })
 
+test.each([2, 600])(
+  '%i rows for one session are an error of its own calls: no connection ends, nothing is asked again',
+  async (rows) => {
+    const database = `memberships_${rows}`
+    await execute(`CREATE DATABASE ${database}`)
+    await fill(database)
+    const [other, its] = await asSuperuser(async (client) => {
+      const member = await createUser(client)
+      const created = [
+        { user, row: await createSession(client, user) },
+        { user: member, row: await createSession(client, member) },
+      ]
+      await client.query(`ALTER TABLE users RENAME TO accounts;
+      CREATE VIEW users AS SELECT accounts.* FROM accounts, generate_series(1, ${rows}) AS membership
+      WHERE membership = 1 OR user_id = '${member.user_id}'`)
+      return Promise.all(created.map(({ user, row }) => mintCookie(claimsOf(user, row), { secret: SECRET })))
+    }, database)
+    for (const options of [{}, { sharded: true }, { preparedStatements: false }]) {
+      const bridge = connect(server.url({ database }), { maxConnections: 1, ...options })
+      await bridge.getSession(cookie)
+      for (const cookies of [[its], Array.from({ length: 64 }, (_, index) => [cookie, other, its][index % 3])]) {
+        const calls = cookies.map((each) =>
+          bridge.getSession(each).then(
+            () => 'live',
+            ({ message }) => message,
+          ),
+        )
+        expect(await Promise.all(calls)).toEqual(
+          cookies.map((each) => (each === its ? expect.stringMatching(/more than one row for a session/) : 'live')),
+        )
+      }
+      expect(bridge.stats().pool.connects).toBe(1)
+    }
+  },
+)
+
 test('rows that all spoil the query: the server is asked a few times, not once for each', async () => {
   await execute('CREATE DATABASE ruined')
   await fill('ruined')

@@ -15,6 +15,8 @@ pub(super) enum Fault {
     Query(tokio_postgres::Error),
     /// A row that was not queried.
     UnexpectedRow,
+    /// Far more rows than keys.
+    TooManyRows,
     /// No row from a query that always returns one.
     MissingRow,
     /// A column type that is derived from too many other types.
@@ -51,7 +53,7 @@ impl Fault {
     pub(super) fn ends_connection(&self) -> bool {
         match self {
             Self::Query(error) => error.as_db_error().is_none_or(ends_session),
-            Self::UnexpectedRow | Self::MissingRow | Self::TypeTooDeep | Self::Timeout => true,
+            Self::UnexpectedRow | Self::TooManyRows | Self::MissingRow | Self::TypeTooDeep | Self::Timeout => true,
         }
     }
 
@@ -61,8 +63,8 @@ impl Fault {
             Self::Query(error) => error
                 .as_db_error()
                 .is_some_and(|answer| !ends_session(answer) && CAUSED_BY_ONE_ROW.contains(&class(answer))),
-            Self::UnexpectedRow => true,
-            Self::MissingRow | Self::TypeTooDeep | Self::Timeout => false,
+            Self::TooManyRows => true,
+            Self::UnexpectedRow | Self::MissingRow | Self::TypeTooDeep | Self::Timeout => false,
         }
     }
 
@@ -74,7 +76,8 @@ impl Fault {
                 Some(_) => Error::Query(with_pooler_advice(describe(&cause), &cause, prepared_statements)),
                 None => Error::Connect(format!("{address}: {}", describe(&cause))),
             },
-            Self::UnexpectedRow => Error::Query(DUPLICATE_ROW.to_owned()),
+            Self::UnexpectedRow => Error::Query("a row for a session that was not queried".to_owned()),
+            Self::TooManyRows => Error::Query(DUPLICATE_ROW.to_owned()),
             Self::MissingRow => Error::Query("no row from a query that always returns one".to_owned()),
             Self::TypeTooDeep => Error::Query("the type of a column is derived from too many other types".to_owned()),
             Self::Timeout => Error::Timeout { step: "the session query", limit },

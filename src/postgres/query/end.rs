@@ -4,7 +4,7 @@
 use tokio_postgres::Row;
 use tokio_postgres::types::Type;
 
-use super::{DatabaseSession, Query, Statement, column};
+use super::{DatabaseSession, Parameter, Query, Statement, column};
 use crate::error::Error;
 use crate::postgres::fault::Fault;
 use crate::schema::Schema;
@@ -31,8 +31,14 @@ impl Query for FindEnd<'_> {
     const IS_REPEATABLE: bool = true;
 
     async fn run(&self, session: &DatabaseSession<'_>) -> Result<Self::Answer, Fault> {
-        let rows = session.fetch(self.statement, &[&self.key.tenant, &self.key.session_id], 1).await?;
-        Ok(rows.first().map(session_end).transpose())
+        let mut found = Ok(None);
+        let parameters: [Parameter; 2] = [&self.key.tenant, &self.key.session_id];
+        let read = |row: &Row| {
+            found = session_end(row).map(Some);
+            Ok(())
+        };
+        session.for_each_row(self.statement, &parameters, read).await?;
+        Ok(found)
     }
 }
 
