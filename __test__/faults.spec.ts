@@ -354,6 +354,42 @@ test('one row that spoils the query for all costs only its own calls', async () 
   expect(bridge.stats().batches.max).toBeGreaterThan(1)
 })
 
+describe('a connection that the network swallowed, with connect_timeout=40: the calls after it are answered', () => {
+  const startSilent = async () => {
+    const proxy = await startProxy(server.port)
+    proxy.disturbNew({ delayMs: 600_000 })
+    return proxy
+  }
+  const limits = { connectTimeout: undefined, callTimeout: 3000 }
+
+  test('on another one, which is tried beside it', async () => {
+    const proxy = await startSilent()
+    const bridge = connect(`${server.url({ port: proxy.port })}?connect_timeout=40`, limits)
+    const first = bridge.getSession(cookie)
+    await expect.poll(() => proxy.connections()).toBe(1)
+    proxy.disturbNew(undefined)
+    expect((await first).session_id).toBe(session.session_id)
+    await expectAnswers(bridge)
+    expect(proxy.connections()).toBe(2)
+    proxy.close()
+  })
+
+  test('by the next attempt, where only one connection may be', async () => {
+    const proxy = await startSilent()
+    const bridge = connect(`${server.url({ port: proxy.port })}?connect_timeout=40`, { ...limits, maxConnections: 1 })
+    const first = refusal(bridge, cookie)
+    await expect.poll(() => proxy.connections()).toBe(1)
+    proxy.disturbNew(undefined)
+    await expectAnswers(bridge)
+    const { code, message } = await first
+    expect({ code, message }).toEqual({
+      code: TIMEOUT,
+      message: expect.stringMatching(/^connecting .* (2699|2700) ms$/),
+    })
+    proxy.close()
+  })
+})
+
 test.each([2, 600])(
   '%i rows for one session are an error of its own calls: no connection ends, nothing is asked again',
   async (rows) => {

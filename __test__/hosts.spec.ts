@@ -107,6 +107,28 @@ describe('which server is asked', () => {
     silent.close()
   })
 
+  test.each(['', '&target_session_attrs=prefer-standby'])(
+    'the third where two say nothing: the time of a call is shared out%s',
+    async (more) => {
+      const silent = await startProxy(primary.port)
+      silent.disturb({ delayMs: 600_000 }, { always: true })
+      // By its own limit each of them might take longer than the call.
+      const bridge = connect([silent, silent, primary], `?connect_timeout=5${more}`, {
+        connectTimeout: undefined,
+        callTimeout: 4000,
+      })
+      expect((await bridge.getSession(cookie)).session_id).toBe(session.session_id)
+      expect(bridge.stats().pool).toMatchObject({ connects: 1, connectFailures: 0 })
+      const { code, message } = await refusal(
+        connect([silent, silent], '?connect_timeout=40', { connectTimeout: undefined }),
+        cookie,
+      )
+      expect(code).toBe('ERR_AUTH_BRIDGE_TIMEOUT')
+      expect(message).toMatch(/^connecting to the database took longer than 22\d\d ms$/)
+      silent.close()
+    },
+  )
+
   test('a wrong password is the answer of all: the others are not tried', async () => {
     const databaseUrl = `postgres://postgres:wrong@127.0.0.1:${primary.port},127.0.0.1:${await freePort()}/postgres`
     const { code, message } = await refusal(open(databaseUrl), cookie)

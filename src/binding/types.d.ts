@@ -111,7 +111,10 @@ export interface AuthBridgeOptions {
    * Default: false.
    */
   ignoreExpiresAt?: boolean
-  /** The most time for one attempt to connect to one address, in ms. Default: `connect_timeout` of the URL, or else 5000. */
+  /**
+   * The most time for one attempt to connect to one address, in ms. All attempts for one connection share nine tenths of
+   * `callTimeout`. Default: `connect_timeout` of the URL, or else 5000.
+   */
   connectTimeout?: number
   /** The most time for one query, in ms. With prepared statements, `statement_timeout` is set to a second more. Default: 5000. */
   queryTimeout?: number

@@ -24,6 +24,9 @@ use crate::schema::Schema;
 /// first; the server does so if the cancel request doesn't reach it.
 const STATEMENT_TIMEOUT_MARGIN: Duration = Duration::from_secs(1);
 
+/// How much of a call's time connecting may take: the rest is for the query.
+const CONNECTING_SHARE: f64 = 0.9;
+
 /// Where and how to connect. Redacted in `Debug`, since it holds the password.
 pub(super) struct Target {
     /// In the order of the parameters.
@@ -35,7 +38,10 @@ pub(super) struct Target {
     /// Everything but the host and the TLS mode. tokio-postgres keeps copies of the password, here and for each attempt
     /// to connect, and doesn't wipe them.
     pub(super) config: Config,
+    /// The most time for one attempt to connect to one address.
     pub(super) connect_timeout: Duration,
+    /// The most time for all attempts that are made for one connection.
+    pub(super) connecting_timeout: Duration,
     pub(super) max_connections: usize,
     pub(super) prepared_statements: bool,
     pub(super) schema: Schema,
@@ -81,6 +87,7 @@ impl Target {
             session_attrs: settings.session_attrs,
             config,
             connect_timeout: limits.connect_timeout.or(settings.connect_timeout).unwrap_or(DEFAULT_CONNECT_TIMEOUT),
+            connecting_timeout: limits.call_timeout.mul_f64(CONNECTING_SHARE),
             max_connections: limits.max_connections.or(settings.max_connections).unwrap_or(DEFAULT_MAX_CONNECTIONS),
             prepared_statements,
             schema: database.schema.clone().in_namespace(settings.schema),
