@@ -370,7 +370,6 @@ describe('a connection that the network swallowed, with connect_timeout=40: the 
     proxy.disturbNew(undefined)
     expect((await first).session_id).toBe(session.session_id)
     await expectAnswers(bridge)
-    expect(proxy.connections()).toBe(2)
     proxy.close()
   })
 
@@ -472,6 +471,14 @@ describe('faults under load', () => {
         }
       },
     },
+    'connections that are replaced all the time': {
+      errors: [],
+      strike: async (bridge) => {
+        const { connects } = bridge.stats().pool
+        await expect.poll(() => bridge.stats().pool.connects).toBeGreaterThan(connects + 20)
+      },
+      options: { maxLifetime: 20, idleTimeout: 10 },
+    },
     'immediate shutdown and restart': {
       errors: [DATABASE],
       strike: async () => {
@@ -540,9 +547,9 @@ describe('faults under load', () => {
     },
   }
 
-  test.each(Object.entries(faults))('%s', async (_, { errors, strike }) => {
+  test.each(Object.entries(faults))('%s', async (_, { errors, strike, options }) => {
     const maxConnections = 5
-    const bridge = connect(server.url(), { maxConnections })
+    const bridge = connect(server.url(), { maxConnections, ...options })
     const load = startLoad(bridge, sessions)
     await load.answers()
     await strike(bridge)
@@ -606,11 +613,67 @@ describe('behind a network', () => {
   })
 
   test('the same where the call ends before its query may', async () => {
-    const brief = connect(server.url({ port: proxy.port }), { queryTimeout: 60_000, callTimeout: 500 })
+    const brief = connect(server.url({ port: proxy.port }), { queryTimeout: 60_000, callTimeout: 1000 })
     await openConnections(brief, 2)
     proxy.swallow()
     expect((await refusal(brief, cookie)).code).toBe(TIMEOUT)
     await expectAnswers(brief)
+  })
+
+  test('a query that is given up costs its own connection only, where the others answer', async () => {
+    await asSuperuser(async (client) => {
+      await client.query('BEGIN; LOCK TABLE sessions IN ACCESS EXCLUSIVE MODE')
+      expect((await refusal(bridge, cookie)).code).toBe(TIMEOUT)
+      await client.query('ROLLBACK')
+    })
+    await openConnections(bridge, 2)
+    expect(bridge.stats().pool).toMatchObject({ size: 2, connects: 3 })
+  })
+
+  describe('connections that are idle', () => {
+    const idleTimeout = 300
+    const openIdle = async (count: number, options: AuthBridgeOptions = {}) => {
+      const bridge = connect(server.url({ port: proxy.port }), { idleTimeout, ...options })
+      await openConnections(bridge, count)
+      return bridge
+    }
+
+    test('are closed without a call, but for one, which is used again', async () => {
+      const bridge = await openIdle(4)
+      await expect.poll(() => proxy.connections()).toBe(3 + 1)
+      expect(bridge.stats().pool).toMatchObject({ size: 1, inUse: 0, connects: 4 })
+      await sleep(2 * idleTimeout)
+      await bridge.getSession(cookie)
+      expect(bridge.stats().pool).toMatchObject({ size: 1, connects: 4 })
+      await openConnections(bridge, 3)
+      await expect.poll(() => proxy.connections()).toBe(3 + 1)
+    })
+
+    test('stay open with idleTimeout: 0', async () => {
+      const bridge = await openIdle(4, { idleTimeout: 0 })
+      await sleep(2 * idleTimeout)
+      expect(bridge.stats().pool).toMatchObject({ size: 4, connects: 4 })
+    })
+
+    test('and were dropped without a word: no call fails', async () => {
+      const bridge = await openIdle(1)
+      await sleep(idleTimeout)
+      proxy.swallow()
+      await bridge.getSession(cookie)
+      expect(bridge.stats().pool).toMatchObject({ size: 1, connects: 2, connectFailures: 0 })
+    })
+  })
+
+  test.each<[string, string, AuthBridgeOptions, number]>([
+    ['an option', '', { maxLifetime: 100 }, 2],
+    ['the URL', '?max_lifetime=1', {}, 2],
+    ['the URL, never', '?max_lifetime=0', {}, 1],
+  ])('a connection is replaced after its lifetime: %s', async (_, parameters, options, connects) => {
+    const brief = connect(server.url() + parameters, options)
+    await brief.getSession(cookie)
+    await sleep(1000)
+    await brief.getSession(cookie)
+    expect(brief.stats().pool).toMatchObject({ size: 1, connects })
   })
 
   test('answers after 10 s, by the default limits: rejects after 5 s, and never takes a late answer for another', async () => {

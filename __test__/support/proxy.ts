@@ -6,10 +6,11 @@ export type Disturbance = 'cut' | 'swallow' | { delayMs: number }
 
 /** A TCP proxy before a PostgreSQL server, for what networks and other clients of a connection can do to it. */
 export async function startProxy(serverPort: number, port = 0) {
+  let target = serverPort
   const links = new Set<{ client: Socket; server: Socket; swallows: boolean; disturbance?: Disturbance }>()
   let forNewLinks: Disturbance | undefined
   const proxy = createServer((client) => {
-    const link = { client, server: connect(serverPort, '127.0.0.1'), swallows: false, disturbance: forNewLinks }
+    const link = { client, server: connect(target, '127.0.0.1'), swallows: false, disturbance: forNewLinks }
     links.add(link)
     client.on('data', (bytes) => link.swallows || link.server.write(bytes))
     link.server.on('data', (bytes) => {
@@ -63,6 +64,10 @@ export async function startProxy(serverPort: number, port = 0) {
           link.swallows = false
         }),
       )
+    },
+    /** From now on new connections lead to another server. */
+    redirect(port: number) {
+      target = port
     },
     close() {
       for (const { client } of links) client.destroy()

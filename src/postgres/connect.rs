@@ -3,7 +3,6 @@
 
 use std::net::IpAddr;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use deadpool::managed::{self, Metrics, RecycleError, RecycleResult};
@@ -14,6 +13,7 @@ use tokio::time::{Instant, timeout, timeout_at};
 use tokio_postgres::config::SslMode;
 use tokio_postgres::{Client, SimpleQueryMessage, SimpleQueryRow};
 
+use super::age::{Age, Fitness, Moment, Trust};
 use super::cancel::{Endpoint, cancel};
 use super::fault::{describe, is_login_refused, may_accept_other_tls_mode, with_pooler_advice};
 use super::url::{Host, SessionAttrs, Target};
@@ -25,8 +25,7 @@ const STEP: &str = "connecting to the database";
 
 pub struct Connector {
     target: Target,
-    /// Connections that were opened before this are no longer used.
-    invalidated_at: Mutex<Option<std::time::Instant>>,
+    pub(super) trust: Trust,
     connects: AtomicU64,
     failures: AtomicU64,
 }
@@ -37,6 +36,7 @@ pub struct Connection {
     pub(super) endpoint: Endpoint,
     /// The TLS mode that the server accepted.
     pub(super) mode: SslMode,
+    pub(super) age: Age,
 }
 
 redacted!(Connector, Connection);
@@ -55,7 +55,8 @@ enum Failure {
 
 impl Connector {
     pub(super) fn new(target: Target) -> Self {
-        Self { target, invalidated_at: Mutex::new(None), connects: AtomicU64::new(0), failures: AtomicU64::new(0) }
+        let trust = Trust::new(target.idle_timeout);
+        Self { target, trust, connects: AtomicU64::new(0), failures: AtomicU64::new(0) }
     }
 
     /// Asks the server to cancel the running query of `connection`.
@@ -74,14 +75,23 @@ impl Connector {
         (self.connects.load(Ordering::Relaxed), self.failures.load(Ordering::Relaxed))
     }
 
-    /// From now on only connections that are opened after this are used.
-    pub(super) fn invalidate_all(&self) {
-        *self.invalidated_at.lock().unwrap_or_else(PoisonError::into_inner) = Some(std::time::Instant::now());
+    pub(super) fn fitness(&self, connection: &Connection) -> Fitness {
+        if connection.client.is_closed() {
+            return Fitness::Unusable;
+        }
+        self.trust.fitness(&connection.age, Moment::now())
     }
 
-    fn is_valid(&self, opened: std::time::Instant) -> bool {
-        let invalidated_at = *self.invalidated_at.lock().unwrap_or_else(PoisonError::into_inner);
-        invalidated_at.is_none_or(|invalidated_at| opened > invalidated_at)
+    /// Whether the server answers on `connection`.
+    async fn probe(&self, connection: &mut Connection) -> bool {
+        let answer = timeout(self.target.probe_timeout, connection.client.check_connection()).await;
+        let answers = matches!(answer, Ok(Ok(())));
+        if answers {
+            connection.age.answered();
+        } else {
+            self.trust.lose(&connection.age);
+        }
+        answers
     }
 
     pub(super) fn target(&self) -> &Target {
@@ -207,7 +217,8 @@ impl Connector {
         });
         let client = ClientWrapper::new(client, task);
         check_session_attrs(&client, attrs).await?;
-        Ok(Connection { client, endpoint: Endpoint { host: host.clone(), address }, mode })
+        let age = Age::new(self.target.max_lifetime);
+        Ok(Connection { client, endpoint: Endpoint { host: host.clone(), address }, mode, age })
     }
 
     fn error(&self, failures: &[(&Host, Failure)]) -> Error {
@@ -278,10 +289,13 @@ impl managed::Manager for Connector {
         connected
     }
 
-    async fn recycle(&self, connection: &mut Connection, metrics: &Metrics) -> RecycleResult<Error> {
-        if connection.client.is_closed() || !self.is_valid(metrics.created) {
-            return Err(RecycleError::message("closed or invalidated"));
+    async fn recycle(&self, connection: &mut Connection, _: &Metrics) -> RecycleResult<Error> {
+        match self.fitness(connection) {
+            Fitness::Usable => Ok(()),
+            Fitness::Doubtful if self.probe(connection).await => Ok(()),
+            Fitness::Doubtful | Fitness::Unusable => {
+                Err(RecycleError::message("closed, too old, or without an answer"))
+            }
         }
-        Ok(())
     }
 }
