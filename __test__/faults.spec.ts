@@ -633,7 +633,8 @@ describe('behind a network', () => {
   describe('connections that are idle', () => {
     const idleTimeout = 300
     const openIdle = async (count: number, options: AuthBridgeOptions = {}) => {
-      const bridge = connect(server.url({ port: proxy.port }), { idleTimeout, ...options })
+      const patient = { queryTimeout: 10_000, callTimeout: 20_000 }
+      const bridge = connect(server.url({ port: proxy.port }), { ...patient, idleTimeout, ...options })
       await openConnections(bridge, count)
       return bridge
     }
