@@ -90,6 +90,12 @@ describe('new AuthBridge', () => {
       'callTimeout: must be a whole number of milliseconds from 1 to 600000',
     ]),
     ['maxConnections 0', { ...COMPLETE, maxConnections: 0 }, 'maxConnections: must be a whole number from 1 to 1000'],
+    [
+      'a negative maxLifetime',
+      { ...COMPLETE, maxLifetime: -1 },
+      'maxLifetime: must be a whole number of milliseconds from 0 to 604800000',
+    ],
+    ['idleTimeout as text', { ...COMPLETE, idleTimeout: '10s' }, 'idleTimeout: must be a number, not string'],
     ['maxWaiting as text', { ...COMPLETE, maxWaiting: '10' }, 'maxWaiting: must be a number, not string'],
     ['tls as text', { ...COMPLETE, tls: 'PEM' }, 'tls: must be an object with the key ca, not string'],
     ['unknown key of tls', { ...COMPLETE, tls: { cert: '' } }, 'tls.cert: is not an option'],

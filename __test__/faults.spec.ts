@@ -353,6 +353,77 @@ test('a row that makes the query fail only fails its own calls', async () => {
   expect(bridge.stats().batches.max).toBeGreaterThan(1)
 })
 
+describe('a connection that the network swallowed, with connect_timeout=40: the calls after it are answered', () => {
+  const startSilent = async () => {
+    const proxy = await startProxy(server.port)
+    proxy.disturbNew({ delayMs: 600_000 })
+    return proxy
+  }
+  const limits = { connectTimeout: undefined, callTimeout: 3000 }
+
+  test('on another one, which is tried beside it', async () => {
+    const proxy = await startSilent()
+    const bridge = connect(`${server.url({ port: proxy.port })}?connect_timeout=40`, limits)
+    const first = bridge.getSession(cookie)
+    await expect.poll(() => proxy.connections()).toBe(1)
+    proxy.disturbNew(undefined)
+    expect((await first).session_id).toBe(session.session_id)
+    await expectSessions(bridge)
+    proxy.close()
+  })
+
+  test('by the next attempt, where only one connection may be', async () => {
+    const proxy = await startSilent()
+    const bridge = connect(`${server.url({ port: proxy.port })}?connect_timeout=40`, { ...limits, maxConnections: 1 })
+    const first = rejectionOf(bridge, cookie)
+    await expect.poll(() => proxy.connections()).toBe(1)
+    proxy.disturbNew(undefined)
+    await expectSessions(bridge)
+    const { code, message } = await first
+    expect({ code, message }).toEqual({
+      code: TIMEOUT,
+      message: expect.stringMatching(/^connecting .* (2699|2700) ms$/),
+    })
+    proxy.close()
+  })
+})
+
+test.each([2, 600])(
+  '%i rows for one session are an error of its own calls: no connection ends, nothing is asked again',
+  async (rows) => {
+    const database = `memberships_${rows}`
+    await execute(`CREATE DATABASE ${database}`)
+    await fill(database)
+    const [other, its] = await asSuperuser(async (client) => {
+      const member = await createUser(client)
+      const created = [
+        { user, row: await createSession(client, user) },
+        { user: member, row: await createSession(client, member) },
+      ]
+      await client.query(`ALTER TABLE users RENAME TO accounts;
+      CREATE VIEW users AS SELECT accounts.* FROM accounts, generate_series(1, ${rows}) AS membership
+      WHERE membership = 1 OR user_id = '${member.user_id}'`)
+      return Promise.all(created.map(({ user, row }) => mintCookie(claimsOf(user, row), { secret: SECRET })))
+    }, database)
+    for (const options of [{}, { sharded: true }, { preparedStatements: false }]) {
+      const bridge = connect(server.url({ database }), { maxConnections: 1, ...options })
+      await bridge.getSession(cookie)
+      for (const cookies of [[its], Array.from({ length: 64 }, (_, index) => [cookie, other, its][index % 3])]) {
+        const calls = cookies.map((each) =>
+          bridge.getSession(each).then(
+            () => 'live',
+            ({ message }) => message,
+          ),
+        )
+        expect(await Promise.all(calls)).toEqual(
+          cookies.map((each) => (each === its ? expect.stringMatching(/more than one row for a session/) : 'live')),
+        )
+      }
+      expect(bridge.stats().pool.connects).toBe(1)
+    }
+  },
+)
+
 test('rows that all make the query fail: a few queries, not one for each', async () => {
   await execute('CREATE DATABASE ruined')
   await fill('ruined')
@@ -398,6 +469,14 @@ describe('faults under load', () => {
           await sleep(20)
         }
       },
+    },
+    'connections that are replaced all the time': {
+      errors: [],
+      strike: async (bridge) => {
+        const { connects } = bridge.stats().pool
+        await expect.poll(() => bridge.stats().pool.connects).toBeGreaterThan(connects + 20)
+      },
+      options: { maxLifetime: 20, idleTimeout: 10 },
     },
     'immediate shutdown and restart': {
       errors: [DATABASE],
@@ -467,9 +546,9 @@ describe('faults under load', () => {
     },
   }
 
-  test.each(Object.entries(faults))('%s', async (_, { errors, strike }) => {
+  test.each(Object.entries(faults))('%s', async (_, { errors, strike, options }) => {
     const maxConnections = 5
-    const bridge = connect(server.url(), { maxConnections })
+    const bridge = connect(server.url(), { maxConnections, ...options })
     const load = startLoad(bridge, sessions)
     await load.answers()
     await strike(bridge)
@@ -533,11 +612,68 @@ describe('behind a network', () => {
   })
 
   test('the same with a callTimeout below the queryTimeout', async () => {
-    const brief = connect(server.url({ port: proxy.port }), { queryTimeout: 60_000, callTimeout: 500 })
+    const brief = connect(server.url({ port: proxy.port }), { queryTimeout: 60_000, callTimeout: 1000 })
     await openConnections(brief, 2)
     proxy.swallow()
     expect((await rejectionOf(brief, cookie)).code).toBe(TIMEOUT)
     await expectSessions(brief)
+  })
+
+  test('a query that is given up costs its own connection only, where the others answer', async () => {
+    await asSuperuser(async (client) => {
+      await client.query('BEGIN; LOCK TABLE sessions IN ACCESS EXCLUSIVE MODE')
+      expect((await rejectionOf(bridge, cookie)).code).toBe(TIMEOUT)
+      await client.query('ROLLBACK')
+    })
+    await openConnections(bridge, 2)
+    expect(bridge.stats().pool).toMatchObject({ size: 2, connects: 3 })
+  })
+
+  describe('connections that are idle', () => {
+    const idleTimeout = 300
+    const openIdle = async (count: number, options: AuthBridgeOptions = {}) => {
+      const patient = { queryTimeout: 10_000, callTimeout: 20_000 }
+      const bridge = connect(server.url({ port: proxy.port }), { ...patient, idleTimeout, ...options })
+      await openConnections(bridge, count)
+      return bridge
+    }
+
+    test('are closed without a call, but for one, which is used again', async () => {
+      const bridge = await openIdle(4)
+      await expect.poll(() => proxy.connections()).toBe(3 + 1)
+      expect(bridge.stats().pool).toMatchObject({ size: 1, inUse: 0, connects: 4 })
+      await sleep(2 * idleTimeout)
+      await bridge.getSession(cookie)
+      expect(bridge.stats().pool).toMatchObject({ size: 1, connects: 4 })
+      await openConnections(bridge, 3)
+      await expect.poll(() => proxy.connections()).toBe(3 + 1)
+    })
+
+    test('stay open with idleTimeout: 0', async () => {
+      const bridge = await openIdle(4, { idleTimeout: 0 })
+      await sleep(2 * idleTimeout)
+      expect(bridge.stats().pool).toMatchObject({ size: 4, connects: 4 })
+    })
+
+    test('and were dropped without a word: no call fails', async () => {
+      const bridge = await openIdle(1)
+      await sleep(idleTimeout)
+      proxy.swallow()
+      await bridge.getSession(cookie)
+      expect(bridge.stats().pool).toMatchObject({ size: 1, connects: 2, connectFailures: 0 })
+    })
+  })
+
+  test.each<[string, string, AuthBridgeOptions, number]>([
+    ['an option', '', { maxLifetime: 100 }, 2],
+    ['the URL', '?max_lifetime=1', {}, 2],
+    ['the URL, never', '?max_lifetime=0', {}, 1],
+  ])('a connection is replaced after its lifetime: %s', async (_, parameters, options, connects) => {
+    const brief = connect(server.url() + parameters, options)
+    await brief.getSession(cookie)
+    await sleep(1000)
+    await brief.getSession(cookie)
+    expect(brief.stats().pool).toMatchObject({ size: 1, connects })
   })
 
   test('replies after 10 s, with the default limits: rejects after 5 s, and never takes a late reply for another', async () => {

@@ -1,7 +1,7 @@
 // Several servers: which of them is used, and what happens if the primary fails.
 
 import { setTimeout as sleep } from 'node:timers/promises'
-import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import type { AuthBridgeOptions } from '../index.js'
 import { SECRET, useBridges } from './support/bridges.js'
 import { diagnose } from './support/command-line.js'
@@ -110,6 +110,28 @@ describe('the server that is used', () => {
     silent.close()
   })
 
+  test.each(['', '&target_session_attrs=prefer-standby'])(
+    'the third where two say nothing: the time of a call is shared out%s',
+    async (more) => {
+      const silent = await startProxy(primary.port)
+      silent.disturb({ delayMs: 600_000 }, { always: true })
+      // By its own limit each of them might take longer than the call.
+      const bridge = connect([silent, silent, primary], `?connect_timeout=5${more}`, {
+        connectTimeout: undefined,
+        callTimeout: 4000,
+      })
+      expect((await bridge.getSession(cookie)).session_id).toBe(session.session_id)
+      expect(bridge.stats().pool).toMatchObject({ connects: 1, connectFailures: 0 })
+      const { code, message } = await rejectionOf(
+        connect([silent, silent], '?connect_timeout=40', { connectTimeout: undefined }),
+        cookie,
+      )
+      expect(code).toBe('ERR_AUTH_BRIDGE_TIMEOUT')
+      expect(message).toMatch(/^connecting to the database took longer than 22\d\d ms$/)
+      silent.close()
+    },
+  )
+
   test('after a wrong password the other servers are not tried', async () => {
     const databaseUrl = `postgres://postgres:wrong@127.0.0.1:${primary.port},127.0.0.1:${await freePort()}/postgres`
     const { code, message } = await rejectionOf(open(databaseUrl), cookie)
@@ -143,6 +165,45 @@ test('a standby in recovery that refuses queries: an error, or the next server',
   expect(message).toMatch(/SQLSTATE 57P03/)
   expect((await connect([{ port }, primary]).getSession(cookie)).session_id).toBe(session.session_id)
   await closed.dispose()
+})
+
+describe('an old primary that stays reachable after a failover is asked for no longer than maxLifetime', () => {
+  let old: typeof primary
+  let heir: typeof standby
+  let cookie: string
+  beforeEach(async () => {
+    old = await startPostgres()
+    await withClient(old.url(), async (client) => {
+      await createTables(client)
+      const user = await createUser(client)
+      const session = await createSession(client, user)
+      cookie = await mintCookie(claimsOf(user, session), { secret: SECRET })
+    })
+    heir = await startStandby(old)
+  })
+  afterEach(async () => {
+    await heir.dispose()
+    await old.dispose()
+  })
+
+  test.each<[string, (proxyPort: number) => number[]]>([
+    ['where the name leads elsewhere', (proxyPort) => [proxyPort]],
+    ['where target_session_attrs says no', () => [old.port, heir.port]],
+  ])('%s', async (_, ports) => {
+    const proxy = await startProxy(old.port)
+    const hosts = ports(proxy.port).map((port) => `127.0.0.1:${port}`)
+    const url = `${old.url().replace(`127.0.0.1:${old.port}`, hosts.join())}?target_session_attrs=read-write`
+    const bridge = open(url, { ...QUICK, maxLifetime: 1000 })
+    expect(await bridge.getSession(cookie)).toHaveProperty('session_id')
+    await execute('SELECT pg_promote()', heir)
+    await execute('ALTER SYSTEM SET default_transaction_read_only = on', old)
+    await execute('SELECT pg_reload_conf()', old)
+    proxy.redirect(heir.port)
+    await execute('UPDATE sessions SET revoked_at = now()', heir)
+    await expect.poll(() => bridge.getSession(cookie), { timeout: 5000 }).toEqual({})
+    expect(await connectionsOf(old)).toBe(0)
+    proxy.close()
+  })
 })
 
 test('failover to a promoted standby under load', async () => {

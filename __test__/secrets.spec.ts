@@ -104,12 +104,18 @@ function wrongConfigurations(): Scenario[] {
     ['tls', { ca: `-----BEGIN CERTIFICATE-----\n${WRONG}` }],
     ['tls', { unknown: WRONG }],
     ...['preparedStatements', 'sharded', 'ignoreExpiresAt'].map((name): [string, unknown] => [name, WRONG]),
-    ...['connectTimeout', 'queryTimeout', 'callTimeout', 'maxConnections', 'maxWaiting'].flatMap(
-      (name): [string, unknown][] => [
-        [name, WRONG],
-        [name, -1],
-      ],
-    ),
+    ...[
+      'connectTimeout',
+      'queryTimeout',
+      'callTimeout',
+      'maxConnections',
+      'maxLifetime',
+      'idleTimeout',
+      'maxWaiting',
+    ].flatMap((name): [string, unknown][] => [
+      [name, WRONG],
+      [name, -1],
+    ]),
     ['unknown', WRONG],
   ]
   const urls = [

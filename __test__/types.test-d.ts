@@ -132,6 +132,8 @@ expectTypeOf<AuthBridgeOptions>().toEqualTypeOf<{
   queryTimeout?: number
   callTimeout?: number
   maxConnections?: number
+  maxLifetime?: number
+  idleTimeout?: number
   maxWaiting?: number
 }>()
 expectTypeOf<SessionCookie>().toEqualTypeOf<{ name: string; issuer?: 'authjs' | 'next-auth-v4' }>()

@@ -77,6 +77,15 @@ describe.each(UNNAMED)('%s', (_, options, parameters) => {
     expect(bridge.stats().batches.max).toBeGreaterThan(1)
   })
 
+  test('answers the probe of a connection that was idle', async () => {
+    const bridge = connect({ ...options, idleTimeout: 50 }, parameters)
+    for (let call = 0; call < 3; call++) {
+      await bridge.getSession(cookies[0])
+      await sleep(100)
+    }
+    expect(bridge.stats().pool).toMatchObject({ size: 1, connects: 1 })
+  })
+
   test('sets nothing on the connections that others get', async () => {
     await connect(options, parameters).getSession(cookies[0])
     const settings = await withClient(server.url({ port: pooler.port }), (client) =>

@@ -9,10 +9,11 @@ export type Disturbance = 'cut' | 'swallow' | { delayMs: number }
 
 /** Starts a TCP proxy in front of a PostgreSQL server that simulates faults of the network. */
 export async function startProxy(serverPort: number, port = 0) {
+  let target = serverPort
   const links = new Set<{ client: Socket; server: Socket; swallows: boolean; disturbance?: Disturbance }>()
   let forNewLinks: Disturbance | undefined
   const proxy = createServer((client) => {
-    const link = { client, server: connect(serverPort, '127.0.0.1'), swallows: false, disturbance: forNewLinks }
+    const link = { client, server: connect(target, '127.0.0.1'), swallows: false, disturbance: forNewLinks }
     links.add(link)
     client.on('data', (bytes) => link.swallows || link.server.write(bytes))
     link.server.on('data', (bytes) => {
@@ -66,6 +67,10 @@ export async function startProxy(serverPort: number, port = 0) {
           link.swallows = false
         }),
       )
+    },
+    /** From now on new connections lead to another server. */
+    redirect(port: number) {
+      target = port
     },
     close() {
       for (const { client } of links) client.destroy()

@@ -111,7 +111,10 @@ export interface AuthBridgeOptions {
    * Default: false.
    */
   ignoreExpiresAt?: boolean
-  /** The most time for one attempt to connect to one address, in ms. Default: `connect_timeout` of the URL, or else 5000. */
+  /**
+   * The most time for one attempt to connect to one address, in ms. All attempts for one connection share nine tenths of
+   * `callTimeout`. Default: `connect_timeout` of the URL, or else 5000.
+   */
   connectTimeout?: number
   /** The most time for one query, in ms. With prepared statements, `statement_timeout` is set to a second more. Default: 5000. */
   queryTimeout?: number
@@ -119,6 +122,17 @@ export interface AuthBridgeOptions {
   callTimeout?: number
   /** The most connections, which are opened on demand. Default: `connection_limit` of the URL, or else 10. */
   maxConnections?: number
+  /**
+   * For how long a connection is used, in ms, at most: then it is replaced. So for this long an old primary that is still
+   * reachable is asked after a fail-over. 0: for ever. Default: `max_lifetime` of the URL (in s), or else 1800000, which is 30
+   * minutes.
+   */
+  maxLifetime?: number
+  /**
+   * After which time an idle connection is closed, in ms; the last one stays open, and has to answer a probe before it is used
+   * again. 0: never. Default: `idle_timeout` of the URL (in s), or else 60000.
+   */
+  idleTimeout?: number
   /** The most calls that wait for a query; further calls are rejected at once. Default: 10000. */
   maxWaiting?: number
 }

@@ -5,6 +5,7 @@ use std::sync::atomic::Ordering;
 use tokio::sync::{Semaphore, oneshot};
 use uuid::Uuid;
 
+use super::queue::PATIENCE;
 use super::worker::{LATE, PAUSE};
 use super::*;
 use crate::store::fake::{Fake, MAX_CONNECTIONS, live_record};
@@ -206,6 +207,58 @@ async fn a_refused_connection_rejects_no_call_while_another_works() {
     for (session_id, answer) in (0..).zip(answers) {
         assert_eq!(answer.await, Ok(live(session_id)));
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn after_a_refused_connection_another_is_tried_though_no_further_call_comes() {
+    let store = Arc::new(Fake::live_with_own_users().gated());
+    let lookups = lookups(&store);
+    let answers = with_a_pending_connection(&store, &lookups).await;
+    *store.connect_error.lock().expect("no panic") = Some(Error::Connect("too many clients".to_owned()));
+    store.connect_gate.add_permits(100);
+    settle_down().await;
+    *store.connect_error.lock().expect("no panic") = None;
+    tokio::time::sleep(PAUSE + PATIENCE).await;
+    assert_eq!(store.connects.load(Ordering::SeqCst), 3);
+    assert_eq!(store.batches(), [1, 1], "the waiting call is asked for beside the query that takes long");
+    store.gate.add_permits(2);
+    for (session_id, answer) in (0..).zip(answers) {
+        assert_eq!(answer.await, Ok(live(session_id)));
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_connection_that_does_not_come_holds_up_calls_for_a_moment_only() {
+    let store = Arc::new(Fake::live_with_own_users());
+    let lookups = lookups(&store);
+    store.swallowed.store(1, Ordering::SeqCst);
+    let start = Instant::now();
+    let first = ask(&lookups, 0);
+    tokio::time::sleep(PATIENCE / 2).await;
+    let second = ask(&lookups, 1);
+    settle_down().await;
+    assert_eq!(store.connects.load(Ordering::SeqCst), 1, "one at a time");
+    assert_eq!(first.await, Ok(live(0)));
+    assert_eq!(second.await, Ok(live(1)));
+    assert!(start.elapsed() <= 2 * PATIENCE, "{:?}", start.elapsed());
+    assert_eq!(store.connects.load(Ordering::SeqCst), 2);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_failed_attempt_is_no_answer_to_calls_that_came_after_its_start() {
+    let store = Arc::new(Fake::live_with_own_users());
+    let lookups = lookups(&store);
+    let refused = Error::Connect("down".to_owned());
+    store.connect_gate.forget_permits(Semaphore::MAX_PERMITS);
+    let before = ask(&lookups, 0);
+    tokio::time::sleep(LATE).await;
+    let after = ask(&lookups, 1);
+    *store.connect_error.lock().expect("no panic") = Some(refused.clone());
+    store.connect_gate.add_permits(1);
+    assert_eq!(before.await, Ok(Err(refused)));
+    *store.connect_error.lock().expect("no panic") = None;
+    store.connect_gate.add_permits(1);
+    assert_eq!(after.await, Ok(live(1)));
 }
 
 #[tokio::test(start_paused = true)]

@@ -15,6 +15,8 @@ pub(super) enum Fault {
     Query(tokio_postgres::Error),
     /// A row that was not queried.
     UnexpectedRow,
+    /// Far more rows than keys.
+    TooManyRows,
     /// No row from a query that always returns one.
     MissingRow,
     /// Tables that are not in the search path.
@@ -54,7 +56,7 @@ impl Fault {
         match self {
             Self::Query(error) => error.as_db_error().is_none_or(ends_session),
             Self::MissingTables { .. } => false,
-            Self::UnexpectedRow | Self::MissingRow | Self::TypeTooDeep | Self::Timeout => true,
+            Self::UnexpectedRow | Self::TooManyRows | Self::MissingRow | Self::TypeTooDeep | Self::Timeout => true,
         }
     }
 
@@ -64,8 +66,10 @@ impl Fault {
             Self::Query(error) => error
                 .as_db_error()
                 .is_some_and(|answer| !ends_session(answer) && CAUSED_BY_ONE_ROW.contains(&class(answer))),
-            Self::UnexpectedRow => true,
-            Self::MissingRow | Self::MissingTables { .. } | Self::TypeTooDeep | Self::Timeout => false,
+            Self::TooManyRows => true,
+            Self::UnexpectedRow | Self::MissingRow | Self::MissingTables { .. } | Self::TypeTooDeep | Self::Timeout => {
+                false
+            }
         }
     }
 
@@ -83,7 +87,8 @@ impl Fault {
                 Some(_) => Error::Query(with_pooler_advice(describe(&cause), &cause, prepared_statements)),
                 None => Error::Connect(format!("{address}: {}", describe(&cause))),
             },
-            Self::UnexpectedRow => Error::Query(DUPLICATE_ROW.to_owned()),
+            Self::UnexpectedRow => Error::Query("a row for a session that was not queried".to_owned()),
+            Self::TooManyRows => Error::Query(DUPLICATE_ROW.to_owned()),
             Self::MissingRow => Error::Query("no row from a query that always returns one".to_owned()),
             Self::MissingTables { missing, search_path } => Error::Query(format!(
                 "{missing} not found in the search path ({}); if they are in another PostgreSQL schema, set schema=... in \

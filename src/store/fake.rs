@@ -23,6 +23,8 @@ pub(crate) struct Fake {
     pub(crate) connect_gate: Semaphore,
     /// The error of each further attempt to connect.
     pub(crate) connect_error: Mutex<Option<Error>>,
+    /// How many further attempts to connect never end.
+    pub(crate) swallowed: AtomicUsize,
     /// How many new connections were tried.
     pub(crate) connects: AtomicUsize,
     /// The number of idle connections.
@@ -47,6 +49,7 @@ impl Fake {
             gate: Semaphore::new(Semaphore::MAX_PERMITS),
             connect_gate: Semaphore::new(Semaphore::MAX_PERMITS),
             connect_error: Mutex::default(),
+            swallowed: AtomicUsize::new(0),
             connects: AtomicUsize::new(0),
             idle: AtomicUsize::new(0),
             own_users: false,
@@ -105,6 +108,10 @@ impl SessionStore for std::sync::Arc<Fake> {
         assert!(!self.closed.load(Ordering::SeqCst), "connect after close");
         if self.idle.load(Ordering::SeqCst) == 0 {
             self.connects.fetch_add(1, Ordering::SeqCst);
+            if self.swallowed.load(Ordering::SeqCst) > 0 {
+                self.swallowed.fetch_sub(1, Ordering::SeqCst);
+                std::future::pending::<()>().await;
+            }
             self.connect_gate.acquire().await.expect("never closed").forget();
             return self.connect_error.lock().expect("no panic").clone().map_or(Ok(()), Err);
         }

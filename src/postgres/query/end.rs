@@ -4,7 +4,7 @@
 use tokio_postgres::Row;
 use tokio_postgres::types::Type;
 
-use super::{DatabaseSession, EQUALS, Query, Statement, Statements, column};
+use super::{DatabaseSession, EQUALS, Parameter, Query, Statement, Statements, column};
 use crate::error::Error;
 use crate::postgres::fault::Fault;
 use crate::schema::Schema;
@@ -31,8 +31,14 @@ impl Query for FindEnd {
     const IS_REPEATABLE: bool = true;
 
     async fn run(&self, session: &DatabaseSession<'_>, statements: &Statements) -> Result<Self::Answer, Fault> {
-        let rows = session.fetch(&statements.end, &[&self.key.tenant, &self.key.session_id], 1).await?;
-        Ok(rows.first().map(session_end).transpose())
+        let mut found = Ok(None);
+        let parameters: [Parameter; 2] = [&self.key.tenant, &self.key.session_id];
+        let read = |row: &Row| {
+            found = session_end(row).map(Some);
+            Ok(())
+        };
+        session.for_each_row(&statements.end, &parameters, read).await?;
+        Ok(found)
     }
 }
 

@@ -8,7 +8,7 @@ use tokio_postgres::Row;
 use tokio_postgres::types::Type;
 use uuid::Uuid;
 
-use super::{DatabaseSession, EQUALS, Query, Statement, column};
+use super::{DatabaseSession, EQUALS, Parameter, Query, Statement, column};
 use crate::error::Error;
 use crate::postgres::fault::{DUPLICATE_ROW, Fault};
 use crate::schema::Schema;
@@ -89,22 +89,28 @@ impl Query for FindSessions<'_> {
 
 impl Statements {
     async fn find_one(&self, session: &DatabaseSession<'_>, key: &SessionKey) -> Result<Found, Fault> {
-        let rows = session.fetch(&self.one, &[&key.tenant, &key.session_id], 1).await?;
-        Ok(rows.first().map(session_record).transpose())
+        let mut found = Ok(None);
+        let parameters: [Parameter; 2] = [&key.tenant, &key.session_id];
+        let read = |row: &Row| {
+            add(&mut found, row);
+            Ok(())
+        };
+        session.for_each_row(&self.one, &parameters, read).await?;
+        Ok(found)
     }
 
     async fn find_many(&self, session: &DatabaseSession<'_>, keys: &[SessionKey]) -> Result<Vec<Found>, Fault> {
         let tenants: Vec<_> = keys.iter().map(|key| key.tenant).collect();
         let session_ids: Vec<_> = keys.iter().map(|key| key.session_id).collect();
-        let rows = session.fetch(&self.many, &[&tenants, &session_ids], keys.len()).await?;
         let mut found = vec![Ok(None); keys.len()];
-        for row in &rows {
-            let place = match column::<i32>(row, 4, "its place") {
-                Ok(place) => usize::try_from(place).ok().and_then(|place| found.get_mut(place)),
-                Err(error) => return Ok(vec![Err(error); keys.len()]),
-            };
-            add(place.ok_or(Fault::UnexpectedRow)?, row);
-        }
+        let parameters: [Parameter; 2] = [&tenants, &session_ids];
+        let read = |row: &Row| {
+            let place = column::<i32>(row, 4, "its place").ok().and_then(|place| usize::try_from(place).ok());
+            let place = place.and_then(|place| found.get_mut(place)).ok_or(Fault::UnexpectedRow)?;
+            add(place, row);
+            Ok(())
+        };
+        session.for_each_row(&self.many, &parameters, read).await?;
         Ok(found)
     }
 
@@ -130,15 +136,15 @@ impl Statements {
             let key = key(session_id);
             return Ok(HashMap::from([(key, self.find_one(session, &key).await?)]));
         }
-        let rows = session.fetch(&self.of_tenant, &[tenant, session_ids], session_ids.len()).await?;
         let mut found: HashMap<_, _> = session_ids.iter().map(|id| (key(*id), Ok(None))).collect();
-        for row in &rows {
-            let place = match column::<Uuid>(row, 4, "sessions.session_id") {
-                Ok(session_id) => found.get_mut(&key(session_id)),
-                Err(error) => return Ok(session_ids.iter().map(|id| (key(*id), Err(error.clone()))).collect()),
-            };
-            add(place.ok_or(Fault::UnexpectedRow)?, row);
-        }
+        let parameters: [Parameter; 2] = [tenant, session_ids];
+        let read = |row: &Row| {
+            let session_id = column::<Uuid>(row, 4, "sessions.session_id").ok();
+            let place = session_id.and_then(|id| found.get_mut(&key(id))).ok_or(Fault::UnexpectedRow)?;
+            add(place, row);
+            Ok(())
+        };
+        session.for_each_row(&self.of_tenant, &parameters, read).await?;
         Ok(found)
     }
 }

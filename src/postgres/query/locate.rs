@@ -5,6 +5,7 @@
 //! Each function and operator is named with its schema for the same reason, here and in the other queries.
 #![forbid(unsafe_code)]
 
+use tokio_postgres::Row;
 use tokio_postgres::types::Type;
 
 use super::{DatabaseSession, Statement};
@@ -52,12 +53,20 @@ pub(in crate::postgres) async fn locate(session: &DatabaseSession<'_>, schema: &
     // It is sent once, so it is not prepared.
     let session = DatabaseSession { prepares: false, ..*session };
     let statement = Statement { sql: SQL.to_owned(), types: vec![Type::TEXT_ARRAY] };
-    let rows = session.fetch(&statement, &[&names.as_slice()], names.len()).await?;
-    let first = rows.first().ok_or(Fault::MissingRow)?;
-    let search_path: String = first.try_get(0)?;
-    for (index, table) in tables.into_iter().enumerate() {
-        let found: Option<String> = rows.get(index).ok_or(Fault::MissingRow)?.try_get(1)?;
-        table.namespace = table.namespace.take().or(found);
+    let mut rows: Vec<(String, Option<String>)> = Vec::new();
+    let read = |row: &Row| {
+        if rows.len() == names.len() {
+            return Err(Fault::UnexpectedRow);
+        }
+        rows.push((row.try_get(0)?, row.try_get(1)?));
+        Ok(())
+    };
+    session.for_each_row(&statement, &[&names.as_slice()], read).await?;
+    let search_path = rows.first().ok_or(Fault::MissingRow)?.0.clone();
+    let mut found = rows.into_iter();
+    for table in tables {
+        let (_, namespace) = found.next().ok_or(Fault::MissingRow)?;
+        table.namespace = table.namespace.take().or(namespace);
     }
     Ok(Located { schema, search_path: Some(search_path) })
 }

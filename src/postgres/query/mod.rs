@@ -23,6 +23,10 @@ use super::fault::{Fault, on_one_line};
 use crate::error::Error;
 use crate::schema::Schema;
 
+/// Many more rows than a batch has keys. So tables in which a session has several rows are read to their end, and a
+/// server that sends rows without end is not.
+const MAX_ROWS: usize = 10_000;
+
 /// A query with its parameters.
 pub(super) trait Query: Sync {
     type Answer: Send;
@@ -102,8 +106,14 @@ pub(super) struct DatabaseSession<'c> {
 }
 
 impl DatabaseSession<'_> {
-    /// Returns at most `max` rows. A further row is a fault, and the rest is not read.
-    async fn fetch(&self, statement: &Statement, parameters: &[Parameter<'_>], max: usize) -> Result<Vec<Row>, Fault> {
+    /// Passes each row to `read`. What it returns an error for, and a row after [`MAX_ROWS`], is a fault: the rest is
+    /// not read.
+    async fn for_each_row(
+        &self,
+        statement: &Statement,
+        parameters: &[Parameter<'_>],
+        mut read: impl FnMut(&Row) -> Result<(), Fault> + Send,
+    ) -> Result<(), Fault> {
         let Statement { sql, types } = statement;
         let parameters = parameters.iter().copied();
         let rows = if self.prepares {
@@ -113,14 +123,13 @@ impl DatabaseSession<'_> {
             bounded(self.client, self.client.query_typed_raw(sql, parameters.zip(types.iter().cloned()))).await?
         };
         let mut rows = pin!(rows);
-        let mut found = Vec::new();
-        while let Some(row) = rows.try_next().await? {
-            if found.len() == max {
-                return Err(Fault::UnexpectedRow);
+        for _ in 0..MAX_ROWS {
+            match rows.try_next().await? {
+                Some(row) => read(&row)?,
+                None => return Ok(()),
             }
-            found.push(row);
         }
-        Ok(found)
+        Err(Fault::TooManyRows)
     }
 }
 
