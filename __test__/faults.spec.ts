@@ -620,6 +620,8 @@ describe('behind a network', () => {
   })
 
   test('a query that is given up costs its own connection only, where the others answer', async () => {
+    const bridge = connect(server.url({ port: proxy.port }), { queryTimeout: 4000, callTimeout: 10_000 })
+    await openConnections(bridge, 3)
     await asSuperuser(async (client) => {
       await client.query('BEGIN; LOCK TABLE sessions IN ACCESS EXCLUSIVE MODE')
       expect((await rejectionOf(bridge, cookie)).code).toBe(TIMEOUT)
@@ -673,7 +675,7 @@ describe('behind a network', () => {
     await brief.getSession(cookie)
     await sleep(1000)
     await brief.getSession(cookie)
-    expect(brief.stats().pool).toMatchObject({ size: 1, connects })
+    expect(brief.stats().pool.connects).toBe(connects)
   })
 
   test('replies after 10 s, with the default limits: rejects after 5 s, and never takes a late reply for another', async () => {
