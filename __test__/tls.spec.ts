@@ -1,9 +1,10 @@
 import { once } from 'node:events'
-import { chmod, mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { chmod, mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { type AddressInfo, createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { createSecureContext, TLSSocket } from 'node:tls'
+import { fileURLToPath } from 'node:url'
 import { isMainThread } from 'node:worker_threads'
 import pg from 'pg'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
@@ -14,6 +15,7 @@ import { mintCookie } from './support/cookies.mjs'
 import { connections, refusal } from './support/faults.js'
 import { authenticationOk, int32, message, readyForQuery } from './support/hostile-server.js'
 import { startPostgres } from './support/postgres.mjs'
+import { runScript } from './support/script.js'
 import { claimsOf, createSession, createTables, createUser } from './support/tenants.mjs'
 
 const DAY = 24 * 3600 * 1000
@@ -235,6 +237,73 @@ describe('connects, too', () => {
     }
     server.close()
     expect(server.names).toEqual(['localhost'])
+  })
+})
+
+describe('on a machine without authorities', () => {
+  /** What `getSession` gives in a process of its own, whose Node.js comes with the authorities of these files alone. */
+  async function readThere(env: Record<string, string>, roots: string[] | null = null) {
+    const url = new URL(servers.good.url())
+    url.hostname = 'localhost'
+    url.searchParams.set('sslmode', 'verify-full')
+    const script = `
+      const { readFileSync } = require('node:fs')
+      const roots = ${JSON.stringify(roots)}?.map((file) => readFileSync(file, 'utf8'))
+      if (roots) process.getBuiltinModule = () => ({ rootCertificates: roots })
+      const { getSession } = require(${JSON.stringify(fileURLToPath(new URL('../index.js', import.meta.url)))})
+      getSession(${JSON.stringify(cookie)}).then(
+        ({ session_id }) => console.log(session_id),
+        ({ code, message }) => console.log(code, message),
+      )`
+    await writeFile(file('empty.pem'), '')
+    await mkdir(file('empty'), { recursive: true })
+    const machine = { SSL_CERT_FILE: file('empty.pem'), SSL_CERT_DIR: file('empty') }
+    const app = { AUTH_SECRET: SECRET, NODE_ENV: 'test', DATABASE_URL: url.href }
+    const { output, errors } = await runScript(script, { ...machine, ...app, ...env })
+    return output || errors
+  }
+
+  test("those of Node.js itself are trusted, but not this server's", async () => {
+    expect(await readThere({})).toMatch(/^ERR_AUTH_BRIDGE_DATABASE .*certificate verify failed/)
+  })
+
+  test('this server, by an authority of Node.js', async () => {
+    expect(await readThere({}, [file('right.pem')])).toBe(sessionId)
+  })
+
+  test('this server, by NODE_EXTRA_CA_CERTS', async () => {
+    expect(await readThere({ NODE_EXTRA_CA_CERTS: file('right.pem') })).toBe(sessionId)
+  })
+
+  test('NODE_EXTRA_CA_CERTS adds to the others', async () => {
+    expect(await readThere({ NODE_EXTRA_CA_CERTS: file('other.pem') }, [file('right.pem')])).toBe(sessionId)
+    const both = { SSL_CERT_FILE: file('right.pem'), NODE_EXTRA_CA_CERTS: file('other.pem') }
+    expect(await readThere(both)).toBe(sessionId)
+  })
+
+  test('authorities of the system take the place of those of Node.js', async () => {
+    const read = await readThere({ SSL_CERT_FILE: file('other.pem') }, [file('right.pem')])
+    expect(read).toMatch(/^ERR_AUTH_BRIDGE_DATABASE .*certificate verify failed/)
+  })
+
+  test('NODE_EXTRA_CA_CERTS does not count beside an authority that is named', async () => {
+    const url = new URL(servers.good.url())
+    url.search = `${new URLSearchParams({ sslmode: 'verify-full', sslrootcert: file('other.pem') })}`
+    url.hostname = 'localhost'
+    const env = { NODE_EXTRA_CA_CERTS: file('right.pem'), DATABASE_URL: url.href }
+    expect(await readThere(env)).toMatch(/^ERR_AUTH_BRIDGE_DATABASE .*certificate verify failed/)
+  })
+
+  test('a NODE_EXTRA_CA_CERTS that can not be read is an error', async () => {
+    expect(await readThere({ NODE_EXTRA_CA_CERTS: '/nowhere.pem' })).toMatch(
+      /^ERR_AUTH_BRIDGE_CONFIG NODE_EXTRA_CA_CERTS: names a file that can't be read: /m,
+    )
+  })
+
+  test('none at all: an error that says what to install', async () => {
+    expect(await readThere({}, [])).toMatch(
+      /^ERR_AUTH_BRIDGE_CONFIG sslrootcert: .*install the package ca-certificates/,
+    )
   })
 })
 

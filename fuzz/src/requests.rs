@@ -7,7 +7,6 @@ use authjs_bridge::bridge::Bridge;
 use authjs_bridge::claims::UNAUTHENTICATED_BODY;
 use authjs_bridge::config::{Config, Database, Limits, Location, SessionCookie};
 use authjs_bridge::error::Error;
-use authjs_bridge::schema::Schema;
 use authjs_bridge::store::{Liveness, RowExpiry};
 use serde_json::Value;
 use tokio::runtime::{Builder, Runtime};
@@ -104,13 +103,7 @@ impl TestBridge {
         let config = Config {
             secrets: configured_secrets(),
             cookies: setup.names().iter().map(cookie).collect(),
-            database: Database {
-                location: Location::Variables(Vec::new()),
-                ca: None,
-                prepared_statements: None,
-                sharded: false,
-                schema: Schema::new(None),
-            },
+            database: Database::at(Location::Variables(Vec::new())),
             row_expiry: RowExpiry::Checked,
             limits: Limits::default(),
             warnings: Vec::new(),

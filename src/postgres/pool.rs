@@ -13,7 +13,7 @@ use super::connect::Connector;
 use super::fault::Fault;
 use super::query::{DatabaseSession, FindEnd, FindSessions, Found, Query, Statements};
 use super::url::Target;
-use crate::config::{Database, Limits};
+use crate::config::{Database, Environment, Limits};
 use crate::error::Error;
 use crate::redacted::redacted;
 use crate::store::{PoolStatus, SessionEnd, SessionKey};
@@ -35,8 +35,8 @@ redacted!(Postgres);
 
 impl Postgres {
     /// Doesn't connect yet: the first lookup does.
-    pub(super) fn new(database: &Database, limits: &Limits) -> Result<Self, Error> {
-        let target = Target::new(database, limits)?;
+    pub(super) fn new(database: &Database, limits: &Limits, environment: &impl Environment) -> Result<Self, Error> {
+        let target = Target::new(database, limits, environment)?;
         let statements = Statements::new(&target.schema, database.sharded);
         let address = target.address();
         let (max_connections, prepared_statements) = (target.max_connections, target.prepared_statements);

@@ -2,17 +2,15 @@
 //! Support"), except that without `sslrootcert` the system's certificates are used.
 #![forbid(unsafe_code)]
 
-use std::path::PathBuf;
-
 use openssl::error::ErrorStack;
 use openssl::ssl::{Ssl, SslConnector, SslConnectorBuilder, SslFiletype, SslMethod, SslVerifyMode, SslVersion};
-use openssl::x509::X509;
-use openssl::x509::store::X509StoreBuilder;
 use postgres_openssl::MakeTlsConnector;
 use serde::Serialize;
 use tokio_postgres::config::SslMode;
 
+use super::authorities::{trust_only, trust_only_file, trust_system};
 use super::url::parameter::Parameter;
+use crate::config::{Database, Environment};
 use crate::error::Error;
 
 /// The value of `sslrootcert` for the system's certificates.
@@ -54,8 +52,12 @@ pub(super) struct Tls {
 }
 
 impl Tls {
-    /// If `ca` has PEM certificates, no others are trusted.
-    pub(super) fn new(parameters: TlsParameters, ca: Option<&str>) -> Result<Self, Error> {
+    pub(super) fn new(
+        parameters: TlsParameters,
+        database: &Database,
+        environment: &impl Environment,
+    ) -> Result<Self, Error> {
+        let ca = database.ca.as_deref();
         let Policy { modes, verify } = policy(&parameters, ca.is_some())?;
         if parameters.direct && modes != REQUIRE {
             let problem = "must be require, verify-ca or verify-full with sslnegotiation=direct";
@@ -70,11 +72,11 @@ impl Tls {
         }
         match (verify, ca, &parameters.root_cert) {
             (Verify::Nothing, _, _) => builder.set_verify(SslVerifyMode::NONE),
-            (_, Some(pem), _) => {
-                trust(pem.as_bytes(), &mut builder).map_err(|problem| Error::config("tls.ca", problem))?;
+            (_, Some(pem), _) => trust_only(pem, &mut builder)?,
+            (_, None, Some(root)) if root.value.as_str() != SYSTEM => trust_only_file(root, &mut builder)?,
+            (_, None, _) => {
+                trust_system(database.extra_ca.as_deref(), || environment.root_certificates(), &mut builder)?;
             }
-            (_, None, Some(root)) if root.value.as_str() != SYSTEM => trust_file(root, &mut builder)?,
-            (_, None, _) => trust_system(&mut builder)?,
         }
         set_client_certificate(&parameters, &mut builder)?;
         Ok(Self { modes, verify, connector: builder.build() })
@@ -192,40 +194,6 @@ pub(super) fn policy(parameters: &TlsParameters, has_ca: bool) -> Result<Policy,
     })
 }
 
-/// Trusts only these certificates, not those that OpenSSL would load by default.
-fn trust(pem: &[u8], builder: &mut SslConnectorBuilder) -> Result<(), &'static str> {
-    const PROBLEM: &str = "can't be read as PEM certificates";
-    let certificates = X509::stack_from_pem(pem).map_err(|_| PROBLEM)?;
-    if certificates.is_empty() {
-        return Err(PROBLEM);
-    }
-    let mut store = X509StoreBuilder::new().map_err(|_| PROBLEM)?;
-    for certificate in certificates {
-        store.add_cert(certificate).map_err(|_| PROBLEM)?;
-    }
-    builder.set_cert_store(store.build());
-    Ok(())
-}
-
-fn trust_file(root_cert: &Parameter, builder: &mut SslConnectorBuilder) -> Result<(), Error> {
-    // The message leaves the path out: the value may be a key, or have a password in it.
-    let pem = std::fs::read(root_cert.value.as_str())
-        .map_err(|cause| root_cert.error(format!("names a file that can't be read: {cause}")))?;
-    trust(&pem, builder).map_err(|problem| root_cert.error(problem))
-}
-
-fn trust_system(builder: &mut SslConnectorBuilder) -> Result<(), Error> {
-    // The statically linked OpenSSL doesn't know where this system keeps them.
-    let system = openssl_probe::probe();
-    let directory = system.cert_dir.first().map(PathBuf::as_path);
-    builder.load_verify_locations(system.cert_file.as_deref(), directory).map_err(|_| {
-        Error::config(
-            "sslrootcert",
-            "is required, since this system's certificates were not found; set it to a PEM file",
-        )
-    })
-}
-
 /// Sets the client certificate.
 fn set_client_certificate(parameters: &TlsParameters, builder: &mut SslConnectorBuilder) -> Result<(), Error> {
     match (&parameters.cert, &parameters.key) {
@@ -313,14 +281,6 @@ mod tests {
         ] {
             let error = policy_of(query, has_ca).expect_err("is refused").to_string();
             assert!(error.starts_with(name), "{query}: {error}");
-        }
-    }
-
-    #[test]
-    fn certificates_that_cannot_be_parsed_are_refused() {
-        for ca in ["", "no PEM", "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n"] {
-            let error = Tls::new(TlsParameters::default(), Some(ca)).err().expect("is refused");
-            assert_eq!(error.to_string(), "tls.ca: can't be read as PEM certificates", "{ca}");
         }
     }
 }

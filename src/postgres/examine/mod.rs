@@ -15,7 +15,7 @@ pub use self::target::TargetFacts;
 use super::connect::Connector;
 use super::query::Statements;
 use super::url::Target;
-use crate::config::{Database, Limits};
+use crate::config::{Database, Environment, Limits};
 use crate::error::Error;
 use crate::schema::Schema;
 
@@ -31,8 +31,8 @@ impl ExaminedDatabase {
     ///
     /// # Errors
     /// When the configuration is invalid.
-    pub fn new(database: &Database, limits: &Limits) -> Result<Self, Error> {
-        let target = Target::new(database, limits)?;
+    pub fn new(database: &Database, limits: &Limits, environment: &impl Environment) -> Result<Self, Error> {
+        let target = Target::new(database, limits, environment)?;
         let prepared_statements = target.prepared_statements;
         Ok(Self {
             settings: QuerySettings {

@@ -3,15 +3,11 @@ use tokio_postgres::config::SslMode;
 
 use super::settings::{IGNORED, KEEPALIVE_IDLE, SESSION_ATTRS, UNSUPPORTED};
 use super::*;
-use crate::config::{Location, Variable};
-
-fn database(location: Location) -> Database {
-    Database { location, ca: None, prepared_statements: None, sharded: false, schema: Schema::new(None) }
-}
+use crate::config::{FakeEnvironment, Location, Variable};
 
 fn from_url(url: &str) -> Result<Target, Error> {
     let location = Location::Url { url: url.to_owned().into(), from: "DATABASE_URL" };
-    Target::new(&database(location), &Limits::default())
+    Target::new(&Database::at(location), &Limits::default(), &FakeEnvironment(&[]))
 }
 
 fn from_variables(variables: &[(&'static str, &'static str, &str)]) -> Result<Target, Error> {
@@ -21,7 +17,7 @@ fn from_variables(variables: &[(&'static str, &'static str, &str)]) -> Result<Ta
         value: (*value).to_owned().into(),
     };
     let location = Location::Variables(variables.iter().map(variable).collect());
-    Target::new(&database(location), &Limits::default())
+    Target::new(&Database::at(location), &Limits::default(), &FakeEnvironment(&[]))
 }
 
 const DISABLE: &[SslMode] = &[SslMode::Disable];
@@ -216,8 +212,8 @@ fn options_override_the_url() {
     let location = Location::Url { url: url.into(), from: "databaseUrl" };
     let limits =
         Limits { connect_timeout: Some(Duration::from_millis(1)), max_connections: Some(7), ..Limits::default() };
-    let database = Database { prepared_statements: Some(true), ..database(location) };
-    let target = Target::new(&database, &limits).expect("is a URL");
+    let database = Database { prepared_statements: Some(true), ..Database::at(location) };
+    let target = Target::new(&database, &limits, &FakeEnvironment(&[])).expect("is a URL");
     assert_eq!((target.prepared_statements, target.max_connections), (true, 7));
     assert_eq!(target.connect_timeout, Duration::from_millis(1));
 }
