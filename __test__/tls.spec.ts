@@ -1,9 +1,9 @@
 import { once } from 'node:events'
 import { chmod, mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises'
-import { type AddressInfo, createServer } from 'node:net'
+import { type AddressInfo, connect, createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { createSecureContext, TLSSocket } from 'node:tls'
+import { createSecureContext, createServer as createTlsServer, TLSSocket } from 'node:tls'
 import { fileURLToPath } from 'node:url'
 import { isMainThread } from 'node:worker_threads'
 import pg from 'pg'
@@ -454,6 +454,113 @@ describe('refuses', () => {
       code: 'ERR_AUTH_BRIDGE_DATABASE',
       message: expect.stringMatching(/certificate has expired/),
     })
+  })
+})
+
+describe('sslnegotiation=direct', () => {
+  /** The error, and what a server got through TLS that speaks these protocols. */
+  async function readDirectly(sslmode: string, ALPNProtocols?: string[]) {
+    const { certificate, key } = await authority.sign('localhost')
+    const received: Buffer[] = []
+    const server = createTlsServer({ cert: certificate, key, ALPNProtocols }, (socket) => {
+      socket.on('error', () => {})
+      socket.on('data', (bytes) => {
+        received.push(bytes)
+        socket.destroy()
+      })
+    })
+    server.listen(0)
+    await once(server, 'listening')
+    const { port } = server.address() as AddressInfo
+    const parameters = new URLSearchParams({ sslmode, sslrootcert: file('right.pem'), sslnegotiation: 'direct' })
+    const databaseUrl = `postgres://u:hunter2@localhost:${port}/d?${parameters}`
+    const bridge = new AuthBridge({ secret: SECRET, databaseUrl })
+    const { code, message } = await refusal(bridge, cookie)
+    await bridge.close()
+    server.close()
+    return { code, message, received: Buffer.concat(received).toString('latin1') }
+  }
+
+  test.each(['require', 'verify-full'])(
+    '%s: a server that does not confirm the protocol gets nothing',
+    async (sslmode) => {
+      expect(await readDirectly(sslmode)).toEqual({
+        code: 'ERR_AUTH_BRIDGE_DATABASE',
+        message: expect.stringMatching(/does not confirm that it speaks PostgreSQL's protocol \(ALPN\)/),
+        received: '',
+      })
+    },
+  )
+
+  test('a server that speaks another protocol gets nothing', async () => {
+    expect(await readDirectly('require', ['http/1.1'])).toEqual({
+      code: 'ERR_AUTH_BRIDGE_DATABASE',
+      message: expect.stringMatching(/alert no application protocol/),
+      received: '',
+    })
+  })
+
+  test('a server that confirms it gets the greeting', async () => {
+    const { received } = await readDirectly('verify-full', ['http/1.1', 'postgresql'])
+    expect(received).toContain('user\0u\0')
+  })
+})
+
+describe('the connection that cancels a query', () => {
+  /**
+   * What gets who takes the place of the server after the first connection, with a certificate for the same name by
+   * another authority.
+   */
+  async function cancelTo(parameters: Record<string, string>) {
+    const { certificate, key } = await (await createAuthority('another authority')).sign('localhost')
+    const secureContext = createSecureContext({ cert: certificate, key })
+    const received: Buffer[] = []
+    let ended = false
+    let connections = 0
+    const proxy = createServer((socket) => {
+      socket.on('error', () => {})
+      if (connections++ === 0) {
+        const upstream = connect(Number(new URL(servers.good.url()).port), '127.0.0.1').on('error', () => {})
+        socket.pipe(upstream).pipe(socket)
+        return
+      }
+      socket.on('close', () => {
+        ended = true
+      })
+      socket.once('data', () => {
+        socket.write('S')
+        const secure = new TLSSocket(socket, { isServer: true, secureContext }).on('error', () => {})
+        secure.on('data', (bytes) => {
+          received.push(bytes)
+          secure.end()
+        })
+      })
+    })
+    proxy.listen(0)
+    await once(proxy, 'listening')
+    const url = new URL(servers.good.url())
+    url.hostname = 'localhost'
+    url.port = String((proxy.address() as AddressInfo).port)
+    url.search = `${new URLSearchParams(parameters)}`
+    const bridge = new AuthBridge({ secret: SECRET, databaseUrl: url.href, queryTimeout: 500 })
+    await asPostgres(servers.good, async (client) => {
+      await client.query('BEGIN; LOCK TABLE sessions IN ACCESS EXCLUSIVE MODE')
+      expect((await refusal(bridge, cookie)).code).toBe('ERR_AUTH_BRIDGE_TIMEOUT')
+      await expect.poll(() => ended).toBe(true)
+      await client.query('ROLLBACK')
+    })
+    await bridge.close()
+    proxy.close()
+    return received.map((bytes) => bytes.toString('hex', 0, 8))
+  }
+
+  test('verifies the certificate, and tells no other server its key', async () => {
+    expect(await cancelTo({ sslmode: 'verify-full', sslrootcert: file('right.pem') })).toEqual([])
+  })
+
+  test('tells it where no certificate is asked for', async () => {
+    // The length, and the code of a cancel request.
+    expect(await cancelTo({ sslmode: 'require' })).toEqual(['0000001004d2162e'])
   })
 })
 

@@ -3,12 +3,12 @@
 #![forbid(unsafe_code)]
 
 use openssl::error::ErrorStack;
-use openssl::ssl::{Ssl, SslConnector, SslConnectorBuilder, SslFiletype, SslMethod, SslVerifyMode, SslVersion};
-use postgres_openssl::MakeTlsConnector;
+use openssl::ssl::{SslConnector, SslConnectorBuilder, SslFiletype, SslMethod, SslVerifyMode, SslVersion};
 use serde::Serialize;
 use tokio_postgres::config::SslMode;
 
 use super::authorities::{trust_only, trust_only_file, trust_system};
+use super::encryption::{Encryption, offered_protocols};
 use super::url::parameter::Parameter;
 use crate::config::{Database, Environment};
 use crate::error::Error;
@@ -48,7 +48,7 @@ pub(super) struct Tls {
     /// Tried in this order.
     pub(super) modes: &'static [SslMode],
     pub(super) verify: Verify,
-    connector: SslConnector,
+    pub(super) encryption: Encryption,
 }
 
 impl Tls {
@@ -60,15 +60,14 @@ impl Tls {
         let ca = database.ca.as_deref();
         let Policy { modes, verify } = policy(&parameters, ca.is_some())?;
         if parameters.direct && modes != REQUIRE {
-            let problem = "must be require, verify-ca or verify-full with sslnegotiation=direct";
-            return Err(parameters.mode.map_or_else(|| Error::config("sslmode", problem), |mode| mode.error(problem)));
+            return Err(parameters.mode_error("must be require, verify-ca or verify-full with sslnegotiation=direct"));
         }
         let set_up = |cause: ErrorStack| Error::config("sslmode", format!("can't be set up: {cause}"));
         let mut builder = SslConnector::builder(SslMethod::tls_client()).map_err(set_up)?;
         let least = parameters.min_version.as_ref().map(|version| version.choice(&VERSIONS)).transpose()?;
         builder.set_min_proto_version(Some(least.unwrap_or(SslVersion::TLS1_2))).map_err(set_up)?;
         if parameters.direct {
-            postgres_openssl::set_postgresql_alpn(&mut builder).map_err(set_up)?;
+            builder.set_alpn_protos(&offered_protocols()).map_err(set_up)?;
         }
         match (verify, ca, &parameters.root_cert) {
             (Verify::Nothing, _, _) => builder.set_verify(SslVerifyMode::NONE),
@@ -79,26 +78,12 @@ impl Tls {
             }
         }
         set_client_certificate(&parameters, &mut builder)?;
-        Ok(Self { modes, verify, connector: builder.build() })
-    }
-
-    pub(super) fn connector(&self) -> MakeTlsConnector {
-        let mut connector = MakeTlsConnector::new(self.connector.clone());
-        let verifies_host_name = self.verifies_host_name();
-        connector.set_callback(move |connection, _host| {
-            connection.set_verify_hostname(verifies_host_name);
-            Ok(())
-        });
-        connector
-    }
-
-    /// The client side of one handshake with the server `name`.
-    pub(super) fn client(&self, name: &str) -> Result<Ssl, ErrorStack> {
-        self.connector.configure()?.verify_hostname(self.verifies_host_name()).into_ssl(name)
-    }
-
-    fn verifies_host_name(&self) -> bool {
-        self.verify == Verify::ChainAndHostName
+        let encryption = Encryption {
+            connector: builder.build(),
+            verifies_host_name: verify == Verify::ChainAndHostName,
+            requires_protocol: parameters.direct,
+        };
+        Ok(Self { modes, verify, encryption })
     }
 }
 
