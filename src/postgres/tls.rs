@@ -115,6 +115,7 @@ enum Mode {
     Disable,
     Allow,
     Prefer,
+    NoVerify,
     Require,
     VerifyCa,
     VerifyFull,
@@ -128,27 +129,17 @@ const MODES: [(&str, Mode); 7] = [
     ("verify-ca", Mode::VerifyCa),
     ("verify-full", Mode::VerifyFull),
     // node-postgres only.
-    ("no-verify", Mode::Require),
+    ("no-verify", Mode::NoVerify),
 ];
 
+/// Parameters that contradict each other are refused: to choose from them could drop the one that protects.
 pub(super) fn policy(parameters: &TlsParameters, has_ca: bool) -> Result<Policy, Error> {
     let root_cert = parameters.root_cert.as_ref();
+    let has_authorities = has_ca || root_cert.is_some();
     let is_system = !has_ca && root_cert.is_some_and(|root| root.value.as_str() == SYSTEM);
-    let mut mode = match (&parameters.mode, &parameters.ssl) {
-        (Some(mode), _) => Some(mode.choice(&MODES)?),
-        (None, Some(ssl)) => Some(match ssl.value.as_str() {
-            // node-postgres verifies the certificate in this case.
-            "true" | "1" => Mode::VerifyFull,
-            "false" | "0" => Mode::Disable,
-            _ => ssl.choice(&MODES)?,
-        }),
-        (None, None) => None,
-    };
-    if let Some(accept) = &parameters.accept {
-        let is_strict = accept.choice(&[("strict", true), ("accept_invalid_certs", false)])?;
-        if is_strict && mode != Some(Mode::Disable) {
-            mode = Some(Mode::VerifyFull);
-        }
+    let mode = mode(parameters, has_authorities)?;
+    if mode == Some(Mode::NoVerify) && root_cert.is_some() {
+        return Err(parameters.mode_error("contradicts sslrootcert; remove one of them"));
     }
     if has_ca && mode.is_some_and(|mode| mode < Mode::Require) {
         return Err(Error::config(
@@ -167,16 +158,51 @@ pub(super) fn policy(parameters: &TlsParameters, has_ca: bool) -> Result<Policy,
     let policy = |modes, verify| Policy { modes, verify };
     Ok(match mode {
         // If authorities are configured, the certificate is to be verified.
-        None if has_ca || root_cert.is_some() => policy(REQUIRE, Verify::ChainAndHostName),
+        None if has_authorities => policy(REQUIRE, Verify::ChainAndHostName),
         None | Some(Mode::Prefer) => policy(PREFER, Verify::Nothing),
         Some(Mode::Disable) => policy(DISABLE, Verify::Nothing),
         Some(Mode::Allow) => policy(ALLOW, Verify::Nothing),
         // As in libpq, for compatibility with its older versions.
-        Some(Mode::Require) if has_ca || root_cert.is_some() => policy(REQUIRE, Verify::Chain),
-        Some(Mode::Require) => policy(REQUIRE, Verify::Nothing),
+        Some(Mode::Require) if has_authorities => policy(REQUIRE, Verify::Chain),
+        Some(Mode::NoVerify | Mode::Require) => policy(REQUIRE, Verify::Nothing),
         Some(Mode::VerifyCa) => policy(REQUIRE, Verify::Chain),
         Some(Mode::VerifyFull) => policy(REQUIRE, Verify::ChainAndHostName),
     })
+}
+
+/// What `sslmode`, `ssl` and `sslaccept` say together.
+fn mode(parameters: &TlsParameters, has_authorities: bool) -> Result<Option<Mode>, Error> {
+    const ADVICE: &str = "remove one of them";
+    let mode = parameters.mode.as_ref().map(|mode| mode.choice(&MODES)).transpose()?;
+    let mode = match &parameters.ssl {
+        None => mode,
+        Some(ssl) => {
+            let wanted = match ssl.value.as_str() {
+                // node-postgres verifies the certificate in this case.
+                "true" | "1" => Mode::VerifyFull,
+                "false" | "0" => Mode::Disable,
+                _ => ssl.choice(&MODES)?,
+            };
+            if mode.is_some_and(|mode| mode != wanted) {
+                return Err(ssl.error(format!("contradicts sslmode; {ADVICE}")));
+            }
+            Some(wanted)
+        }
+    };
+    let Some(accept) = &parameters.accept else {
+        return Ok(mode);
+    };
+    let is_strict = accept.choice(&[("strict", true), ("accept_invalid_certs", false)])?;
+    match mode {
+        // Prisma's own words for its sslmode, which leave the certificate to sslaccept.
+        None | Some(Mode::Prefer | Mode::Require | Mode::VerifyFull) if is_strict => Ok(Some(Mode::VerifyFull)),
+        _ if is_strict => Err(accept.error(format!("contradicts sslmode; {ADVICE}"))),
+        Some(Mode::VerifyCa | Mode::VerifyFull) => Err(accept.error(format!("contradicts sslmode; {ADVICE}"))),
+        _ if has_authorities => {
+            Err(accept.error(format!("contradicts the authorities that are named (sslrootcert, tls.ca); {ADVICE}")))
+        }
+        mode => Ok(mode),
+    }
 }
 
 /// Sets the client certificate.
@@ -243,13 +269,15 @@ mod tests {
             ("sslmode=verify-ca&sslrootcert=system", true, REQUIRE, Chain),
             ("ssl=true", false, REQUIRE, ChainAndHostName),
             ("ssl=require", false, REQUIRE, Nothing),
-            ("ssl=true&sslmode=require", false, REQUIRE, Nothing),
+            ("ssl=true&sslmode=verify-full", false, REQUIRE, ChainAndHostName),
+            ("ssl=0&sslmode=disable", false, DISABLE, Nothing),
+            ("ssl=require&sslmode=require", false, REQUIRE, Nothing),
             ("sslaccept=strict", false, REQUIRE, ChainAndHostName),
-            ("sslmode=allow&sslaccept=strict", false, REQUIRE, ChainAndHostName),
+            ("sslmode=prefer&sslaccept=strict", false, REQUIRE, ChainAndHostName),
             ("sslmode=require&sslaccept=strict", false, REQUIRE, ChainAndHostName),
             ("sslmode=require&sslaccept=accept_invalid_certs", false, REQUIRE, Nothing),
-            ("sslmode=verify-ca&sslrootcert=a&sslaccept=accept_invalid_certs", false, REQUIRE, Chain),
-            ("sslmode=disable&sslaccept=strict", false, DISABLE, Nothing),
+            ("sslmode=verify-full&sslaccept=strict", false, REQUIRE, ChainAndHostName),
+            ("sslaccept=accept_invalid_certs", false, PREFER, Nothing),
         ] {
             let policy = policy_of(query, has_ca).unwrap_or_else(|error| panic!("{query}: {error}"));
             assert_eq!(policy, Policy { modes, verify }, "{query}, ca: {has_ca}");
@@ -263,6 +291,31 @@ mod tests {
             ("sslmode=disable", true, "tls.ca: "),
             ("sslmode=prefer", true, "tls.ca: "),
             ("ssl=0", true, "tls.ca: "),
+            ("sslmode=no-verify", true, "tls.ca: "),
+            ("ssl=true&sslmode=disable", false, "DATABASE_URL: ssl contradicts sslmode"),
+            ("ssl=true&sslmode=prefer", false, "DATABASE_URL: ssl contradicts sslmode"),
+            ("ssl=true&sslmode=require", false, "DATABASE_URL: ssl contradicts sslmode"),
+            ("sslmode=no-verify&ssl=1", false, "DATABASE_URL: ssl contradicts sslmode"),
+            ("ssl=true&sslmode=verify-ca&sslrootcert=a", false, "DATABASE_URL: ssl contradicts sslmode"),
+            ("ssl=false&sslmode=verify-full", false, "DATABASE_URL: ssl contradicts sslmode"),
+            ("ssl=require&sslmode=verify-full", false, "DATABASE_URL: ssl contradicts sslmode"),
+            ("sslmode=no-verify&sslrootcert=a", false, "DATABASE_URL: sslmode contradicts sslrootcert"),
+            ("sslmode=disable&sslaccept=strict", false, "DATABASE_URL: sslaccept contradicts sslmode"),
+            ("sslmode=allow&sslaccept=strict", false, "DATABASE_URL: sslaccept contradicts sslmode"),
+            ("ssl=no-verify&sslaccept=strict", false, "DATABASE_URL: sslaccept contradicts sslmode"),
+            ("sslmode=verify-ca&sslrootcert=a&sslaccept=strict", false, "DATABASE_URL: sslaccept contradicts sslmode"),
+            ("ssl=true&sslaccept=accept_invalid_certs", false, "DATABASE_URL: sslaccept contradicts sslmode"),
+            (
+                "sslmode=verify-ca&sslrootcert=a&sslaccept=accept_invalid_certs",
+                false,
+                "DATABASE_URL: sslaccept contradicts sslmode",
+            ),
+            (
+                "sslrootcert=a&sslaccept=accept_invalid_certs",
+                false,
+                "DATABASE_URL: sslaccept contradicts the authorities",
+            ),
+            ("sslaccept=accept_invalid_certs", true, "DATABASE_URL: sslaccept contradicts the authorities"),
         ] {
             let error = policy_of(query, has_ca).expect_err("is refused").to_string();
             assert!(error.starts_with(name), "{query}: {error}");
