@@ -50,7 +50,7 @@ pub fn examine(environment: &impl Environment) -> BoxFuture<'static, Vec<Check>>
     let mut checks = vec![secrets::check(environment), cookies::check(environment)];
     let is_production = config::is_production(environment);
     let database = Database::new(&mut Options::default(), environment)
-        .and_then(|database| ExaminedDatabase::new(&database, &Limits::default()));
+        .and_then(|database| ExaminedDatabase::new(&database, &Limits::default(), environment));
     async move {
         checks.push(database_url::judge(database.as_ref().map(ExaminedDatabase::target)));
         match database {
