@@ -1,11 +1,9 @@
 // What the documentation shows is so: its links, its commands, its SQL and its settings. Its TypeScript is checked in an app, by
 // next/docs.spec.ts; the steps of getting started are followed by next-modes/walkthrough.spec.ts.
 
-import { existsSync } from 'node:fs'
 import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
-import { dirname, join } from 'node:path'
-import { fileURLToPath } from 'node:url'
+import { join } from 'node:path'
 import { setEnvDefaults } from '@auth/core'
 import { afterEach, describe, expect, onTestFinished, test, vi } from 'vitest'
 import { AuthBridge } from '../index.js'
@@ -14,28 +12,16 @@ import { SECRET } from './support/bridges.js'
 import { run } from './support/command-line.js'
 import { mintCookie } from './support/cookies.mjs'
 import { useDatabase } from './support/database.js'
-import { codeBlocks, PAGES, read, statements } from './support/pages.js'
+import { brokenLinks, codeBlocks, markdown, PAGES, statements } from './support/pages.js'
 import { claimsOf, createSession, createUser } from './support/tenants.mjs'
 
-const ROOT = fileURLToPath(new URL('..', import.meta.url))
 const blocks = PAGES.flatMap(codeBlocks)
 
 const database = useDatabase()
 
-test.each([...PAGES, 'SECURITY.md', 'CONTRIBUTING.md'])('every link of %s leads somewhere', (page) => {
-  const links = [...read(page).matchAll(/\]\((?!https?:)([^)#]*)(?:#([^)]+))?\)/g)]
-  const broken = links.filter(([, path, anchor]) => {
-    const target = path ? join(dirname(page), path) : page
-    return !existsSync(join(ROOT, target)) || (anchor && !anchors(target).includes(anchor))
-  })
-  expect(broken.map(([link]) => link)).toEqual([])
+test.each(markdown())('every link of %s leads somewhere', (page) => {
+  expect(brokenLinks(page)).toEqual([])
 })
-
-/** As GitHub makes them of the headings. */
-function anchors(page: string) {
-  const headings = [...read(page).matchAll(/^#+ (.+)$/gm)].map(([, heading = '']) => heading.toLowerCase())
-  return headings.map((heading) => heading.replaceAll(/[^\w\- ]/g, '').replaceAll(' ', '-'))
-}
 
 test('every block of code is of a kind that a test takes care of', () => {
   expect(new Set(blocks.map(({ language }) => language))).toEqual(new Set(['ts', 'tsx', 'sh', 'sql', 'dotenv', '']))

@@ -11,7 +11,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { makeTarballs } from '../scripts/tarballs.mjs'
 import { PLATFORMS } from '../unavailable.js'
 import { dynamicSymbols, OF_OPENSSL } from './support/binary.js'
-import { PAGES } from './support/pages.js'
+import { brokenLinks, PAGES } from './support/pages.js'
 
 const require = createRequire(import.meta.url)
 const root = fileURLToPath(new URL('..', import.meta.url))
@@ -68,6 +68,14 @@ describe('the packages', () => {
     ])
     const name = `authjs-bridge.${manifestOf(platform).name.replace('authjs-bridge-', '')}.node`
     expect(filesOf(platform)).toEqual(['LICENSE', 'README.md', 'THIRD-PARTY-LICENSES', name, 'package.json'])
+  })
+
+  test('hold pages whose links lead somewhere from where they are installed', () => {
+    execFileSync('tar', ['-xzf', main, '-C', folder])
+    const installed = join(folder, 'package')
+    const pages = filesOf(main).filter((path) => path.endsWith('.md'))
+    expect(pages).toEqual(PAGES)
+    expect(pages.flatMap((page) => brokenLinks(page, installed).map((link) => `${page}: ${link}`))).toEqual([])
   })
 
   test('depend on nothing but the native part, in the same version', () => {
