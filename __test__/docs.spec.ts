@@ -1,5 +1,6 @@
 // What the documentation shows is so: its links, its commands, its SQL and its settings. Its TypeScript is checked in an app, by
-// next/docs.spec.ts; the steps of getting started are followed by next-modes/walkthrough.spec.ts.
+// next/docs.spec.ts; its callbacks are run by documented-callbacks.spec.ts; the steps of getting started are followed by
+// next-modes/walkthrough.spec.ts.
 
 import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
@@ -8,7 +9,6 @@ import { setEnvDefaults } from '@auth/core'
 import { afterEach, describe, expect, onTestFinished, test, vi } from 'vitest'
 import { AuthBridge } from '../index.js'
 import manifest from '../package.json' with { type: 'json' }
-import { SECRET } from './support/bridges.js'
 import { run } from './support/command-line.js'
 import { mintCookie } from './support/cookies.mjs'
 import { useDatabase } from './support/database.js'
@@ -72,31 +72,6 @@ describe('SQL', () => {
     for (const [index, statement] of found.flatMap(({ text }) => statements(text)).entries()) {
       await database.client.query(`PREPARE "${page} ${index}" AS ${statement}`)
     }
-  })
-
-  test('of moving-from-authjs.md makes views that sessions are read through', async () => {
-    await database.client.query(`
-      CREATE TABLE accounts (organization_id uuid, id uuid, is_staff boolean, PRIMARY KEY (organization_id, id));
-      CREATE TABLE logins (organization_id uuid, id uuid, account_id uuid, ends_at timestamptz, revoked_at timestamptz,
-                           revoked_reason text, PRIMARY KEY (organization_id, id))`)
-    for (const { text } of codeBlocks('docs/moving-from-authjs.md').filter(({ language }) => language === 'sql')) {
-      await database.client.query(text)
-    }
-    const user = await createUser(database.client)
-    const session = await createSession(database.client, user)
-    await database.client.query(`
-      INSERT INTO accounts SELECT tenant, user_id, user_type = 'internal' FROM users;
-      INSERT INTO logins SELECT tenant, session_id, user_id, expires_at FROM sessions`)
-    const bridge = new AuthBridge({
-      secret: SECRET,
-      databaseUrl: `${database.url}?schema=authjs_bridge`,
-      secureCookie: false,
-    })
-    onTestFinished(() => bridge.close())
-    const cookie = await mintCookie(claimsOf(user, session), { secret: SECRET })
-    expect((await bridge.getSession(cookie)).session_id).toBe(session.session_id)
-    await database.client.query('UPDATE logins SET revoked_at = now()')
-    expect(await bridge.getSession(cookie)).toEqual({})
   })
 })
 
