@@ -24,7 +24,9 @@ test.each(markdown())('every link of %s leads somewhere', (page) => {
 })
 
 test('every block of code is of a kind that a test takes care of', () => {
-  expect(new Set(blocks.map(({ language }) => language))).toEqual(new Set(['ts', 'tsx', 'sh', 'sql', 'dotenv', '']))
+  expect(new Set(blocks.map(({ language }) => language))).toEqual(
+    new Set(['ts', 'tsx', 'js', 'sh', 'sql', 'dotenv', '']),
+  )
 })
 
 test('every command is one of npm, and its script is there', () => {
