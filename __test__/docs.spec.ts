@@ -1,44 +1,31 @@
-// Checks the links, commands, SQL and settings in the documentation. next/docs.spec.ts checks its TypeScript in an app, and
-// next-modes/walkthrough.spec.ts follows the steps of getting started.
+// Checks the links, commands, SQL and settings in the documentation. next/docs.spec.ts checks its TypeScript in an app,
+// documented-callbacks.spec.ts runs its callbacks, and next-modes/walkthrough.spec.ts follows the steps of getting started.
 
-import { existsSync } from 'node:fs'
 import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
-import { dirname, join } from 'node:path'
-import { fileURLToPath } from 'node:url'
+import { join } from 'node:path'
 import { setEnvDefaults } from '@auth/core'
 import { afterEach, describe, expect, onTestFinished, test, vi } from 'vitest'
 import { AuthBridge } from '../index.js'
 import manifest from '../package.json' with { type: 'json' }
-import { SECRET } from './support/bridges.js'
 import { run } from './support/command-line.js'
 import { mintCookie } from './support/cookies.mjs'
 import { useDatabase } from './support/database.js'
-import { codeBlocks, PAGES, read, statements } from './support/pages.js'
+import { brokenLinks, codeBlocks, markdown, PAGES, statements } from './support/pages.js'
 import { claimsOf, createSession, createUser } from './support/tenants.mjs'
 
-const ROOT = fileURLToPath(new URL('..', import.meta.url))
 const blocks = PAGES.flatMap(codeBlocks)
 
 const database = useDatabase()
 
-test.each([...PAGES, 'SECURITY.md', 'CONTRIBUTING.md'])('every link of %s leads somewhere', (page) => {
-  const links = [...read(page).matchAll(/\]\((?!https?:)([^)#]*)(?:#([^)]+))?\)/g)]
-  const broken = links.filter(([, path, anchor]) => {
-    const target = path ? join(dirname(page), path) : page
-    return !existsSync(join(ROOT, target)) || (anchor && !anchors(target).includes(anchor))
-  })
-  expect(broken.map(([link]) => link)).toEqual([])
+test.each(markdown())('every link of %s leads somewhere', (page) => {
+  expect(brokenLinks(page)).toEqual([])
 })
 
-/** The anchors that GitHub derives from the headings. */
-function anchors(page: string) {
-  const headings = [...read(page).matchAll(/^#+ (.+)$/gm)].map(([, heading = '']) => heading.toLowerCase())
-  return headings.map((heading) => heading.replaceAll(/[^\w\- ]/g, '').replaceAll(' ', '-'))
-}
-
 test('every code block is in a language that a test covers', () => {
-  expect(new Set(blocks.map(({ language }) => language))).toEqual(new Set(['ts', 'tsx', 'sh', 'sql', 'dotenv', '']))
+  expect(new Set(blocks.map(({ language }) => language))).toEqual(
+    new Set(['ts', 'tsx', 'js', 'sh', 'sql', 'dotenv', '']),
+  )
 })
 
 test('every command is one of npm, and its script exists', () => {
@@ -86,31 +73,6 @@ describe('SQL', () => {
     for (const [index, statement] of found.flatMap(({ text }) => statements(text)).entries()) {
       await database.client.query(`PREPARE "${page} ${index}" AS ${statement}`)
     }
-  })
-
-  test('of moving-from-authjs.md creates views through which sessions are read', async () => {
-    await database.client.query(`
-      CREATE TABLE accounts (organization_id uuid, id uuid, is_staff boolean, PRIMARY KEY (organization_id, id));
-      CREATE TABLE logins (organization_id uuid, id uuid, account_id uuid, ends_at timestamptz, revoked_at timestamptz,
-                           revoked_reason text, PRIMARY KEY (organization_id, id))`)
-    for (const { text } of codeBlocks('docs/moving-from-authjs.md').filter(({ language }) => language === 'sql')) {
-      await database.client.query(text)
-    }
-    const user = await createUser(database.client)
-    const session = await createSession(database.client, user)
-    await database.client.query(`
-      INSERT INTO accounts SELECT tenant, user_id, user_type = 'internal' FROM users;
-      INSERT INTO logins SELECT tenant, session_id, user_id, expires_at FROM sessions`)
-    const bridge = new AuthBridge({
-      secret: SECRET,
-      databaseUrl: `${database.url}?schema=authjs_bridge`,
-      secureCookie: false,
-    })
-    onTestFinished(() => bridge.close())
-    const cookie = await mintCookie(claimsOf(user, session), { secret: SECRET })
-    expect((await bridge.getSession(cookie)).session_id).toBe(session.session_id)
-    await database.client.query('UPDATE logins SET revoked_at = now()')
-    expect(await bridge.getSession(cookie)).toEqual({})
   })
 })
 

@@ -24,13 +24,14 @@ export function cleanEnvironment(more = {}) {
  * Installs the packages of the app's lock file, and the two tarballs of this package.
  *
  * @param {string} app
+ * @param {...string} more what is installed besides, or in another version
  */
-export async function installWithPackage(app) {
+export async function installWithPackage(app, ...more) {
   const [main, native] = makeTarballs({ output: app })
   if (!main || !native) throw new Error('run first: npm run build')
   await rename(main, join(app, 'authjs-bridge.tgz'))
   await run('npm', ['ci'], { cwd: app })
-  await run('npm', ['install', '--no-save', native], { cwd: app })
+  await run('npm', ['install', '--no-save', native, ...more], { cwd: app })
 }
 
 /**
