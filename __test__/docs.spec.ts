@@ -56,6 +56,7 @@ test('every command is one of npm, and its script is there', () => {
 
 test('what the README shows of doctor is what it prints', async () => {
   await database.client.query('ALTER TABLE sessions DROP CONSTRAINT sessions_pkey')
+  await createSession(database.client, await createUser(database.client))
   const folder = await mkdtemp(join(tmpdir(), 'authjs-bridge-doctor-'))
   onTestFinished(() => rm(folder, { recursive: true }))
   await writeFile(join(folder, '.env.local'), `AUTH_SECRET=${'s'.repeat(44)}\nAUTH_URL=http://localhost:3000\n`)
