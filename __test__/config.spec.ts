@@ -19,8 +19,21 @@ describe('new AuthBridge', () => {
     expect(new AuthBridge(COMPLETE)).toBeInstanceOf(AuthBridge)
   })
 
-  test('takes undefined for an option that is left out', () => {
-    expect(new AuthBridge({ ...COMPLETE, cookieName: undefined, ignoreExpiresAt: undefined })).toBeDefined()
+  // A check that relies on such an option would vanish silently.
+  describe.each([undefined, null])('an option that is given, but is %s', (nothing) => {
+    test.each([
+      ...['secret', 'cookieName', 'secureCookie', 'databaseUrl', 'tls', 'preparedStatements', 'sharded'],
+      ...['ignoreExpiresAt', 'connectTimeout', 'queryTimeout', 'callTimeout', 'maxConnections', 'maxWaiting'],
+      ...['tls.ca', 'cookieName.name', 'cookieName.issuer'],
+    ])('%s', (name) => {
+      const [option = '', key] = name.split('.')
+      const value = key ? { name: 'a', [key]: nothing } : nothing
+      const options = { ...COMPLETE, [option]: option === 'tls' && key ? { [key]: nothing } : value }
+      expect(mistake(options)).toMatchObject({
+        code: 'ERR_AUTH_BRIDGE_CONFIG',
+        message: `${name}: is ${nothing}; give it a value, or leave it out`,
+      })
+    })
   })
 
   test.each([
@@ -30,7 +43,7 @@ describe('new AuthBridge', () => {
       'secret: is missing; set the environment variable AUTH_SECRET',
     ],
     ['empty secret', { ...COMPLETE, secret: '' }, 'secret: is an empty string'],
-    ['empty list of secrets', { ...COMPLETE, secret: [] }, 'secret: is missing'],
+    ['empty list of secrets', { ...COMPLETE, secret: [] }, 'secret: is an empty list'],
     ['empty secret in the list', { ...COMPLETE, secret: ['a', ''] }, 'secret: is an empty string'],
     ['secret of the wrong type', { ...COMPLETE, secret: 7 }, 'secret: must be a string, not number'],
     [
@@ -92,6 +105,8 @@ describe('new AuthBridge', () => {
     ['maxConnections 0', { ...COMPLETE, maxConnections: 0 }, 'maxConnections: must be a whole number from 1 to 1000'],
     ['maxWaiting as text', { ...COMPLETE, maxWaiting: '10' }, 'maxWaiting: must be a number, not string'],
     ['tls as text', { ...COMPLETE, tls: 'PEM' }, 'tls: must be an object with the key ca, not string'],
+    ['tls that holds nothing', { ...COMPLETE, tls: {} }, 'tls: is empty; give it the key ca, or leave it out'],
+    ['tls as a list', { ...COMPLETE, tls: [] }, 'tls: must be an object with the key ca, not an array'],
     ['unknown key of tls', { ...COMPLETE, tls: { cert: '' } }, 'tls.cert: is not an option'],
     ['a path for a certificate', { ...COMPLETE, tls: { ca: '/ca.pem' } }, 'tls.ca: must hold certificates as PEM'],
     [
@@ -105,6 +120,8 @@ describe('new AuthBridge', () => {
     ],
     ['sharded of the wrong type', { ...COMPLETE, sharded: 1 }, 'sharded: must be true or false, not number'],
     ['unknown option', { ...COMPLETE, secrets: 'a' }, 'secrets: is not an option; the options are secret, cookieName'],
+    ['unknown option that is undefined', { ...COMPLETE, secrets: undefined }, 'secrets: is not an option'],
+    ['a list', [], 'options: must be an object, not an array'],
     ['null', null, 'options: must be an object, not null'],
     ['a string', COMPLETE.databaseUrl, 'options: must be an object, not string'],
   ])('%s', (_, options, message) => {

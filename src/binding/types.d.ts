@@ -61,8 +61,8 @@ export interface AuthSessionUser {
 }
 
 /**
- * Options of `new AuthBridge(options)`. An omitted option is read from the environment or has its default; an unknown option is
- * an error.
+ * Options of `new AuthBridge(options)`. An omitted option is read from the environment or has its default. An unknown option is
+ * an error, and so is one that is given but undefined, null or empty.
  */
 export interface AuthBridgeOptions {
   /**

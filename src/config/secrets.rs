@@ -16,6 +16,7 @@ const SECRET_VARIABLES: [&str; 5] =
 /// The secrets of the option `secret`, or else those of the environment; at least one.
 pub(super) fn secrets(option: Option<Vec<Sensitive>>, environment: &impl Environment) -> Result<Vec<Secret>, Error> {
     let secrets = match option {
+        Some(secrets) if secrets.is_empty() => return Err(Error::config("secret", "is an empty list")),
         Some(secrets) => secrets
             .into_iter()
             .map(|secret| {
