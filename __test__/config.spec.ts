@@ -59,7 +59,11 @@ describe('new AuthBridge', () => {
       { ...COMPLETE, databaseUrl: new URL('postgres://a') },
       'databaseUrl: must be a string, not object',
     ],
-    ['unknown parameter in the URL', { ...COMPLETE, databaseUrl: 'postgres://a/b?colour=blue' }, 'colour'],
+    [
+      'misspelled parameter in the URL',
+      { ...COMPLETE, databaseUrl: 'postgres://a/b?sslmod=verify-full' },
+      'databaseUrl: sslmod is unknown; sslmode is probably meant',
+    ],
     [
       'unknown sslmode',
       { ...COMPLETE, databaseUrl: 'postgres://a/b?sslmode=on' },

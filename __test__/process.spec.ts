@@ -177,6 +177,7 @@ describe('the environment', () => {
     PGDATABASE: URL_PARTS.pathname.slice(1),
   }
   const base = { AUTH_SECRET: SECRET, DATABASE_URL: database.url }
+  const withoutPassword = database.url.replace(`:${URL_PARTS.password}@`, '@')
 
   test.each<[string, Record<string, string>, () => Promise<string>, boolean]>([
     ['AUTH_SECRET', base, () => mint(), true],
@@ -185,6 +186,19 @@ describe('the environment', () => {
     ['NEXTAUTH_SECRET', { NEXTAUTH_SECRET: SECRET, DATABASE_URL: database.url }, () => mint(), true],
     ['other AUTH_SECRET', { ...base, AUTH_SECRET: OTHER_SECRET }, () => mint(), false],
     ['PG* variables', { AUTH_SECRET: SECRET, ...PG }, () => mint(), true],
+    [
+      'AUTH_BRIDGE_DATABASE_URL before DATABASE_URL',
+      { ...base, AUTH_BRIDGE_DATABASE_URL: database.url, DATABASE_URL: 'postgres://host.invalid/d?schema=none' },
+      () => mint(),
+      true,
+    ],
+    ['PG* variables beside an empty URL', { ...base, ...PG, DATABASE_URL: 'postgres://' }, () => mint(), true],
+    [
+      'PGPASSWORD beside a URL without a password',
+      { ...base, ...PG, DATABASE_URL: withoutPassword },
+      () => mint(),
+      true,
+    ],
     ['DATABASE_URL before PGHOST', { ...base, PGHOST: 'host.invalid' }, () => mint(), true],
     ['AUTH_URL https, secure cookie', { ...base, AUTH_URL: 'https://a.example' }, () => mint(SECURE_COOKIE_NAME), true],
     ['AUTH_URL https, plain cookie', { ...base, AUTH_URL: 'https://a.example' }, () => mint(), false],
@@ -205,6 +219,23 @@ describe('the environment', () => {
   })
 })
 
+test.each([
+  [
+    'PGSSLMODE=verify-full beside a URL without sslmode: no connection without TLS',
+    (url: string) => ({ DATABASE_URL: url, PGSSLMODE: 'verify-full' }),
+    'server does not support TLS',
+  ],
+  [
+    'no PGPASSWORD beside a URL without a password',
+    (url: string) => ({ DATABASE_URL: url.replace(/:[^:@]+@/, '@') }),
+    'password missing',
+  ],
+])('%s', async (_, env, message) => {
+  const output = await run(read(await mint()), { AUTH_SECRET: SECRET, ...env(database.url) })
+  expect(output).toContain('ERR_AUTH_BRIDGE_DATABASE cannot connect to the database')
+  expect(output).toContain(message)
+})
+
 describe('warnings', () => {
   const twice = `
     const { AuthBridge } = require('authjs-bridge')
@@ -220,6 +251,14 @@ describe('warnings', () => {
     expect(errors.match(/AuthBridgeWarning: /g)).toHaveLength(1)
     expect(errors).toContain(`[${code}] AuthBridgeWarning: `)
     expect(errors).not.toContain('hunter2')
+  })
+
+  test('AUTH_BRIDGE_UNKNOWN_PARAMETER is given once, and names them', async () => {
+    const env = { AUTH_SECRET: SECRET, DATABASE_URL: `${database}?workaround=supabase-pooler.vercel&env=local` }
+    const { errors } = await runWithWarnings(twice, env)
+    expect(errors.match(/AuthBridgeWarning: /g)).toHaveLength(1)
+    expect(errors).toContain('[AUTH_BRIDGE_UNKNOWN_PARAMETER] AuthBridgeWarning: DATABASE_URL has parameters')
+    expect(errors).toContain(': workaround, env;')
   })
 
   test('AUTH_BRIDGE_PLAIN_COOKIE', async () => {

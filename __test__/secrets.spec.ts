@@ -323,7 +323,8 @@ test('what holds secrets, cookies, claims or rows is redacted in Debug', () => {
   const text = files.map((file) => readFileSync(new URL(file, folder), 'utf8')).join('')
   const redacted = [...text.matchAll(/^redacted!\((.+)\);$/gm)].flatMap(([, types = '']) => types.split(', '))
   expect(redacted.sort()).toEqual([
-    ...["Claims<'t>", 'Connection', 'Connector', 'ContentCipher', "CookieValues<'h>", 'Database', 'Holder'],
+    ...["Claims<'t>", 'Connection', 'Connector', 'ContentCipher', "CookieValues<'h>", 'Database', 'DatabaseUrl'],
+    'Holder',
     ...[
       'Identity',
       'IssuedHeader',

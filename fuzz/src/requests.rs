@@ -105,7 +105,7 @@ impl TestBridge {
             secrets: configured_secrets(),
             cookies: setup.names().iter().map(cookie).collect(),
             database: Database {
-                location: Location::Variables(Vec::new()),
+                location: Location::default(),
                 ca: None,
                 prepared_statements: None,
                 sharded: false,

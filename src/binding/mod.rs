@@ -290,6 +290,7 @@ fn new_bridge(env: &Env, options: Options, environment: &ProcessEnv) -> Result<S
     let config = Config::new(options, environment)?;
     let postgres = SharedPostgres::new(&config.database, &config.limits)?;
     warn::warn_once(env, &config.warnings);
+    warn::warn_once(env, postgres.warnings());
     let settler = Arc::clone(&module(env)?.settler);
     // The runtime's thread outlives the environment, so its code must stay loaded.
     retain_current_module_for_unload_safety();

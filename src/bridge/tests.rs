@@ -24,7 +24,7 @@ const SECURE: &str = "__Secure-authjs.session-token";
 /// Not used, since the store is a fake.
 fn unused_database() -> Database {
     Database {
-        location: Location::Variables(Vec::new()),
+        location: Location::default(),
         ca: None,
         prepared_statements: None,
         sharded: false,

@@ -40,6 +40,9 @@ const VARIABLES: [(&str, &str); 25] = [
 ];
 /// Without a URL, one of these must be set.
 const REQUIRED_VARIABLES: [&str; 5] = ["PGHOST", "PGHOSTADDR", "PGUSER", "PGDATABASE", "PGSERVICE"];
+/// The URL of the first that is set is used. The first is for this package alone: other clients may not know a parameter that
+/// this one needs, such as `schema`.
+const URL_VARIABLES: [&str; 2] = ["AUTH_BRIDGE_DATABASE_URL", "DATABASE_URL"];
 
 /// Redacted in `Debug`, since it holds the password. Bridges with equal values share connections.
 #[derive(Clone, PartialEq, Eq)]
@@ -54,14 +57,19 @@ pub struct Database {
     pub schema: Schema,
 }
 
+#[derive(Clone, Default, PartialEq, Eq)]
+pub struct Location {
+    pub url: Option<DatabaseUrl>,
+    /// They set what the URL leaves open, or everything if there is none.
+    pub variables: Vec<Variable>,
+}
+
+/// A connection URL.
 #[derive(Clone, PartialEq, Eq)]
-pub enum Location {
-    /// A connection URL, and the option or variable that holds it.
-    Url {
-        url: Sensitive,
-        from: &'static str,
-    },
-    Variables(Vec<Variable>),
+pub struct DatabaseUrl {
+    pub text: Sensitive,
+    /// The option or variable that holds it.
+    pub from: &'static str,
 }
 
 /// One of libpq's environment variables that is set.
@@ -73,12 +81,12 @@ pub struct Variable {
     pub value: Sensitive,
 }
 
-redacted!(Database, Location, Variable);
+redacted!(Database, DatabaseUrl, Location, Variable);
 
 impl Database {
-    pub fn new(options: &mut Options, environment: &impl Environment) -> Result<Self, Error> {
+    pub fn new(options: &Options, environment: &impl Environment) -> Result<Self, Error> {
         Ok(Self {
-            location: location(options.database_url.take(), environment)?,
+            location: Location::new(options.database_url.as_ref(), environment)?,
             ca: authorities(options.tls_ca.as_deref())?,
             prepared_statements: options.prepared_statements,
             sharded: options.sharded.unwrap_or(false),
@@ -87,26 +95,30 @@ impl Database {
     }
 }
 
-fn location(option: Option<Sensitive>, environment: &impl Environment) -> Result<Location, Error> {
-    let url = match option {
-        Some(url) => Some(("databaseUrl", url)),
-        None => first_set(["DATABASE_URL"], environment),
-    };
-    if let Some((from, url)) = url {
-        return Ok(Location::Url { url, from });
+impl Location {
+    /// Only this URL, without the environment.
+    pub fn of_url(text: Sensitive, from: &'static str) -> Self {
+        Self { url: Some(DatabaseUrl { text, from }), variables: Vec::new() }
     }
-    if REQUIRED_VARIABLES.iter().all(|name| environment.variable(name).is_none()) {
-        return Err(Error::config(
-            "databaseUrl",
-            "is missing; set the environment variable DATABASE_URL (or PGHOST, PGUSER, \
-             PGDATABASE, ...), or pass the option databaseUrl",
-        ));
+
+    fn new(option: Option<&Sensitive>, environment: &impl Environment) -> Result<Self, Error> {
+        let url = match option {
+            Some(url) => Some(("databaseUrl", url.clone())),
+            None => first_set(URL_VARIABLES, environment),
+        };
+        if url.is_none() && REQUIRED_VARIABLES.iter().all(|name| environment.variable(name).is_none()) {
+            return Err(Error::config(
+                "databaseUrl",
+                "is missing; set the environment variable DATABASE_URL (or PGHOST, PGUSER, \
+                 PGDATABASE, ...), or pass the option databaseUrl",
+            ));
+        }
+        let set = VARIABLES.into_iter().filter_map(|(name, parameter)| {
+            let value = environment.variable(name)?;
+            Some(Variable { name, parameter, value })
+        });
+        Ok(Self { url: url.map(|(from, text)| DatabaseUrl { text, from }), variables: set.collect() })
     }
-    let set = VARIABLES.into_iter().filter_map(|(name, parameter)| {
-        let value = environment.variable(name)?;
-        Some(Variable { name, parameter, value })
-    });
-    Ok(Location::Variables(set.collect()))
 }
 
 /// All certificates as one PEM text.
@@ -131,23 +143,42 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_option_is_used_before_the_url_variable_and_that_before_the_others() {
-        let url = |from, url: &str| Location::Url { url: url.to_owned().into(), from };
-        let variable =
-            |(name, parameter, value): (_, _, &str)| Variable { name, parameter, value: value.to_owned().into() };
-        for (option, variables, expected) in [
-            (Some("postgres://a"), &[("DATABASE_URL", "postgres://b")] as &[_], url("databaseUrl", "postgres://a")),
-            (None, &[("PGHOST", "h"), ("DATABASE_URL", "postgres://b")], url("DATABASE_URL", "postgres://b")),
+    fn the_option_is_used_before_the_url_variables_and_the_others_beside_them() {
+        const HOST: (&str, &str, &str) = ("PGHOST", "host", "h");
+        const USER: (&str, &str, &str) = ("PGUSER", "user", "u");
+        const MODE: (&str, &str, &str) = ("PGSSLMODE", "sslmode", "require");
+        for (option, variables, url, others) in [
+            (
+                Some("postgres://a"),
+                &[("DATABASE_URL", "b")] as &[_],
+                Some(("databaseUrl", "postgres://a")),
+                &[] as &[_],
+            ),
+            (
+                None,
+                &[("DATABASE_URL", "b"), ("AUTH_BRIDGE_DATABASE_URL", "c")],
+                Some(("AUTH_BRIDGE_DATABASE_URL", "c")),
+                &[],
+            ),
+            (None, &[("DATABASE_URL", "b"), ("AUTH_BRIDGE_DATABASE_URL", "")], Some(("DATABASE_URL", "b")), &[]),
+            (None, &[("PGHOST", "h"), ("DATABASE_URL", "b")], Some(("DATABASE_URL", "b")), &[HOST]),
+            (Some("a"), &[("PGSSLMODE", "require")], Some(("databaseUrl", "a")), &[MODE]),
             (
                 None,
                 &[("DATABASE_URL", ""), ("PGSSLMODE", "require"), ("PGPORT", ""), ("PGUSER", "u")],
-                Location::Variables(
-                    [("PGUSER", "user", "u"), ("PGSSLMODE", "sslmode", "require")].map(variable).into(),
-                ),
+                None,
+                &[USER, MODE],
             ),
         ] {
-            let mut options = Options { database_url: option.map(|url| url.to_owned().into()), ..Options::default() };
-            let database = Database::new(&mut options, &FakeEnvironment(variables)).expect("is complete");
+            let expected = Location {
+                url: url.map(|(from, url)| DatabaseUrl { text: url.to_owned().into(), from }),
+                variables: others
+                    .iter()
+                    .map(|&(name, parameter, value)| Variable { name, parameter, value: value.to_owned().into() })
+                    .collect(),
+            };
+            let options = Options { database_url: option.map(|url| url.to_owned().into()), ..Options::default() };
+            let database = Database::new(&options, &FakeEnvironment(variables)).expect("is complete");
             assert!(database.location == expected, "{option:?} {variables:?}");
         }
     }
@@ -161,8 +192,8 @@ mod tests {
             (Some(vec![PEM, PEM]), Some(format!("{PEM}\n{PEM}"))),
         ] {
             let tls_ca = option.map(|texts| texts.into_iter().map(str::to_owned).collect());
-            let mut options = Options { tls_ca, ..Options::default() };
-            let database = Database::new(&mut options, &FakeEnvironment(&[("DATABASE_URL", "postgres://h")]));
+            let options = Options { tls_ca, ..Options::default() };
+            let database = Database::new(&options, &FakeEnvironment(&[("DATABASE_URL", "postgres://h")]));
             assert_eq!(database.expect("is complete").ca, expected);
         }
     }

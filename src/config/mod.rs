@@ -10,7 +10,7 @@ pub mod warning;
 
 use self::cookies::plain_cookie;
 pub use self::cookies::{CookieOption, SessionCookie, session_cookies};
-pub use self::database::{Database, Location, Variable};
+pub use self::database::{Database, DatabaseUrl, Location, Variable};
 #[cfg(test)]
 pub(crate) use self::environment::FakeEnvironment;
 pub use self::environment::{Environment, app_url_variable, is_production};
@@ -56,7 +56,7 @@ impl Config {
         let cookies = session_cookies(&options, environment)?;
         let secrets_are_from_environment = options.secret.is_none();
         let secrets = secrets(options.secret.take(), environment)?;
-        let database = Database::new(&mut options, environment)?;
+        let database = Database::new(&options, environment)?;
         let limits = Limits::new(options.limits)?;
         let empty_secret = if secrets_are_from_environment { empty_secret(environment) } else { None };
         let warnings = short_secrets(&secrets).chain(empty_secret).chain(plain_cookie(&cookies, environment)).collect();

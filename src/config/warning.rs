@@ -15,6 +15,8 @@ pub enum Warning {
     EmptySecret,
     /// A session cookie without a secure prefix, though the app runs in production over https.
     PlainCookie,
+    /// Parameters of the database's URL that are unknown, and ignored; `from` is the option or variable that holds it.
+    UnknownParameters { from: &'static str, names: Vec<String> },
 }
 
 impl Warning {
@@ -24,6 +26,7 @@ impl Warning {
             Self::ShortSecret { .. } => "AUTH_BRIDGE_SHORT_SECRET",
             Self::EmptySecret => "AUTH_BRIDGE_EMPTY_SECRET",
             Self::PlainCookie => "AUTH_BRIDGE_PLAIN_COOKIE",
+            Self::UnknownParameters { .. } => "AUTH_BRIDGE_UNKNOWN_PARAMETER",
         }
     }
 }
@@ -43,6 +46,12 @@ impl fmt::Display for Warning {
                 "a session cookie has no __Secure- prefix though the app runs in production over https; remove \
                  secureCookie and cookieName, or name only cookies with the prefix",
             ),
+            Self::UnknownParameters { from, names } => write!(
+                f,
+                "{from} has parameters that are unknown, and ignored: {}; if they are meant for another client, give this \
+                 package a URL of its own in AUTH_BRIDGE_DATABASE_URL",
+                names.join(", ")
+            ),
         }
     }
 }
@@ -61,6 +70,11 @@ mod tests {
             ),
             (Warning::EmptySecret, "AUTH_BRIDGE_EMPTY_SECRET", "AUTH_SECRET is set but empty"),
             (Warning::PlainCookie, "AUTH_BRIDGE_PLAIN_COOKIE", "no __Secure- prefix"),
+            (
+                Warning::UnknownParameters { from: "DATABASE_URL", names: vec!["a".to_owned(), "b".to_owned()] },
+                "AUTH_BRIDGE_UNKNOWN_PARAMETER",
+                "DATABASE_URL has parameters that are unknown, and ignored: a, b;",
+            ),
         ] {
             assert_eq!(warning.code(), code);
             assert!(warning.to_string().contains(part), "{warning}");

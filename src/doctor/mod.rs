@@ -49,7 +49,7 @@ const OF_QUERIES: [&str; 3] = [lookups::ID, indexes::ID, sessions::ID];
 pub fn examine(environment: &impl Environment) -> BoxFuture<'static, Vec<Check>> {
     let mut checks = vec![secrets::check(environment), cookies::check(environment)];
     let is_production = config::is_production(environment);
-    let database = Database::new(&mut Options::default(), environment)
+    let database = Database::new(&Options::default(), environment)
         .and_then(|database| ExaminedDatabase::new(&database, &Limits::default()));
     async move {
         checks.push(database_url::judge(database.as_ref().map(ExaminedDatabase::target)));

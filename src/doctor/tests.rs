@@ -14,6 +14,7 @@ use crate::postgres::{StepError, Verify};
 pub(super) fn target() -> TargetFacts {
     TargetFacts {
         variables: vec!["DATABASE_URL"],
+        unknown_parameters: Vec::new(),
         hosts: "db.example:5432".to_owned(),
         user: None,
         database: None,

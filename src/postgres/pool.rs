@@ -13,6 +13,7 @@ use super::connect::Connector;
 use super::fault::Fault;
 use super::query::{DatabaseSession, FindEnd, FindSessions, Found, Query, Statements};
 use super::url::Target;
+use crate::config::warning::Warning;
 use crate::config::{Database, Limits};
 use crate::error::Error;
 use crate::redacted::redacted;
@@ -29,6 +30,7 @@ pub(super) struct Postgres {
     prepared_statements: bool,
     /// Hosts and ports, for messages.
     address: String,
+    pub(super) warnings: Vec<Warning>,
 }
 
 redacted!(Postgres);
@@ -38,14 +40,14 @@ impl Postgres {
     pub(super) fn new(database: &Database, limits: &Limits) -> Result<Self, Error> {
         let target = Target::new(database, limits)?;
         let statements = Statements::new(&target.schema, database.sharded);
-        let address = target.address();
+        let (address, warnings) = (target.address(), target.warnings());
         let (max_connections, prepared_statements) = (target.max_connections, target.prepared_statements);
         let pool = Pool::builder(Connector::new(target))
             .max_size(max_connections)
             .build()
             .map_err(|cause| Error::Internal(format!("connection pool: {cause}")))?;
         let query_timeout = limits.query_timeout;
-        Ok(Self { pool, statements, query_timeout, max_connections, prepared_statements, address })
+        Ok(Self { pool, statements, query_timeout, max_connections, prepared_statements, address, warnings })
     }
 
     pub(super) async fn connection(&self) -> Result<Object<Connector>, Error> {

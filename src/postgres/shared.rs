@@ -10,6 +10,7 @@ use deadpool::managed::Object;
 use super::connect::Connector;
 use super::pool::Postgres;
 use super::query::Found;
+use crate::config::warning::Warning;
 use crate::config::{Database, Limits};
 use crate::error::Error;
 use crate::redacted::redacted;
@@ -51,6 +52,11 @@ impl SharedPostgres {
             }
         };
         Ok(Self { postgres, is_closed: AtomicBool::new(false) })
+    }
+
+    /// Likely mistakes in the connection parameters.
+    pub fn warnings(&self) -> &[Warning] {
+        &self.postgres.warnings
     }
 
     fn release(&self) {
@@ -113,7 +119,7 @@ mod tests {
     use crate::schema::Schema;
 
     fn open(url: &str) -> SharedPostgres {
-        let location = Location::Url { url: url.to_owned().into(), from: "databaseUrl" };
+        let location = Location::of_url(url.to_owned().into(), "databaseUrl");
         let schema = Schema::new(None);
         let database = Database { location, ca: None, prepared_statements: None, sharded: false, schema };
         SharedPostgres::new(&database, &Limits::default()).expect("is a URL")

@@ -253,7 +253,7 @@ mod tests {
 
     /// The policy of a URL with these parameters.
     fn policy_of(query: &str, has_ca: bool) -> Result<Policy, Error> {
-        let location = Location::Url { url: format!("postgres://h/d?{query}").into(), from: "DATABASE_URL" };
+        let location = Location::of_url(format!("postgres://h/d?{query}").into(), "DATABASE_URL");
         let mut read = TlsParameters::default();
         for parameter in parameters(&location).expect("is a URL") {
             match parameter.name.as_str() {

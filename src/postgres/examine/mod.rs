@@ -40,7 +40,7 @@ impl ExaminedDatabase {
                 limit: limits.query_timeout,
                 prepared_statements,
             },
-            target: TargetFacts::new(&target, &database.location),
+            target: TargetFacts::new(&target),
             connector: Connector::new(target),
         })
     }

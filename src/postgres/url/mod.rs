@@ -2,6 +2,7 @@
 #![forbid(unsafe_code)]
 
 mod hosts;
+mod misspelled;
 pub(super) mod parameter;
 pub(super) mod parse;
 mod settings;
@@ -15,6 +16,7 @@ use tokio_postgres::Config;
 pub(super) use self::hosts::Host;
 pub(super) use self::settings::Settings;
 use super::tls::Tls;
+use crate::config::warning::Warning;
 use crate::config::{DEFAULT_CONNECT_TIMEOUT, DEFAULT_MAX_CONNECTIONS, Database, Limits};
 use crate::error::Error;
 use crate::redacted::redacted;
@@ -26,6 +28,10 @@ const STATEMENT_TIMEOUT_MARGIN: Duration = Duration::from_secs(1);
 
 /// Where and how to connect. Redacted in `Debug`, since it holds the password.
 pub(super) struct Target {
+    /// The options and variables that this is configured with.
+    pub(super) sources: Vec<&'static str>,
+    /// The names of the URL's parameters that are unknown, and ignored.
+    pub(super) unknown: Vec<String>,
     /// In the order of the parameters.
     pub(super) hosts: Vec<Host>,
     /// Whether hosts and addresses are tried in random order.
@@ -76,6 +82,8 @@ impl Target {
         }
         Ok(Self {
             tls: Tls::new(settings.tls, database.ca.as_deref())?,
+            sources: settings.sources,
+            unknown: settings.unknown,
             hosts,
             shuffled: settings.shuffled,
             session_attrs: settings.session_attrs,
@@ -85,6 +93,11 @@ impl Target {
             prepared_statements,
             schema: database.schema.clone().in_namespace(settings.schema),
         })
+    }
+
+    pub(super) fn warnings(&self) -> Vec<Warning> {
+        let from = self.sources.first().filter(|_| !self.unknown.is_empty());
+        from.map(|from| Warning::UnknownParameters { from, names: self.unknown.clone() }).into_iter().collect()
     }
 
     /// The hosts and their ports, for messages.

@@ -31,6 +31,26 @@ pub(in crate::postgres) enum Origin {
 }
 
 impl Parameter {
+    /// Whether it decides what libpq's parameter `name` decides.
+    pub(super) fn sets(&self, name: &str) -> bool {
+        let same = match self.name.as_str() {
+            "username" => "user",
+            "database" => "dbname",
+            "ssl" => "sslmode",
+            "sslaccept" if self.value.as_str() == "strict" => "sslmode",
+            own => own,
+        };
+        same == name
+    }
+
+    /// The option or variable that holds it.
+    pub(super) fn source(&self) -> &'static str {
+        match self.origin {
+            Origin::Url { from, .. } => from,
+            Origin::Variable(name) => name,
+        }
+    }
+
     /// An error that names the parameter, without its value.
     pub(in crate::postgres) fn error(&self, problem: impl AsRef<str>) -> Error {
         let problem = problem.as_ref();
@@ -43,12 +63,19 @@ impl Parameter {
         }
     }
 
-    pub(in crate::postgres) fn unknown_error(&self) -> Error {
-        self.error("is unknown; remove it from the URL, or see docs/configuration.md")
+    /// For an unknown name that may be part of the password.
+    pub(super) fn unknown_error(&self) -> Error {
+        self.error(
+            "is unknown, or has no value; if it is part of the password, write %26 for an & and %3F for a ? there",
+        )
+    }
+
+    pub(super) fn is_name_safe(&self) -> bool {
+        !matches!(self.origin, Origin::Url { is_name_safe: false, .. })
     }
 
     /// The text after a stray `?` or `&` can be part of the password.
-    fn shown_name(&self) -> &str {
+    pub(super) fn shown_name(&self) -> &str {
         let is_name = |byte: u8| byte.is_ascii_alphabetic() || byte == b'_' || byte == b'.' || byte == b'-';
         if self.name.len() <= MAX_NAME_BYTES && self.name.bytes().all(is_name) { &self.name } else { UNNAMED }
     }
