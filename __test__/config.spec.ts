@@ -1,4 +1,4 @@
-import { describe, expect, test } from 'vitest'
+import { describe, expect, test, vi } from 'vitest'
 import { AuthBridge, getSession } from '../index.js'
 
 const COMPLETE = { secret: 'the secret of the test, 32 bytes', databaseUrl: 'postgres://user:hunter2@127.0.0.1:1/app' }
@@ -37,11 +37,6 @@ describe('new AuthBridge', () => {
   })
 
   test.each([
-    [
-      'no secret',
-      { databaseUrl: COMPLETE.databaseUrl },
-      'secret: is missing; set the environment variable AUTH_SECRET',
-    ],
     ['empty secret', { ...COMPLETE, secret: '' }, 'secret: is an empty string'],
     ['empty list of secrets', { ...COMPLETE, secret: [] }, 'secret: is an empty list'],
     ['empty secret in the list', { ...COMPLETE, secret: ['a', ''] }, 'secret: is an empty string'],
@@ -51,7 +46,6 @@ describe('new AuthBridge', () => {
       { ...COMPLETE, secret: ['a', null] },
       'secret: must be a string, not null',
     ],
-    ['no database', { secret: 'a' }, 'databaseUrl: is missing; set the environment variable DATABASE_URL'],
     ['no database URL', { ...COMPLETE, databaseUrl: 'mysql://localhost' }, 'databaseUrl: must begin with postgres://'],
     ['empty database URL', { ...COMPLETE, databaseUrl: '' }, 'databaseUrl: must begin with postgres://'],
     [
@@ -68,11 +62,6 @@ describe('new AuthBridge', () => {
       'unknown sslmode',
       { ...COMPLETE, databaseUrl: 'postgres://a/b?sslmode=on' },
       'sslmode must be one of disable, allow, prefer',
-    ],
-    [
-      'unreadable sslrootcert',
-      { ...COMPLETE, databaseUrl: 'postgres://a/b?sslmode=verify-full&sslrootcert=/nowhere.pem' },
-      "sslrootcert names a file that can't be read: ",
     ],
     ['raw @ in the password', { ...COMPLETE, databaseUrl: 'postgres://user:hun@ter2@h/d' }, '%40'],
     ['bad cookie name', { ...COMPLETE, cookieName: 'a b' }, 'cookieName: is not a valid cookie name'],
@@ -136,6 +125,56 @@ describe('new AuthBridge', () => {
   })
 })
 
+describe('the first call', () => {
+  const calls: [string, (bridge: AuthBridge) => unknown][] = [
+    ['getSession', (bridge) => bridge.getSession('a=b')],
+    ['getSessionJson', (bridge) => bridge.getSessionJson()],
+    ['explainSession', (bridge) => bridge.explainSession()],
+    ['health', (bridge) => bridge.health()],
+    ['stats', async (bridge) => bridge.stats()],
+  ]
+  describe.each(calls)('%s', (_, call) => {
+    test.each([
+      [
+        'no secret',
+        { databaseUrl: COMPLETE.databaseUrl },
+        'secret: is missing; set the environment variable AUTH_SECRET',
+      ],
+      ['no database', { secret: 'a' }, 'databaseUrl: is missing; set the environment variable DATABASE_URL'],
+      [
+        'unreadable sslrootcert',
+        { ...COMPLETE, databaseUrl: 'postgres://a/b?sslmode=verify-full&sslrootcert=/nowhere.pem' },
+        "databaseUrl: sslrootcert names a file that can't be read: ",
+      ],
+      [
+        'sslmode without its sslrootcert',
+        { ...COMPLETE, databaseUrl: 'postgres://a/b?sslmode=verify-ca' },
+        'databaseUrl: sslmode needs sslrootcert',
+      ],
+    ])('%s: rejects, each time', async (_, options, message) => {
+      const bridge = new AuthBridge(options)
+      for (let time = 0; time < 2; time++) {
+        const expected = { code: 'ERR_AUTH_BRIDGE_CONFIG', message: expect.stringContaining(message) }
+        await expect(call(bridge)).rejects.toMatchObject(expected)
+      }
+    })
+  })
+
+  test('reads the environment of that moment, once it is complete', async () => {
+    const bridge = new AuthBridge({ databaseUrl: COMPLETE.databaseUrl })
+    await expect(bridge.getSession()).rejects.toMatchObject({ code: 'ERR_AUTH_BRIDGE_CONFIG' })
+    vi.stubEnv('AUTH_SECRET', COMPLETE.secret)
+    try {
+      expect(bridge.stats().calls).toMatchObject({ unauthenticated: 0, failed: 0 })
+      expect(await bridge.getSession()).toEqual({})
+    } finally {
+      vi.unstubAllEnvs()
+    }
+    expect(await bridge.getSession()).toEqual({})
+    expect(bridge.stats().calls.unauthenticated).toBe(2)
+  })
+})
+
 describe('getSession', () => {
   const bridge = new AuthBridge(COMPLETE)
   test.each([
@@ -163,6 +202,15 @@ describe('close', () => {
         message: 'this AuthBridge is closed',
       })
     }
+  })
+
+  test('before the first call: it rejects, too', async () => {
+    const bridge = new AuthBridge({})
+    expect(await bridge.close()).toBeUndefined()
+    await bridge.close()
+    await expect(bridge.getSession()).rejects.toMatchObject({ code: 'ERR_AUTH_BRIDGE_CLOSED' })
+    await expect(bridge.health()).rejects.toMatchObject({ code: 'ERR_AUTH_BRIDGE_CLOSED' })
+    expect(() => bridge.stats()).toThrow(expect.objectContaining({ code: 'ERR_AUTH_BRIDGE_CLOSED' }))
   })
 
   test('twice, also at once', async () => {

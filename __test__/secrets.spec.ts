@@ -141,6 +141,14 @@ function configurations(): Way[] {
     { AUTH_SECRET: '', NEXTAUTH_SECRET: SECRET, DATABASE_URL: urls[0] },
     ...urls.map((url) => ({ AUTH_SECRET_1: SECRET, NEXTAUTH_SECRET: OTHER_SECRET, DATABASE_URL: url })),
     ...parameters.map((name) => ({ AUTH_SECRET: SECRET, PGHOST: 'h', PGPASSWORD: PASSWORD, [name]: WRONG })),
+    ...[
+      `{ "secret": "${SECRET}"`,
+      `'{ "secret": "${SECRET}" }'`,
+      JSON.stringify({ secret: SECRET, databaseUrl: urls[0] }),
+      JSON.stringify({ secret: [SECRET, null] }),
+      JSON.stringify({ tls: { ca: WRONG } }),
+      JSON.stringify({ unknown: WRONG }),
+    ].map((AUTH_BRIDGE_OPTIONS) => ({ AUTH_BRIDGE_OPTIONS })),
     ...['AUTH_URL', 'NEXTAUTH_URL'].map((name) => ({
       ...{ AUTH_SECRET: SECRET, DATABASE_URL: good.databaseUrl, [name]: WRONG },
     })),
@@ -337,7 +345,7 @@ test('what holds secrets, cookies, claims or rows is redacted in Debug', () => {
       'SessionEnd',
       'SessionExplanation',
     ],
-    ...['SessionKey', 'SessionRecord', 'SharedPostgres', 'Target', 'Variable'],
+    ...['SessionKey', 'SessionRecord', 'SharedPostgres', 'Snapshot', 'Target', 'Variable'],
   ])
 })
 

@@ -1,6 +1,6 @@
 // The small app of `__test__/next/app` with this package as users install it, and what must hold however it runs.
 
-import { cp, mkdtemp, readFile, rm } from 'node:fs/promises'
+import { cp, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, afterEach, beforeAll, beforeEach, expect } from 'vitest'
@@ -49,7 +49,7 @@ export function useApp() {
   afterEach(() => Promise.all(open.splice(0).map((server) => server.stop())))
 
   /** Starts the app, or what stands for it. */
-  async function start(args: string[] | { standalone: string }, env: Record<string, string> = {}) {
+  async function start(args: string[] | { standalone: string }, env: Record<string, string | undefined> = {}) {
     const port = String(await freePort())
     const origin = `http://localhost:${port}`
     const standalone = !Array.isArray(args)
@@ -77,7 +77,7 @@ export function useApp() {
     const idOf = (html: string, id: string) => html.match(new RegExp(`<p id="${id}">([^<]*)</p>`))?.[1]
 
     const body = await bridge.getSessionJson(cookie)
-    for (const path of ['/api/auth/session', '/api/null', '/api/hand']) {
+    for (const path of ['/api/auth/session', '/api/null', '/api/hand', '/api/own']) {
       expect(await text(path, signedIn)).toBe(body)
       expect(await text(path)).toBe(path === '/api/null' ? 'null' : '{}')
     }
@@ -124,6 +124,21 @@ export function useApp() {
     await expectAnswers(origin)
   }
 
+  /** `next dev`, and an edit of `.env.local` while it runs. */
+  async function expectToNoticeAnEdit(bundler: Bundler) {
+    const file = join(app, '.env.local')
+    await writeFile(file, `AUTH_SECRET="${SECRET} that was replaced"\n`)
+    try {
+      const { origin } = await start(['dev', `--${bundler}`], { AUTH_SECRET: undefined })
+      const read = async () => (await fetch(`${origin}/api/auth/session`, { headers: { cookie } })).text()
+      expect(await read()).toBe('{}')
+      await writeFile(file, `AUTH_SECRET="${SECRET}"\n`)
+      await expect.poll(read).toBe(await bridge.getSessionJson(cookie))
+    } finally {
+      await rm(file)
+    }
+  }
+
   /** `next build`, without a database or a secret, and `next start`. */
   async function expectToBuildAndStart(bundler: Bundler) {
     await build(bundler)
@@ -142,5 +157,13 @@ export function useApp() {
     expect((await fetch(cut.origin, { headers: { cookie }, redirect: 'manual' })).status).toBe(500)
   }
 
-  return { folder: () => app, start, build, expectAnswers, expectToDevelop, expectToBuildAndStart }
+  return {
+    folder: () => app,
+    start,
+    build,
+    expectAnswers,
+    expectToDevelop,
+    expectToNoticeAnEdit,
+    expectToBuildAndStart,
+  }
 }

@@ -44,7 +44,7 @@ async function go({ env = {}, options, header, calls = 1, closed = false }, outc
     // A session is for the app to see.
     if (!answer?.user) say(answer instanceof Response && answer.status === 200 ? answer.status : answer)
   }
-  say(asked.stats())
+  say(await attempt(asked.stats))
   say(bridge)
   await attempt(asked.close)
 }

@@ -15,6 +15,7 @@ pub fn parse(value: Unknown) -> Result<Options, Error> {
     }
     let mut reader = Reader::new("options", "an object", "", value)?;
     let options = Options {
+        are_in_variable: false,
         secret: reader.take("secret", |name, value| list(name, value, sensitive))?,
         cookie_name: reader.take("cookieName", |name, value| list(name, value, cookie))?,
         secure_cookie: reader.take("secureCookie", boolean)?,

@@ -38,6 +38,7 @@ fn secret() -> Secret {
 
 fn bridge(names: &[&str], store: &Arc<Fake>) -> Bridge<Arc<Fake>, Channels> {
     let config = Config {
+        ignored_cookie: None,
         secrets: vec![secret()],
         cookies: names.iter().map(|name| SessionCookie::by_name(name).expect("a name")).collect(),
         database: unused_database(),
@@ -154,6 +155,7 @@ fn bridge_of(vector: &Value) -> Bridge<Arc<Fake>, Channels> {
     let secrets = vector["secrets"].as_array().expect("a list");
     let secret = |text: &Value| Secret::new(text.as_str().expect("a text").to_owned()).expect("a secret");
     let config = Config {
+        ignored_cookie: None,
         secrets: secrets.iter().map(secret).collect(),
         cookies: vec![SessionCookie::by_name(vector["name"].as_str().expect("a name")).expect("a name")],
         database: unused_database(),

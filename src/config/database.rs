@@ -85,8 +85,16 @@ redacted!(Database, DatabaseUrl, Location, Variable);
 
 impl Database {
     pub fn new(options: &Options, environment: &impl Environment) -> Result<Self, Error> {
+        let database = Self::of_options(options)?;
+        Ok(Self { location: database.location.complete(environment)?, ..database })
+    }
+
+    /// What the options alone say.
+    pub(super) fn of_options(options: &Options) -> Result<Self, Error> {
+        let from = if options.are_in_variable { "databaseUrl in AUTH_BRIDGE_OPTIONS" } else { "databaseUrl" };
+        let location = options.database_url.clone().map(|url| Location::of_url(url, from));
         Ok(Self {
-            location: Location::new(options.database_url.as_ref(), environment)?,
+            location: location.unwrap_or_default(),
             ca: authorities(options.tls_ca.as_deref())?,
             prepared_statements: options.prepared_statements,
             sharded: options.sharded.unwrap_or(false),
@@ -101,11 +109,10 @@ impl Location {
         Self { url: Some(DatabaseUrl { text, from }), variables: Vec::new() }
     }
 
-    fn new(option: Option<&Sensitive>, environment: &impl Environment) -> Result<Self, Error> {
-        let url = match option {
-            Some(url) => Some(("databaseUrl", url.clone())),
-            None => first_set(URL_VARIABLES, environment),
-        };
+    /// Adds what the environment says.
+    fn complete(self, environment: &impl Environment) -> Result<Self, Error> {
+        let of_variable = || first_set(URL_VARIABLES, environment).map(|(from, text)| DatabaseUrl { text, from });
+        let url = self.url.or_else(of_variable);
         if url.is_none() && REQUIRED_VARIABLES.iter().all(|name| environment.variable(name).is_none()) {
             return Err(Error::config(
                 "databaseUrl",
@@ -117,7 +124,7 @@ impl Location {
             let value = environment.variable(name)?;
             Some(Variable { name, parameter, value })
         });
-        Ok(Self { url: url.map(|(from, text)| DatabaseUrl { text, from }), variables: set.collect() })
+        Ok(Self { url, variables: set.collect() })
     }
 }
 

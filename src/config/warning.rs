@@ -15,6 +15,8 @@ pub enum Warning {
     EmptySecret,
     /// A session cookie without a secure prefix, though the app runs in production over https.
     PlainCookie,
+    /// In production a request had only the plain session cookie, which doesn't count.
+    IgnoredCookie,
     /// Parameters of the database's URL that are unknown, and ignored; `from` is the option or variable that holds it.
     UnknownParameters { from: &'static str, names: Vec<String> },
 }
@@ -26,6 +28,7 @@ impl Warning {
             Self::ShortSecret { .. } => "AUTH_BRIDGE_SHORT_SECRET",
             Self::EmptySecret => "AUTH_BRIDGE_EMPTY_SECRET",
             Self::PlainCookie => "AUTH_BRIDGE_PLAIN_COOKIE",
+            Self::IgnoredCookie => "AUTH_BRIDGE_IGNORED_COOKIE",
             Self::UnknownParameters { .. } => "AUTH_BRIDGE_UNKNOWN_PARAMETER",
         }
     }
@@ -45,6 +48,10 @@ impl fmt::Display for Warning {
             Self::PlainCookie => f.write_str(
                 "a session cookie has no __Secure- prefix though the app runs in production over https; remove \
                  secureCookie and cookieName, or name only cookies with the prefix",
+            ),
+            Self::IgnoredCookie => f.write_str(
+                "a request has the cookie authjs.session-token, which Auth.js sets over http; it doesn't count, since NODE_ENV is \
+                 production and neither AUTH_URL nor NEXTAUTH_URL is set; set AUTH_URL to the URL of the app",
             ),
             Self::UnknownParameters { from, names } => write!(
                 f,
@@ -70,6 +77,7 @@ mod tests {
             ),
             (Warning::EmptySecret, "AUTH_BRIDGE_EMPTY_SECRET", "AUTH_SECRET is set but empty"),
             (Warning::PlainCookie, "AUTH_BRIDGE_PLAIN_COOKIE", "no __Secure- prefix"),
+            (Warning::IgnoredCookie, "AUTH_BRIDGE_IGNORED_COOKIE", "set AUTH_URL"),
             (
                 Warning::UnknownParameters { from: "DATABASE_URL", names: vec!["a".to_owned(), "b".to_owned()] },
                 "AUTH_BRIDGE_UNKNOWN_PARAMETER",

@@ -10,6 +10,7 @@ use deadpool::managed::Object;
 use super::connect::Connector;
 use super::pool::Postgres;
 use super::query::Found;
+use super::url::check;
 use crate::config::warning::Warning;
 use crate::config::{Database, Limits};
 use crate::error::Error;
@@ -52,6 +53,12 @@ impl SharedPostgres {
             }
         };
         Ok(Self { postgres, is_closed: AtomicBool::new(false) })
+    }
+
+    /// # Errors
+    /// If the options about the database are wrong, whatever the environment adds to them. Opens no file.
+    pub fn check(options: &Database) -> Result<(), Error> {
+        check(options)
     }
 
     /// Likely mistakes in the connection parameters.

@@ -15,6 +15,7 @@ use tokio_postgres::config::SslMode;
 use super::url::parameter::Parameter;
 use crate::error::Error;
 
+const UNREADABLE: &str = "can't be read as PEM certificates";
 /// The value of `sslrootcert` for the system's certificates.
 const SYSTEM: &str = "system";
 
@@ -38,6 +39,18 @@ pub(super) struct TlsParameters {
 }
 
 impl TlsParameters {
+    /// Checks what is set, but not whether it is complete.
+    pub(super) fn check(&self, ca: Option<&str>) -> Result<(), Error> {
+        mode(self, ca.is_some())?;
+        self.least_version()?;
+        ca.map_or(Ok(()), |pem| certificates(pem.as_bytes()).map(drop).map_err(ca_error))
+    }
+
+    fn least_version(&self) -> Result<SslVersion, Error> {
+        let least = self.min_version.as_ref().map(|version| version.choice(&VERSIONS)).transpose()?;
+        Ok(least.unwrap_or(SslVersion::TLS1_2))
+    }
+
     /// An error about the mode, with the name of the parameter that set it.
     fn mode_error(&self, problem: &str) -> Error {
         let parameter = self.mode.as_ref().or(self.ssl.as_ref());
@@ -63,15 +76,14 @@ impl Tls {
         }
         let set_up = |cause: ErrorStack| Error::config("sslmode", format!("can't be set up: {cause}"));
         let mut builder = SslConnector::builder(SslMethod::tls_client()).map_err(set_up)?;
-        let least = parameters.min_version.as_ref().map(|version| version.choice(&VERSIONS)).transpose()?;
-        builder.set_min_proto_version(Some(least.unwrap_or(SslVersion::TLS1_2))).map_err(set_up)?;
+        builder.set_min_proto_version(Some(parameters.least_version()?)).map_err(set_up)?;
         if parameters.direct {
             postgres_openssl::set_postgresql_alpn(&mut builder).map_err(set_up)?;
         }
         match (verify, ca, &parameters.root_cert) {
             (Verify::Nothing, _, _) => builder.set_verify(SslVerifyMode::NONE),
             (_, Some(pem), _) => {
-                trust(pem.as_bytes(), &mut builder).map_err(|problem| Error::config("tls.ca", problem))?;
+                trust(pem.as_bytes(), &mut builder).map_err(ca_error)?;
             }
             (_, None, Some(root)) if root.value.as_str() != SYSTEM => trust_file(root, &mut builder)?,
             (_, None, _) => trust_system(&mut builder)?,
@@ -144,7 +156,8 @@ const MODES: [(&str, Mode); 7] = [
     ("no-verify", Mode::Require),
 ];
 
-pub(super) fn policy(parameters: &TlsParameters, has_ca: bool) -> Result<Policy, Error> {
+/// `None` if no parameter sets it.
+fn mode(parameters: &TlsParameters, has_ca: bool) -> Result<Option<Mode>, Error> {
     let root_cert = parameters.root_cert.as_ref();
     let is_system = !has_ca && root_cert.is_some_and(|root| root.value.as_str() == SYSTEM);
     let mut mode = match (&parameters.mode, &parameters.ssl) {
@@ -172,6 +185,12 @@ pub(super) fn policy(parameters: &TlsParameters, has_ca: bool) -> Result<Policy,
     if is_system && mode.is_some_and(|mode| mode != Mode::VerifyFull) {
         return Err(parameters.mode_error("must be verify-full when sslrootcert is system"));
     }
+    Ok(mode)
+}
+
+pub(super) fn policy(parameters: &TlsParameters, has_ca: bool) -> Result<Policy, Error> {
+    let mode = mode(parameters, has_ca)?;
+    let root_cert = parameters.root_cert.as_ref();
     if mode == Some(Mode::VerifyCa) && !has_ca && root_cert.is_none() {
         // Any certificate of any public authority would be accepted, whatever its host name.
         return Err(parameters
@@ -194,17 +213,21 @@ pub(super) fn policy(parameters: &TlsParameters, has_ca: bool) -> Result<Policy,
 
 /// Trusts only these certificates, not those that OpenSSL would load by default.
 fn trust(pem: &[u8], builder: &mut SslConnectorBuilder) -> Result<(), &'static str> {
-    const PROBLEM: &str = "can't be read as PEM certificates";
-    let certificates = X509::stack_from_pem(pem).map_err(|_| PROBLEM)?;
-    if certificates.is_empty() {
-        return Err(PROBLEM);
-    }
-    let mut store = X509StoreBuilder::new().map_err(|_| PROBLEM)?;
-    for certificate in certificates {
-        store.add_cert(certificate).map_err(|_| PROBLEM)?;
+    let mut store = X509StoreBuilder::new().map_err(|_| UNREADABLE)?;
+    for certificate in certificates(pem)? {
+        store.add_cert(certificate).map_err(|_| UNREADABLE)?;
     }
     builder.set_cert_store(store.build());
     Ok(())
+}
+
+/// At least one.
+fn certificates(pem: &[u8]) -> Result<Vec<X509>, &'static str> {
+    X509::stack_from_pem(pem).ok().filter(|certificates| !certificates.is_empty()).ok_or(UNREADABLE)
+}
+
+fn ca_error(problem: &str) -> Error {
+    Error::config("tls.ca", problem)
 }
 
 fn trust_file(root_cert: &Parameter, builder: &mut SslConnectorBuilder) -> Result<(), Error> {

@@ -61,6 +61,13 @@ pub(super) enum SessionAttrs {
     PreferStandby,
 }
 
+/// Checks what the options say, without the variables and files that may complete them.
+pub(super) fn check(options: &Database) -> Result<(), Error> {
+    let settings = Settings::of(&options.location)?;
+    settings.hosts.hosts()?;
+    settings.tls.check(options.ca.as_deref())
+}
+
 impl Target {
     pub(super) fn new(database: &Database, limits: &Limits) -> Result<Self, Error> {
         let settings = Settings::of(&database.location)?;

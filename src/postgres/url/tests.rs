@@ -370,6 +370,38 @@ fn variables_are_read_as_in_libpq() {
     }
 }
 
+/// What a variable or a file may complete is no mistake of the options.
+#[test]
+fn options_are_checked_without_variables_and_files() {
+    let checked = |url: &str, ca: Option<&str>| {
+        let location = Location::of_url(url.to_owned().into(), "databaseUrl");
+        check(&Database { ca: ca.map(str::to_owned), ..database(location) }).map_err(|error| error.to_string())
+    };
+    for url in [
+        "postgres://",
+        "postgres://h/d?sslmode=verify-ca",
+        "postgres://h/d?sslmode=verify-full&sslrootcert=/nowhere.pem",
+        "postgres://h/d?sslkey=/nowhere.pem",
+        "postgres://h/d?sslnegotiation=direct",
+    ] {
+        assert_eq!(checked(url, None), Ok(()), "{url}");
+    }
+    const NO_PEM: &str = "-----BEGIN CERTIFICATE-----";
+    for (url, ca, problem) in [
+        ("mysql://h", None, "databaseUrl: must begin with postgres://"),
+        ("postgres://h/d?sslmode=on", None, "databaseUrl: sslmode must be one of"),
+        ("postgres://h/d?ssl_min_protocol_version=1", None, "databaseUrl: ssl_min_protocol_version must be one of"),
+        ("postgres://h/d?sslmode=require&sslrootcert=system", None, "databaseUrl: sslmode must be verify-full"),
+        ("postgres://h:x/d", None, "databaseUrl: port must be a number"),
+        ("postgres://h/d?connection_limit=0", None, "databaseUrl: connection_limit must be"),
+        ("postgres://h/d?sslmode=prefer", Some(NO_PEM), "tls.ca: has no effect"),
+        ("postgres://h/d", Some(NO_PEM), "tls.ca: can't be read as PEM"),
+    ] {
+        let error = checked(url, ca).expect_err(url);
+        assert!(error.starts_with(problem), "{error}");
+    }
+}
+
 #[test]
 fn unknown_parameters_are_ignored_and_named() {
     for (query, names) in [
