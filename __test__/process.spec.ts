@@ -244,6 +244,7 @@ describe('warnings', () => {
 
   test.each<[string, Record<string, string>]>([
     ['AUTH_BRIDGE_SHORT_SECRET', { AUTH_SECRET: 'hunter2' }],
+    ['AUTH_BRIDGE_WRAPPED_SECRET', { AUTH_SECRET: `"hunter2 ${SECRET}"` }],
     ['AUTH_BRIDGE_EMPTY_SECRET', { AUTH_SECRET: '', NEXTAUTH_SECRET: SECRET }],
   ])('%s is given once', async (code, env) => {
     const { errors } = await runWithWarnings(twice, { ...env, DATABASE_URL: database })

@@ -120,7 +120,9 @@ mod tests {
         for (case, options, variables, expected) in [
             ("nothing set", Options::default(), &[] as &[_], &[SECURE, PLAIN] as &[_]),
             ("production", Options::default(), &[("NODE_ENV", "production")], &[SECURE]),
+            ("production with a blank", Options::default(), &[("NODE_ENV", "production ")], &[SECURE]),
             ("development", Options::default(), &[("NODE_ENV", "development")], &[SECURE, PLAIN]),
+            ("a line break around it", Options::default(), &[("AUTH_URL", " https://a.example\n")], &[SECURE]),
             ("https", Options::default(), &[("AUTH_URL", "https://a.example")], &[SECURE]),
             ("HTTPS", Options::default(), &[("AUTH_URL", "HTTPS://a.example")], &[SECURE]),
             ("http", Options::default(), &[("AUTH_URL", "http://localhost:3000")], &[PLAIN]),
@@ -171,6 +173,13 @@ mod tests {
             let ignored = ignored_cookie(&options, &FakeEnvironment(variables));
             assert_eq!(ignored.as_ref().map(CookieName::as_str), expected, "{variables:?}");
         }
+    }
+
+    #[test]
+    fn quotes_around_the_url_are_named() {
+        let error = session_cookies(&Options::default(), &FakeEnvironment(&[("AUTH_URL", "\"https://a.example\"")]));
+        let expected = "AUTH_URL: must begin with https:// or http://, without quotes around it";
+        assert_eq!(error.expect_err("is quoted").to_string(), expected);
     }
 
     #[test]

@@ -128,7 +128,8 @@ impl Location {
     }
 }
 
-/// All certificates as one PEM text.
+/// All certificates as one PEM text. In a variable, PEM often has `\n` for its line breaks, or the quotes of a line of a `.env`
+/// file around it; neither can be part of PEM.
 fn authorities(option: Option<&[String]>) -> Result<Option<String>, Error> {
     let Some(texts) = option else {
         return Ok(None);
@@ -141,7 +142,8 @@ fn authorities(option: Option<&[String]>) -> Result<Option<String>, Error> {
              sslrootcert in the URL instead",
         ));
     }
-    Ok(Some(texts.join("\n")))
+    let plain = |text: &String| text.replace("\\r", "").replace("\\n", "\n").replace(['"', '\''], "");
+    Ok(Some(texts.iter().map(plain).collect::<Vec<_>>().join("\n")))
 }
 
 #[cfg(test)]
@@ -197,6 +199,7 @@ mod tests {
             (None, None),
             (Some(vec![PEM]), Some(PEM.to_owned())),
             (Some(vec![PEM, PEM]), Some(format!("{PEM}\n{PEM}"))),
+            (Some(vec!["\"-----BEGIN CERTIFICATE-----\\r\\nMII\\n\""]), Some(format!("{PEM}\nMII\n"))),
         ] {
             let tls_ca = option.map(|texts| texts.into_iter().map(str::to_owned).collect());
             let options = Options { tls_ca, ..Options::default() };

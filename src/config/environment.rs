@@ -67,12 +67,17 @@ impl Snapshot {
 
 /// Whether `NODE_ENV` is `development`, as under `next dev`.
 pub fn is_development(environment: &impl Environment) -> bool {
-    environment.variable("NODE_ENV").is_some_and(|value| value.as_str() == "development")
+    node_env_is("development", environment)
 }
 
 /// Whether `NODE_ENV` is `production`.
 pub fn is_production(environment: &impl Environment) -> bool {
-    environment.variable("NODE_ENV").is_some_and(|value| value.as_str() == "production")
+    node_env_is("production", environment)
+}
+
+/// On Windows, `set NODE_ENV=production && next start` sets it with the blank.
+fn node_env_is(mode: &str, environment: &impl Environment) -> bool {
+    environment.variable("NODE_ENV").is_some_and(|value| value.trim() == mode)
 }
 
 /// The variable that holds the app's own URL; `None` if none is set.
@@ -85,12 +90,20 @@ pub(super) fn app_url_is_https(environment: &impl Environment) -> Result<Option<
     let Some((name, url)) = first_set(APP_URL_VARIABLES, environment) else {
         return Ok(None);
     };
-    let scheme = url.split_once("://").map(|(scheme, _)| scheme);
+    let scheme = url.trim().split_once("://").map(|(scheme, _)| scheme);
     match scheme.map(str::to_ascii_lowercase).as_deref() {
         Some("https") => Ok(Some(true)),
         Some("http") => Ok(Some(false)),
+        _ if is_quoted(&url) => {
+            Err(Error::config(name, "must begin with https:// or http://, without quotes around it"))
+        }
         _ => Err(Error::config(name, "must begin with https:// or http://")),
     }
+}
+
+/// Some tools keep the quotes of a line of a `.env` file, such as `docker run --env-file`.
+pub fn is_quoted(value: &str) -> bool {
+    value.trim_start().starts_with(['"', '\''])
 }
 
 /// The first of these variables that is set, and its value.

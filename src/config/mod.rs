@@ -14,10 +14,12 @@ pub use self::database::{Database, DatabaseUrl, Location, Variable};
 #[cfg(test)]
 pub(crate) use self::environment::FakeEnvironment;
 use self::environment::NoVariables;
-pub use self::environment::{Environment, Recorder, Snapshot, app_url_variable, is_development, is_production};
+pub use self::environment::{
+    Environment, Recorder, Snapshot, app_url_variable, is_development, is_production, is_quoted,
+};
 pub use self::limits::{DEFAULT_CONNECT_TIMEOUT, DEFAULT_MAX_CONNECTIONS, LimitOptions, Limits, MAX_CONNECTIONS};
 pub use self::secrets::{NamedSecret, named_secrets, secret_warnings};
-use self::secrets::{empty_secret, secrets, short_secrets};
+use self::secrets::{empty_secret, secret_mistakes, secrets};
 use self::warning::Warning;
 use crate::cookie::CookieName;
 use crate::crypto::Secret;
@@ -81,7 +83,8 @@ impl Config {
         let database = Database::new(&options, environment)?;
         let limits = Limits::new(options.limits)?;
         let empty_secret = if secrets_are_from_environment { empty_secret(environment) } else { None };
-        let warnings = short_secrets(&secrets).chain(empty_secret).chain(plain_cookie(&cookies, environment)).collect();
+        let warnings =
+            secret_mistakes(&secrets).chain(empty_secret).chain(plain_cookie(&cookies, environment)).collect();
         Ok(Self {
             cookies,
             ignored_cookie,

@@ -60,13 +60,16 @@ pub fn named_secrets(options: &Options, environment: &impl Environment) -> Vec<N
 pub fn secret_warnings(options: &Options, environment: &impl Environment) -> Vec<Warning> {
     let secrets = secrets(options.secret.clone(), environment).unwrap_or_default();
     let empty = if options.secret.is_none() { empty_secret(environment) } else { None };
-    short_secrets(&secrets).chain(empty).collect()
+    secret_mistakes(&secrets).chain(empty).collect()
 }
 
-pub(super) fn short_secrets(secrets: &[Secret]) -> impl Iterator<Item = Warning> {
-    secrets.iter().enumerate().filter_map(|(index, secret)| {
+/// Warnings about the secrets themselves.
+pub(super) fn secret_mistakes(secrets: &[Secret]) -> impl Iterator<Item = Warning> {
+    secrets.iter().enumerate().flat_map(|(index, secret)| {
         let bytes = secret.bytes();
-        (bytes < SECRET_BYTES).then_some(Warning::ShortSecret { index, bytes })
+        let short = (bytes < SECRET_BYTES).then_some(Warning::ShortSecret { index, bytes });
+        let wrapped = secret.is_wrapped().then_some(Warning::WrappedSecret { index });
+        short.into_iter().chain(wrapped)
     })
 }
 
@@ -101,6 +104,24 @@ mod tests {
         assert_eq!(secret_texts(None, ALL), ["3", "2", "1", "0", "n"]);
         assert_eq!(secret_texts(Some(vec!["b", "a"]), ALL), ["b", "a"]);
         assert_eq!(secret_texts(None, &[("AUTH_SECRET", ""), ("NEXTAUTH_SECRET", "n")]), ["n"]);
+    }
+
+    #[test]
+    fn quotes_and_white_space_around_a_secret_are_noticed() {
+        for (secret, expected) in [
+            ("a secret that has thirty-two bytes", false),
+            ("\"a secret\" that has thirty-two bytes", false),
+            ("a secret that has thirty-two \"bytes\"", false),
+            ("\"a secret that has thirty-two bytes\"", true),
+            ("'a secret that has thirty-two bytes'", true),
+            ("a secret that has thirty-two bytes\n", true),
+            (" a secret that has thirty-two bytes", true),
+        ] {
+            let secrets = [Secret::new(secret.to_owned()).expect("a secret")];
+            let warnings: Vec<_> = secret_mistakes(&secrets).collect();
+            assert_eq!(warnings == [Warning::WrappedSecret { index: 0 }], expected, "{secret}");
+            assert_eq!(warnings.len(), usize::from(expected), "{secret}");
+        }
     }
 
     #[test]

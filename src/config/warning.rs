@@ -11,6 +11,8 @@ pub const SECRET_BYTES: usize = 32;
 pub enum Warning {
     /// A secret is shorter than [`SECRET_BYTES`]: its index in the list, from 0, and its length in bytes.
     ShortSecret { index: usize, bytes: usize },
+    /// A secret has quotes or white space around it: its index in the list, from 0.
+    WrappedSecret { index: usize },
     /// `AUTH_SECRET` is set but empty, and `NEXTAUTH_SECRET` is used in its place.
     EmptySecret,
     /// A session cookie without a secure prefix, though the app runs in production over https.
@@ -26,6 +28,7 @@ impl Warning {
     pub fn code(&self) -> &'static str {
         match self {
             Self::ShortSecret { .. } => "AUTH_BRIDGE_SHORT_SECRET",
+            Self::WrappedSecret { .. } => "AUTH_BRIDGE_WRAPPED_SECRET",
             Self::EmptySecret => "AUTH_BRIDGE_EMPTY_SECRET",
             Self::PlainCookie => "AUTH_BRIDGE_PLAIN_COOKIE",
             Self::IgnoredCookie => "AUTH_BRIDGE_IGNORED_COOKIE",
@@ -41,6 +44,11 @@ impl fmt::Display for Warning {
                 f,
                 "the secret at index {index} (0 is the newest) has {bytes} bytes; use at least {SECRET_BYTES}, for \
                  example from `npx auth secret`"
+            ),
+            Self::WrappedSecret { index } => write!(
+                f,
+                "the secret at index {index} (0 is the newest) has quotes or white space around it, which are part of it; \
+                 remove them unless Auth.js has them, too"
             ),
             Self::EmptySecret => f.write_str(
                 "AUTH_SECRET is set but empty, so NEXTAUTH_SECRET is used; give AUTH_SECRET a value, or remove it",
@@ -74,6 +82,11 @@ mod tests {
                 Warning::ShortSecret { index: 1, bytes: 5 },
                 "AUTH_BRIDGE_SHORT_SECRET",
                 "at index 1 (0 is the newest) has 5",
+            ),
+            (
+                Warning::WrappedSecret { index: 1 },
+                "AUTH_BRIDGE_WRAPPED_SECRET",
+                "at index 1 (0 is the newest) has quotes",
             ),
             (Warning::EmptySecret, "AUTH_BRIDGE_EMPTY_SECRET", "AUTH_SECRET is set but empty"),
             (Warning::PlainCookie, "AUTH_BRIDGE_PLAIN_COOKIE", "no __Secure- prefix"),

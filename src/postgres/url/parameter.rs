@@ -3,6 +3,7 @@
 
 use std::time::Duration;
 
+use crate::config::is_quoted;
 use crate::error::Error;
 use crate::sensitive::Sensitive;
 
@@ -37,7 +38,7 @@ impl Parameter {
             "username" => "user",
             "database" => "dbname",
             "ssl" => "sslmode",
-            "sslaccept" if self.value.as_str() == "strict" => "sslmode",
+            "sslaccept" if self.value.trim() == "strict" => "sslmode",
             own => own,
         };
         same == name
@@ -86,10 +87,11 @@ impl Parameter {
     }
 
     pub(in crate::postgres) fn choice<T: Copy>(&self, choices: &[(&str, T)]) -> Result<T, Error> {
-        let found = choices.iter().find(|(name, _)| *name == self.value.as_str());
+        let found = choices.iter().find(|(name, _)| *name == self.value.trim());
         found.map(|(_, choice)| *choice).ok_or_else(|| {
             let names: Vec<_> = choices.iter().map(|(name, _)| *name).collect();
-            self.error(format!("must be one of {}", names.join(", ")))
+            let quotes = if is_quoted(&self.value) { ", without quotes around it" } else { "" };
+            self.error(format!("must be one of {}{quotes}", names.join(", ")))
         })
     }
 

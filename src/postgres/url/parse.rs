@@ -10,7 +10,7 @@ use percent_encoding::percent_decode_str;
 use zeroize::{Zeroize, Zeroizing};
 
 use super::parameter::{Origin, Parameter};
-use crate::config::{DatabaseUrl, Location, Variable};
+use crate::config::{DatabaseUrl, Location, Variable, is_quoted};
 use crate::error::Error;
 use crate::sensitive::Sensitive;
 
@@ -126,7 +126,7 @@ fn wrong_scheme(url: &str) -> String {
     if url.starts_with("prisma") {
         return format!("{expected}; use the URL of the database itself, not that of Prisma's proxy");
     }
-    if url.starts_with(['"', '\'']) {
+    if is_quoted(url) {
         return format!("{expected}, without quotes around it");
     }
     expected.to_owned()

@@ -357,6 +357,12 @@ fn variables_are_read_as_in_libpq() {
     let user_only = from_variables(&[("PGUSER", "user", "u")]).expect("is enough");
     assert_eq!(user_only.address(), "localhost:5432");
 
+    let blank =
+        from_variables(&[("PGHOST", "host", " h "), ("PGSSLMODE", "sslmode", "verify-full\n")]).expect("is enough");
+    assert_eq!((blank.address().as_str(), blank.tls.modes), ("h:5432", REQUIRE));
+    let quoted = from_variables(&[("PGHOST", "host", "h"), ("PGSSLMODE", "sslmode", "\"verify-full\"")]);
+    assert!(quoted.expect_err("is quoted").to_string().ends_with(", without quotes around it"));
+
     for (name, parameter, value) in [
         ("PGPORT", "port", "x"),
         ("PGPORT", "port", "1,2"),
