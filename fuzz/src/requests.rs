@@ -7,7 +7,6 @@ use authjs_bridge::bridge::Bridge;
 use authjs_bridge::claims::UNAUTHENTICATED_BODY;
 use authjs_bridge::config::{Config, Database, Limits, Location, SessionCookie};
 use authjs_bridge::error::Error;
-use authjs_bridge::schema::Schema;
 use authjs_bridge::store::RowExpiry;
 use serde_json::Value;
 use tokio::runtime::{Builder, Runtime};
@@ -102,9 +101,10 @@ impl TestBridge {
     fn new(setup: CookieSetup) -> Self {
         let cookie = |name: &Name| SessionCookie::by_name(name.as_str()).expect("a name");
         let config = Config {
+            ignored_cookie: None,
             secrets: configured_secrets(),
             cookies: setup.names().iter().map(cookie).collect(),
-            database: Database::at(Location::Variables(Vec::new())),
+            database: Database::at(Location::default()),
             row_expiry: RowExpiry::Checked,
             limits: Limits::default(),
             warnings: Vec::new(),

@@ -10,6 +10,8 @@ use deadpool::managed::Object;
 use super::connect::Connector;
 use super::pool::Postgres;
 use super::query::Found;
+use super::url::check;
+use crate::config::warning::Warning;
 use crate::config::{Database, Environment, Limits};
 use crate::error::Error;
 use crate::redacted::redacted;
@@ -51,6 +53,17 @@ impl SharedPostgres {
             }
         };
         Ok(Self { postgres, is_closed: AtomicBool::new(false) })
+    }
+
+    /// # Errors
+    /// If the options about the database are wrong, whatever the environment adds to them. Opens no file.
+    pub fn check(options: &Database) -> Result<(), Error> {
+        check(options)
+    }
+
+    /// Likely mistakes in the connection parameters.
+    pub fn warnings(&self) -> &[Warning] {
+        &self.postgres.warnings
     }
 
     fn release(&self) {
@@ -112,7 +125,7 @@ mod tests {
     use crate::config::{FakeEnvironment, Location};
 
     fn open(url: &str) -> SharedPostgres {
-        let location = Location::Url { url: url.to_owned().into(), from: "databaseUrl" };
+        let location = Location::of_url(url.to_owned().into(), "databaseUrl");
         SharedPostgres::new(&Database::at(location), &Limits::default(), &FakeEnvironment(&[])).expect("is a URL")
     }
 
