@@ -38,10 +38,10 @@ describe('the packages', () => {
     return JSON.parse(execFileSync('tar', ['-xzOf', tarball, 'package/package.json'], { encoding: 'utf8' }))
   }
 
-  /** Alone in its buffer, as a small file of `readFile` is not. */
+  /** An ArrayBuffer of its own: `readFile` reads small files into a shared one. */
   const contentOf = async (tarball: string) => new Uint8Array(await readFile(tarball)).buffer
 
-  test('hold these files and no other', () => {
+  test('contain exactly these files', () => {
     expect(filesOf(main)).toEqual([
       'LICENSE',
       'README.md',
@@ -85,19 +85,19 @@ describe('the packages', () => {
     expect(manifestOf(platform)).toMatchObject({ version, os: [process.platform], cpu: [process.arch] })
   })
 
-  test('run nothing when they are installed', () => {
+  test('have no install scripts', () => {
     const scripts = [main, platform].flatMap((tarball) => Object.keys(manifestOf(tarball).scripts ?? {}))
     expect(scripts.filter((name) => /^(pre|post)?(install|prepare)$|^dependencies$/.test(name))).toEqual([])
   })
 
-  test('are what publint asks for', async () => {
+  test('pass publint', async () => {
     expect(await publint({ pack: { tarball: await contentOf(main) } })).toMatchObject({ messages: [] })
-    // It would like a `type`, which the napi CLI doesn't write where there is no JavaScript.
+    // It suggests a field `type`, which the napi CLI doesn't write for packages without JavaScript.
     const options = { level: 'warning', pack: { tarball: await contentOf(platform) } } as const
     expect(await publint(options)).toMatchObject({ messages: [] })
   })
 
-  test('have types that are right for each way to import them', async () => {
+  test('have the right types for each way to import them', async () => {
     const analysis = await checkPackage(createPackageFromTarballData(await readFile(main)), {
       excludeEntrypoints: ['./schema.sql'],
     })
@@ -107,7 +107,7 @@ describe('the packages', () => {
   })
 })
 
-test('a missing native part is named for each platform that there is a build for', async () => {
+test('unavailable.js knows each platform that has a build', async () => {
   const { name, napi } = JSON.parse(await readFile(join(root, 'package.json'), 'utf8'))
   const built = napi.targets.map((triple: string) => `${name}-${parseTriple(triple).platformArchABI}`)
   expect(PLATFORMS.map((platform) => platform.name).sort()).toEqual(built.sort())
@@ -163,7 +163,7 @@ describe.runIf(process.platform === 'linux')('where the system has glibc and Nod
   })
 })
 
-test('require and import give the names that the types declare', async () => {
+test('require and import have the names that the types declare', async () => {
   const types = await readFile(join(root, 'index.d.ts'), 'utf8')
   const declared = [...types.matchAll(/^export declare (?:class|const|function) (\w+)/gm)].map(([, name]) => name)
   expect(declared).toContain('getSession')
@@ -182,9 +182,9 @@ describe.runIf(process.platform === 'linux')('the binary', () => {
     expect(dynamicSymbols(binary, '--defined-only')).toEqual(['napi_register_module_v1'])
   })
 
-  test('takes no function of OpenSSL from the node that loads it', () => {
-    const taken = dynamicSymbols(binary, '--undefined-only')
-    expect(taken).toContainEqual(expect.stringMatching(/^malloc/))
-    expect(taken.filter((name) => OF_OPENSSL.test(name))).toEqual([])
+  test('imports no function of OpenSSL from Node.js', () => {
+    const imported = dynamicSymbols(binary, '--undefined-only')
+    expect(imported).toContainEqual(expect.stringMatching(/^malloc/))
+    expect(imported.filter((name) => OF_OPENSSL.test(name))).toEqual([])
   })
 })

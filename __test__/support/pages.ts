@@ -1,4 +1,4 @@
-// The pages of the documentation, and the code in them.
+// Reads the pages of the documentation, and their code blocks.
 
 import { execFileSync } from 'node:child_process'
 import { existsSync, readdirSync, readFileSync } from 'node:fs'
@@ -16,7 +16,7 @@ const REPOSITORY = [
 
 export interface CodeBlock {
   page: string
-  /** What stands behind the opening fence; empty for what a program prints. */
+  /** The language of the opening fence; empty for the output of a program. */
   language: string
   text: string
 }
@@ -56,7 +56,7 @@ export function read(page: string) {
   return readFileSync(fileURLToPath(new URL(page, ROOT)), 'utf8')
 }
 
-/** Blocks in lists are indented; their code is not. */
+/** The code blocks of a page. The indentation of blocks in lists is removed. */
 export function codeBlocks(page: string): CodeBlock[] {
   const blocks = read(page).matchAll(/^(?<indent> *)```(?<language>\w*)\n(?<text>.*?)^\k<indent>```$/gms)
   return [...blocks].map(({ groups: { indent = '', language = '', text = '' } = {} }) => ({
@@ -66,7 +66,7 @@ export function codeBlocks(page: string): CodeBlock[] {
   }))
 }
 
-/** Each statement of a block of SQL. */
+/** The statements in a block of SQL. */
 export function statements(sql: string) {
   const withoutComments = sql.replaceAll(/^--.*\n/gm, '')
   return withoutComments.split(';').flatMap((statement) => statement.trim() || [])

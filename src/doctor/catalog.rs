@@ -105,8 +105,8 @@ pub(super) struct ActualColumn {
 #[serde(rename_all = "lowercase")]
 pub(super) enum Fit {
     Good,
-    /// The meaning of a value depends on the time zone of the connection.
-    Doubtful,
+    /// A time without a zone, which is read as UTC.
+    Zoneless,
     Wrong,
 }
 

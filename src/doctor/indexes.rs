@@ -26,7 +26,7 @@ pub(super) struct Scan {
 
 pub(super) async fn query(examiner: &Examiner<'_>) -> StepResult<Vec<Scan>> {
     let nil = format!("'{}'::uuid", Uuid::nil());
-    let query = examiner.session_query().replace("$1", &nil).replace("$2", &nil);
+    let query = examiner.session_query().await?.replace("$1", &nil).replace("$2", &nil);
     let explain = format!("EXPLAIN (FORMAT JSON) {query}");
     // A small table is always scanned as a whole, whatever indexes it has.
     let setting = "enable_seqscan = off";

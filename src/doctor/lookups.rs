@@ -32,7 +32,7 @@ pub(super) async fn query(examiner: &Examiner<'_>) -> StepResult<Latencies> {
     let mut milliseconds = Vec::with_capacity(LOOKUPS);
     for _ in 0..LOOKUPS {
         let start = Instant::now();
-        examiner.find_session(UNKNOWN_SESSION).await?;
+        examiner.find_sessions(&[UNKNOWN_SESSION]).await?;
         milliseconds.push(in_milliseconds(start.elapsed()));
     }
     Ok(Latencies::of(milliseconds))

@@ -16,6 +16,9 @@ pub(super) const ID: &str = "sessions";
 /// The time limit for counting. If the table is too large for that, the number is estimated.
 const LIMIT: Duration = Duration::from_secs(2);
 
+/// As in the session query.
+const EXPIRED: &str = "coalesce(extract(epoch FROM expires_at) <= extract(epoch FROM now()), false)";
+
 /// The sessions of all tenants.
 #[derive(Serialize)]
 #[serde(untagged)]
@@ -27,8 +30,8 @@ pub(super) enum Counts {
 pub(super) async fn query(examiner: &Examiner<'_>, schema: &Schema) -> StepResult<Counts> {
     let setting = format!("statement_timeout = {}", LIMIT.as_millis());
     let sql = format!(
-        "SELECT count(*) FILTER (WHERE revoked_at IS NULL AND coalesce(expires_at > now(), true)),\n       \
-         count(*) FILTER (WHERE revoked_at IS NULL AND expires_at <= now()),\n       \
+        "SELECT count(*) FILTER (WHERE revoked_at IS NULL AND NOT {EXPIRED}),\n       \
+         count(*) FILTER (WHERE revoked_at IS NULL AND {EXPIRED}),\n       \
          count(*) FILTER (WHERE revoked_at IS NOT NULL)\n\
          FROM {}",
         schema.sessions

@@ -1,17 +1,19 @@
 //! The session store on PostgreSQL. The only module that imports tokio-postgres and deadpool.
 //!
-//! [`url`] parses the connection parameters, [`tls`] those about TLS, [`connect`] opens connections, [`pool`] keeps them
-//! and runs queries on them, [`query`] has the queries, [`cancel`] cancels an abandoned one, and [`fault`] classifies
+//! [`url`] parses the connection parameters, [`tls`] those about TLS, [`connect`] opens connections, [`age`] says which
+//! are too old, [`idle`] closes those that are not needed, [`pool`] keeps them and runs queries on them, [`query`] has the queries, [`cancel`] cancels an abandoned one, and [`fault`] classifies
 //! errors. [`shared`] lets bridges with the same options share a pool. [`examine`] runs the queries of
 //! [`crate::doctor`].
 #![forbid(unsafe_code)]
 
+mod age;
 mod cancel;
 mod connect;
 mod examine;
 mod fault;
 #[cfg(feature = "fuzzing")]
 pub mod fuzzing;
+mod idle;
 mod pool;
 mod query;
 mod shared;
@@ -20,5 +22,6 @@ mod url;
 
 pub use self::examine::{ExaminedDatabase, Examiner, NegotiatedTls, Parameter, StepError, StepResult, TargetFacts};
 pub use self::fault::POOLER_ADVICE;
+pub use self::query::Located;
 pub use self::shared::SharedPostgres;
 pub use self::tls::Verify;
