@@ -43,6 +43,7 @@ test('every command is one of npm, and its script exists', () => {
 
 test('the README shows the output of doctor', async () => {
   await database.client.query('ALTER TABLE sessions DROP CONSTRAINT sessions_pkey')
+  await createSession(database.client, await createUser(database.client))
   const folder = await mkdtemp(join(tmpdir(), 'authjs-bridge-doctor-'))
   onTestFinished(() => rm(folder, { recursive: true }))
   await writeFile(join(folder, '.env.local'), `AUTH_SECRET=${'s'.repeat(44)}\nAUTH_URL=http://localhost:3000\n`)

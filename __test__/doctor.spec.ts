@@ -12,6 +12,7 @@ import type { Check } from '../cli/native.js'
 import { createAuthority } from './support/certificates.js'
 import { diagnose, MARKERS, run, runOnTerminal } from './support/command-line.js'
 import { useDatabase } from './support/database.js'
+import { withClient } from './support/faults.js'
 import { freePort, startPostgres } from './support/postgres.mjs'
 import { createSession, createTables, createUser } from './support/tenants.mjs'
 
@@ -82,7 +83,7 @@ describe('a healthy database', () => {
       Object.fromEntries(['first', 'median', 'worst'].map((name) => [name, expect.any(Number)])),
     )
     expect(check('indexes')?.message).toBe('sessions by sessions_pkey, users by users_pkey')
-    expect(check('sessions')?.details).toEqual({ live: 2, expired: 1, revoked: 1 })
+    expect(check('sessions')?.details).toEqual({ live: 2, expired: 1, revoked: 1, trial: { tried: 2, refused: {} } })
   })
 
   test('as text: a line for each check, then how many there are of each status', async () => {
@@ -262,7 +263,7 @@ describe('tables', () => {
       'without a column',
       changed('ALTER TABLE sessions DROP COLUMN revoked_at'),
       [
-        check('columns', 'failed', /^sessions\.revoked_at is missing$/, /ADD COLUMN revoked_at timestamptz$/),
+        check('columns', 'failed', /^sessions\.revoked_at is missing$/, /ADD COLUMN revoked_at timestamptz;$/),
         check('lookups', 'failed', /revoked_at does not exist.*42703/, /^Fix columns first/),
       ],
     ],
@@ -270,14 +271,22 @@ describe('tables', () => {
       'with a column of a wrong type',
       changed('ALTER TABLE sessions ALTER session_id TYPE text'),
       [
-        check('columns', 'failed', /^sessions\.session_id is text$/, /TYPE uuid USING session_id::uuid$/),
+        check('columns', 'failed', /^sessions\.session_id is text$/, /TYPE uuid USING session_id::uuid;$/),
         check('lookups', 'failed', /text pg_catalog\.= uuid.*42883/, /^Fix columns first/),
       ],
     ],
     [
       "with a type that the query accepts, but this package doesn't",
       changed('ALTER TABLE sessions ALTER user_id TYPE text', 'ALTER TABLE users ALTER user_id TYPE text'),
-      [check('columns', 'failed', /^sessions\.user_id is text; users\.user_id is text$/, /USING user_id::uuid$/)],
+      [
+        check('columns', 'failed', /^sessions\.user_id is text; users\.user_id is text$/, /USING user_id::uuid;$/),
+        check(
+          'sessions',
+          'failed',
+          /2 tried, 2 can't be read \(.*sessions\.user_id is not of the type/,
+          /types of their columns/,
+        ),
+      ],
     ],
     [
       'with times that have no zone',
@@ -299,7 +308,7 @@ describe('tables', () => {
           /^none on sessions \(tenant, session_id\)/,
           /ADD UNIQUE \(tenant, session_id\)/,
         ),
-        check('indexes', 'failed', /reads the whole table sessions$/, /INDEX CONCURRENTLY ON sessions \(tenant, s/),
+        check('indexes', 'failed', /reads the whole table sessions$/, /INDEX CONCURRENTLY ON "sessions" \(tenant, s/),
       ],
     ],
     [
@@ -307,7 +316,7 @@ describe('tables', () => {
       changed('ALTER TABLE sessions DROP CONSTRAINT sessions_pkey', 'CREATE INDEX by_tenant ON sessions (tenant)'),
       [
         check('unique-keys', 'warning', /^none on sessions/, /ADD UNIQUE/),
-        check('indexes', 'warning', /all sessions of a tenant, by by_tenant$/, /\(tenant, session_id\)$/),
+        check('indexes', 'warning', /all sessions of a tenant, by by_tenant$/, /\(tenant, session_id\);$/),
       ],
     ],
     [
@@ -315,7 +324,7 @@ describe('tables', () => {
       changed('ALTER TABLE users DROP CONSTRAINT users_pkey'),
       [
         check('unique-keys', 'warning', /^none on users \(tenant, user_id\)/, /ADD UNIQUE \(tenant, user_id\)/),
-        check('indexes', 'failed', /reads the whole table users$/, /INDEX CONCURRENTLY ON users \(tenant, user_id\)/),
+        check('indexes', 'failed', /reads the whole table users$/, /INDEX CONCURRENTLY ON "users" \(tenant, user_id\)/),
       ],
     ],
     [
@@ -376,7 +385,7 @@ describe('the rights', () => {
     const grants = ['GRANT SELECT ON sessions', 'GRANT SELECT (tenant, user_id) ON users']
     const { url, reader } = await asReader(database, ...grants)
     const { code, check: found, withStatus } = await diagnose({ env: environment(url) })
-    const grant = `^GRANT SELECT \\(user_type\\) ON public\\.users TO ${reader}$`
+    const grant = `^GRANT SELECT \\(user_type\\) ON "public"\\."users" TO "${reader}";$`
     expect(found('rights')).toMatchObject(
       check('rights', 'failed', /may not read users\.user_type$/, new RegExp(grant)),
     )
@@ -400,7 +409,7 @@ describe('the rights', () => {
     await database.client.query('CREATE TABLE closed.sessions (LIKE sessions INCLUDING ALL)')
     const { url, reader } = await asReader(database, 'GRANT SELECT ON ALL TABLES IN SCHEMA closed')
     const { code, check: found } = await diagnose({ env: environment(`${url}?schema=closed`) })
-    const advice = new RegExp(`^GRANT USAGE ON SCHEMA closed TO ${reader}$`)
+    const advice = new RegExp(`^GRANT USAGE ON SCHEMA "closed" TO "${reader}";$`)
     expect(found('rights')).toMatchObject(check('rights', 'failed', /may not use the schema closed$/, advice))
     expect(code).toBe(1)
   })
@@ -417,16 +426,14 @@ describe('row level security', () => {
     expect((await diagnose({ env: environment(database.url) })).code).toBe(0)
   })
 
-  test('without a policy hides all rows, until the advice is followed', async () => {
+  test('without a policy hides all rows', async () => {
     const { url, reader } = await asReader(database, ...ALL_COLUMNS)
     const { code, check: found, withStatus } = await diagnose({ env: environment(url) })
     const message = new RegExp(`^hides all rows of sessions from ${reader}: everyone is signed out$`)
     expect(found('row-security')).toMatchObject(
-      check('row-security', 'failed', message, /^CREATE POLICY .*USING \(true\)$/),
+      check('row-security', 'failed', message, /^CREATE ROLE authjs_bridge LOGIN;$/m),
     )
     expect({ code, failed: withStatus('failed') }).toEqual({ code: 1, failed: ['row-security'] })
-    await database.client.query(String(found('row-security')?.advice))
-    expect((await diagnose({ env: environment(url) })).withStatus('ok')).toEqual(IDS)
   })
 
   test('with a policy that depends on an unset setting hides all rows', async () => {
@@ -446,8 +453,54 @@ describe('row level security', () => {
     )
     expect({ code, counts: found('sessions')?.details }).toEqual({
       code: 0,
-      counts: { live: 1, expired: 0, revoked: 0 },
+      counts: { live: 1, expired: 0, revoked: 0, trial: { tried: 1, refused: {} } },
     })
+  })
+})
+
+describe('sessions of the table that would be refused', () => {
+  const hidden = useDatabase(createTenants)
+  const user = 'UPDATE users SET user_type ='
+  const free = 'ALTER TABLE users DROP CONSTRAINT users_user_type_check, ALTER user_type DROP NOT NULL'
+  test.each<[string, string[], Check['status'], RegExp, object]>([
+    ['without their user', ['DELETE FROM users'], 'failed', /2 have a user who is not in users/, { 'user-unknown': 2 }],
+    ['with a type in capitals', [free, `${user} 'Internal'`], 'failed', /lower case/, { 'upper-case-user-type': 2 }],
+    ['with another type', [free, `${user} 'admin'`], 'failed', /neither client nor/, { 'other-user-type': 2 }],
+    ['without a type', [free, `${user} NULL`], 'failed', /without user_type/, { 'no-user-type': 2 }],
+    [
+      'without a user, some of them',
+      [
+        'ALTER TABLE sessions ALTER user_id DROP NOT NULL',
+        'UPDATE sessions SET user_id = NULL WHERE expires_at IS NULL',
+      ],
+      ...(['warning', /^2 live, .*; of 2 tried, 1 have no user_id$/, { 'no-user-id': 1 }] as const),
+    ],
+  ])('%s', async (_, statements, status, message, refused) => {
+    const name = `test_${randomUUID().replaceAll('-', '')}`
+    await withClient(inject('serverUrl'), (client) => client.query(`CREATE DATABASE ${name}`))
+    const url = Object.assign(new URL(inject('serverUrl')), { pathname: name }).href
+    const ids = await withClient(url, async (client) => {
+      await changed(...statements)(client)
+      return (await client.query('SELECT tenant, session_id, user_id FROM sessions')).rows.flatMap(Object.values)
+    })
+    const { checks, check, withStatus } = await diagnose({ env: environment(url) })
+    expect(check('sessions')).toMatchObject({ status, message: expect.stringMatching(message) })
+    expect(check('sessions')?.details).toMatchObject({ trial: { tried: 2, refused } })
+    expect([...withStatus('failed'), ...withStatus('warning')]).toEqual(['sessions'])
+    // No row leaves the database.
+    const shown = JSON.stringify(checks)
+    expect(ids.filter((id) => id !== null && shown.includes(id))).toEqual([])
+  })
+
+  test('since row security hides the users alone', async () => {
+    const { client, url: own } = hidden
+    await client.query('ALTER TABLE users ENABLE ROW LEVEL SECURITY')
+    await client.query(`CREATE POLICY test ON users USING (tenant::text = current_setting('app.tenant', true))`)
+    const { url, reader } = await asReader({ client, url: own }, ...ALL_COLUMNS)
+    const { check, withStatus } = await diagnose({ env: environment(url) })
+    expect(check('row-security')?.message).toBe(`hides all rows of users from ${reader}: everyone is signed out`)
+    expect(check('sessions')?.message).toMatch(/of 2 tried, 2 have a user who is not in users, or hidden there$/)
+    expect(withStatus('failed')).toEqual(['row-security', 'sessions'])
   })
 })
 

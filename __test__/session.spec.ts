@@ -42,6 +42,7 @@ const body = () => ({
     premium_trial_end: null,
     premium_trial_effective_date: null,
     premium_trial_confirmed: false,
+    subscription_status: null,
   },
 })
 

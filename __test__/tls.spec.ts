@@ -1,9 +1,10 @@
 import { once } from 'node:events'
-import { chmod, mkdtemp, rm, writeFile } from 'node:fs/promises'
-import { type AddressInfo, createServer } from 'node:net'
+import { chmod, mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { type AddressInfo, connect, createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { createSecureContext, TLSSocket } from 'node:tls'
+import { createSecureContext, createServer as createTlsServer, TLSSocket } from 'node:tls'
+import { fileURLToPath } from 'node:url'
 import { isMainThread } from 'node:worker_threads'
 import type pg from 'pg'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
@@ -14,6 +15,7 @@ import { mintCookie } from './support/cookies.mjs'
 import { connections, rejectionOf, withClient } from './support/faults.js'
 import { authenticationOk, int32, message, readyForQuery } from './support/hostile-server.js'
 import { startPostgres } from './support/postgres.mjs'
+import { runScript } from './support/script.js'
 import { claimsOf, createSession, createTables, createUser } from './support/tenants.mjs'
 
 const DAY = 24 * 3600 * 1000
@@ -235,6 +237,73 @@ describe('also connects', () => {
   })
 })
 
+describe('on a machine without authorities', () => {
+  /** What `getSession` gives in a process of its own, whose Node.js comes with the authorities of these files alone. */
+  async function readThere(env: Record<string, string>, roots: string[] | null = null) {
+    const url = new URL(servers.good.url())
+    url.hostname = 'localhost'
+    url.searchParams.set('sslmode', 'verify-full')
+    const script = `
+      const { readFileSync } = require('node:fs')
+      const roots = ${JSON.stringify(roots)}?.map((file) => readFileSync(file, 'utf8'))
+      if (roots) process.getBuiltinModule = () => ({ rootCertificates: roots })
+      const { getSession } = require(${JSON.stringify(fileURLToPath(new URL('../index.js', import.meta.url)))})
+      getSession(${JSON.stringify(cookie)}).then(
+        ({ session_id }) => console.log(session_id),
+        ({ code, message }) => console.log(code, message),
+      )`
+    await writeFile(file('empty.pem'), '')
+    await mkdir(file('empty'), { recursive: true })
+    const machine = { SSL_CERT_FILE: file('empty.pem'), SSL_CERT_DIR: file('empty') }
+    const app = { AUTH_SECRET: SECRET, NODE_ENV: 'test', DATABASE_URL: url.href }
+    const { output, errors } = await runScript(script, { ...machine, ...app, ...env })
+    return output || errors
+  }
+
+  test("those of Node.js itself are trusted, but not this server's", async () => {
+    expect(await readThere({})).toMatch(/^ERR_AUTH_BRIDGE_DATABASE .*certificate verify failed/)
+  })
+
+  test('this server, by an authority of Node.js', async () => {
+    expect(await readThere({}, [file('right.pem')])).toBe(sessionId)
+  })
+
+  test('this server, by NODE_EXTRA_CA_CERTS', async () => {
+    expect(await readThere({ NODE_EXTRA_CA_CERTS: file('right.pem') })).toBe(sessionId)
+  })
+
+  test('NODE_EXTRA_CA_CERTS adds to the others', async () => {
+    expect(await readThere({ NODE_EXTRA_CA_CERTS: file('other.pem') }, [file('right.pem')])).toBe(sessionId)
+    const both = { SSL_CERT_FILE: file('right.pem'), NODE_EXTRA_CA_CERTS: file('other.pem') }
+    expect(await readThere(both)).toBe(sessionId)
+  })
+
+  test('authorities of the system take the place of those of Node.js', async () => {
+    const read = await readThere({ SSL_CERT_FILE: file('other.pem') }, [file('right.pem')])
+    expect(read).toMatch(/^ERR_AUTH_BRIDGE_DATABASE .*certificate verify failed/)
+  })
+
+  test('NODE_EXTRA_CA_CERTS does not count beside an authority that is named', async () => {
+    const url = new URL(servers.good.url())
+    url.search = `${new URLSearchParams({ sslmode: 'verify-full', sslrootcert: file('other.pem') })}`
+    url.hostname = 'localhost'
+    const env = { NODE_EXTRA_CA_CERTS: file('right.pem'), DATABASE_URL: url.href }
+    expect(await readThere(env)).toMatch(/^ERR_AUTH_BRIDGE_DATABASE .*certificate verify failed/)
+  })
+
+  test('a NODE_EXTRA_CA_CERTS that can not be read is an error', async () => {
+    expect(await readThere({ NODE_EXTRA_CA_CERTS: '/nowhere.pem' })).toMatch(
+      /^ERR_AUTH_BRIDGE_CONFIG NODE_EXTRA_CA_CERTS: names a file that can't be read: /m,
+    )
+  })
+
+  test('none at all: an error that says what to install', async () => {
+    expect(await readThere({}, [])).toMatch(
+      /^ERR_AUTH_BRIDGE_CONFIG sslrootcert: .*install the package ca-certificates/,
+    )
+  })
+})
+
 describe('refuses', () => {
   test.each<[string, string, () => Record<string, string>, RegExp]>([
     [
@@ -382,6 +451,113 @@ describe('refuses', () => {
       code: 'ERR_AUTH_BRIDGE_DATABASE',
       message: expect.stringMatching(/certificate has expired/),
     })
+  })
+})
+
+describe('sslnegotiation=direct', () => {
+  /** The error, and what a server got through TLS that speaks these protocols. */
+  async function readDirectly(sslmode: string, ALPNProtocols?: string[]) {
+    const { certificate, key } = await authority.sign('localhost')
+    const received: Buffer[] = []
+    const server = createTlsServer({ cert: certificate, key, ALPNProtocols }, (socket) => {
+      socket.on('error', () => {})
+      socket.on('data', (bytes) => {
+        received.push(bytes)
+        socket.destroy()
+      })
+    })
+    server.listen(0)
+    await once(server, 'listening')
+    const { port } = server.address() as AddressInfo
+    const parameters = new URLSearchParams({ sslmode, sslrootcert: file('right.pem'), sslnegotiation: 'direct' })
+    const databaseUrl = `postgres://u:hunter2@localhost:${port}/d?${parameters}`
+    const bridge = new AuthBridge({ secret: SECRET, databaseUrl })
+    const { code, message } = await rejectionOf(bridge, cookie)
+    await bridge.close()
+    server.close()
+    return { code, message, received: Buffer.concat(received).toString('latin1') }
+  }
+
+  test.each(['require', 'verify-full'])(
+    '%s: a server that does not confirm the protocol gets nothing',
+    async (sslmode) => {
+      expect(await readDirectly(sslmode)).toEqual({
+        code: 'ERR_AUTH_BRIDGE_DATABASE',
+        message: expect.stringMatching(/does not confirm that it speaks PostgreSQL's protocol \(ALPN\)/),
+        received: '',
+      })
+    },
+  )
+
+  test('a server that speaks another protocol gets nothing', async () => {
+    expect(await readDirectly('require', ['http/1.1'])).toEqual({
+      code: 'ERR_AUTH_BRIDGE_DATABASE',
+      message: expect.stringMatching(/alert no application protocol/),
+      received: '',
+    })
+  })
+
+  test('a server that confirms it gets the greeting', async () => {
+    const { received } = await readDirectly('verify-full', ['http/1.1', 'postgresql'])
+    expect(received).toContain('user\0u\0')
+  })
+})
+
+describe('the connection that cancels a query', () => {
+  /**
+   * What gets who takes the place of the server after the first connection, with a certificate for the same name by
+   * another authority.
+   */
+  async function cancelTo(parameters: Record<string, string>) {
+    const { certificate, key } = await (await createAuthority('another authority')).sign('localhost')
+    const secureContext = createSecureContext({ cert: certificate, key })
+    const received: Buffer[] = []
+    let ended = false
+    let connections = 0
+    const proxy = createServer((socket) => {
+      socket.on('error', () => {})
+      if (connections++ === 0) {
+        const upstream = connect(Number(new URL(servers.good.url()).port), '127.0.0.1').on('error', () => {})
+        socket.pipe(upstream).pipe(socket)
+        return
+      }
+      socket.on('close', () => {
+        ended = true
+      })
+      socket.once('data', () => {
+        socket.write('S')
+        const secure = new TLSSocket(socket, { isServer: true, secureContext }).on('error', () => {})
+        secure.on('data', (bytes) => {
+          received.push(bytes)
+          secure.end()
+        })
+      })
+    })
+    proxy.listen(0)
+    await once(proxy, 'listening')
+    const url = new URL(servers.good.url())
+    url.hostname = 'localhost'
+    url.port = String((proxy.address() as AddressInfo).port)
+    url.search = `${new URLSearchParams(parameters)}`
+    const bridge = new AuthBridge({ secret: SECRET, databaseUrl: url.href, queryTimeout: 500 })
+    await asPostgres(servers.good, async (client) => {
+      await client.query('BEGIN; LOCK TABLE sessions IN ACCESS EXCLUSIVE MODE')
+      expect((await rejectionOf(bridge, cookie)).code).toBe('ERR_AUTH_BRIDGE_TIMEOUT')
+      await expect.poll(() => ended).toBe(true)
+      await client.query('ROLLBACK')
+    })
+    await bridge.close()
+    proxy.close()
+    return received.map((bytes) => bytes.toString('hex', 0, 8))
+  }
+
+  test('verifies the certificate, and tells no other server its key', async () => {
+    expect(await cancelTo({ sslmode: 'verify-full', sslrootcert: file('right.pem') })).toEqual([])
+  })
+
+  test('tells it where no certificate is asked for', async () => {
+    // The length, and the code of a cancel request.
+    expect(await cancelTo({ sslmode: 'require' })).toEqual(['0000001004d2162e'])
   })
 })
 

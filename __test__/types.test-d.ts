@@ -90,7 +90,7 @@ expectTypeOf<AuthSessionUser>().toEqualTypeOf<{
   premium_trial_end: string | null
   premium_trial_effective_date: string | null
   premium_trial_confirmed: boolean
-  subscription_status?: 'active' | 'trialing' | 'past_due' | 'unpaid'
+  subscription_status: 'active' | 'trialing' | 'past_due' | 'unpaid' | null
 }>()
 
 // The empty object must be dealt with, and one `if` does.

@@ -42,7 +42,7 @@ export function sessionOf(claims) {
     ? claims.premium_trial_effective_date
     : null
   user.premium_trial_confirmed = claims.premium_trial_confirmed === true
-  if (SUBSCRIPTION_STATUSES.has(claims.subscription_status)) user.subscription_status = claims.subscription_status
+  user.subscription_status = SUBSCRIPTION_STATUSES.has(claims.subscription_status) ? claims.subscription_status : null
   return isText(claims.login_method) ? { session_id, login_method: claims.login_method, user } : { session_id, user }
 }
 

@@ -102,7 +102,7 @@ fn read_header(count: u32, header: &str) {
         ..Options::default()
     };
     let config = Config::new(options, &Nothing).expect("configures");
-    let postgres = SharedPostgres::new(&config.database, &config.limits).expect("connects to nothing yet");
+    let postgres = SharedPostgres::new(&config.database, &config.limits, &Nothing).expect("connects to nothing yet");
     let runtime = tokio::runtime::Builder::new_current_thread().build().expect("a runtime");
     let bridge = Bridge::new(config, postgres, Nothing, runtime.handle().clone()).expect("a bridge");
     let now = SystemTime::now().duration_since(UNIX_EPOCH).expect("a time").as_secs();

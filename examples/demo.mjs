@@ -125,6 +125,7 @@ async function signedIn(user, more) {
       premium_trial_end: null,
       premium_trial_effective_date: null,
       premium_trial_confirmed: false,
+      subscription_status: null,
       ...ofUser,
     },
   }

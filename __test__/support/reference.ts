@@ -214,7 +214,7 @@ export function bodyOf(claims: Claims) {
       premium_trial_end: text(claims.premium_trial_end) ?? null,
       premium_trial_effective_date: text(claims.premium_trial_effective_date) ?? null,
       premium_trial_confirmed: claims.premium_trial_confirmed === true,
-      subscription_status: known ? subscription_status : undefined,
+      subscription_status: known ? subscription_status : null,
     }),
   })
 }

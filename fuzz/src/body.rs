@@ -15,10 +15,11 @@ enum Kind {
     Flag,
     Texts,
     OneOf(&'static [&'static str]),
+    OneOfOrNull(&'static [&'static str]),
     User,
 }
 
-use Kind::{Flag, OneOf, Text, TextOrNull, Texts, User, Uuid};
+use Kind::{Flag, OneOf, OneOfOrNull, Text, TextOrNull, Texts, User, Uuid};
 
 /// Name, whether it is required, and type of each field, in order.
 type Schema = &'static [(&'static str, bool, Kind)];
@@ -44,7 +45,7 @@ const USER: Schema = &[
     ("premium_trial_end", true, TextOrNull),
     ("premium_trial_effective_date", true, TextOrNull),
     ("premium_trial_confirmed", true, Flag),
-    ("subscription_status", false, OneOf(&["active", "trialing", "past_due", "unpaid"])),
+    ("subscription_status", true, OneOfOrNull(&["active", "trialing", "past_due", "unpaid"])),
 ];
 
 /// Panics unless `body` is a session object.
@@ -73,9 +74,14 @@ fn assert_kind(name: &str, json: &str, kind: Kind) {
         Uuid => value().as_str().is_some_and(is_uuid),
         Flag => value().is_boolean(),
         Texts => value().as_array().is_some_and(|items| items.iter().all(Value::is_string)),
-        OneOf(choices) => value().as_str().is_some_and(|text| choices.contains(&text)),
+        OneOf(choices) => is_one_of(&value(), choices),
+        OneOfOrNull(choices) => is_one_of(&value(), choices) || value().is_null(),
     };
     assert!(is_right, "{name} can't be {json}");
+}
+
+fn is_one_of(value: &Value, choices: &[&str]) -> bool {
+    value.as_str().is_some_and(|text| choices.contains(&text))
 }
 
 /// RFC 9562 section 4: hexadecimal digits in groups of 8, 4, 4, 4 and 12.

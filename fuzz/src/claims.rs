@@ -114,7 +114,7 @@ impl Values<'_> {
         }
         user.put("premium_trial_confirmed", Some(self.json("premium_trial_confirmed") == Some("true")));
         let statuses = ["active", "trialing", "past_due", "unpaid"];
-        user.put("subscription_status", self.one_of("subscription_status", &statuses));
+        user.put("subscription_status", Some(self.one_of("subscription_status", &statuses)));
 
         let mut session = Object::default();
         session.put("session_id", self.uuid("session_id"));

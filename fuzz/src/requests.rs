@@ -104,13 +104,7 @@ impl TestBridge {
         let config = Config {
             secrets: configured_secrets(),
             cookies: setup.names().iter().map(cookie).collect(),
-            database: Database {
-                location: Location::Variables(Vec::new()),
-                ca: None,
-                prepared_statements: None,
-                sharded: false,
-                schema: Schema::new(None),
-            },
+            database: Database::at(Location::Variables(Vec::new())),
             row_expiry: RowExpiry::Checked,
             limits: Limits::default(),
             warnings: Vec::new(),

@@ -289,7 +289,7 @@ fn shared_bridge(env: &Env) -> Result<SharedBridge, Error> {
 
 fn new_bridge(env: &Env, options: Options, environment: &ProcessEnv) -> Result<SharedBridge, Error> {
     let config = Config::new(options, environment)?;
-    let postgres = SharedPostgres::new(&config.database, &config.limits)?;
+    let postgres = SharedPostgres::new(&config.database, &config.limits, environment)?;
     warn::warn_once(env, &config.warnings);
     let settler = Arc::clone(&module(env)?.settler);
     // The runtime's thread outlives the environment, so its code must stay loaded.

@@ -56,8 +56,8 @@ export interface AuthSessionUser {
   premium_trial_effective_date: string | null
   /** Whether the premium plan was confirmed during its trial. */
   premium_trial_confirmed: boolean
-  /** State of the tenant's subscription. */
-  subscription_status?: 'active' | 'trialing' | 'past_due' | 'unpaid'
+  /** State of the tenant's subscription; null where the token has none, or another value. */
+  subscription_status: 'active' | 'trialing' | 'past_due' | 'unpaid' | null
 }
 
 /**

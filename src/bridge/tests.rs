@@ -11,7 +11,6 @@ use crate::cookie::{CookieName, SizeError};
 use crate::crypto::{ContentEncryption, Issuer, Secret, ShortKid};
 use crate::lookups::Channels;
 use crate::runtime;
-use crate::schema::Schema;
 use crate::store::fake::{Fake, live_record};
 use crate::store::{RowExpiry, SessionRecord};
 use crate::token::{TokenError, forge};
@@ -23,13 +22,7 @@ const SECURE: &str = "__Secure-authjs.session-token";
 
 /// Not used, since the store is a fake.
 fn unused_database() -> Database {
-    Database {
-        location: Location::Variables(Vec::new()),
-        ca: None,
-        prepared_statements: None,
-        sharded: false,
-        schema: Schema::new(None),
-    }
+    Database::at(Location::Variables(Vec::new()))
 }
 
 fn secret() -> Secret {

@@ -131,7 +131,6 @@ struct User<'t> {
     premium_trial_end: Option<Text<'t>>,
     premium_trial_effective_date: Option<Text<'t>>,
     premium_trial_confirmed: bool,
-    #[serde(skip_serializing_if = "Option::is_none")]
     subscription_status: Option<&'static str>,
 }
 
@@ -169,7 +168,7 @@ mod tests {
             format!(r#"{{"session_id":"{SESSION}","user":{{"id":"{ID}","email":"","name":"","username":"","#)
                 + &format!(r#""tenant":"{TENANT}","user_type":"client","addons":[],"trial_end":null,"#)
                 + r#""solo_pro_trial_end":null,"premium_trial_end":null,"#
-                + r#""premium_trial_effective_date":null,"premium_trial_confirmed":false}}"#
+                + r#""premium_trial_effective_date":null,"premium_trial_confirmed":false,"subscription_status":null}}"#
         );
         let Identity { key, holder, issued_at, token_expires_at } = session.identity;
         assert_eq!(key.tenant.to_string(), TENANT);

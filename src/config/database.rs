@@ -47,6 +47,8 @@ pub struct Database {
     pub location: Location,
     /// PEM certificates of the only authorities to trust; `None` for those of the URL or the system.
     pub ca: Option<String>,
+    /// A PEM file with authorities to trust beside those of the system: `NODE_EXTRA_CA_CERTS`.
+    pub extra_ca: Option<String>,
     /// Whether statements are prepared. If `None`, the URL or else the default decides.
     pub prepared_statements: Option<bool>,
     /// Whether each query is limited to one tenant.
@@ -78,12 +80,24 @@ redacted!(Database, Location, Variable);
 impl Database {
     pub fn new(options: &mut Options, environment: &impl Environment) -> Result<Self, Error> {
         Ok(Self {
-            location: location(options.database_url.take(), environment)?,
             ca: authorities(options.tls_ca.as_deref())?,
+            extra_ca: environment.variable("NODE_EXTRA_CA_CERTS").map(|path| path.as_str().to_owned()),
             prepared_statements: options.prepared_statements,
             sharded: options.sharded.unwrap_or(false),
-            schema: Schema::new(None),
+            ..Self::at(location(options.database_url.take(), environment)?)
         })
+    }
+
+    /// The database at `location`, with the defaults for all else.
+    pub fn at(location: Location) -> Self {
+        Self {
+            location,
+            ca: None,
+            extra_ca: None,
+            prepared_statements: None,
+            sharded: false,
+            schema: Schema::new(None),
+        }
     }
 }
 

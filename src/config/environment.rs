@@ -14,6 +14,11 @@ pub trait Environment {
     fn variable(&self, name: &str) -> Option<Sensitive> {
         self.value(name).filter(|value| !value.is_empty())
     }
+
+    /// The authorities that Node.js comes with, as PEM certificates; empty if it has none.
+    fn root_certificates(&self) -> String {
+        String::new()
+    }
 }
 
 /// Whether `NODE_ENV` is `production`.

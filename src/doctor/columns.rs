@@ -109,7 +109,7 @@ fn problem(table: &Table, found: &TableFacts, column: &ColumnFacts) -> Option<Pr
         let remark = if *is_optional { ", which only explainSession reads" } else { "" };
         return Some(Problem {
             message: format!("{table}.{name} is missing{remark}"),
-            fix: format!("{alter} ADD COLUMN {name} {usual_type}"),
+            fix: format!("{alter} ADD COLUMN {name} {usual_type};"),
             is_broken: !is_optional,
         });
     };
@@ -127,7 +127,7 @@ fn problem(table: &Table, found: &TableFacts, column: &ColumnFacts) -> Option<Pr
                  {alter}::timestamp AT TIME ZONE 'UTC';\n\
                  -- In Prisma's schema it is then @db.Timestamptz, in Drizzle's withTimezone: true."
             ),
-            Fit::Good | Fit::Wrong => format!("{alter}::{usual_type}"),
+            Fit::Good | Fit::Wrong => format!("{alter}::{usual_type};"),
         },
         is_broken: *fit == Fit::Wrong,
     })
@@ -177,7 +177,7 @@ mod tests {
 
     #[test]
     fn missing_columns_and_unsuitable_types() {
-        let alter = |rest: &str| format!("ALTER TABLE public.sessions {rest}");
+        let alter = |rest: &str| format!("ALTER TABLE \"public\".\"sessions\" {rest};");
         for (name, actual, status, message, advice) in [
             ("session_id", Some("uuid"), Status::Ok, "all present, with suitable types", None),
             (
@@ -193,7 +193,7 @@ mod tests {
                 Status::Warning,
                 "sessions.expires_at is timestamp, which is read as UTC, whatever the time zone of the database",
                 Some(format!(
-                    "-- Which time zone are the values in? Prisma and Drizzle write UTC. For another one, replace 'UTC'.\n{};\n\
+                    "-- Which time zone are the values in? Prisma and Drizzle write UTC. For another one, replace 'UTC'.\n{}\n\
                      -- In Prisma's schema it is then @db.Timestamptz, in Drizzle's withTimezone: true.",
                     alter("ALTER COLUMN expires_at TYPE timestamptz USING expires_at::timestamp AT TIME ZONE 'UTC'"),
                 )),

@@ -62,7 +62,7 @@ const CAUSES: [(&[&str], Advice); 11] = [
     }),
     (&["sqlstate 3d000"], |target| {
         let name = target.database.as_ref().or(target.user.as_ref()).map_or("", String::as_str);
-        format!("Use another database, or create this one: CREATE DATABASE {}", quoted(name))
+        format!("Use another database, or create this one: CREATE DATABASE {};", quoted(name))
     }),
     // PgBouncer's.
     (&["no such database"], |target| {

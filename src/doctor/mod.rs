@@ -2,12 +2,13 @@
 //! to the database, and shows no secret, password or row.
 //!
 //! Each check has a file with its name. `query` collects the facts, `judge` makes the [`Check`] from them. [`catalog`] collects
-//! what several checks need from the system catalog. This file decides the order of the checks, and which of them are skipped
+//! what several checks need from the system catalog, [`samples`] tries the session query for sessions of the table. This file decides the order of the checks, and which of them are skipped
 //! because another one failed.
 #![forbid(unsafe_code)]
 
 mod catalog;
 mod check;
+mod samples;
 
 mod clock;
 mod columns;
@@ -50,7 +51,7 @@ pub fn examine(environment: &impl Environment) -> BoxFuture<'static, Vec<Check>>
     let mut checks = vec![secrets::check(environment), cookies::check(environment)];
     let is_production = config::is_production(environment);
     let database = Database::new(&mut Options::default(), environment)
-        .and_then(|database| ExaminedDatabase::new(&database, &Limits::default()));
+        .and_then(|database| ExaminedDatabase::new(&database, &Limits::default(), environment));
     async move {
         checks.push(database_url::judge(database.as_ref().map(ExaminedDatabase::target)));
         match database {
@@ -94,6 +95,8 @@ struct Facts {
     lookups: StepResult<lookups::Latencies>,
     scans: StepResult<Vec<indexes::Scan>>,
     sessions: StepResult<sessions::Counts>,
+    /// `None` if lookups fail.
+    trial: Option<StepResult<samples::Trial>>,
 }
 
 async fn query(database: &ExaminedDatabase) -> Result<Facts, Error> {
@@ -114,12 +117,18 @@ async fn query(database: &ExaminedDatabase) -> Result<Facts, Error> {
         Ok(located) => query_catalog(&examiner, &located.schema).await,
         Err(error) => Err(error.clone()),
     };
-    let scans = indexes::query(&examiner).await;
-    let sessions = match &located {
-        Ok(located) => sessions::query(&examiner, &located.schema).await,
-        Err(error) => Err(error.clone()),
+    let (samples, sessions) = match &located {
+        Ok(Located { schema, .. }) => {
+            (samples::query(&examiner, schema).await, sessions::query(&examiner, schema).await)
+        }
+        Err(error) => (Err(error.clone()), Err(error.clone())),
     };
-    Ok(Facts { connected, tls, server, pooler, clock, located, catalog, lookups, scans, sessions })
+    let scans = indexes::query(&examiner, samples.as_deref().unwrap_or_default()).await;
+    let trial = match (&lookups, samples) {
+        (Ok(_), Ok(samples)) => Some(samples::try_all(&examiner, &samples).await),
+        _ => None,
+    };
+    Ok(Facts { connected, tls, server, pooler, clock, located, catalog, lookups, scans, sessions, trial })
 }
 
 async fn query_catalog(examiner: &Examiner<'_>, schema: &Schema) -> StepResult<Catalog> {
@@ -146,7 +155,7 @@ async fn query_table(examiner: &Examiner<'_>, table: &Table) -> StepResult<Entry
 }
 
 fn judge(facts: &Facts, target: &TargetFacts, is_production: bool) -> Vec<Check> {
-    let Facts { connected, tls, server, pooler, clock, located, catalog, lookups, scans, sessions } = facts;
+    let Facts { connected, tls, server, pooler, clock, located, catalog, lookups, scans, sessions, trial } = facts;
     let tables = tables::judge(catalog, target, located);
     let user = server::user(server);
     let needs_tables = |id| Check::skipped(id, "needs the tables");
@@ -154,7 +163,7 @@ fn judge(facts: &Facts, target: &TargetFacts, is_production: bool) -> Vec<Check>
         (Ok(catalog), Status::Ok) => [
             columns::judge(catalog),
             rights::judge(catalog, user),
-            row_security::judge(catalog, user, sessions),
+            row_security::judge(catalog, user, sessions, trial),
             unique_keys::judge(catalog),
         ],
         (_, Status::Skipped) => OF_TABLES.map(|id| Check::skipped(id, CONNECTION_LOST)),
@@ -167,7 +176,7 @@ fn judge(facts: &Facts, target: &TargetFacts, is_production: bool) -> Vec<Check>
         [
             lookups::judge(lookups, failed.map(|check| check.id)),
             indexes::judge(scans, &Schema::new(None)),
-            sessions::judge(sessions, catalog),
+            sessions::judge(sessions, trial, catalog),
         ]
     };
     let of_connection = [

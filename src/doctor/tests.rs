@@ -53,6 +53,7 @@ fn facts(catalog: StepResult<Catalog>) -> Facts {
         lookups: refused(),
         scans: Ok(Vec::new()),
         sessions: refused(),
+        trial: None,
     }
 }
 

@@ -12,12 +12,12 @@ use std::task::{Context, Poll, ready};
 
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
-use postgres_openssl::{MakeTlsConnector, TlsConnector, TlsStream};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 use tokio_postgres::CancelToken;
-use tokio_postgres::tls::{self, ChannelBinding, MakeTlsConnect, TlsConnect};
+use tokio_postgres::tls::{ChannelBinding, TlsConnect, TlsStream};
 
+use super::encryption::{Encrypted, Encryption, Handshake};
 use super::url::Host;
 
 /// The server that a connection leads to.
@@ -29,33 +29,31 @@ pub(super) struct Endpoint {
 }
 
 /// Returns once the server has processed the request. The protocol doesn't say whether a query was cancelled.
-pub(super) async fn cancel(token: CancelToken, endpoint: Endpoint, tls: MakeTlsConnector) -> Option<()> {
+pub(super) async fn cancel(token: CancelToken, endpoint: Endpoint, encryption: &Encryption) -> Option<()> {
     let Endpoint { host, address } = endpoint;
     match address {
         Some(address) => {
             let stream = TcpStream::connect((address, host.port)).await.ok()?;
-            request(token, stream, tls, &host.name).await
+            request(token, stream, encryption.with(&host.name)).await
         }
         #[cfg(unix)]
         None => {
             let stream = tokio::net::UnixStream::connect(host.describe()).await.ok()?;
-            request(token, stream, tls, &host.name).await
+            request(token, stream, encryption.with(&host.name)).await
         }
         #[cfg(not(unix))]
         None => None,
     }
 }
 
-async fn request<S>(token: CancelToken, stream: S, mut tls: MakeTlsConnector, name: &str) -> Option<()>
+async fn request<S>(token: CancelToken, stream: S, handshake: Handshake) -> Option<()>
 where
-    S: AsyncRead + AsyncWrite + Unpin + Send + Sync + std::fmt::Debug + 'static,
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
-    let tls = MakeTlsConnect::<ClosedByServer<S>>::make_tls_connect(&mut tls, name).ok()?;
-    token.cancel_query_raw(ClosedByServer(stream), ClosedByServerTls(tls)).await.ok()
+    token.cancel_query_raw(ClosedByServer(stream), ClosedByServerTls(handshake)).await.ok()
 }
 
 /// A stream whose shutdown waits until the server closes the connection.
-#[derive(Debug)]
 struct ClosedByServer<S>(S);
 
 impl<S: AsyncRead + Unpin> AsyncRead for ClosedByServer<S> {
@@ -86,18 +84,18 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for ClosedByServer<S> {
     }
 }
 
-impl<S: AsyncRead + AsyncWrite + Unpin> tls::TlsStream for ClosedByServer<TlsStream<S>> {
+impl<S: AsyncRead + AsyncWrite + Unpin> TlsStream for ClosedByServer<Encrypted<S>> {
     fn channel_binding(&self) -> ChannelBinding {
         self.0.channel_binding()
     }
 }
 
 /// The same over TLS.
-struct ClosedByServerTls(TlsConnector);
+struct ClosedByServerTls(Handshake);
 
 impl<S: AsyncRead + AsyncWrite + Unpin + Send + 'static> TlsConnect<S> for ClosedByServerTls {
-    type Stream = ClosedByServer<TlsStream<S>>;
-    type Error = <TlsConnector as TlsConnect<S>>::Error;
+    type Stream = ClosedByServer<Encrypted<S>>;
+    type Error = <Handshake as TlsConnect<S>>::Error;
     type Future = BoxFuture<'static, Result<Self::Stream, Self::Error>>;
 
     fn connect(self, stream: S) -> Self::Future {

@@ -7,7 +7,6 @@ use std::time::Duration;
 
 use deadpool::managed::{self, Metrics, RecycleError, RecycleResult};
 use deadpool_postgres::ClientWrapper;
-use postgres_openssl::MakeTlsConnector;
 use rand::seq::SliceRandom;
 use tokio::time::{Instant, timeout, timeout_at};
 use tokio_postgres::config::SslMode;
@@ -63,11 +62,7 @@ impl Connector {
     pub(super) async fn cancel(&self, connection: &Connection) {
         let Connection { client, endpoint, .. } = connection;
         // The connection is closed afterwards, whether this worked or not.
-        let _ = cancel(client.cancel_token(), endpoint.clone(), self.tls()).await;
-    }
-
-    fn tls(&self) -> MakeTlsConnector {
-        self.target.tls.connector()
+        let _ = cancel(client.cancel_token(), endpoint.clone(), &self.target.tls.encryption).await;
     }
 
     /// How many attempts to connect succeeded, and how many failed.
@@ -210,7 +205,8 @@ impl Connector {
         if let Some(address) = address {
             config.hostaddr(address);
         }
-        let (client, connection) = config.connect(self.tls()).await.map_err(Failure::Refused)?;
+        let (client, connection) =
+            config.connect(self.target.tls.encryption.clone()).await.map_err(Failure::Refused)?;
         let task = tokio::spawn(async move {
             // The queries on the connection get the error as well.
             let _ = connection.await;

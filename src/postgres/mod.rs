@@ -1,14 +1,17 @@
 //! The session store on PostgreSQL. The only module that imports tokio-postgres and deadpool.
 //!
-//! [`url`] parses the connection parameters, [`tls`] those about TLS, [`connect`] opens connections, [`age`] says which
-//! are too old, [`idle`] closes those that are not needed, [`pool`] keeps them and runs queries on them, [`query`] has the queries, [`cancel`] cancels an abandoned one, and [`fault`] classifies
-//! errors. [`shared`] lets bridges with the same options share a pool. [`examine`] runs the queries of
-//! [`crate::doctor`].
+//! [`url`] parses the connection parameters, [`tls`] those about TLS, [`authorities`] finds the certificates to trust.
+//! [`connect`] opens connections, [`encryption`] makes their TLS handshakes, [`age`] says which are too old, [`idle`]
+//! closes those that are not needed, [`pool`] keeps them and runs queries on them, [`query`] has the queries, [`cancel`]
+//! cancels an abandoned one, and [`fault`] classifies errors. [`shared`] lets bridges with the same options share a pool.
+//! [`examine`] runs the queries of [`crate::doctor`].
 #![forbid(unsafe_code)]
 
 mod age;
+mod authorities;
 mod cancel;
 mod connect;
+mod encryption;
 mod examine;
 mod fault;
 #[cfg(feature = "fuzzing")]

@@ -16,7 +16,7 @@ use super::fault::Fault;
 use super::idle::IdleCloser;
 use super::query::{DatabaseSession, FindEnd, FindSessions, Found, Query, StatementWriter};
 use super::url::Target;
-use crate::config::{Database, Limits};
+use crate::config::{Database, Environment, Limits};
 use crate::error::Error;
 use crate::redacted::redacted;
 use crate::store::{PoolStatus, SessionEnd, SessionKey};
@@ -40,8 +40,8 @@ redacted!(Postgres);
 
 impl Postgres {
     /// Doesn't connect yet: the first lookup does.
-    pub(super) fn new(database: &Database, limits: &Limits) -> Result<Self, Error> {
-        let target = Target::new(database, limits)?;
+    pub(super) fn new(database: &Database, limits: &Limits, environment: &impl Environment) -> Result<Self, Error> {
+        let target = Target::new(database, limits, environment)?;
         let statements = StatementWriter::new(target.schema.clone(), database.sharded);
         let address = target.address();
         let (max_connections, prepared_statements) = (target.max_connections, target.prepared_statements);

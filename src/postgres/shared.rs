@@ -10,7 +10,7 @@ use deadpool::managed::Object;
 use super::connect::Connector;
 use super::pool::Postgres;
 use super::query::Found;
-use crate::config::{Database, Limits};
+use crate::config::{Database, Environment, Limits};
 use crate::error::Error;
 use crate::redacted::redacted;
 use crate::store::{PoolStatus, SessionEnd, SessionKey, SessionStore};
@@ -35,7 +35,7 @@ redacted!(SharedPostgres);
 
 impl SharedPostgres {
     /// Doesn't connect yet: the first lookup does.
-    pub fn new(database: &Database, limits: &Limits) -> Result<Self, Error> {
+    pub fn new(database: &Database, limits: &Limits, environment: &impl Environment) -> Result<Self, Error> {
         let mut open = OPEN.lock().unwrap_or_else(PoisonError::into_inner);
         let known = open.iter_mut().find(|entry| entry.database == *database && entry.limits == *limits);
         let postgres = match known {
@@ -44,7 +44,7 @@ impl SharedPostgres {
                 Arc::clone(&entry.postgres)
             }
             None => {
-                let postgres = Arc::new(Postgres::new(database, limits)?);
+                let postgres = Arc::new(Postgres::new(database, limits, environment)?);
                 let (database, limits) = (database.clone(), *limits);
                 open.push(Entry { database, limits, postgres: Arc::clone(&postgres), users: 1 });
                 postgres
@@ -109,14 +109,11 @@ impl SessionStore for SharedPostgres {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::Location;
-    use crate::schema::Schema;
+    use crate::config::{FakeEnvironment, Location};
 
     fn open(url: &str) -> SharedPostgres {
         let location = Location::Url { url: url.to_owned().into(), from: "databaseUrl" };
-        let schema = Schema::new(None);
-        let database = Database { location, ca: None, prepared_statements: None, sharded: false, schema };
-        SharedPostgres::new(&database, &Limits::default()).expect("is a URL")
+        SharedPostgres::new(&Database::at(location), &Limits::default(), &FakeEnvironment(&[])).expect("is a URL")
     }
 
     #[test]

@@ -2,17 +2,15 @@
 //! Support"), except that without `sslrootcert` the system's certificates are used.
 #![forbid(unsafe_code)]
 
-use std::path::PathBuf;
-
 use openssl::error::ErrorStack;
-use openssl::ssl::{Ssl, SslConnector, SslConnectorBuilder, SslFiletype, SslMethod, SslVerifyMode, SslVersion};
-use openssl::x509::X509;
-use openssl::x509::store::X509StoreBuilder;
-use postgres_openssl::MakeTlsConnector;
+use openssl::ssl::{SslConnector, SslConnectorBuilder, SslFiletype, SslMethod, SslVerifyMode, SslVersion};
 use serde::Serialize;
 use tokio_postgres::config::SslMode;
 
+use super::authorities::{trust_only, trust_only_file, trust_system};
+use super::encryption::{Encryption, offered_protocols};
 use super::url::parameter::Parameter;
+use crate::config::{Database, Environment};
 use crate::error::Error;
 
 /// The value of `sslrootcert` for the system's certificates.
@@ -50,53 +48,42 @@ pub(super) struct Tls {
     /// Tried in this order.
     pub(super) modes: &'static [SslMode],
     pub(super) verify: Verify,
-    connector: SslConnector,
+    pub(super) encryption: Encryption,
 }
 
 impl Tls {
-    /// If `ca` has PEM certificates, no others are trusted.
-    pub(super) fn new(parameters: TlsParameters, ca: Option<&str>) -> Result<Self, Error> {
+    pub(super) fn new(
+        parameters: TlsParameters,
+        database: &Database,
+        environment: &impl Environment,
+    ) -> Result<Self, Error> {
+        let ca = database.ca.as_deref();
         let Policy { modes, verify } = policy(&parameters, ca.is_some())?;
         if parameters.direct && modes != REQUIRE {
-            let problem = "must be require, verify-ca or verify-full with sslnegotiation=direct";
-            return Err(parameters.mode.map_or_else(|| Error::config("sslmode", problem), |mode| mode.error(problem)));
+            return Err(parameters.mode_error("must be require, verify-ca or verify-full with sslnegotiation=direct"));
         }
         let set_up = |cause: ErrorStack| Error::config("sslmode", format!("can't be set up: {cause}"));
         let mut builder = SslConnector::builder(SslMethod::tls_client()).map_err(set_up)?;
         let least = parameters.min_version.as_ref().map(|version| version.choice(&VERSIONS)).transpose()?;
         builder.set_min_proto_version(Some(least.unwrap_or(SslVersion::TLS1_2))).map_err(set_up)?;
         if parameters.direct {
-            postgres_openssl::set_postgresql_alpn(&mut builder).map_err(set_up)?;
+            builder.set_alpn_protos(&offered_protocols()).map_err(set_up)?;
         }
         match (verify, ca, &parameters.root_cert) {
             (Verify::Nothing, _, _) => builder.set_verify(SslVerifyMode::NONE),
-            (_, Some(pem), _) => {
-                trust(pem.as_bytes(), &mut builder).map_err(|problem| Error::config("tls.ca", problem))?;
+            (_, Some(pem), _) => trust_only(pem, &mut builder)?,
+            (_, None, Some(root)) if root.value.as_str() != SYSTEM => trust_only_file(root, &mut builder)?,
+            (_, None, _) => {
+                trust_system(database.extra_ca.as_deref(), || environment.root_certificates(), &mut builder)?;
             }
-            (_, None, Some(root)) if root.value.as_str() != SYSTEM => trust_file(root, &mut builder)?,
-            (_, None, _) => trust_system(&mut builder)?,
         }
         set_client_certificate(&parameters, &mut builder)?;
-        Ok(Self { modes, verify, connector: builder.build() })
-    }
-
-    pub(super) fn connector(&self) -> MakeTlsConnector {
-        let mut connector = MakeTlsConnector::new(self.connector.clone());
-        let verifies_host_name = self.verifies_host_name();
-        connector.set_callback(move |connection, _host| {
-            connection.set_verify_hostname(verifies_host_name);
-            Ok(())
-        });
-        connector
-    }
-
-    /// The client side of one handshake with the server `name`.
-    pub(super) fn client(&self, name: &str) -> Result<Ssl, ErrorStack> {
-        self.connector.configure()?.verify_hostname(self.verifies_host_name()).into_ssl(name)
-    }
-
-    fn verifies_host_name(&self) -> bool {
-        self.verify == Verify::ChainAndHostName
+        let encryption = Encryption {
+            connector: builder.build(),
+            verifies_host_name: verify == Verify::ChainAndHostName,
+            requires_protocol: parameters.direct,
+        };
+        Ok(Self { modes, verify, encryption })
     }
 }
 
@@ -128,6 +115,7 @@ enum Mode {
     Disable,
     Allow,
     Prefer,
+    NoVerify,
     Require,
     VerifyCa,
     VerifyFull,
@@ -141,27 +129,17 @@ const MODES: [(&str, Mode); 7] = [
     ("verify-ca", Mode::VerifyCa),
     ("verify-full", Mode::VerifyFull),
     // node-postgres only.
-    ("no-verify", Mode::Require),
+    ("no-verify", Mode::NoVerify),
 ];
 
+/// Parameters that contradict each other are refused: to choose from them could drop the one that protects.
 pub(super) fn policy(parameters: &TlsParameters, has_ca: bool) -> Result<Policy, Error> {
     let root_cert = parameters.root_cert.as_ref();
+    let has_authorities = has_ca || root_cert.is_some();
     let is_system = !has_ca && root_cert.is_some_and(|root| root.value.as_str() == SYSTEM);
-    let mut mode = match (&parameters.mode, &parameters.ssl) {
-        (Some(mode), _) => Some(mode.choice(&MODES)?),
-        (None, Some(ssl)) => Some(match ssl.value.as_str() {
-            // node-postgres verifies the certificate in this case.
-            "true" | "1" => Mode::VerifyFull,
-            "false" | "0" => Mode::Disable,
-            _ => ssl.choice(&MODES)?,
-        }),
-        (None, None) => None,
-    };
-    if let Some(accept) = &parameters.accept {
-        let is_strict = accept.choice(&[("strict", true), ("accept_invalid_certs", false)])?;
-        if is_strict && mode != Some(Mode::Disable) {
-            mode = Some(Mode::VerifyFull);
-        }
+    let mode = mode(parameters, has_authorities)?;
+    if mode == Some(Mode::NoVerify) && root_cert.is_some() {
+        return Err(parameters.mode_error("contradicts sslrootcert; remove one of them"));
     }
     if has_ca && mode.is_some_and(|mode| mode < Mode::Require) {
         return Err(Error::config(
@@ -180,50 +158,51 @@ pub(super) fn policy(parameters: &TlsParameters, has_ca: bool) -> Result<Policy,
     let policy = |modes, verify| Policy { modes, verify };
     Ok(match mode {
         // If authorities are configured, the certificate is to be verified.
-        None if has_ca || root_cert.is_some() => policy(REQUIRE, Verify::ChainAndHostName),
+        None if has_authorities => policy(REQUIRE, Verify::ChainAndHostName),
         None | Some(Mode::Prefer) => policy(PREFER, Verify::Nothing),
         Some(Mode::Disable) => policy(DISABLE, Verify::Nothing),
         Some(Mode::Allow) => policy(ALLOW, Verify::Nothing),
         // As in libpq, for compatibility with its older versions.
-        Some(Mode::Require) if has_ca || root_cert.is_some() => policy(REQUIRE, Verify::Chain),
-        Some(Mode::Require) => policy(REQUIRE, Verify::Nothing),
+        Some(Mode::Require) if has_authorities => policy(REQUIRE, Verify::Chain),
+        Some(Mode::NoVerify | Mode::Require) => policy(REQUIRE, Verify::Nothing),
         Some(Mode::VerifyCa) => policy(REQUIRE, Verify::Chain),
         Some(Mode::VerifyFull) => policy(REQUIRE, Verify::ChainAndHostName),
     })
 }
 
-/// Trusts only these certificates, not those that OpenSSL would load by default.
-fn trust(pem: &[u8], builder: &mut SslConnectorBuilder) -> Result<(), &'static str> {
-    const PROBLEM: &str = "can't be read as PEM certificates";
-    let certificates = X509::stack_from_pem(pem).map_err(|_| PROBLEM)?;
-    if certificates.is_empty() {
-        return Err(PROBLEM);
+/// What `sslmode`, `ssl` and `sslaccept` say together.
+fn mode(parameters: &TlsParameters, has_authorities: bool) -> Result<Option<Mode>, Error> {
+    const ADVICE: &str = "remove one of them";
+    let mode = parameters.mode.as_ref().map(|mode| mode.choice(&MODES)).transpose()?;
+    let mode = match &parameters.ssl {
+        None => mode,
+        Some(ssl) => {
+            let wanted = match ssl.value.as_str() {
+                // node-postgres verifies the certificate in this case.
+                "true" | "1" => Mode::VerifyFull,
+                "false" | "0" => Mode::Disable,
+                _ => ssl.choice(&MODES)?,
+            };
+            if mode.is_some_and(|mode| mode != wanted) {
+                return Err(ssl.error(format!("contradicts sslmode; {ADVICE}")));
+            }
+            Some(wanted)
+        }
+    };
+    let Some(accept) = &parameters.accept else {
+        return Ok(mode);
+    };
+    let is_strict = accept.choice(&[("strict", true), ("accept_invalid_certs", false)])?;
+    match mode {
+        // Prisma's own words for its sslmode, which leave the certificate to sslaccept.
+        None | Some(Mode::Prefer | Mode::Require | Mode::VerifyFull) if is_strict => Ok(Some(Mode::VerifyFull)),
+        _ if is_strict => Err(accept.error(format!("contradicts sslmode; {ADVICE}"))),
+        Some(Mode::VerifyCa | Mode::VerifyFull) => Err(accept.error(format!("contradicts sslmode; {ADVICE}"))),
+        _ if has_authorities => {
+            Err(accept.error(format!("contradicts the authorities that are named (sslrootcert, tls.ca); {ADVICE}")))
+        }
+        mode => Ok(mode),
     }
-    let mut store = X509StoreBuilder::new().map_err(|_| PROBLEM)?;
-    for certificate in certificates {
-        store.add_cert(certificate).map_err(|_| PROBLEM)?;
-    }
-    builder.set_cert_store(store.build());
-    Ok(())
-}
-
-fn trust_file(root_cert: &Parameter, builder: &mut SslConnectorBuilder) -> Result<(), Error> {
-    // The message leaves the path out: the value may be a key, or have a password in it.
-    let pem = std::fs::read(root_cert.value.as_str())
-        .map_err(|cause| root_cert.error(format!("names a file that can't be read: {cause}")))?;
-    trust(&pem, builder).map_err(|problem| root_cert.error(problem))
-}
-
-fn trust_system(builder: &mut SslConnectorBuilder) -> Result<(), Error> {
-    // The statically linked OpenSSL doesn't know where this system keeps them.
-    let system = openssl_probe::probe();
-    let directory = system.cert_dir.first().map(PathBuf::as_path);
-    builder.load_verify_locations(system.cert_file.as_deref(), directory).map_err(|_| {
-        Error::config(
-            "sslrootcert",
-            "is required, since this system's certificates were not found; set it to a PEM file",
-        )
-    })
 }
 
 /// Sets the client certificate.
@@ -290,13 +269,15 @@ mod tests {
             ("sslmode=verify-ca&sslrootcert=system", true, REQUIRE, Chain),
             ("ssl=true", false, REQUIRE, ChainAndHostName),
             ("ssl=require", false, REQUIRE, Nothing),
-            ("ssl=true&sslmode=require", false, REQUIRE, Nothing),
+            ("ssl=true&sslmode=verify-full", false, REQUIRE, ChainAndHostName),
+            ("ssl=0&sslmode=disable", false, DISABLE, Nothing),
+            ("ssl=require&sslmode=require", false, REQUIRE, Nothing),
             ("sslaccept=strict", false, REQUIRE, ChainAndHostName),
-            ("sslmode=allow&sslaccept=strict", false, REQUIRE, ChainAndHostName),
+            ("sslmode=prefer&sslaccept=strict", false, REQUIRE, ChainAndHostName),
             ("sslmode=require&sslaccept=strict", false, REQUIRE, ChainAndHostName),
             ("sslmode=require&sslaccept=accept_invalid_certs", false, REQUIRE, Nothing),
-            ("sslmode=verify-ca&sslrootcert=a&sslaccept=accept_invalid_certs", false, REQUIRE, Chain),
-            ("sslmode=disable&sslaccept=strict", false, DISABLE, Nothing),
+            ("sslmode=verify-full&sslaccept=strict", false, REQUIRE, ChainAndHostName),
+            ("sslaccept=accept_invalid_certs", false, PREFER, Nothing),
         ] {
             let policy = policy_of(query, has_ca).unwrap_or_else(|error| panic!("{query}: {error}"));
             assert_eq!(policy, Policy { modes, verify }, "{query}, ca: {has_ca}");
@@ -310,17 +291,34 @@ mod tests {
             ("sslmode=disable", true, "tls.ca: "),
             ("sslmode=prefer", true, "tls.ca: "),
             ("ssl=0", true, "tls.ca: "),
+            ("sslmode=no-verify", true, "tls.ca: "),
+            ("ssl=true&sslmode=disable", false, "DATABASE_URL: ssl contradicts sslmode"),
+            ("ssl=true&sslmode=prefer", false, "DATABASE_URL: ssl contradicts sslmode"),
+            ("ssl=true&sslmode=require", false, "DATABASE_URL: ssl contradicts sslmode"),
+            ("sslmode=no-verify&ssl=1", false, "DATABASE_URL: ssl contradicts sslmode"),
+            ("ssl=true&sslmode=verify-ca&sslrootcert=a", false, "DATABASE_URL: ssl contradicts sslmode"),
+            ("ssl=false&sslmode=verify-full", false, "DATABASE_URL: ssl contradicts sslmode"),
+            ("ssl=require&sslmode=verify-full", false, "DATABASE_URL: ssl contradicts sslmode"),
+            ("sslmode=no-verify&sslrootcert=a", false, "DATABASE_URL: sslmode contradicts sslrootcert"),
+            ("sslmode=disable&sslaccept=strict", false, "DATABASE_URL: sslaccept contradicts sslmode"),
+            ("sslmode=allow&sslaccept=strict", false, "DATABASE_URL: sslaccept contradicts sslmode"),
+            ("ssl=no-verify&sslaccept=strict", false, "DATABASE_URL: sslaccept contradicts sslmode"),
+            ("sslmode=verify-ca&sslrootcert=a&sslaccept=strict", false, "DATABASE_URL: sslaccept contradicts sslmode"),
+            ("ssl=true&sslaccept=accept_invalid_certs", false, "DATABASE_URL: sslaccept contradicts sslmode"),
+            (
+                "sslmode=verify-ca&sslrootcert=a&sslaccept=accept_invalid_certs",
+                false,
+                "DATABASE_URL: sslaccept contradicts sslmode",
+            ),
+            (
+                "sslrootcert=a&sslaccept=accept_invalid_certs",
+                false,
+                "DATABASE_URL: sslaccept contradicts the authorities",
+            ),
+            ("sslaccept=accept_invalid_certs", true, "DATABASE_URL: sslaccept contradicts the authorities"),
         ] {
             let error = policy_of(query, has_ca).expect_err("is refused").to_string();
             assert!(error.starts_with(name), "{query}: {error}");
-        }
-    }
-
-    #[test]
-    fn certificates_that_cannot_be_parsed_are_refused() {
-        for ca in ["", "no PEM", "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n"] {
-            let error = Tls::new(TlsParameters::default(), Some(ca)).err().expect("is refused");
-            assert_eq!(error.to_string(), "tls.ca: can't be read as PEM certificates", "{ca}");
         }
     }
 }

@@ -118,14 +118,13 @@ impl<'s> Examiner<'s> {
     }
 
     /// Runs the session query for some keys, as for as many requests.
-    pub async fn find_sessions(&self, keys: &[SessionKey]) -> StepResult<Vec<Option<SessionRecord>>> {
+    pub async fn find_sessions(&self, keys: &[SessionKey]) -> StepResult<Vec<Result<Option<SessionRecord>, Error>>> {
         let session = self.session();
         let work = async {
             let statements = self.settings.statements.statements(&session).await?;
             FindSessions { keys }.run(&session, &statements).await
         };
-        let found = self.step("the session query", work).await?;
-        found.into_iter().collect::<Result<_, _>>().map_err(StepError::Failed)
+        self.step("the session query", work).await
     }
 
     /// The SQL of [`Self::find_sessions`] for one key: `$1` is the tenant, `$2` the session id.

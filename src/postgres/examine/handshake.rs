@@ -3,16 +3,13 @@
 #![forbid(unsafe_code)]
 
 use std::io;
-use std::pin::Pin;
 
 use serde::Serialize;
-use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
-use tokio_openssl::SslStream;
 use tokio_postgres::config::{SslMode, SslNegotiation};
 
 use super::super::connect::Connection;
-use super::super::tls::Tls;
 use super::super::url::Target;
 
 /// The message SSLRequest of the PostgreSQL protocol.
@@ -39,12 +36,8 @@ pub(super) async fn negotiate(connection: &Connection, target: &Target) -> io::R
             return Ok(None);
         }
     }
-    handshake(stream, &target.tls, &endpoint.host.name).await.map(Some)
-}
-
-async fn handshake<S: AsyncRead + AsyncWrite>(stream: S, tls: &Tls, name: &str) -> io::Result<NegotiatedTls> {
-    let mut stream = Box::pin(SslStream::new(tls.client(name)?, stream)?);
-    Pin::as_mut(&mut stream).connect().await.map_err(io::Error::other)?;
-    let ssl = stream.ssl();
-    Ok(NegotiatedTls { version: ssl.version_str(), cipher: ssl.current_cipher().map(|cipher| cipher.name()) })
+    let handshake = target.tls.encryption.handshake(stream, &endpoint.host.name).await;
+    let stream = handshake.map_err(io::Error::other)?;
+    let (version, cipher) = (stream.ssl().version_str(), stream.ssl().current_cipher());
+    Ok(Some(NegotiatedTls { version, cipher: cipher.map(|cipher| cipher.name()) }))
 }

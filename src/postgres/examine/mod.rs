@@ -15,7 +15,7 @@ pub use self::target::TargetFacts;
 use super::connect::Connector;
 use super::query::StatementWriter;
 use super::url::Target;
-use crate::config::{Database, Limits};
+use crate::config::{Database, Environment, Limits};
 use crate::error::Error;
 
 /// A database to examine. Each [`Examiner`] has a new connection to it.
@@ -30,8 +30,8 @@ impl ExaminedDatabase {
     ///
     /// # Errors
     /// When the configuration is invalid.
-    pub fn new(database: &Database, limits: &Limits) -> Result<Self, Error> {
-        let target = Target::new(database, limits)?;
+    pub fn new(database: &Database, limits: &Limits, environment: &impl Environment) -> Result<Self, Error> {
+        let target = Target::new(database, limits, environment)?;
         let prepared_statements = target.prepared_statements;
         Ok(Self {
             settings: QuerySettings {

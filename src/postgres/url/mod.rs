@@ -16,7 +16,8 @@ pub(super) use self::hosts::Host;
 pub(super) use self::settings::Settings;
 use super::tls::Tls;
 use crate::config::{
-    DEFAULT_CONNECT_TIMEOUT, DEFAULT_IDLE_TIMEOUT, DEFAULT_MAX_CONNECTIONS, DEFAULT_MAX_LIFETIME, Database, Limits,
+    DEFAULT_CONNECT_TIMEOUT, DEFAULT_IDLE_TIMEOUT, DEFAULT_MAX_CONNECTIONS, DEFAULT_MAX_LIFETIME, Database,
+    Environment, Limits,
 };
 use crate::error::Error;
 use crate::redacted::redacted;
@@ -74,7 +75,7 @@ pub(super) enum SessionAttrs {
 }
 
 impl Target {
-    pub(super) fn new(database: &Database, limits: &Limits) -> Result<Self, Error> {
+    pub(super) fn new(database: &Database, limits: &Limits, environment: &impl Environment) -> Result<Self, Error> {
         let settings = Settings::of(&database.location)?;
         let hosts = settings.hosts.hosts()?;
         let prepared_statements = database.prepared_statements.unwrap_or(!settings.unnamed_statements);
@@ -93,7 +94,7 @@ impl Target {
             config.options(format!("-c statement_timeout={limit} {own}").trim_end());
         }
         Ok(Self {
-            tls: Tls::new(settings.tls, database.ca.as_deref())?,
+            tls: Tls::new(settings.tls, database, environment)?,
             hosts,
             shuffled: settings.shuffled,
             session_attrs: settings.session_attrs,

@@ -76,6 +76,7 @@ impl Url {
             parameters.push(self.parameter(name, value, is_name_safe)?);
             may_be_password |= parameters.last().is_some_and(|parameter| parameter.name == "password");
         }
+        refuse_contradictions(&parameters)?;
         Ok(parameters)
     }
 
@@ -114,6 +115,18 @@ impl Url {
     fn error(&self, problem: &str) -> Error {
         Error::config(self.from, problem)
     }
+}
+
+/// The later of two parameters counts, but must not weaken what an earlier one says about TLS.
+fn refuse_contradictions(parameters: &[Parameter]) -> Result<(), Error> {
+    let is_about_tls =
+        |parameter: &&Parameter| parameter.name.starts_with("ssl") || parameter.name == "channel_binding";
+    for (index, later) in parameters.iter().enumerate().filter(|(_, parameter)| is_about_tls(parameter)) {
+        if parameters[..index].iter().any(|earlier| earlier.name == later.name && earlier.value != later.value) {
+            return Err(later.error("is given twice, with different values; remove one of them"));
+        }
+    }
+    Ok(())
 }
 
 fn wrong_scheme(url: &str) -> String {

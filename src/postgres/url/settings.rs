@@ -118,6 +118,12 @@ impl Settings {
         if value.contains('\0') {
             return Err(parameter.error("contains a NUL character"));
         }
+        if parameter.name != "password" && TLS_WORDS.iter().any(|word| value.contains(word)) {
+            return Err(parameter.error(
+                "contains a parameter about TLS, which has no effect there; write ? before the parameters of a URL and & \
+                 between them, not percent-encoded",
+            ));
+        }
         let config = &mut self.config;
         match parameter.name.as_str() {
             "host" => self.hosts.name = Some(parameter.clone()),
@@ -187,6 +193,9 @@ impl Settings {
         Ok(())
     }
 }
+
+/// In the value of another parameter they are lost, such as after a percent-encoded `?`.
+const TLS_WORDS: [&str; 5] = ["sslmode=", "ssl=", "sslaccept=", "sslrootcert=", "channel_binding="];
 
 pub(super) const SESSION_ATTRS: [(&str, SessionAttrs); 6] = [
     ("any", SessionAttrs::Any),

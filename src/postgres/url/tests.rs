@@ -3,15 +3,11 @@ use tokio_postgres::config::SslMode;
 
 use super::settings::{IGNORED, KEEPALIVE_IDLE, SESSION_ATTRS, UNSUPPORTED};
 use super::*;
-use crate::config::{Location, Variable};
-
-fn database(location: Location) -> Database {
-    Database { location, ca: None, prepared_statements: None, sharded: false, schema: Schema::new(None) }
-}
+use crate::config::{FakeEnvironment, Location, Variable};
 
 fn from_url(url: &str) -> Result<Target, Error> {
     let location = Location::Url { url: url.to_owned().into(), from: "DATABASE_URL" };
-    Target::new(&database(location), &Limits::default())
+    Target::new(&Database::at(location), &Limits::default(), &FakeEnvironment(&[]))
 }
 
 fn from_variables(variables: &[(&'static str, &'static str, &str)]) -> Result<Target, Error> {
@@ -21,7 +17,7 @@ fn from_variables(variables: &[(&'static str, &'static str, &str)]) -> Result<Ta
         value: (*value).to_owned().into(),
     };
     let location = Location::Variables(variables.iter().map(variable).collect());
-    Target::new(&database(location), &Limits::default())
+    Target::new(&Database::at(location), &Limits::default(), &FakeEnvironment(&[]))
 }
 
 const DISABLE: &[SslMode] = &[SslMode::Disable];
@@ -141,6 +137,8 @@ fn urls_of_providers_are_parsed() {
         ("a line break at the end", "postgres://u:p@h/d\n", "h:5432", "u", "p", "d", PREFER),
         ("no host", "postgres://u:p@/d", "localhost:5432", "u", "p", "d", PREFER),
         ("disable", "postgres://u:p@h/d?sslmode=disable", "h:5432", "u", "p", "d", DISABLE),
+        ("the same twice", "postgres://u:p@h/d?sslmode=disable&sslmode=disable", "h:5432", "u", "p", "d", DISABLE),
+        ("a word about TLS in the password", "postgres://u:ssl=1@h/d", "h:5432", "u", "ssl=1", "d", PREFER),
         ("allow", "postgres://u:p@h/d?sslmode=allow", "h:5432", "u", "p", "d", ALLOW),
         ("system", "postgres://u:p@h/d?sslrootcert=system", "h:5432", "u", "p", "d", REQUIRE),
         ("ssl of node-postgres", "postgres://u:p@h/d?ssl=true", "h:5432", "u", "p", "d", REQUIRE),
@@ -234,8 +232,8 @@ fn options_override_the_url() {
         idle_timeout: Some(Duration::ZERO),
         ..Limits::default()
     };
-    let database = Database { prepared_statements: Some(true), ..database(location) };
-    let target = Target::new(&database, &limits).expect("is a URL");
+    let database = Database { prepared_statements: Some(true), ..Database::at(location) };
+    let target = Target::new(&database, &limits, &FakeEnvironment(&[])).expect("is a URL");
     assert_eq!((target.prepared_statements, target.max_connections), (true, 7));
     assert_eq!(target.connect_timeout, Duration::from_millis(1));
     assert_eq!((target.max_lifetime, target.idle_timeout), (Some(Duration::from_millis(2)), None));
@@ -270,6 +268,19 @@ fn errors_name_the_parameter_and_leak_no_password() {
         ),
         ("postgres://u@h&password=hunter2", "& between them"),
         ("postgres://u@h;password=hunter2/d", "& between them"),
+        ("postgres://u:hunter2@h/d%3Fsslmode=verify-full", "dbname contains a parameter about TLS"),
+        ("postgres://u:hunter2@h/d%3Fsslmode%3Dverify-full", "dbname contains a parameter about TLS"),
+        ("postgres://u:hunter2@h/d%253Fsslmode=verify-full", "dbname contains a parameter about TLS"),
+        ("postgres://u:hunter2@h/d#sslmode=verify-full", "dbname contains a parameter about TLS"),
+        ("postgres://u:hunter2@h/sslmode=verify-full", "dbname contains a parameter about TLS"),
+        ("postgres://u:hunter2@h%3Fsslrootcert=ca.pem", "host contains a parameter about TLS"),
+        ("postgres://u:hunter2@h/d%3Fssl=true", "dbname contains a parameter about TLS"),
+        ("postgres://u:hunter2@h/d?application_name=a%26sslmode=verify-full", "application_name contains a parameter"),
+        ("postgres://u:hunter2@h/d?supa=x%26channel_binding=require", "supa contains a parameter about TLS"),
+        ("postgres://u:hunter2@h/d?sslmode=verify-full&sslmode=disable", "sslmode is given twice"),
+        ("postgres://u:hunter2@h/d?sslmode=disable&sslmode=verify-full", "sslmode is given twice"),
+        ("postgres://u:hunter2@h/d?channel_binding=require&channel_binding=disable", "channel_binding is given twice"),
+        ("postgres://u:hunter2@h/d?ssl=true&sslmode=require", "ssl contradicts sslmode"),
         ("postgres://u@h/d&sslmode=verify-full", "& between them"),
         ("postgres://u@h/d?schema=app;password=hunter2", "& between them"),
         ("postgres://u@h/d?schema=app%3Bpassword%3Dhunter2", "schema must be the name of one schema"),
@@ -379,6 +390,7 @@ fn variables_are_read_as_in_libpq() {
         ("PGSSLMODE", "sslmode", "on"),
         ("PGSSLROOTCERT", "sslrootcert", "/nowhere"),
         ("PGSERVICE", "service", "main"),
+        ("PGDATABASE", "dbname", "d?sslmode=verify-full"),
     ] {
         let all = [("PGHOST", "host", "h"), ("PGSSLMODE", "sslmode", "verify-full"), (name, parameter, value)];
         let error = from_variables(&all).expect_err("is wrong");
