@@ -71,9 +71,9 @@ export interface AuthBridgeOptions {
    */
   secret?: string | string[]
   /**
-   * The full name of the session cookie, if the app doesn't use the default; or a list of names. The first name that a request
-   * has a cookie for is used; `__Secure-` and `__Host-` names are tried before the others. Chunks (`name.0`, ...) are found
-   * without being listed. Default: see `secureCookie`.
+   * The full name of the session cookie, if the app doesn't use the default; or a list of names. Of the cookies that a request
+   * has, the newest session that is live is returned; while it has a `__Host-` cookie, only those count, and else, while it has a
+   * `__Secure-` cookie, only those. Chunks (`name.0`, ...) are found without being listed. Default: see `secureCookie`.
    */
   cookieName?: string | SessionCookie | (string | SessionCookie)[]
   /**
