@@ -163,9 +163,11 @@ describe.each(installs)('%s', (_, loader, install) => {
   })
 
   // Next.js fails at a cycle, and reads no file.
-  test.runIf(loader === 'authjs-bridge')('references in a cycle', async () => {
-    expect((await find({ '.env': 'AUTH_SECRET=a$PART\nPART=b$PART' })).bytes).toEqual({ AUTH_SECRET: 2 })
-  })
+  if (loader === 'authjs-bridge') {
+    test('references in a cycle', async () => {
+      expect((await find({ '.env': 'AUTH_SECRET=a$PART\nPART=b$PART' })).bytes).toEqual({ AUTH_SECRET: 2 })
+    })
+  }
 
   test('options in a variable', async () => {
     const options = `AUTH_BRIDGE_OPTIONS='{ "cookieName": "sid", "secret": "${MARKERS.secret}" }'\n`

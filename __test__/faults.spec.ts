@@ -359,11 +359,11 @@ describe('a connection that the network swallowed, with connect_timeout=40: the 
     proxy.disturbNew({ delayMs: 600_000 })
     return proxy
   }
-  const limits = { connectTimeout: undefined, callTimeout: 3000 }
+  const limits = { queryTimeout: QUICK.queryTimeout, callTimeout: 3000 }
 
   test('on another one, which is tried beside it', async () => {
     const proxy = await startSilent()
-    const bridge = connect(`${server.url({ port: proxy.port })}?connect_timeout=40`, limits)
+    const bridge = open(`${server.url({ port: proxy.port })}?connect_timeout=40`, limits)
     const first = bridge.getSession(cookie)
     await expect.poll(() => proxy.connections()).toBe(1)
     proxy.disturbNew(undefined)
@@ -374,7 +374,7 @@ describe('a connection that the network swallowed, with connect_timeout=40: the 
 
   test('by the next attempt, where only one connection may be', async () => {
     const proxy = await startSilent()
-    const bridge = connect(`${server.url({ port: proxy.port })}?connect_timeout=40`, { ...limits, maxConnections: 1 })
+    const bridge = open(`${server.url({ port: proxy.port })}?connect_timeout=40`, { ...limits, maxConnections: 1 })
     const first = rejectionOf(bridge, cookie)
     await expect.poll(() => proxy.connections()).toBe(1)
     proxy.disturbNew(undefined)

@@ -37,10 +37,10 @@ afterAll(async () => {
 const open = useBridges()
 type Server = { port: number }
 /** A bridge whose URL lists the servers in this order. */
-function connect(servers: Server[], parameters = '', options: AuthBridgeOptions = {}) {
+function connect(servers: Server[], parameters = '', options: AuthBridgeOptions = QUICK) {
   const hosts = servers.map(({ port }) => `127.0.0.1:${port}`).join()
   const databaseUrl = primary.url().replace(`127.0.0.1:${primary.port}`, hosts) + parameters
-  return open(databaseUrl, { ...QUICK, ...options })
+  return open(databaseUrl, options)
 }
 const connectionsOf = (server: typeof primary) => withClient(server.url(), (client) => connections(client))
 const execute = (sql: string, server = primary) => withClient(server.url(), (client) => client.query(sql))
@@ -117,13 +117,16 @@ describe('the server that is used', () => {
       silent.disturb({ delayMs: 600_000 }, { always: true })
       // By its own limit each of them might take longer than the call.
       const bridge = connect([silent, silent, primary], `?connect_timeout=5${more}`, {
-        connectTimeout: undefined,
+        queryTimeout: QUICK.queryTimeout,
         callTimeout: 4000,
       })
       expect((await bridge.getSession(cookie)).session_id).toBe(session.session_id)
       expect(bridge.stats().pool).toMatchObject({ connects: 1, connectFailures: 0 })
       const { code, message } = await rejectionOf(
-        connect([silent, silent], '?connect_timeout=40', { connectTimeout: undefined }),
+        connect([silent, silent], '?connect_timeout=40', {
+          queryTimeout: QUICK.queryTimeout,
+          callTimeout: QUICK.callTimeout,
+        }),
         cookie,
       )
       expect(code).toBe('ERR_AUTH_BRIDGE_TIMEOUT')
@@ -208,7 +211,7 @@ describe('an old primary that stays reachable after a failover is asked for no l
 
 test('failover to a promoted standby under load', async () => {
   const maxConnections = 5
-  const bridge = connect([primary, standby], '?target_session_attrs=read-write', { maxConnections })
+  const bridge = connect([primary, standby], '?target_session_attrs=read-write', { ...QUICK, maxConnections })
   const load = startLoad(bridge, sessions)
   await load.answers()
   await primary.stop('immediate')

@@ -39,25 +39,33 @@ impl<S: SessionStore + 'static, R: Responder> Bridge<S, R> {
         let lookups = Arc::clone(&self.lookups);
         Ok(async move {
             Ok(match read {
-                Err((reason, cookie, readings)) => SessionExplanation::new(reason, cookie, None, readings),
-                Ok(read) => judge(&lookups, read).await?,
+                Read::Refused { reason, cookie, readings } => SessionExplanation::new(reason, cookie, None, readings),
+                Read::Open { candidates, readings } => judge(&lookups, candidates, readings).await?,
             })
         })
     }
 }
 
-/// The session cookies of a request, of which at least one opens.
-struct Read {
-    candidates: Candidates<Identity>,
-    readings: Vec<(FoundReading, Option<Identity>)>,
+/// The session cookies of a request.
+enum Read {
+    /// At least one opens.
+    Open {
+        candidates: Candidates<Identity>,
+        readings: Vec<(FoundReading, Option<Identity>)>,
+    },
+    Refused {
+        reason: Reason,
+        cookie: Option<FoundCookie>,
+        readings: Vec<FoundReading>,
+    },
 }
-
-type Refusal = (Reason, Option<FoundCookie>, Vec<FoundReading>);
 
 impl Reader {
     /// Who the cookies say it is, or why they say nothing.
-    fn explain(&self, header: &str, now: u64) -> Result<Read, Refusal> {
-        check_size(header).map_err(|error| (error.into(), None, Vec::new()))?;
+    fn explain(&self, header: &str, now: u64) -> Read {
+        if let Err(error) = check_size(header) {
+            return Read::Refused { reason: error.into(), cookie: None, readings: Vec::new() };
+        }
         let mut readings = Vec::new();
         let mut refusal: Option<(Unauthenticated, MatchedCookie)> = None;
         for found in self.find(header) {
@@ -80,14 +88,15 @@ impl Reader {
         let mut identities = readings.iter().filter_map(|(_, identity)| *identity);
         if let Some(first) = identities.next() {
             let candidates = candidates(first, identities.collect(), |identity| identity);
-            return Ok(Read { candidates, readings });
+            return Read::Open { candidates, readings };
         }
         let Some((reason, found)) = refusal else {
             let (reason, cookie) = self.explain_absence(header);
-            return Err((reason, cookie, Vec::new()));
+            return Read::Refused { reason, cookie, readings: Vec::new() };
         };
         let readings = readings.into_iter().map(|(reading, _)| reading).collect();
-        Err((explain_refusal(reason, &found), Some(describe(found.name, &found.values)), readings))
+        let cookie = Some(describe(found.name, &found.values));
+        Read::Refused { reason: explain_refusal(reason, &found), cookie, readings }
     }
 
     /// Cookies that don't count, since the request has one of a stronger class.
@@ -122,13 +131,16 @@ fn further(known: Option<Unauthenticated>, new: Option<Unauthenticated>) -> Opti
 }
 
 /// What the database says of the sessions that were read.
-async fn judge<S, R>(lookups: &Arc<Lookups<S, R>>, read: Read) -> Result<SessionExplanation, Error>
+async fn judge<S, R>(
+    lookups: &Arc<Lookups<S, R>>,
+    candidates: Candidates<Identity>,
+    readings: Vec<(FoundReading, Option<Identity>)>,
+) -> Result<SessionExplanation, Error>
 where
     S: SessionStore + 'static,
     R: Responder,
 {
     let since = Instant::now();
-    let Read { candidates, readings } = read;
     let identities: Vec<_> = candidates.iter().copied().collect();
     let answers = join_all(identities.iter().map(|identity| lookups.verdict(*identity))).await;
     let outcomes: Vec<_> = answers

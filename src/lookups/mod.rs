@@ -88,7 +88,7 @@ impl<S: SessionStore + 'static, R: Responder> Lookups<S, R> {
     fn enqueue(self: &Arc<Self>, candidates: Candidates<Identity>, caller: Caller<R::Call>) {
         let waiting = Waiting { candidates, refused: None, caller, since: Instant::now() };
         let limit = self.limits.max_waiting;
-        if let Err(refused) = self.with_queue(|queue| queue.push(waiting, limit)) {
+        if let Some(refused) = self.with_queue(|queue| queue.push(waiting, limit)) {
             self.reject(vec![refused], &Error::Overload { limit });
         }
     }

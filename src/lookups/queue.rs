@@ -67,12 +67,13 @@ impl<Call> Queue<Call> {
     }
 
     /// Returns the call if `limit` calls are waiting already.
-    pub(super) fn push(&mut self, call: Waiting<Call>, limit: usize) -> Result<(), Waiting<Call>> {
+    #[must_use]
+    pub(super) fn push(&mut self, call: Waiting<Call>, limit: usize) -> Option<Waiting<Call>> {
         if self.waiting.len() >= limit {
-            return Err(call);
+            return Some(call);
         }
         self.waiting.push(call);
-        Ok(())
+        None
     }
 
     /// Queues a call that waited before: ahead of calls that started later, and whatever the limit is.

@@ -2,7 +2,7 @@
 //! would leave the server unverified.
 #![forbid(unsafe_code)]
 
-use super::settings::UNSUPPORTED;
+use super::unsupported::UNSUPPORTED;
 
 const SECURING: [&str; 21] = [
     "sslmode",

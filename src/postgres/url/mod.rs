@@ -8,6 +8,7 @@ pub(super) mod parse;
 mod settings;
 #[cfg(test)]
 mod tests;
+mod unsupported;
 
 use std::time::Duration;
 

@@ -1,7 +1,8 @@
 use proptest::prelude::*;
 use tokio_postgres::config::SslMode;
 
-use super::settings::{IGNORED, KEEPALIVE_IDLE, SESSION_ATTRS, UNSUPPORTED};
+use super::settings::{KEEPALIVE_IDLE, SESSION_ATTRS};
+use super::unsupported::{IGNORED, UNSUPPORTED};
 use super::*;
 use crate::config::{DatabaseUrl, FakeEnvironment, Location, Variable};
 
@@ -447,10 +448,7 @@ fn options_are_checked_without_variables_and_files() {
 #[test]
 fn unknown_parameters_are_ignored_and_named() {
     for (query, names) in [
-        (
-            "pool_flavour=0&single_use_connections=true",
-            "pool_flavour single_use_connections",
-        ),
+        ("pool_flavour=0&single_use_connections=true", "pool_flavour single_use_connections"),
         ("workaround=supabase-pooler.vercel", "workaround"),
         ("serverVersion=16&charset=utf8", "serverVersion"),
         ("statusColor=686B6F&env=local&name=app&tLSMode=0&lazyload=false", "statusColor env name lazyload"),
