@@ -15,6 +15,8 @@ pub(super) const STEP: &str = "reading the catalog";
 pub(super) struct Catalog {
     pub(super) sessions: Entry,
     pub(super) users: Entry,
+    /// Tables with the sessions of an adapter of Auth.js, with their PostgreSQL schemas.
+    pub(super) of_adapter: Vec<String>,
 }
 
 pub(super) struct Entry {
@@ -38,15 +40,36 @@ pub(super) struct TableFacts {
     /// Its PostgreSQL schema.
     pub(super) schema: String,
     pub(super) kind: Kind,
+    /// The tables behind a view.
+    pub(super) behind: Vec<Behind>,
     pub(super) columns: Vec<ColumnFacts>,
     #[serde(flatten)]
     pub(super) rights: SchemaRights,
-    /// Whether a unique index ensures at most one row per key. `None` for a view or a foreign table.
-    pub(super) has_unique_key: Option<bool>,
+    pub(super) unique_key: UniqueKey,
     #[serde(flatten)]
     pub(super) visibility: Visibility,
     /// From the statistics of the server; `None` if it has none yet.
     pub(super) estimated_rows: Option<f64>,
+}
+
+/// A table that a view reads, or a view between.
+#[derive(Serialize)]
+pub(super) struct Behind {
+    /// With its PostgreSQL schema.
+    pub(super) name: String,
+    pub(super) kind: Kind,
+}
+
+/// Whether a unique index ensures at most one row per key.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub(super) enum UniqueKey {
+    Ensured,
+    Missing,
+    /// The table is partitioned by these other columns, which such an index would have to contain.
+    PartitionedBy(Vec<String>),
+    /// For a view or a foreign table.
+    Unknown,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -69,6 +92,11 @@ impl Kind {
             "f" => Self::ForeignTable,
             _ => Self::Table,
         }
+    }
+
+    /// Whether `ALTER TABLE` can change its columns.
+    pub(super) fn is_table(self) -> bool {
+        matches!(self, Self::Table | Self::PartitionedTable)
     }
 
     pub(super) fn name(self) -> &'static str {
@@ -99,6 +127,11 @@ pub(super) struct ActualColumn {
     pub(super) type_name: String,
     pub(super) fit: Fit,
     pub(super) is_readable: bool,
+    /// What prevents a change of the type.
+    pub(super) used_by: Vec<String>,
+    /// The actions of `ALTER TABLE` that make it the usual type, if there are any.
+    #[serde(skip)]
+    pub(super) conversion: Option<String>,
 }
 
 /// Whether the type of a column is suitable.
@@ -148,6 +181,10 @@ impl Catalog {
         [&self.sessions, &self.users]
     }
 
+    pub(super) fn is_complete(&self) -> bool {
+        self.found().count() == self.entries().len()
+    }
+
     pub(super) fn found(&self) -> impl Iterator<Item = (&Table, &TableFacts)> {
         self.entries().into_iter().filter_map(|Entry { table, finding }| match finding {
             Finding::Found(found) => Some((table, found)),
@@ -169,6 +206,17 @@ impl TableFacts {
     pub(super) fn sql_name(&self, table: &Table) -> String {
         format!("{}.{}", quoted(&self.schema), quoted(table.name))
     }
+
+    /// Names the tables behind a view.
+    pub(super) fn names_behind(&self) -> String {
+        let tables = self.behind.iter().filter(|behind| behind.kind != Kind::View);
+        tables.map(|behind| behind.name.as_str()).collect::<Vec<_>>().join(", ")
+    }
+
+    /// Whether its rows are as old as the last refresh of a materialized view.
+    pub(super) fn is_materialized(&self) -> bool {
+        self.kind == Kind::MaterializedView || self.behind.iter().any(|behind| behind.kind == Kind::MaterializedView)
+    }
 }
 
 /// The columns of the table's key, in parentheses.
@@ -184,7 +232,7 @@ pub(super) mod tests {
     /// Two tables without problems.
     pub(in super::super) fn healthy() -> Catalog {
         let Schema { sessions, users, .. } = Schema::new(None);
-        Catalog { sessions: healthy_entry(sessions), users: healthy_entry(users) }
+        Catalog { sessions: healthy_entry(sessions), users: healthy_entry(users), of_adapter: Vec::new() }
     }
 
     fn healthy_entry(table: Table) -> Entry {
@@ -192,9 +240,10 @@ pub(super) mod tests {
         let found = TableFacts {
             schema: "public".to_owned(),
             kind: Kind::Table,
+            behind: Vec::new(),
             columns: table.columns.iter().map(column).collect(),
             rights: SchemaRights { schema_is_usable: true },
-            has_unique_key: Some(true),
+            unique_key: UniqueKey::Ensured,
             visibility: Visibility {
                 row_security: None,
                 holds_rows: true,
@@ -221,7 +270,7 @@ pub(super) mod tests {
     fn details_are_by_table() {
         let details = serde_json::to_value(healthy()).expect("is JSON");
         let expected = serde_json::json!({
-            "schema": "public", "kind": "table", "schemaIsUsable": true, "hasUniqueKey": true, "rowSecurity": null,
+            "schema": "public", "kind": "table", "behind": [], "schemaIsUsable": true, "uniqueKey": "ensured", "rowSecurity": null,
             "holdsRows": true, "estimatedRows": null, "isSecured": false, "restrictsEveryone": false,
             "hasBridgePolicy": false, "hasBridgeRole": false,
         });

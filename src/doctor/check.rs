@@ -9,6 +9,11 @@ use crate::postgres::StepError;
 pub(super) const SEE_LOG: &str = "See the server's log.";
 pub(super) const CONNECTION_LOST: &str = "the connection to the database was lost";
 
+/// A remark beside the SQL in an advice. It is one line, whatever the names in it hold: the next one would be run.
+pub(super) fn remark(text: &str) -> String {
+    format!("-- {}", text.replace(char::is_control, " "))
+}
+
 #[derive(Debug, Serialize)]
 pub struct Check {
     /// A stable id for scripts. The check is in the file with this name.
@@ -71,6 +76,11 @@ mod tests {
 
     use super::*;
     use crate::error::Error;
+
+    #[test]
+    fn a_remark_is_one_line() {
+        assert_eq!(remark("used by x\r\nDROP TABLE users;"), "-- used by x  DROP TABLE users;");
+    }
 
     #[test]
     fn as_json() {

@@ -5,9 +5,11 @@ use std::collections::HashMap;
 
 use serde::Serialize;
 
+use super::adapter;
 use super::catalog::{ActualColumn, Catalog, ColumnFacts, Fit, STEP, TableFacts};
 use super::check::Check;
-use crate::postgres::{Examiner, Parameter, StepResult};
+use super::conversion::{add, change, conversion};
+use crate::postgres::{Examiner, Parameter, StepResult, TargetFacts};
 use crate::schema::{Column, Role, Table};
 
 pub(super) const ID: &str = "columns";
@@ -19,15 +21,33 @@ struct CatalogColumn {
     base_name: String,
     base_category: String,
     is_readable: bool,
+    used_by: Vec<String>,
 }
 
 pub(super) async fn query(examiner: &Examiner<'_>, table: &Table, oid: u32) -> StepResult<Vec<ColumnFacts>> {
+    // Indexes and unique keys are built anew with a new type. These are not, or may not fit: foreign keys, checks, views,
+    // policies, triggers, generated columns, a default, the partition key.
     const SQL: &str = "\
 SELECT a.attname::text,
        pg_catalog.format_type(a.atttypid, a.atttypmod),
        b.typname::text,
        b.typcategory::text,
-       pg_catalog.has_column_privilege(a.attrelid, a.attnum, 'SELECT')
+       pg_catalog.has_column_privilege(a.attrelid, a.attnum, 'SELECT'),
+       ARRAY(
+         SELECT DISTINCT pg_catalog.pg_describe_object(d.classid, d.objid, d.objsubid)
+         FROM pg_catalog.pg_depend d
+         LEFT JOIN pg_catalog.pg_constraint k
+           ON d.classid = 'pg_catalog.pg_constraint'::pg_catalog.regclass AND k.oid = d.objid
+         WHERE d.refclassid = 'pg_catalog.pg_class'::pg_catalog.regclass
+           AND d.refobjid = a.attrelid AND d.refobjsubid = a.attnum
+           AND (k.contype IN ('f', 'c') OR d.classid IN (
+             'pg_catalog.pg_rewrite'::pg_catalog.regclass, 'pg_catalog.pg_policy'::pg_catalog.regclass,
+             'pg_catalog.pg_trigger'::pg_catalog.regclass, 'pg_catalog.pg_attrdef'::pg_catalog.regclass
+           ))
+         UNION ALL
+         SELECT 'the partition key' FROM pg_catalog.pg_partitioned_table p
+         WHERE p.partrelid = a.attrelid AND a.attnum = ANY (p.partattrs::int2[])
+       )
 FROM pg_catalog.pg_attribute a
 JOIN pg_catalog.pg_type t ON t.oid = a.atttypid
 JOIN pg_catalog.pg_type b ON b.oid = CASE t.typtype WHEN 'd' THEN t.typbasetype ELSE t.oid END
@@ -39,6 +59,7 @@ WHERE a.attrelid = $1 AND a.attnum > 0 AND NOT a.attisdropped";
             base_name: row.try_get(2)?,
             base_category: row.try_get(3)?,
             is_readable: row.try_get(4)?,
+            used_by: row.try_get(5)?,
         };
         Ok((row.try_get::<_, String>(0)?, described))
     });
@@ -48,10 +69,15 @@ WHERE a.attrelid = $1 AND a.attnum > 0 AND NOT a.attisdropped";
 
 impl ColumnFacts {
     fn of(Column { name, role }: &Column, described: Option<CatalogColumn>) -> Self {
-        let actual = described.map(|CatalogColumn { type_name, base_name, base_category, is_readable }| ActualColumn {
-            type_name,
-            fit: fit(*role, &base_name, &base_category),
-            is_readable,
+        let actual = described.map(|column| {
+            let CatalogColumn { type_name, base_name, base_category, is_readable, used_by } = column;
+            ActualColumn {
+                type_name,
+                fit: fit(*role, &base_name, &base_category),
+                is_readable,
+                used_by,
+                conversion: conversion(*role, name, &base_name, &base_category),
+            }
         });
         Self { name, usual_type: role.usual_type(), is_optional: role.is_optional(), actual }
     }
@@ -78,16 +104,20 @@ struct Detail<'a> {
 
 struct Problem {
     message: String,
-    /// SQL that fixes it.
+    /// SQL that fixes it, or a remark on how to.
     fix: String,
     is_broken: bool,
 }
 
-pub(super) fn judge(catalog: &Catalog) -> Check {
+pub(super) fn judge(catalog: &Catalog, target: &TargetFacts) -> Check {
     let all =
         || catalog.found().flat_map(|(table, found)| found.columns.iter().map(move |column| (table, found, column)));
     let details: Vec<_> =
         all().map(|(table, found, column)| Detail { table: table.name, schema: &found.schema, column }).collect();
+    if let Some(name) = catalog.found().map(full_name).find(|name| catalog.of_adapter.contains(name)) {
+        let advice = adapter::advice(&target.variables.join(", "));
+        return Check::failed(ID, adapter::message(&name), advice).with_details(&details);
+    }
     let problems: Vec<_> = all().filter_map(|(table, found, column)| problem(table, found, column)).collect();
     let join = |part: fn(&Problem) -> &str, by| problems.iter().map(part).collect::<Vec<_>>().join(by);
     let (message, advice) = (join(|problem| &problem.message, "; "), join(|problem| &problem.fix, "\n"));
@@ -101,15 +131,17 @@ pub(super) fn judge(catalog: &Catalog) -> Check {
     check.with_details(&details)
 }
 
+fn full_name((table, found): (&Table, &TableFacts)) -> String {
+    format!("{}.{}", found.schema, table.name)
+}
+
 fn problem(table: &Table, found: &TableFacts, column: &ColumnFacts) -> Option<Problem> {
-    let ColumnFacts { name, usual_type, is_optional, actual } = column;
-    let alter = format!("ALTER TABLE {}", found.sql_name(table));
-    let table = table.name;
-    let Some(ActualColumn { type_name, fit, .. }) = actual else {
+    let ColumnFacts { name, is_optional, actual, .. } = column;
+    let Some(actual @ ActualColumn { type_name, fit, .. }) = actual else {
         let remark = if *is_optional { ", which only explainSession reads" } else { "" };
         return Some(Problem {
-            message: format!("{table}.{name} is missing{remark}"),
-            fix: format!("{alter} ADD COLUMN {name} {usual_type};"),
+            message: format!("{}.{name} is missing{remark}", table.name),
+            fix: add(table, found, column),
             is_broken: !is_optional,
         });
     };
@@ -118,17 +150,9 @@ fn problem(table: &Table, found: &TableFacts, column: &ColumnFacts) -> Option<Pr
         Fit::Zoneless => ", which is read as UTC, whatever the time zone of the database",
         Fit::Wrong => "",
     };
-    let alter = format!("{alter} ALTER COLUMN {name} TYPE {usual_type} USING {name}");
     Some(Problem {
-        message: format!("{table}.{name} is {type_name}{remark}"),
-        fix: match fit {
-            Fit::Zoneless => format!(
-                "-- Which time zone are the values in? Prisma and Drizzle write UTC. For another one, replace 'UTC'.\n\
-                 {alter}::timestamp AT TIME ZONE 'UTC';\n\
-                 -- In Prisma's schema it is then @db.Timestamptz, in Drizzle's withTimezone: true."
-            ),
-            Fit::Good | Fit::Wrong => format!("{alter}::{usual_type};"),
-        },
+        message: format!("{}.{name} is {type_name}{remark}", table.name),
+        fix: change(table, found, column, actual),
         is_broken: *fit == Fit::Wrong,
     })
 }
@@ -137,17 +161,19 @@ fn problem(table: &Table, found: &TableFacts, column: &ColumnFacts) -> Option<Pr
 mod tests {
     use super::super::catalog::tests::healthy;
     use super::super::check::Status;
+    use super::super::tests::target;
     use super::*;
 
     impl ColumnFacts {
         /// A readable column with this type; a missing column for `None`.
         pub(in super::super) fn with_type(column: &Column, type_name: Option<&str>) -> Self {
-            let category = if column.role == Role::Text { "S" } else { "U" };
+            let category = if type_name == Some("text") { "S" } else { "U" };
             let described = type_name.map(|name| CatalogColumn {
                 type_name: name.to_owned(),
                 base_name: name.to_owned(),
                 base_category: category.to_owned(),
                 is_readable: true,
+                used_by: Vec::new(),
             });
             Self::of(column, described)
         }
@@ -218,7 +244,7 @@ mod tests {
             let facts = ColumnFacts::with_type(column, actual);
             let columns = &mut catalog.sessions.found_mut().columns;
             *columns.iter_mut().find(|column| column.name == name).expect(name) = facts;
-            let check = judge(&catalog);
+            let check = judge(&catalog, &target());
             assert_eq!((check.status, check.message.as_str(), check.advice), (status, message, advice));
         }
     }

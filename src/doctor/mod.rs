@@ -6,8 +6,10 @@
 //! because another one failed.
 #![forbid(unsafe_code)]
 
+mod adapter;
 mod catalog;
 mod check;
+mod conversion;
 mod samples;
 
 mod clock;
@@ -135,6 +137,7 @@ async fn query_catalog(examiner: &Examiner<'_>, schema: &Schema) -> StepResult<C
     Ok(Catalog {
         sessions: query_table(examiner, &schema.sessions).await?,
         users: query_table(examiner, &schema.users).await?,
+        of_adapter: adapter::query(examiner).await?,
     })
 }
 
@@ -144,9 +147,10 @@ async fn query_table(examiner: &Examiner<'_>, table: &Table) -> StepResult<Entry
         Some(tables::FoundTable { oid, schema, kind }) => Finding::Found(TableFacts {
             schema,
             kind,
+            behind: tables::behind(examiner, oid).await?,
             columns: columns::query(examiner, table, oid).await?,
             rights: rights::query(examiner, oid).await?,
-            has_unique_key: unique_keys::query(examiner, table, oid, kind).await?,
+            unique_key: unique_keys::query(examiner, table, oid, kind).await?,
             visibility: row_security::query(examiner, oid).await?,
             estimated_rows: sessions::estimate_rows(examiner, oid).await?,
         }),
@@ -160,8 +164,8 @@ fn judge(facts: &Facts, target: &TargetFacts, is_production: bool) -> Vec<Check>
     let user = server::user(server);
     let needs_tables = |id| Check::skipped(id, "needs the tables");
     let of_tables = match (catalog, tables.status) {
-        (Ok(catalog), Status::Ok) => [
-            columns::judge(catalog),
+        (Ok(catalog), _) if catalog.is_complete() => [
+            columns::judge(catalog, target),
             rights::judge(catalog, user),
             row_security::judge(catalog, user, sessions, trial),
             unique_keys::judge(catalog),
@@ -169,13 +173,13 @@ fn judge(facts: &Facts, target: &TargetFacts, is_production: bool) -> Vec<Check>
         (_, Status::Skipped) => OF_TABLES.map(|id| Check::skipped(id, CONNECTION_LOST)),
         _ => OF_TABLES.map(needs_tables),
     };
-    let of_queries = if catalog.is_ok() && tables.status == Status::Failed {
+    let of_queries = if catalog.as_ref().is_ok_and(|catalog| !catalog.is_complete()) {
         OF_QUERIES.map(needs_tables)
     } else {
         let failed = [&tables].into_iter().chain(&of_tables).find(|check| check.status == Status::Failed);
         [
             lookups::judge(lookups, failed.map(|check| check.id)),
-            indexes::judge(scans, &Schema::new(None)),
+            indexes::judge(scans, catalog),
             sessions::judge(sessions, trial, catalog),
         ]
     };

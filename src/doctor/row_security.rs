@@ -7,7 +7,7 @@
 use std::collections::BTreeMap;
 
 use super::catalog::{Catalog, RowSecurity, STEP, TableFacts, Visibility};
-use super::check::Check;
+use super::check::{Check, remark};
 use super::samples::Trial;
 use super::sessions::Counts;
 use crate::postgres::{Examiner, Parameter, StepResult};
@@ -126,11 +126,10 @@ fn advice(catalog: &Catalog, user: &str) -> String {
 /// A role that can read the columns of the session query, and no more.
 fn role(tables: &[(&Table, &TableFacts)], user: &str) -> Vec<String> {
     let mut lines = vec![
-        format!(
-            "-- A policy for {user} would show the rows of all tenants to all that connects as {user}. So give the bridge"
-        ),
-        "-- a role of its own. It may read these columns, of all tenants; nobody else may read more than before."
-            .to_owned(),
+        remark(&format!(
+            "A policy for {user} would show the rows of all tenants to all that connects as {user}. So give the bridge"
+        )),
+        remark("a role of its own. It may read these columns, of all tenants; nobody else may read more than before."),
     ];
     if !tables.iter().any(|(_, found)| found.visibility.has_bridge_role) {
         lines.push(format!("CREATE ROLE {ROLE} LOGIN;"));

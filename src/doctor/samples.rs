@@ -3,15 +3,21 @@
 #![forbid(unsafe_code)]
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use serde::Serialize;
 use uuid::Uuid;
 
-use super::sessions::{EXPIRED, LIMIT};
 use crate::error::Error;
 use crate::postgres::{Examiner, StepError, StepResult};
 use crate::schema::Schema;
 use crate::store::{SessionKey, SessionRecord, UserType};
+
+/// The time limit for a query over the whole table. If the table is too large for that, its rows are not counted but estimated.
+pub(super) const LIMIT: Duration = Duration::from_secs(2);
+
+/// As in the session query.
+pub(super) const EXPIRED: &str = "coalesce(extract(epoch FROM s.expires_at) <= extract(epoch FROM now()), false)";
 
 /// How many sessions are tried.
 const TRIED: usize = 50;

@@ -1,24 +1,16 @@
 //! How many sessions there are, and whether those that live would be accepted. Helps to find out why no user is signed in.
 #![forbid(unsafe_code)]
 
-use std::time::Duration;
-
 use serde::Serialize;
 
 use super::catalog::{Catalog, Finding, STEP};
 use super::check::{Check, SEE_LOG};
-use super::samples::Trial;
+use super::samples::{EXPIRED, LIMIT, Trial};
 use crate::error::Error;
 use crate::postgres::{Examiner, Parameter, StepError, StepResult};
 use crate::schema::Schema;
 
 pub(super) const ID: &str = "sessions";
-
-/// The time limit for counting. If the table is too large for that, the number is estimated.
-pub(super) const LIMIT: Duration = Duration::from_secs(2);
-
-/// As in the session query.
-pub(super) const EXPIRED: &str = "coalesce(extract(epoch FROM s.expires_at) <= extract(epoch FROM now()), false)";
 
 /// The sessions of all tenants.
 #[derive(Serialize)]

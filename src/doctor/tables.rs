@@ -1,7 +1,8 @@
 //! Whether the two tables exist, and which kind of relation they are.
 #![forbid(unsafe_code)]
 
-use super::catalog::{Catalog, Entry, Finding, Kind, STEP};
+use super::adapter;
+use super::catalog::{Behind, Catalog, Entry, Finding, Kind, STEP};
 use super::check::Check;
 use crate::postgres::{Examiner, Located, Parameter, StepResult, TargetFacts};
 use crate::schema::Table;
@@ -40,6 +41,31 @@ ORDER BY 1";
     examiner.rows(STEP, SQL, &[Parameter::Text(Some(table.name))], |row| row.try_get(0)).await
 }
 
+/// What a view is made of, through all views between.
+pub(super) async fn behind(examiner: &Examiner<'_>, oid: u32) -> StepResult<Vec<Behind>> {
+    const SQL: &str = "\
+WITH RECURSIVE behind (oid) AS (
+  SELECT $1
+  UNION
+  SELECT d.refobjid
+  FROM behind b
+  JOIN pg_catalog.pg_class v ON v.oid = b.oid AND v.relkind = 'v'
+  JOIN pg_catalog.pg_rewrite r ON r.ev_class = v.oid
+  JOIN pg_catalog.pg_depend d ON d.classid = 'pg_catalog.pg_rewrite'::pg_catalog.regclass AND d.objid = r.oid
+    AND d.refclassid = 'pg_catalog.pg_class'::pg_catalog.regclass
+)
+SELECT n.nspname::text, c.relname::text, c.relkind::text
+FROM behind b JOIN pg_catalog.pg_class c ON c.oid = b.oid JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
+WHERE c.oid <> $1 AND c.relkind IN ('r', 'p', 'v', 'm', 'f')
+ORDER BY 1, 2";
+    examiner
+        .rows(STEP, SQL, &[Parameter::Oid(oid)], |row| {
+            let [schema, name]: [&str; 2] = [row.try_get(0)?, row.try_get(1)?];
+            Ok(Behind { name: format!("{schema}.{name}"), kind: Kind::of(row.try_get(2)?) })
+        })
+        .await
+}
+
 pub(super) fn judge(catalog: &StepResult<Catalog>, target: &TargetFacts, located: &StepResult<Located>) -> Check {
     let (catalog, located) = match (catalog, located) {
         (Ok(catalog), Ok(located)) => (catalog, located),
@@ -57,12 +83,21 @@ pub(super) fn judge(catalog: &StepResult<Catalog>, target: &TargetFacts, located
     let Some((_, elsewhere)) = missing.first() else {
         let found = catalog.found().map(|(table, found)| {
             let (kind, schema) = (found.kind.name(), &found.schema);
-            format!("{kind} {schema}.{}", table.name)
+            let of = if found.behind.is_empty() { String::new() } else { format!(" of {}", found.names_behind()) };
+            format!("{kind} {schema}.{}{of}", table.name)
         });
-        return Check::ok(ID, format!("{}; {reason}", found.collect::<Vec<_>>().join(", ")));
+        let message = format!("{}; {reason}", found.collect::<Vec<_>>().join(", "));
+        return materialized(catalog, &message).unwrap_or_else(|| Check::ok(ID, message));
     };
     let names: Vec<_> = missing.iter().map(|(name, _)| *name).collect();
-    let advice = match elsewhere.first() {
+    let is_of_adapter = |schema: &&String| catalog.of_adapter.contains(&format!("{schema}.sessions"));
+    let other = elsewhere.iter().find(|schema| !is_of_adapter(schema));
+    if other.is_none() && !catalog.of_adapter.is_empty() {
+        let of_adapter = adapter::message(&catalog.of_adapter.join(", "));
+        let message = format!("{} not found in {searched}; {of_adapter}", names.join(" and "));
+        return Check::failed(ID, message, adapter::advice(&variables)).with_details(catalog);
+    }
+    let advice = match other {
         Some(schema) => format!(
             "There is one in schema {}: set schema={schema} in {variables}, or the user's search_path.",
             elsewhere.join(", ")
@@ -70,6 +105,21 @@ pub(super) fn judge(catalog: &StepResult<Catalog>, target: &TargetFacts, located
         None => "Create them: psql \"$DATABASE_URL\" --file node_modules/authjs-bridge/schema.sql".to_owned(),
     };
     Check::failed(ID, format!("{} not found in {searched}", names.join(" and ")), advice).with_details(catalog)
+}
+
+/// `None` if no row is as old as the last refresh of a materialized view.
+fn materialized(catalog: &Catalog, message: &str) -> Option<Check> {
+    const ADVICE: &str = "Make it a view with the same query, or read the tables themselves.";
+    let stale: Vec<_> =
+        catalog.found().filter(|(_, found)| found.is_materialized()).map(|(table, _)| table.name).collect();
+    let of_sessions = stale.contains(&catalog.sessions.table.name);
+    let message = format!(
+        "{message}; but the rows of {} are as old as the last refresh of a materialized view: {}",
+        stale.join(" and "),
+        if of_sessions { "a revoked session stays live" } else { "a user who is gone stays" }
+    );
+    let check = if of_sessions { Check::failed } else { Check::warning };
+    (!stale.is_empty()).then(|| check(ID, message, ADVICE))
 }
 
 /// The table's name, and the schemas that have a table with this name.
@@ -144,6 +194,36 @@ mod tests {
             assert_eq!((check.status, check.message.as_str()), (status, message));
             assert!(check.advice.unwrap_or_default().contains(advice), "{message}");
         }
+    }
+
+    #[test]
+    fn materialized_views_are_refused_for_sessions() {
+        let behind = |kind| vec![Behind { name: "public.stored".to_owned(), kind }];
+        let name = |kind: Kind| format!("{} public.sessions", kind.name());
+        for (of_sessions, of_users, behind, status, part) in [
+            (Kind::View, Kind::Table, behind(Kind::Table), Status::Ok, "view public.sessions of public.stored, "),
+            (Kind::MaterializedView, Kind::Table, vec![], Status::Failed, "a revoked session stays live"),
+            (Kind::View, Kind::Table, behind(Kind::MaterializedView), Status::Failed, "a revoked session stays live"),
+            (Kind::Table, Kind::MaterializedView, vec![], Status::Warning, "a user who is gone stays"),
+        ] {
+            let mut catalog = healthy();
+            catalog.users.found_mut().kind = of_users;
+            let sessions = catalog.sessions.found_mut();
+            (sessions.kind, sessions.behind) = (of_sessions, behind);
+            let check = judge(&Ok(catalog), &target(), &Ok(located()));
+            assert_eq!(check.status, status, "{}", check.message);
+            assert!(check.message.starts_with(&name(of_sessions)) && check.message.contains(part), "{}", check.message);
+        }
+    }
+
+    #[test]
+    fn tables_of_an_adapter_are_recognised() {
+        let mut catalog = healthy();
+        catalog.sessions.finding = Finding::Missing { elsewhere: vec!["next_auth".to_owned()] };
+        catalog.of_adapter = vec!["next_auth.sessions".to_owned()];
+        let check = judge(&Ok(catalog), &target(), &Ok(located()));
+        assert!(check.message.ends_with(&adapter::message("next_auth.sessions")), "{}", check.message);
+        assert!(check.advice.expect("has one").contains("strategy: 'jwt'"));
     }
 
     #[test]

@@ -87,8 +87,8 @@ fn checks_that_need_the_tables_are_skipped_without_them() {
     for (case, catalog, tables, of_tables, of_queries) in [
         ("present", Ok(healthy()), ok, ok, [failed, ok, skipped]),
         ("missing", missing(), failed, skipped, [skipped; 3]),
-        ("not known", refused(), failed, skipped, [failed, ok, skipped]),
-        ("lost", lost(), skipped, skipped, [failed, ok, skipped]),
+        ("not known", refused(), failed, skipped, [failed, skipped, skipped]),
+        ("lost", lost(), skipped, skipped, [failed, skipped, skipped]),
     ] {
         let checks = judge(&facts(catalog), &target(), false);
         let ids: Vec<_> = checks.iter().map(|check| check.id).collect();

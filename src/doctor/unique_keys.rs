@@ -1,16 +1,16 @@
 //! Whether unique indexes ensure at most one row per key. If two rows have the same key, calls for it are rejected.
 #![forbid(unsafe_code)]
 
-use super::catalog::{Catalog, Kind, STEP, sql_key};
+use super::catalog::{Catalog, Kind, STEP, TableFacts, UniqueKey, sql_key};
 use super::check::Check;
 use crate::postgres::{Examiner, Parameter, StepResult};
 use crate::schema::Table;
 
 pub(super) const ID: &str = "unique-keys";
 
-/// Whether there is a unique index on columns of the key only. `None` for a view or a foreign table, which have none.
-pub(super) async fn query(examiner: &Examiner<'_>, table: &Table, oid: u32, kind: Kind) -> StepResult<Option<bool>> {
-    const SQL: &str = "\
+pub(super) async fn query(examiner: &Examiner<'_>, table: &Table, oid: u32, kind: Kind) -> StepResult<UniqueKey> {
+    // Whether there is a unique index on columns of the key only.
+    const IS_ENSURED: &str = "\
 SELECT EXISTS (
   SELECT FROM pg_catalog.pg_index i
   WHERE i.indrelid = $1 AND i.indisunique AND i.indisvalid AND i.indpred IS NULL
@@ -20,35 +20,50 @@ SELECT EXISTS (
       WHERE k.place <= i.indnkeyatts AND (a.attname = ANY ($2)) IS NOT TRUE
     )
 )";
-    match kind {
-        Kind::View | Kind::ForeignTable => Ok(None),
-        Kind::Table | Kind::PartitionedTable | Kind::MaterializedView => {
-            let parameters = [Parameter::Oid(oid), Parameter::Texts(&table.key)];
-            examiner.row(STEP, SQL, &parameters, |row| row.try_get(0)).await.map(Some)
-        }
+    const PARTITIONED_BY: &str = "\
+SELECT coalesce(a.attname::text, 'an expression')
+FROM pg_catalog.pg_partitioned_table p CROSS JOIN unnest(p.partattrs::int2[]) AS k (attnum)
+LEFT JOIN pg_catalog.pg_attribute a ON a.attrelid = p.partrelid AND a.attnum = k.attnum AND k.attnum > 0
+WHERE p.partrelid = $1 AND (a.attname = ANY ($2)) IS NOT TRUE";
+    if matches!(kind, Kind::View | Kind::ForeignTable) {
+        return Ok(UniqueKey::Unknown);
     }
+    let parameters = [Parameter::Oid(oid), Parameter::Texts(&table.key)];
+    if examiner.row(STEP, IS_ENSURED, &parameters, |row| row.try_get(0)).await? {
+        return Ok(UniqueKey::Ensured);
+    }
+    let others: Vec<String> = examiner.rows(STEP, PARTITIONED_BY, &parameters, |row| row.try_get(0)).await?;
+    Ok(if others.is_empty() { UniqueKey::Missing } else { UniqueKey::PartitionedBy(others) })
 }
 
 pub(super) fn judge(catalog: &Catalog) -> Check {
-    let with = |has_unique_key: Option<bool>| {
-        catalog.found().filter(move |(_, found)| found.has_unique_key == has_unique_key).collect::<Vec<_>>()
-    };
-    let (without, unknown) = (with(Some(false)), with(None));
-    let key = |table: &Table| format!("{} {}", table.name, sql_key(table));
-    if !without.is_empty() {
-        let names: Vec<_> = without.iter().map(|(table, _)| key(table)).collect();
-        let advice: Vec<_> = without
-            .iter()
-            .map(|(table, found)| format!("ALTER TABLE {} ADD UNIQUE {};", found.sql_name(table), sql_key(table)))
-            .collect();
+    let missing: Vec<_> = catalog.found().filter(|(_, found)| found.unique_key == UniqueKey::Missing).collect();
+    if !missing.is_empty() {
+        let names: Vec<_> = missing.iter().map(|(table, _)| key(table)).collect();
         let message = format!("none on {}: if two rows have the same key, calls for it are rejected", names.join(", "));
+        let advice: Vec<_> = missing.iter().map(|(table, found)| create(table, found)).collect();
         return Check::warning(ID, message, advice.join("\n"));
     }
-    if !unknown.is_empty() {
-        let names: Vec<_> = unknown.iter().map(|(table, _)| table.name).collect();
-        return Check::ok(ID, format!("can't be checked on a view: {}", names.join(", ")));
+    let describe = |(table, found): (&Table, &TableFacts)| match &found.unique_key {
+        UniqueKey::Ensured | UniqueKey::Missing => key(table),
+        UniqueKey::PartitionedBy(columns) => {
+            format!("{} can't be ensured for a table that is partitioned by {}", key(table), columns.join(", "))
+        }
+        UniqueKey::Unknown => format!("{} can't be checked on a {}", key(table), found.kind.name()),
+    };
+    Check::ok(ID, catalog.found().map(describe).collect::<Vec<_>>().join(", "))
+}
+
+fn key(table: &Table) -> String {
+    format!("{} {}", table.name, sql_key(table))
+}
+
+fn create(table: &Table, found: &TableFacts) -> String {
+    let (name, key) = (found.sql_name(table), sql_key(table));
+    match found.kind {
+        Kind::MaterializedView => format!("CREATE UNIQUE INDEX ON {name} {key};"),
+        _ => format!("ALTER TABLE {name} ADD UNIQUE {key};"),
     }
-    Check::ok(ID, catalog.found().map(|(table, _)| key(table)).collect::<Vec<_>>().join(", "))
 }
 
 #[cfg(test)]
@@ -59,33 +74,53 @@ mod tests {
 
     #[test]
     fn tables_without_a_unique_index_are_warned_of() {
-        for (of_sessions, of_users, status, message, advice) in [
-            (Some(true), Some(true), Status::Ok, "sessions (tenant, session_id), users (tenant, user_id)", None),
-            (None, Some(true), Status::Ok, "can't be checked on a view: sessions", None),
+        let alter = |table: &str, key: &str| format!("ALTER TABLE \"public\".\"{table}\" ADD UNIQUE {key};");
+        let (of_sessions, of_users) = ("(tenant, session_id)", "(tenant, user_id)");
+        let by_day = || UniqueKey::PartitionedBy(vec!["created_at".to_owned()]);
+        let rejected = "if two rows have the same key, calls for it are rejected";
+        for (keys, kind, message, advice) in [
             (
-                Some(false),
+                [UniqueKey::Ensured, UniqueKey::Ensured],
+                Kind::Table,
+                format!("sessions {of_sessions}, users {of_users}"),
                 None,
-                Status::Warning,
-                "none on sessions (tenant, session_id): if two rows have the same key, calls for it are rejected",
-                Some("ALTER TABLE \"public\".\"sessions\" ADD UNIQUE (tenant, session_id);"),
             ),
             (
-                Some(false),
-                Some(false),
-                Status::Warning,
-                "none on sessions (tenant, session_id), users (tenant, user_id): if two rows have the same key, calls \
-                 for it are rejected",
-                Some(
-                    "ALTER TABLE \"public\".\"sessions\" ADD UNIQUE (tenant, session_id);\n\
-                     ALTER TABLE \"public\".\"users\" ADD UNIQUE (tenant, user_id);",
+                [UniqueKey::Unknown, UniqueKey::Ensured],
+                Kind::View,
+                format!("sessions {of_sessions} can't be checked on a view, users {of_users}"),
+                None,
+            ),
+            (
+                [by_day(), UniqueKey::Ensured],
+                Kind::PartitionedTable,
+                format!(
+                    "sessions {of_sessions} can't be ensured for a table that is partitioned by created_at, users {of_users}"
                 ),
+                None,
+            ),
+            (
+                [UniqueKey::Missing, UniqueKey::Unknown],
+                Kind::PartitionedTable,
+                format!("none on sessions {of_sessions}: {rejected}"),
+                Some(alter("sessions", of_sessions)),
+            ),
+            (
+                [UniqueKey::Missing, UniqueKey::Missing],
+                Kind::MaterializedView,
+                format!("none on sessions {of_sessions}, users {of_users}: {rejected}"),
+                Some(format!(
+                    "CREATE UNIQUE INDEX ON \"public\".\"sessions\" {of_sessions};\n{}",
+                    alter("users", of_users)
+                )),
             ),
         ] {
             let mut catalog = healthy();
-            catalog.sessions.found_mut().has_unique_key = of_sessions;
-            catalog.users.found_mut().has_unique_key = of_users;
+            catalog.sessions.found_mut().kind = kind;
+            [catalog.sessions.found_mut().unique_key, catalog.users.found_mut().unique_key] = keys;
             let check = judge(&catalog);
-            assert_eq!((check.status, check.message.as_str(), check.advice.as_deref()), (status, message, advice));
+            let status = if advice.is_some() { Status::Warning } else { Status::Ok };
+            assert_eq!((check.status, check.message, check.advice), (status, message, advice));
         }
     }
 }
