@@ -4,6 +4,7 @@
 
 mod environment;
 mod options;
+mod password;
 mod respond;
 mod settle;
 mod warn;

@@ -1,10 +1,13 @@
 //! JavaScript values -> [`Options`] and the cookie header, with errors that name the wrong option.
 
+use std::sync::Arc;
+
 use napi::bindgen_prelude::{FromNapiValue, JsObjectValue, JsValue, Object, Unknown};
 use napi::{Env, ValueType};
 
+use super::password::PasswordFunction;
 use super::settle;
-use crate::config::{CookieOption, LimitOptions, Options};
+use crate::config::{CookieOption, LimitOptions, Options, Password};
 use crate::error::Error;
 use crate::sensitive::Sensitive;
 
@@ -19,6 +22,7 @@ pub fn parse(value: Unknown) -> Result<Options, Error> {
         cookie_name: reader.take("cookieName", |name, value| list(name, value, cookie))?,
         secure_cookie: reader.take("secureCookie", boolean)?,
         database_url: reader.take("databaseUrl", sensitive)?,
+        password: reader.take("password", password)?,
         tls_ca: reader.take("tls", tls)?.flatten(),
         prepared_statements: reader.take("preparedStatements", boolean)?,
         sharded: reader.take("sharded", boolean)?,
@@ -66,6 +70,15 @@ fn cookie(name: &str, value: Unknown) -> Result<CookieOption, Error> {
         CookieOption { name: reader.take("name", string)?.unwrap_or_default(), issuer: reader.take("issuer", string)? };
     reader.finish()?;
     Ok(cookie)
+}
+
+/// A text, or a function that gives it.
+fn password(name: &str, value: Unknown) -> Result<Password, Error> {
+    match type_of(&value) {
+        ValueType::String => sensitive(name, value).map(Password::Text),
+        ValueType::Function => Ok(Password::Function(Arc::new(PasswordFunction::new(value)?))),
+        other => Err(wrong_type(name, "a string, or a function that returns one", other)),
+    }
 }
 
 /// The certificates of `tls.ca`.

@@ -3,7 +3,7 @@
 #![forbid(unsafe_code)]
 
 use super::environment::first_set;
-use super::{Environment, Options};
+use super::{Environment, Options, Password};
 use crate::error::Error;
 use crate::redacted::redacted;
 use crate::schema::Schema;
@@ -45,6 +45,8 @@ const REQUIRED_VARIABLES: [&str; 5] = ["PGHOST", "PGHOSTADDR", "PGUSER", "PGDATA
 #[derive(Clone, PartialEq, Eq)]
 pub struct Database {
     pub location: Location,
+    /// Counts more than that of the location.
+    pub password: Option<Password>,
     /// PEM certificates of the only authorities to trust; `None` for those of the URL or the system.
     pub ca: Option<String>,
     /// A PEM file with authorities to trust beside those of the system: `NODE_EXTRA_CA_CERTS`.
@@ -80,6 +82,7 @@ redacted!(Database, Location, Variable);
 impl Database {
     pub fn new(options: &mut Options, environment: &impl Environment) -> Result<Self, Error> {
         Ok(Self {
+            password: password(options.password.take())?,
             ca: authorities(options.tls_ca.as_deref())?,
             extra_ca: environment.variable("NODE_EXTRA_CA_CERTS").map(|path| path.as_str().to_owned()),
             prepared_statements: options.prepared_statements,
@@ -92,6 +95,7 @@ impl Database {
     pub fn at(location: Location) -> Self {
         Self {
             location,
+            password: None,
             ca: None,
             extra_ca: None,
             prepared_statements: None,
@@ -121,6 +125,15 @@ fn location(option: Option<Sensitive>, environment: &impl Environment) -> Result
         Some(Variable { name, parameter, value })
     });
     Ok(Location::Variables(set.collect()))
+}
+
+fn password(option: Option<Password>) -> Result<Option<Password>, Error> {
+    match option {
+        Some(Password::Text(text)) if text.is_empty() || text.contains('\0') => {
+            Err(Error::config("password", "must not be empty or contain a NUL character"))
+        }
+        option => Ok(option),
+    }
 }
 
 /// All certificates as one PEM text.

@@ -5,6 +5,7 @@ mod cookies;
 mod database;
 mod environment;
 mod limits;
+mod password;
 mod secrets;
 pub mod warning;
 
@@ -15,6 +16,7 @@ pub use self::database::{Database, Location, Variable};
 pub(crate) use self::environment::FakeEnvironment;
 pub use self::environment::{Environment, app_url_variable, is_production};
 pub use self::limits::{DEFAULT_CONNECT_TIMEOUT, DEFAULT_MAX_CONNECTIONS, LimitOptions, Limits, MAX_CONNECTIONS};
+pub use self::password::{Password, PasswordSource};
 pub use self::secrets::{NamedSecret, named_secrets, secret_warnings};
 use self::secrets::{empty_secret, secrets, short_secrets};
 use self::warning::Warning;
@@ -30,6 +32,7 @@ pub struct Options {
     pub cookie_name: Option<Vec<CookieOption>>,
     pub secure_cookie: Option<bool>,
     pub database_url: Option<Sensitive>,
+    pub password: Option<Password>,
     pub tls_ca: Option<Vec<String>>,
     pub prepared_statements: Option<bool>,
     pub sharded: Option<bool>,
@@ -125,6 +128,7 @@ mod tests {
             (secrets(&["a", ""]), &[], "secret"),
             (secrets(&["a"]), &[], "databaseUrl"),
             (secrets(&["a"]), &[("DATABASE_URL", ""), ("PGPORT", "5432")], "databaseUrl"),
+            (Options { password: Some(Password::Text(Sensitive::default())), ..secrets(&["a"]) }, URL, "password"),
             (authorities(&[]), URL, "tls.ca"),
             (authorities(&["/etc/ca.pem"]), URL, "tls.ca"),
         ] {

@@ -18,6 +18,7 @@ use super::fault::{describe, is_login_refused, may_accept_other_tls_mode, with_p
 use super::url::{Host, SessionAttrs, Target};
 use crate::error::Error;
 use crate::redacted::redacted;
+use crate::sensitive::Sensitive;
 
 /// The name of this step in timeout errors.
 const STEP: &str = "connecting to the database";
@@ -49,6 +50,8 @@ enum Failure {
     UnknownHost(std::io::Error),
     /// The server doesn't match `target_session_attrs`.
     WrongSessionAttrs(&'static str),
+    /// The app's function gave no password.
+    NoPassword(Error),
 }
 
 impl Connector {
@@ -108,7 +111,11 @@ impl Connector {
                 match self.connect_to(host, address, attrs).await {
                     Ok(connection) => return Ok(connection),
                     Err(failure) => {
-                        let is_final = matches!(&failure, Failure::Refused(cause) if is_login_refused(cause));
+                        let is_final = match &failure {
+                            Failure::Refused(cause) => is_login_refused(cause),
+                            Failure::NoPassword(_) => true,
+                            _ => false,
+                        };
                         failures.push((host, failure));
                         if is_final {
                             break 'hosts;
@@ -151,9 +158,12 @@ impl Connector {
     ) -> Result<Connection, Failure> {
         // As in libpq, TLS is not used over a Unix socket.
         let modes = if address.is_none() { &[SslMode::Disable] } else { self.target.tls.modes };
+        let password = self.target.passwords.password(self.target.connect_timeout).await;
+        let password = password.map_err(Failure::NoPassword)?;
         let mut failure = Failure::Timeout;
         for (index, mode) in modes.iter().enumerate() {
-            match timeout(self.target.connect_timeout, self.open(host, address, *mode, attrs)).await {
+            match timeout(self.target.connect_timeout, self.open(host, address, *mode, attrs, password.as_ref())).await
+            {
                 Ok(Ok(connection)) => return Ok(connection),
                 Ok(Err(cause)) => {
                     let may_retry = matches!(&cause, Failure::Refused(cause) if may_accept_other_tls_mode(cause));
@@ -176,8 +186,12 @@ impl Connector {
         address: Option<IpAddr>,
         mode: SslMode,
         attrs: SessionAttrs,
+        password: Option<&Sensitive>,
     ) -> Result<Connection, Failure> {
         let mut config = self.target.config.clone();
+        if let Some(password) = password {
+            config.password(password.as_str());
+        }
         config.host(&host.name).port(host.port).ssl_mode(mode);
         if let Some(address) = address {
             config.hostaddr(address);
@@ -198,12 +212,16 @@ impl Connector {
         if failures.iter().all(|(_, failure)| matches!(failure, Failure::Timeout)) {
             return Error::Timeout { step: STEP, limit };
         }
+        if let Some((_, Failure::NoPassword(error))) = failures.last() {
+            return error.clone();
+        }
         let describe = |(host, failure): &(&Host, Failure)| {
             let cause = match failure {
                 Failure::Timeout => format!("took longer than {} ms", limit.as_millis()),
                 Failure::Refused(cause) => with_pooler_advice(describe(cause), cause, self.target.prepared_statements),
                 Failure::UnknownHost(cause) => format!("the name can't be looked up: {cause}"),
                 Failure::WrongSessionAttrs(mismatch) => (*mismatch).to_owned(),
+                Failure::NoPassword(error) => error.to_string(),
             };
             format!("{}: {cause}", host.describe())
         };

@@ -3,7 +3,7 @@
 //! [`url`] parses the connection parameters, [`tls`] those about TLS, [`authorities`] finds the certificates to trust.
 //! [`connect`] opens connections, [`encryption`] makes their TLS handshakes, [`pool`] keeps them and runs queries on them,
 //! [`query`] has the queries, [`cancel`] cancels an abandoned one, and [`fault`] classifies errors. [`shared`] lets bridges
-//! with the same options share a pool. [`examine`] runs the queries of [`crate::doctor`].
+//! with the same options share a pool, [`password`] asks their functions for the password. [`examine`] runs the queries of [`crate::doctor`].
 #![forbid(unsafe_code)]
 
 mod authorities;
@@ -14,6 +14,7 @@ mod examine;
 mod fault;
 #[cfg(feature = "fuzzing")]
 pub mod fuzzing;
+mod password;
 mod pool;
 mod query;
 mod shared;

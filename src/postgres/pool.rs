@@ -11,6 +11,7 @@ use futures_util::future::BoxFuture;
 
 use super::connect::Connector;
 use super::fault::Fault;
+use super::password::PasswordSources;
 use super::query::{DatabaseSession, FindEnd, FindSessions, Found, Query, Statements};
 use super::url::Target;
 use crate::config::{Database, Environment, Limits};
@@ -56,6 +57,10 @@ impl Postgres {
                 Error::Internal(format!("connection pool: {cause}"))
             }
         })
+    }
+
+    pub(super) fn password_sources(&self) -> &PasswordSources {
+        &self.pool.manager().target().passwords
     }
 
     pub(super) fn has_idle(&self) -> bool {

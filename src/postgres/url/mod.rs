@@ -14,8 +14,9 @@ use tokio_postgres::Config;
 
 pub(super) use self::hosts::Host;
 pub(super) use self::settings::Settings;
+use super::password::PasswordSources;
 use super::tls::Tls;
-use crate::config::{DEFAULT_CONNECT_TIMEOUT, DEFAULT_MAX_CONNECTIONS, Database, Environment, Limits};
+use crate::config::{DEFAULT_CONNECT_TIMEOUT, DEFAULT_MAX_CONNECTIONS, Database, Environment, Limits, Password};
 use crate::error::Error;
 use crate::redacted::redacted;
 use crate::schema::Schema;
@@ -35,6 +36,8 @@ pub(super) struct Target {
     /// Everything but the host and the TLS mode. tokio-postgres keeps copies of the password, here and for each attempt
     /// to connect, and doesn't wipe them.
     pub(super) config: Config,
+    /// Empty if the password is a text.
+    pub(super) passwords: PasswordSources,
     pub(super) connect_timeout: Duration,
     pub(super) max_connections: usize,
     pub(super) prepared_statements: bool,
@@ -61,6 +64,9 @@ impl Target {
         let hosts = settings.hosts.hosts()?;
         let prepared_statements = database.prepared_statements.unwrap_or(!settings.unnamed_statements);
         let mut config = settings.config;
+        if let Some(Password::Text(text)) = &database.password {
+            config.password(text.as_str());
+        }
         if config.get_application_name().is_none() {
             config.application_name(settings.fallback_application_name.as_deref().unwrap_or("authjs-bridge"));
         }
@@ -80,6 +86,7 @@ impl Target {
             shuffled: settings.shuffled,
             session_attrs: settings.session_attrs,
             config,
+            passwords: PasswordSources::default(),
             connect_timeout: limits.connect_timeout.or(settings.connect_timeout).unwrap_or(DEFAULT_CONNECT_TIMEOUT),
             max_connections: limits.max_connections.or(settings.max_connections).unwrap_or(DEFAULT_MAX_CONNECTIONS),
             prepared_statements,
