@@ -2,8 +2,9 @@
 
 const MESSAGE = `authjs-bridge is a native module, which neither the edge runtime nor a browser can load.
 In a route, page or layout, write: export const runtime = 'nodejs'
-In middleware.ts, write: export const config = { runtime: 'nodejs' }; from Next.js 16 on, rename it to proxy.ts instead.
-In a client component, import only types from this package.`
+In middleware.ts of Next.js 15.5, write: export const config = { runtime: 'nodejs' }; from 16 on, rename it to proxy.ts instead.
+In a client component, import only types from this package.
+In tests with Jest's jsdom, set: testEnvironmentOptions: { customExportConditions: ['node'] }`
 
 function throwUnsupported() {
   throw Object.assign(new Error(MESSAGE), { code: 'ERR_AUTH_BRIDGE_CONFIG' })

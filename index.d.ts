@@ -71,9 +71,9 @@ export interface AuthBridgeOptions {
    */
   secret?: string | string[]
   /**
-   * The full name of the session cookie, if the app doesn't use the default; or a list of names. The first name that a request
-   * has a cookie for is used; `__Secure-` and `__Host-` names are tried before the others. Chunks (`name.0`, ...) are found
-   * without being listed. Default: see `secureCookie`.
+   * The full name of the session cookie, if the app doesn't use the default; or a list of names. Of the cookies that a request
+   * has, the newest session that is live is returned; while it has a `__Host-` cookie, only those count, and else, while it has a
+   * `__Secure-` cookie, only those. Chunks (`name.0`, ...) are found without being listed. Default: see `secureCookie`.
    */
   cookieName?: string | SessionCookie | (string | SessionCookie)[]
   /**
@@ -116,7 +116,10 @@ export interface AuthBridgeOptions {
    * Default: false.
    */
   ignoreExpiresAt?: boolean
-  /** The most time for one attempt to connect to one address, in ms. Default: `connect_timeout` of the URL, or else 5000. */
+  /**
+   * The most time for one attempt to connect to one address, in ms. All attempts for one connection share nine tenths of
+   * `callTimeout`. Default: `connect_timeout` of the URL, or else 5000.
+   */
   connectTimeout?: number
   /** The most time for one query, in ms. With prepared statements, `statement_timeout` is set to a second more. Default: 5000. */
   queryTimeout?: number
@@ -124,6 +127,17 @@ export interface AuthBridgeOptions {
   callTimeout?: number
   /** The most connections, which are opened on demand. Default: `connection_limit` of the URL, or else 10. */
   maxConnections?: number
+  /**
+   * For how long a connection is used, in ms, at most: then it is replaced. So for this long an old primary that is still
+   * reachable is asked after a fail-over. 0: for ever. Default: `max_lifetime` of the URL (in s), or else 1800000, which is 30
+   * minutes.
+   */
+  maxLifetime?: number
+  /**
+   * After which time an idle connection is closed, in ms; the last one stays open, and has to answer a probe before it is used
+   * again. 0: never. Default: `idle_timeout` of the URL (in s), or else 60000.
+   */
+  idleTimeout?: number
   /** The most calls that wait for a query; further calls are rejected at once. Default: 10000. */
   maxWaiting?: number
 }
@@ -145,7 +159,7 @@ export interface SessionCookie {
  * are; docs/how-a-request-is-decided.md says what to do about each. Times are ISO 8601 in UTC, or null if the time is not set,
  * can't be read, or is out of range.
  */
-export type SessionExplanation =
+export type SessionExplanation = (
   | LiveSession
   | RefusedRequest
   | RefusedCookie
@@ -159,6 +173,10 @@ export type SessionExplanation =
       cookie: FoundCookie
       session: ClaimedSession
     }
+) & {
+  /** The possible tokens of the session cookies, if there are several. */
+  readings?: CookieReading[]
+}
 
 /** The session is live. */
 export interface LiveSession {
@@ -234,6 +252,25 @@ export interface NearMiss {
   differs: ('prefix' | 'issuer' | 'suffix')[]
 }
 
+/**
+ * One of several tokens that the session cookies of a request may stand for: a browser sends several cookies of one name if
+ * they were set for different domains or paths.
+ */
+export interface CookieReading {
+  /** Name of the cookie. */
+  name: string
+  /** Whether it is a whole cookie; else it is in chunks. */
+  whole: boolean
+  /**
+   * Its result: a reason of `explainSession`, or why it was not looked up. `older-token`: another cookie has a newer token of
+   * the same session. `weaker-prefix`: the request has a cookie with a stronger prefix (`__Host-` before `__Secure-` before
+   * none). `not-asked`: the request has more than eight sessions.
+   */
+  reason: SessionExplanation['reason'] | 'older-token' | 'weaker-prefix' | 'not-asked'
+  /** The session in the token, if it opens. */
+  session?: ClaimedSession
+}
+
 /** The session cookie of a request. */
 export interface FoundCookie {
   name: string
@@ -264,6 +301,8 @@ export interface BridgeStats {
   latency: Distribution
   /** Number of different sessions per query. */
   batches: Distribution
+  /** Calls whose request had sessions of different users. */
+  severalUsers: number
   /** The connection pool, which all bridges with the same options share. */
   pool: {
     /** The most connections: `maxConnections`. */

@@ -4,7 +4,7 @@ let binding
 try {
   binding = require('./binding.js')
 } catch (cause) {
-  throw require('./unavailable.js').unavailable(cause)
+  binding = require('./unavailable.js').requireNative(cause)
 }
 
 // One assignment per name, so that Node.js and bundlers detect the named exports.

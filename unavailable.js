@@ -1,4 +1,4 @@
-// Makes the error for a native part that can't be loaded: the cause, and what to do about it.
+// Where the loader finds no native part: one more attempt, then the error with the cause and what to do about it.
 
 /** @typedef {{ os: string, cpu: string, libc?: string, name: string }} Platform */
 
@@ -17,18 +17,35 @@ const PLATFORMS = [
 /** Errors of the loader that say nothing about the cause: its summary, a local build, a build for WASI. */
 const EXPECTED_FAILURE = /^Cannot find (native binding|module '(\.\/authjs-bridge\.|authjs-bridge-wasm32))/
 
-/** @param {unknown} cause the error that the loader threw */
-function unavailable(cause) {
-  return Object.assign(new Error(explain(cause), { cause }), { code: 'ERR_AUTH_BRIDGE_CONFIG' })
-}
-
-/** @param {unknown} cause */
-function explain(cause) {
+/**
+ * Loads the package for the C library that Node.js runs on. The loader goes by that of the system, and the two may differ.
+ *
+ * @param {unknown} cause the error that the loader threw
+ * @returns the native part
+ */
+function requireNative(cause) {
   const here = { os: process.platform, cpu: process.arch, libc: libc() }
   const platform = PLATFORMS.find(({ os, cpu, libc }) => os === here.os && cpu === here.cpu && libc === here.libc)
-  if (!platform)
-    return `authjs-bridge has no build for ${describe(here)}, only for ${PLATFORMS.map(describe).join(', ')}.`
+  if (!platform) {
+    const all = PLATFORMS.map(describe).join(', ')
+    throw unavailable(`authjs-bridge has no build for ${describe(here)}, only for ${all}.`, cause)
+  }
+  const isTried = messages(cause).some((message) => message.includes(platform.name))
+  try {
+    if (!isTried) return require(platform.name)
+  } catch (error) {
+    cause = new Error(/** @type {Error} */ (error).message, { cause })
+  }
+  throw unavailable(explain(platform, cause), cause)
+}
 
+/** @param {string} message @param {unknown} cause */
+function unavailable(message, cause) {
+  return Object.assign(new Error(message, { cause }), { code: 'ERR_AUTH_BRIDGE_CONFIG' })
+}
+
+/** @param {Platform} platform @param {unknown} cause */
+function explain(platform, cause) {
   const attempts = messages(cause)
   const isMissing = attempts.some((message) => message.startsWith(`Cannot find module '${platform.name}'`))
   if (isMissing) return explainMissing(platform)
@@ -55,7 +72,10 @@ function describe({ os, cpu, libc }) {
 
 function libc() {
   if (process.platform !== 'linux') return undefined
-  const { header } = /** @type {{ header: { glibcVersionRuntime?: string } }} */ (process.report.getReport())
+  const report = /** @type {NodeJS.ProcessReport & { excludeNetwork?: boolean }} */ (process.report)
+  // Otherwise it looks up the name of each peer, which may take seconds.
+  report.excludeNetwork = true
+  const { header } = /** @type {{ header: { glibcVersionRuntime?: string } }} */ (report.getReport())
   return header.glibcVersionRuntime ? 'glibc' : 'musl'
 }
 
@@ -69,4 +89,4 @@ function messages(error) {
   return found
 }
 
-module.exports = { PLATFORMS, unavailable }
+module.exports = { PLATFORMS, requireNative }

@@ -4,7 +4,7 @@ import { AuthBridge, getSession } from '../index.js'
 const COMPLETE = { secret: 'the secret of the test, 32 bytes', databaseUrl: 'postgres://user:hunter2@127.0.0.1:1/app' }
 
 /** The error that `new AuthBridge(options)` throws. */
-function mistake(options: unknown) {
+function constructorError(options: unknown) {
   try {
     new AuthBridge(options as typeof COMPLETE)
   } catch (error) {
@@ -15,11 +15,11 @@ function mistake(options: unknown) {
 }
 
 describe('new AuthBridge', () => {
-  test('connects to nothing, and needs no close', () => {
+  test("doesn't connect, and needs no close", () => {
     expect(new AuthBridge(COMPLETE)).toBeInstanceOf(AuthBridge)
   })
 
-  test('takes undefined for an option that is left out', () => {
+  test('treats undefined as an absent option', () => {
     expect(new AuthBridge({ ...COMPLETE, cookieName: undefined, ignoreExpiresAt: undefined })).toBeDefined()
   })
 
@@ -90,12 +90,18 @@ describe('new AuthBridge', () => {
       'callTimeout: must be a whole number of milliseconds from 1 to 600000',
     ]),
     ['maxConnections 0', { ...COMPLETE, maxConnections: 0 }, 'maxConnections: must be a whole number from 1 to 1000'],
+    [
+      'a negative maxLifetime',
+      { ...COMPLETE, maxLifetime: -1 },
+      'maxLifetime: must be a whole number of milliseconds from 0 to 604800000',
+    ],
+    ['idleTimeout as text', { ...COMPLETE, idleTimeout: '10s' }, 'idleTimeout: must be a number, not string'],
     ['maxWaiting as text', { ...COMPLETE, maxWaiting: '10' }, 'maxWaiting: must be a number, not string'],
     ['tls as text', { ...COMPLETE, tls: 'PEM' }, 'tls: must be an object with the key ca, not string'],
     ['unknown key of tls', { ...COMPLETE, tls: { cert: '' } }, 'tls.cert: is not an option'],
     ['a path for a certificate', { ...COMPLETE, tls: { ca: '/ca.pem' } }, 'tls.ca: must hold certificates as PEM'],
     [
-      'certificates that nothing is checked by',
+      "certificates that the sslmode doesn't use",
       {
         ...COMPLETE,
         databaseUrl: 'postgres://a/b?sslmode=prefer',
@@ -108,7 +114,7 @@ describe('new AuthBridge', () => {
     ['null', null, 'options: must be an object, not null'],
     ['a string', COMPLETE.databaseUrl, 'options: must be an object, not string'],
   ])('%s', (_, options, message) => {
-    const error = mistake(options)
+    const error = constructorError(options)
     expect(error.code).toBe('ERR_AUTH_BRIDGE_CONFIG')
     expect(error.message).toContain(message)
     expect(error.message).not.toMatch(/hunter2|hun@|ter2/)
@@ -133,7 +139,7 @@ describe('getSession', () => {
 })
 
 describe('close', () => {
-  test('then a call: rejects, whatever the call', async () => {
+  test('then every call rejects', async () => {
     const bridge = new AuthBridge(COMPLETE)
     expect(await bridge.close()).toBeUndefined()
     for (const header of [undefined, '', 'authjs.session-token=garbage']) {
@@ -144,7 +150,7 @@ describe('close', () => {
     }
   })
 
-  test('twice, also at once', async () => {
+  test('twice, also concurrently', async () => {
     const bridge = new AuthBridge(COMPLETE)
     await Promise.all([bridge.close(), bridge.close()])
     await bridge.close()

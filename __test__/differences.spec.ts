@@ -1,4 +1,4 @@
-// A test for each row of docs/differences.md: what the reference does, and what is done here instead.
+// A test for each row of docs/differences.md: what the reference does, and what this package does.
 
 import { createCipheriv, createHmac } from 'node:crypto'
 import { readFileSync } from 'node:fs'
@@ -7,7 +7,7 @@ import { afterAll, beforeAll, expect, test } from 'vitest'
 import { AuthBridge } from '../index.js'
 import { useDatabase } from './support/database.js'
 import { compact, deriveKey, EMPTY, type Parts, seal, thumbprint } from './support/forge.js'
-import { asTheReference, type Claims, type Issuer } from './support/reference.js'
+import { type Claims, type Issuer, readByReference } from './support/reference.js'
 import { claimsOf, createSession, createUser } from './support/tenants.mjs'
 
 const SECRETS = ['the newest of the secrets', 'the oldest of the secrets']
@@ -38,10 +38,11 @@ const v4 = (header: object = {}, plaintext = text(), secret = NEWEST) =>
 const ACCEPTS = true
 const REFUSES = false
 
-/** Row of the page, the request, the issuer, the reference's verdict, ours. */
+/** Row of the page, request, issuer, whether the reference accepts it, whether this package accepts it. */
 const rows: [row: string, request: () => string, issuer: Issuer, reference: boolean, here: boolean][] = [
   ['cookies by prefix', () => `${V5}=${compact(v5())}; ${V5}.3000=x`, 'authjs', REFUSES, ACCEPTS],
   ['cookies by prefix', () => `${V5}-x=x; ${V5}=${compact(v5())}`, 'authjs', REFUSES, ACCEPTS],
+  ['several cookies', () => `${V5}=x; ${V5}=${compact(v5())}`, 'authjs', REFUSES, ACCEPTS],
   ['whole cookie beside chunks', () => `${V5}=${compact(v5())}; ${V5}.0=stale`, 'authjs', REFUSES, ACCEPTS],
   ['no `kid`', () => `${V5}=${compact(v5({ kid: undefined }, text(), OLDEST))}`, 'authjs', REFUSES, ACCEPTS],
   [
@@ -74,22 +75,22 @@ const rows: [row: string, request: () => string, issuer: Issuer, reference: bool
 test.each(rows)('%s', async (_row, request, issuer, reference, here) => {
   const header = request()
   const setup = { issuer, name: NAMES[issuer], secrets: SECRETS }
-  expect((await asTheReference(header, setup)) !== null).toBe(reference)
+  expect((await readByReference(header, setup)) !== null).toBe(reference)
   expect((await bridge.getSession(header)).session_id !== undefined).toBe(here)
 })
 
-test('what is none of these is accepted by all', async () => {
+test('other tokens are accepted by all', async () => {
   for (const [header, issuer] of [
     [`${V5}=${compact(v5())}`, 'authjs'],
     [`${NAMES['next-auth-v4']}=${v4()}`, 'next-auth-v4'],
   ] as const) {
     const setup = { issuer, name: NAMES[issuer], secrets: SECRETS }
-    expect(await asTheReference(header, setup)).not.toBeNull()
+    expect(await readByReference(header, setup)).not.toBeNull()
     expect((await bridge.getSession(header)).session_id).toBe(claims.session_id)
   }
 })
 
-test('every row of the page has its test', () => {
+test('every row of the page has a test', () => {
   const page = readFileSync(new URL('../docs/differences.md', import.meta.url), 'utf8')
   const documented = [...page.matchAll(/^\| ([^|]+?) \|/gm)].map(([, row]) => row).slice(2)
   // The environment is tested in process.spec.ts.
@@ -97,7 +98,7 @@ test('every row of the page has its test', () => {
   expect(new Set([...rows.map(([row]) => row), ...environment])).toEqual(new Set(documented))
 })
 
-/** `A128CBC-HS256`, whose key has 32 bytes like that of next-auth 4 (RFC 7518 section 5.2.3). */
+/** A token with `A128CBC-HS256`, whose key has 32 bytes like that of next-auth 4 (RFC 7518 section 5.2.3). */
 function cbc128(): Parts {
   const header = JSON.stringify({ alg: 'dir', enc: 'A128CBC-HS256' })
   const aad = Buffer.from(header).toString('base64url')

@@ -1,12 +1,19 @@
-// This package against the reference implementations, over generated requests. A failure prints its seed and the
-// smallest request that fast-check finds. More: DIFFERENTIAL_CASES=100000 npx vitest run differential
+// Compares this package with the reference implementations for generated requests. A failure prints the seed and the smallest
+// failing request that fast-check finds. To run more: DIFFERENTIAL_CASES=100000 npx vitest run differential
 
 import fc from 'fast-check'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { AuthBridge } from '../index.js'
 import { useDatabase } from './support/database.js'
 import { compact, deriveKey, type Enc, seal, thumbprint } from './support/forge.js'
-import { asDocumented, asTheReference, bodyOf, type Claims, differences, type Issuer } from './support/reference.js'
+import {
+  bodyOf,
+  type Claims,
+  differences,
+  type Issuer,
+  readAsDocumented,
+  readByReference,
+} from './support/reference.js'
 import { claimsOf, createSession, createUser } from './support/tenants.mjs'
 
 const CASES = Number(process.env.DIFFERENTIAL_CASES ?? 5000)
@@ -36,11 +43,11 @@ const claims = fc.oneof(
   fc.record(Object.fromEntries(known.map((name) => [name, value])), { requiredKeys: [] }),
   fc.dictionary(utf16, value, { noNullPrototype: true, maxKeys: 4 }),
   fc.record({ id: value, sub: value, user_type: value }, { requiredKeys: [] }),
-  // Tokens that take several cookies.
+  // Tokens that are too long for one cookie.
   fc.record({ plan: fc.string({ minLength: 3000, maxLength: 12_000, unit: 'grapheme-ascii' }) }),
 )
 
-/** `exp`, `nbf` and `iat`, in seconds from now; the edges of the tolerance are tested with a fixed clock elsewhere. */
+/** `exp`, `nbf` and `iat`, in seconds from now. `vectors/clock.json` tests the edges of the tolerance, with a fixed clock. */
 const offset = fc.constantFrom(-1e12, -3600, -60, -20, -10, 0, 10, 60, 3600, 1e12, 0.5, -10.25)
 const odd = fc.constantFrom<unknown>(null, '1', '9999999999', true, [], {}, 1e300, -1, 0)
 const relative = offset.map((seconds) => Math.floor(Date.now() / 1000) + seconds)
@@ -87,7 +94,7 @@ const bytes = fc.oneof(
   fc.constant(null).map(() => Buffer.from(JSON.stringify({ ...required, ...exp, name: '\xff' }), 'latin1')),
 )
 
-/** What the protected header holds beside or instead of `alg`, `enc` and `kid`. */
+/** Fields of the protected header that are added to `alg`, `enc` and `kid` or replace them. */
 const header = fc.oneof(
   { weight: 8, arbitrary: fc.constant({}) },
   fc.constantFrom<object>(
@@ -120,7 +127,7 @@ const header = fc.oneof(
   ),
 )
 
-/** Changes to one part of the finished token. */
+/** Changes one part of the finished token. */
 const damage = fc.oneof(
   { weight: 10, arbitrary: fc.constant((token: string) => token) },
   fc
@@ -155,7 +162,7 @@ const damage = fc.oneof(
   }),
 )
 
-/** How the token stands in the header; `chunk` 0 stands for a whole cookie. */
+/** How the token is sent in the header. `chunk` is the size of the chunks in characters; 0 sends a whole cookie. */
 const transport = fc.record({
   chunk: fc.oneof(fc.constant(0), fc.integer({ min: 40, max: 4000 })),
   reverse: fc.boolean(),
@@ -209,7 +216,7 @@ function cookieHeader({ issuer, enc, sealedBy, bytes, header, damage, transport 
   const used = issuer === 'authjs' ? enc : 'A256GCM'
   const key = deriveKey(SECRETS[sealedBy] ?? '', used, issuer)
   const usual = issuer === 'authjs' ? { alg: 'dir', enc: used, kid: thumbprint(key) } : { alg: 'dir', enc: used }
-  // next-auth 4 replaces what is no UTF-8; see docs/differences.md.
+  // next-auth 4 replaces invalid UTF-8; see docs/differences.md.
   const plaintext = issuer === 'authjs' ? bytes : Buffer.from(bytes.toString())
   const token = compact(seal(key, used, plaintext, { header: { ...usual, ...header } }))
   const other = compact(seal(key, used, Buffer.from('{}'), { header: usual }))
@@ -217,7 +224,7 @@ function cookieHeader({ issuer, enc, sealedBy, bytes, header, damage, transport 
 }
 
 describe('against @auth/core and next-auth 4', () => {
-  test(`${CASES} requests have the documented answer, the reference's own but for the documented differences, and an explanation that agrees`, {
+  test(`${CASES} requests have the documented result, the reference's except for documented differences, and an explanation that agrees`, {
     timeout: 10_000 + CASES * 20,
   }, async () => {
     const count = { authenticated: 0, unauthenticated: 0 }
@@ -231,10 +238,10 @@ describe('against @auth/core and next-auth 4', () => {
       const [answer, explanation, documented, reference] = await Promise.all([
         bridge?.getSession(header),
         bridge?.explainSession(header),
-        asDocumented(header, setup),
-        asTheReference(header, setup),
+        readAsDocumented(header, setup),
+        readByReference(header, setup),
       ])
-      // One session is live; claims that name another one's user have no session.
+      // Only one session exists, so claims with other ids have no session.
       const body = documented ? bodyOf(documented) : {}
       const expected = isLive(documented) ? body : {}
       expect(answer, header.slice(0, 200)).toEqual(expected)
@@ -248,7 +255,7 @@ describe('against @auth/core and next-auth 4', () => {
       for (const row of rows) different.set(row, (different.get(row) ?? 0) + 1)
     })
     await fc.assert(property, { numRuns: CASES, seed: SEED })
-    console.log(`seed ${SEED}:`, count, 'where the reference answers otherwise:', different)
+    console.log(`seed ${SEED}:`, count, 'different from the reference:', different)
     console.log('reasons:', [...reasons].join(', '))
     expect(reasons.size).toBeGreaterThan(8)
     expect(count.authenticated).toBeGreaterThan(CASES / 10)

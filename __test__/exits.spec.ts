@@ -1,5 +1,5 @@
-// Processes and worker threads that end with calls in flight, in each way that there is: with the exit code of that way, and
-// not a word on stderr that isn't the app's.
+// Processes and worker threads can end with calls in flight in every way, with the expected exit code, and without any output
+// of this package on stderr.
 
 import { fileURLToPath } from 'node:url'
 import { afterAll, beforeAll, expect, test } from 'vitest'
@@ -12,7 +12,7 @@ import { runScript } from './support/script.js'
 import { claimsOf, createSession, createTables, createUser } from './support/tenants.mjs'
 
 const ADDON = fileURLToPath(new URL('..', import.meta.url))
-/** Each a little later than the one before: from before the first connection to amid the answers. */
+/** Each process ends a little later than the one before: from before the first connection until results arrive. */
 const PROCESSES = 10
 const STEP_MS = 8
 const IN_FLIGHT = 20
@@ -21,7 +21,7 @@ let server: Awaited<ReturnType<typeof startPostgres>>
 let env: Record<string, string>
 
 beforeAll(async () => {
-  // With TLS, whose library has an end of its own.
+  // With TLS, since OpenSSL has its own exit handlers.
   const authority = await createAuthority('authority')
   server = await startPostgres({}, await authority.sign('localhost'))
   const cookie = await withClient(server.url(), async (client) => {
@@ -33,7 +33,7 @@ beforeAll(async () => {
 })
 afterAll(() => server.dispose())
 
-/** As many promises are not settled at any time, and the process tells how many there were at its end. */
+/** Keeps this many promises unsettled; `COUNT_AT_EXIT` prints their number. */
 const LOAD = `
   const { AuthBridge } = require(process.env.ADDON)
   const bridge = new AuthBridge()
@@ -50,15 +50,15 @@ const loadedWorker = (source: string) => `
   const { Worker } = require('node:worker_threads')
   const worker = new Worker(${JSON.stringify(`${LOAD}\n${source}`)}, { eval: true })`
 
-interface Way {
+interface Ending {
   script: (delay: number) => string
   code?: number
   errors?: RegExp
-  /** What it prints, unless that is the number of those promises. */
+  /** The output, by default the number of unsettled promises. */
   output?: string
 }
-const ways: Record<string, Way> = {
-  'by itself, when all calls are answered': {
+const endings: Record<string, Ending> = {
+  'by itself, after all calls': {
     script: () => `
       const { AuthBridge } = require(process.env.ADDON)
       const bridge = new AuthBridge()
@@ -69,17 +69,17 @@ const ways: Record<string, Way> = {
   'process.exit() later': {
     script: (delay) => `${LOAD}\n${COUNT_AT_EXIT}\nsetTimeout(process.exit, ${delay}, 0)`,
   },
-  'process.exit() where an answer is handled': {
+  'process.exit() in the handler of a result': {
     script: (delay) => `${LOAD}\n${COUNT_AT_EXIT}
       setTimeout(() => bridge.getSession(process.env.COOKIE).then(() => process.exit(7)), ${delay})`,
     code: 7,
   },
-  'an exception that nobody catches': {
+  'an uncaught exception': {
     script: (delay) => `${LOAD}\n${COUNT_AT_EXIT}\nsetTimeout(() => { throw new Error('of the app') }, ${delay})`,
     code: 1,
     errors: /^\[eval\]:\d+\n.*\n\s*\^\n\nError: of the app\n( {4}at .*\n)+\nNode\.js v.*\n$/,
   },
-  'a rejection that nobody handles': {
+  'an unhandled rejection': {
     script: (delay) => `${LOAD}\n${COUNT_AT_EXIT}
       setTimeout(() => bridge.getSession(7), ${delay})`,
     code: 1,
@@ -105,7 +105,7 @@ const ways: Record<string, Way> = {
   },
 }
 
-test.each(Object.entries(ways))(
+test.each(Object.entries(endings))(
   '%s',
   { timeout: 60_000 },
   async (_, { script, code = 0, errors = /^$/, output = String(IN_FLIGHT) }) => {

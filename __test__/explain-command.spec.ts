@@ -1,4 +1,4 @@
-// `npx authjs-bridge explain`, through its executable.
+// Runs `npx authjs-bridge explain` as a child process.
 
 import { readFileSync } from 'node:fs'
 import { beforeAll, describe, expect, test } from 'vitest'
@@ -39,7 +39,7 @@ describe('the result of explainSession', () => {
     expect(stdout).toMatch(/^ {2}revokedAt +"2026-01-02T03:04:05Z"$/m)
     expect(stdout).toMatch(/^what to do: sign in again$/m)
     expect(stdout).not.toContain(tokenOf(revoked))
-    // What the app wrote into the row can't give orders to the terminal.
+    // Text that the app wrote into the row can't control the terminal.
     expect(stdout).toMatch(/^ {2}revokedReason +"lost\\u001b\[2J d"$/m)
   })
 

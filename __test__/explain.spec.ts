@@ -1,4 +1,4 @@
-// Every reason of `explainSession`, by real tokens and a real database.
+// Tests every reason of `explainSession`, with real tokens and a real database.
 
 import { randomUUID } from 'node:crypto'
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
@@ -32,7 +32,7 @@ beforeEach(async () => {
 const now = () => Math.floor(Date.now() / 1000)
 const iso = (seconds: number) => new Date(seconds * 1000).toISOString().replace('.000', '')
 const claims = (more: object = {}) => ({ ...claimsOf(user, session), exp: EXP, ...more })
-/** A token with any header and any plaintext, rightly sealed. */
+/** A token with any header and any plaintext, and a right tag. */
 function forge(plaintext: object | string = claims(), header: object = {}, secret = SECRET) {
   const key = deriveKey(secret, CBC)
   const text = typeof plaintext === 'string' ? plaintext : JSON.stringify(plaintext)
@@ -44,7 +44,8 @@ const kid = (secret: string) => thumbprint(deriveKey(secret, CBC)).slice(0, 8)
 const run = (sql: string) => database.client.query(sql.replaceAll('$id', `'${session.session_id}'`))
 
 const WHOLE = { name: COOKIE_NAME, whole: true, chunks: [] }
-const claimed = () => ({
+/** The `session` of the explanation. */
+const sessionOfClaims = () => ({
   sessionId: session.session_id,
   tenant: user.tenant,
   userId: user.user_id,
@@ -95,7 +96,7 @@ const absent: Case[] = [
   },
 ]
 
-const unread: Case[] = [
+const undecryptable: Case[] = [
   { reason: 'empty-cookie', request: () => whole('') },
   {
     reason: 'chunk-gap',
@@ -115,7 +116,7 @@ const unread: Case[] = [
     details: () => ({ stale: [2, 3] }),
   },
   {
-    // Stale before a gap.
+    // Stale chunks have precedence over a gap.
     reason: 'stale-chunks',
     request: () =>
       forge().replace(
@@ -126,11 +127,17 @@ const unread: Case[] = [
     details: () => ({ stale: [2, 4] }),
   },
   {
-    // A cookie that was emptied doesn't hide what is wrong with the chunks.
+    // An empty whole cookie doesn't hide the problem with the chunks.
     reason: 'chunk-gap',
     request: () => forge().replace(/^(.{9})(.*)$/, `${COOKIE_NAME}=; ${COOKIE_NAME}.0=$1; ${COOKIE_NAME}.2=$2`),
     cookie: { ...WHOLE, chunks: [0, 2] },
-    details: () => ({ missing: 1 }),
+    details: () => ({
+      missing: 1,
+      readings: [
+        { name: COOKIE_NAME, whole: true, reason: 'empty-cookie' },
+        { name: COOKIE_NAME, whole: false, reason: 'malformed-token' },
+      ],
+    }),
   },
   {
     reason: 'chunk-gap',
@@ -139,7 +146,7 @@ const unread: Case[] = [
     details: () => ({ missing: 1 }),
   },
   {
-    // A token that is whole: the chunk behind it is not to blame.
+    // The first chunk is a whole token, so the gap after it is not the reason.
     reason: 'no-matching-secret',
     request: () => `${COOKIE_NAME}.0=${forge(claims(), {}, 'a foreign secret')}; ${COOKIE_NAME}.5=x`,
     cookie: { name: COOKIE_NAME, whole: false, chunks: [0, 5] },
@@ -189,10 +196,16 @@ const unread: Case[] = [
     reason: 'undecryptable',
     request: () => `${whole('garbage')}; ${COOKIE_NAME}.0=${forge().slice(0, -4)}AAAA`,
     cookie: { ...WHOLE, chunks: [0] },
+    details: () => ({
+      readings: [
+        { name: COOKIE_NAME, whole: true, reason: 'malformed-token' },
+        { name: COOKIE_NAME, whole: false, reason: 'undecryptable' },
+      ],
+    }),
   },
 ]
 
-const claimed_: Case[] = [
+const badClaims: Case[] = [
   { reason: 'malformed-claims', request: () => whole(forge('[]')), details: () => ({ claim: null }) },
   { reason: 'malformed-claims', request: () => whole(forge(claims({ exp: '1' }))), details: () => ({ claim: 'exp' }) },
   { reason: 'malformed-claims', request: () => whole(forge(claims({ iat: null }))), details: () => ({ claim: 'iat' }) },
@@ -224,7 +237,7 @@ const claimed_: Case[] = [
 ]
 
 const good = () => mintCookie(claims(), { secret: SECRET })
-const judged: Case[] = [
+const byDatabase: Case[] = [
   { reason: 'session-unknown', request: good, change: () => run('DELETE FROM sessions WHERE session_id = $id') },
   {
     reason: 'session-revoked',
@@ -283,25 +296,28 @@ describe('agrees with getSession, and says why', () => {
     expect(await bridge.getSession(header)).toEqual({})
   })
 
-  test.each(named([...unread, ...claimed_]))('%s', async (reason, { request, details = nothing, cookie = WHOLE }) => {
-    const header = await request()
-    const expected = { status: 'unauthenticated', reason, ...details(), cookie }
-    expect(await bridge.explainSession(header)).toEqual(expected)
-    expect(await bridge.getSession(header)).toEqual({})
-  })
+  test.each(named([...undecryptable, ...badClaims]))(
+    '%s',
+    async (reason, { request, details = nothing, cookie = WHOLE }) => {
+      const header = await request()
+      const expected = { status: 'unauthenticated', reason, ...details(), cookie }
+      expect(await bridge.explainSession(header)).toEqual(expected)
+      expect(await bridge.getSession(header)).toEqual({})
+    },
+  )
 
-  test.each(named([...live, ...judged]))('%s', async (reason, { request, details = nothing, change, ...more }) => {
+  test.each(named([...live, ...byDatabase]))('%s', async (reason, { request, details = nothing, change, ...more }) => {
     const header = whole(forge())
     const { status = 'unauthenticated', cookie = WHOLE } = more
     const sent = reason === 'live' ? await request() : header
     await change?.()
     const { session: shown, ...explanation } = (await bridge.explainSession(sent)) as { session: object }
     expect(explanation).toEqual({ status, reason, ...details(), cookie })
-    expect(shown).toEqual({ ...claimed(), tokenExpiresAt: expect.stringMatching(/^2\d{3}-.*Z$/) })
+    expect(shown).toEqual({ ...sessionOfClaims(), tokenExpiresAt: expect.stringMatching(/^2\d{3}-.*Z$/) })
     expect((await bridge.getSession(sent)).session_id).toBe(status === 'authenticated' ? session.session_id : undefined)
   })
 
-  test('a token of next-auth 4 under its name, for which there is no key of its kind', async () => {
+  test('an Auth.js token under the name of next-auth 4, which has no key for CBC', async () => {
     const both = new AuthBridge({ secret: SECRET, databaseUrl: database.url, cookieName: 'next-auth.session-token' })
     expect(await both.explainSession(`next-auth.session-token=${forge(claims(), { kid: undefined })}`)).toEqual({
       ...{ status: 'unauthenticated', reason: 'no-matching-secret', kid: null, secrets: [] },
@@ -318,7 +334,7 @@ describe('agrees with getSession, and says why', () => {
     await lenient.close()
   })
 
-  test('the verdict stands where its circumstances may not be read', async () => {
+  test('the reason is known even if revoked_reason may not be read', async () => {
     const role = `reader_${randomUUID().replaceAll('-', '')}`
     const columns = 'tenant, session_id, user_id, expires_at, revoked_at'
     await run(`CREATE ROLE ${role} LOGIN PASSWORD 'reader'`)
@@ -340,20 +356,20 @@ describe('database-unavailable', () => {
     ['nothing listens', async () => `postgres://u:hunter2@127.0.0.1:${await freePort()}/d`, /^cannot connect/],
     ['wrong database', async () => database.url.replace(/[^/]*$/, 'nowhere'), /"nowhere" does not exist/],
   ])('%s: with the code and the message that getSession rejects with', async (_, url, message) => {
-    const cut = new AuthBridge({ secret: SECRET, databaseUrl: await url() })
-    const explanation = await cut.explainSession(whole(forge()))
+    const unreachable = new AuthBridge({ secret: SECRET, databaseUrl: await url() })
+    const explanation = await unreachable.explainSession(whole(forge()))
     expect(explanation).toEqual({
       ...{ status: 'unavailable', reason: 'database-unavailable', code: 'ERR_AUTH_BRIDGE_DATABASE' },
-      ...{ message: expect.stringMatching(message), cookie: WHOLE, session: claimed() },
+      ...{ message: expect.stringMatching(message), cookie: WHOLE, session: sessionOfClaims() },
     })
     expect(JSON.stringify(explanation)).not.toContain('hunter2')
-    await expect(cut.getSession(whole(forge()))).rejects.toMatchObject({ code: 'ERR_AUTH_BRIDGE_DATABASE' })
-    expect((await cut.explainSession('')).reason).toBe('no-cookie')
-    await cut.close()
+    await expect(unreachable.getSession(whole(forge()))).rejects.toMatchObject({ code: 'ERR_AUTH_BRIDGE_DATABASE' })
+    expect((await unreachable.explainSession('')).reason).toBe('no-cookie')
+    await unreachable.close()
   })
 })
 
-describe('what is the developer’s doing rejects, as in getSession', () => {
+describe('mistakes of the developer reject, as in getSession', () => {
   test('a header of another type, a closed bridge', async () => {
     const closed = new AuthBridge({ secret: SECRET, databaseUrl: database.url })
     const number = 7 as unknown as string
@@ -378,7 +394,7 @@ describe('what is the developer’s doing rejects, as in getSession', () => {
   })
 })
 
-test('no secret, token, e-mail address or name is shown', async () => {
+test('the explanation contains no secret, token, e-mail address or name', async () => {
   const marks = { email: 'mark@example.com', name: 'Mark Marker', proToken: 'mark-pro', image: 'https://mark.example' }
   const options: AuthBridgeOptions = { secret: [SECRET, OTHER_SECRET], databaseUrl: database.url }
   const marked = new AuthBridge(options)
@@ -399,7 +415,7 @@ test('no secret, token, e-mail address or name is shown', async () => {
       `${COOKIE_NAME}.0=${token}; mark=mark`,
     ]) {
       const explanation = JSON.stringify(await marked.explainSession(header))
-      // A `kid` may show 8 characters.
+      // An explanation may show the first 8 characters of a `kid`.
       for (const part of token.split('.')) if (part) expect(explanation).not.toContain(part.slice(-20))
       shown.push(explanation)
     }
@@ -410,7 +426,7 @@ test('no secret, token, e-mail address or name is shown', async () => {
   for (const secret of ['mark', 'Mark', SECRET, OTHER_SECRET]) expect(text).not.toContain(secret)
 })
 
-test('every reason is reached here', () => {
-  const reached = [...live, ...absent, ...unread, ...claimed_, ...judged].map(({ reason }) => reason)
+test('the tests of this file reach every reason', () => {
+  const reached = [...live, ...absent, ...undecryptable, ...badClaims, ...byDatabase].map(({ reason }) => reason)
   expect(new Set([...reached, 'database-unavailable'])).toEqual(new Set(reasons))
 })

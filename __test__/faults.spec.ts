@@ -1,5 +1,5 @@
-// Whatever the database or the network does: each call ends in time, with the right answer or an error that says what is
-// wrong, and when the database is back, so are we.
+// Faults of the database and the network: each call ends in time, with the right result or an error that names the cause, and
+// calls succeed again once the database is back.
 
 import { once } from 'node:events'
 import { type AddressInfo, createServer } from 'node:net'
@@ -9,7 +9,7 @@ import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } fr
 import type { AuthBridge, AuthBridgeOptions } from '../index.js'
 import { SECRET, useBridges } from './support/bridges.js'
 import { mintCookie } from './support/cookies.mjs'
-import { connections, QUICK, refusal, SLACK_MS, withClient } from './support/faults.js'
+import { connections, QUICK, rejectionOf, SLACK_MS, withClient } from './support/faults.js'
 import { startLoad } from './support/load.mjs'
 import { freePort, startPostgres } from './support/postgres.mjs'
 import { startProxy } from './support/proxy.js'
@@ -28,7 +28,7 @@ const asSuperuser = <T>(run: (client: pg.Client) => Promise<T>, database?: strin
   withClient(server.url({ database }), run)
 const execute = (sql: string) => asSuperuser((client) => client.query(sql))
 
-/** The tables, with the one user and session of this file. */
+/** Creates the tables with the user and the session of this file. */
 async function fill(database: string) {
   await asSuperuser(async (client) => {
     await createTables(client)
@@ -51,23 +51,22 @@ afterAll(() => server.dispose())
 
 const open = useBridges()
 const connect = (url: string, options: AuthBridgeOptions = {}) => open(url, { ...QUICK, ...options })
-const several = (bridge: AuthBridge) => Promise.all(Array.from({ length: 20 }, () => bridge.getSession(cookie)))
-async function expectAnswers(bridge: AuthBridge) {
-  const bodies = await several(bridge)
+async function expectSessions(bridge: AuthBridge) {
+  const bodies = await Promise.all(Array.from({ length: 20 }, () => bridge.getSession(cookie)))
   expect(bodies.map((body) => body.session_id)).toEqual(Array(20).fill(session.session_id))
 }
 
-describe('the database cannot be asked: rejects at once, never {}; once that is mended, the next call succeeds', () => {
+describe('the database is unavailable: rejects at once, never {}; after the repair the next call succeeds', () => {
   interface Case {
     url: () => string | Promise<string>
     message: RegExp
-    /** Absent where nothing can be mended on this machine. */
-    mend?: () => Promise<unknown>
+    /** Absent if the fault can't be repaired on this machine. */
+    repair?: () => Promise<unknown>
   }
   let port: number
-  const late: { close(): void }[] = []
+  const proxies: { close(): void }[] = []
   afterAll(() => {
-    for (const proxy of late) proxy.close()
+    for (const proxy of proxies) proxy.close()
   })
 
   const cases: Record<string, Case> = {
@@ -77,7 +76,7 @@ describe('the database cannot be asked: rejects at once, never {}; once that is 
         return server.url({ port })
       },
       message: /^cannot connect to the database: 127\.0\.0\.1:\d+: .*refused/,
-      mend: async () => late.push(await startProxy(server.port, port)),
+      repair: async () => proxies.push(await startProxy(server.port, port)),
     },
     'unknown host': {
       url: () => 'postgres://u:hunter2@host.invalid/d',
@@ -89,12 +88,12 @@ describe('the database cannot be asked: rejects at once, never {}; once that is 
         return server.url({ user: 'forgetful', password: 'hunter2' })
       },
       message: /password authentication failed.*28P01/,
-      mend: () => execute(`ALTER ROLE forgetful PASSWORD 'hunter2'`),
+      repair: () => execute(`ALTER ROLE forgetful PASSWORD 'hunter2'`),
     },
     'wrong database': {
       url: () => server.url({ database: 'nowhere' }),
       message: /database "nowhere" does not exist.*3D000/,
-      mend: async () => {
+      repair: async () => {
         await execute('CREATE DATABASE nowhere')
         await fill('nowhere')
       },
@@ -105,15 +104,15 @@ describe('the database cannot be asked: rejects at once, never {}; once that is 
         return server.url({ user: 'stranger', password: 'stranger' })
       },
       message: /permission denied for table sessions.*42501/,
-      mend: () => execute('GRANT SELECT ON sessions, users TO stranger'),
+      repair: () => execute('GRANT SELECT ON sessions, users TO stranger'),
     },
     'tables missing': {
       url: async () => {
         await execute('CREATE DATABASE empty')
         return server.url({ database: 'empty' })
       },
-      message: /relation "sessions" does not exist.*42P01/,
-      mend: () => fill('empty'),
+      message: /sessions and users not found in the search path \("\$user", public\)/,
+      repair: () => fill('empty'),
     },
     'a column missing': {
       url: async () => {
@@ -121,7 +120,7 @@ describe('the database cannot be asked: rejects at once, never {}; once that is 
         return server.url()
       },
       message: /s\.revoked_at.*42703/,
-      mend: () => execute('ALTER TABLE sessions RENAME gone TO revoked_at'),
+      repair: () => execute('ALTER TABLE sessions RENAME gone TO revoked_at'),
     },
     'a column of another type': {
       url: async () => {
@@ -135,7 +134,7 @@ describe('the database cannot be asked: rejects at once, never {}; once that is 
         return server.url({ database: 'texts' })
       },
       message: /sessions\.user_id is not of the type that schema\.sql gives it, but text/,
-      mend: () =>
+      repair: () =>
         asSuperuser(async (client) => {
           await client.query('ALTER TABLE users ALTER user_id TYPE uuid USING user_id::uuid')
           await client.query('ALTER TABLE sessions ALTER user_id TYPE uuid USING user_id::uuid')
@@ -148,51 +147,51 @@ describe('the database cannot be asked: rejects at once, never {}; once that is 
         return server.url({ user: 'narrow', password: 'narrow' })
       },
       message: /too many connections for role "narrow".*53300/,
-      mend: () => execute('ALTER ROLE narrow CONNECTION LIMIT 1'),
+      repair: () => execute('ALTER ROLE narrow CONNECTION LIMIT 1'),
     },
     'TLS required, server without it': {
       url: () => `${server.url()}?sslmode=require`,
       message: /server does not support TLS/,
     },
   }
-  test.each(Object.entries(cases))('%s', async (_, { url, message, mend }) => {
+  test.each(Object.entries(cases))('%s', async (_, { url, message, repair }) => {
     const bridge = connect(await url())
-    const { code, message: told, elapsedMs } = await refusal(bridge, cookie)
+    const { code, message: told, elapsedMs } = await rejectionOf(bridge, cookie)
     expect(code).toBe(DATABASE)
     expect(told).toMatch(message)
     expect(told).not.toContain('hunter2')
     expect(elapsedMs).toBeLessThan(SLACK_MS)
     expect(await bridge.getSession('theme=dark')).toEqual({})
-    await mend?.()
-    if (mend) await expectAnswers(bridge)
+    await repair?.()
+    if (repair) await expectSessions(bridge)
     expect(bridge.stats().calls.pending).toBe(0)
   })
 
-  test('a proxy that refuses our settings: the error says what to set', async () => {
-    const proxy = createServer((client) => client.once('data', () => client.end(refusalOfSettings())))
+  test('a proxy that refuses our settings: the error says which option to set', async () => {
+    const proxy = createServer((client) => client.once('data', () => client.end(settingsError())))
     proxy.listen(0, '127.0.0.1')
     await once(proxy, 'listening')
     const { port } = proxy.address() as AddressInfo
     const url = `postgres://u@127.0.0.1:${port}/d?sslmode=disable`
     const advice = 'set the option preparedStatements: false'
-    const { code, message } = await refusal(connect(url), cookie)
+    const { code, message } = await rejectionOf(connect(url), cookie)
     expect({ code, message }).toEqual({ code: DATABASE, message: expect.stringContaining(advice) })
-    // Who has done so is not told to.
-    const told = await refusal(connect(url, { preparedStatements: false }), cookie)
+    // No advice if the option is already set.
+    const told = await rejectionOf(connect(url, { preparedStatements: false }), cookie)
     expect(told.message).toContain('0A000')
     expect(told.message).not.toContain(advice)
     proxy.close()
   })
 
-  /** As RDS Proxy says it: message `E` of the PostgreSQL protocol. */
-  function refusalOfSettings() {
+  /** The error of RDS Proxy: message `E` of the PostgreSQL protocol. */
+  function settingsError() {
     const fields = Buffer.from('SFATAL\0VFATAL\0C0A000\0MFeature not supported\0\0')
     const length = Buffer.alloc(4)
     length.writeInt32BE(fields.length + 4)
     return Buffer.concat([Buffer.from('E'), length, fields])
   }
 
-  test('200 calls at once, each with its error', async () => {
+  test('200 concurrent calls, each with its error', async () => {
     const bridge = connect(`postgres://u@127.0.0.1:${await freePort()}/d`)
     const outcomes = await Promise.allSettled(Array.from({ length: 200 }, () => bridge.getSession(cookie)))
     const codes = outcomes.map((outcome) => (outcome.status === 'rejected' ? outcome.reason.code : 'resolved'))
@@ -201,42 +200,42 @@ describe('the database cannot be asked: rejects at once, never {}; once that is 
   })
 })
 
-describe('a bound for each wait', () => {
-  test('a query that takes too long: the server ends it, and the next call has another connection', async () => {
+describe('every wait has a time limit', () => {
+  test('a query that takes too long: the server cancels it, and the next call uses another connection', async () => {
     const bridge = connect(server.url())
     await asSuperuser(async (client) => {
       await client.query('BEGIN; LOCK TABLE sessions IN ACCESS EXCLUSIVE MODE')
-      const { code, message, elapsedMs } = await refusal(bridge, cookie)
+      const { code, message, elapsedMs } = await rejectionOf(bridge, cookie)
       expect({ code, message }).toEqual({ code: TIMEOUT, message: 'the session query took longer than 1000 ms' })
       expect(elapsedMs).toBeGreaterThan(990)
       expect(elapsedMs).toBeLessThan(1000 + SLACK_MS)
-      // The server was told to end it, though the lock is still there.
+      // The server has cancelled it, although the lock is still held.
       await expect.poll(() => connections(client, `AND wait_event_type = 'Lock'`)).toBe(0)
       await client.query('ROLLBACK')
     })
-    await expectAnswers(bridge)
+    await expectSessions(bridge)
   })
 
-  test('the whole call, when the query may take longer', async () => {
+  test('callTimeout ends a call whose queryTimeout is longer', async () => {
     const bridge = connect(server.url(), { queryTimeout: 60_000, callTimeout: 300 })
     await asSuperuser(async (client) => {
       await client.query('BEGIN; LOCK TABLE sessions IN ACCESS EXCLUSIVE MODE')
-      const { code, message, elapsedMs } = await refusal(bridge, cookie)
+      const { code, message, elapsedMs } = await rejectionOf(bridge, cookie)
       expect({ code, message }).toEqual({ code: TIMEOUT, message: 'the session check took longer than 300 ms' })
       expect(elapsedMs).toBeLessThan(300 + SLACK_MS)
       await expect.poll(() => connections(client, `AND wait_event_type = 'Lock'`)).toBe(0)
       await client.query('ROLLBACK')
     })
-    await expectAnswers(bridge)
+    await expectSessions(bridge)
   })
 
-  test('statement_timeout of the server, where our word does not get through', async () => {
+  test("statement_timeout of the server, if our cancel request doesn't arrive", async () => {
     const proxy = await startProxy(server.port)
     const bridge = connect(server.url({ port: proxy.port }))
-    await expectAnswers(bridge)
+    await expectSessions(bridge)
     await asSuperuser(async (client) => {
       await client.query('BEGIN; LOCK TABLE sessions IN ACCESS EXCLUSIVE MODE')
-      const refused = refusal(bridge, cookie)
+      const refused = rejectionOf(bridge, cookie)
       await expect.poll(() => asSuperuser((watcher) => connections(watcher, `AND wait_event_type = 'Lock'`))).toBe(1)
       proxy.close()
       expect((await refused).code).toBe(DATABASE)
@@ -245,7 +244,7 @@ describe('a bound for each wait', () => {
     })
   })
 
-  test('calls that wait: more than maxWaiting are rejected at once', async () => {
+  test('waiting calls: more than maxWaiting are rejected at once', async () => {
     const bridge = connect(server.url(), { maxWaiting: 10, maxConnections: 1 })
     await bridge.getSession(cookie)
     await asSuperuser(async (client) => {
@@ -253,7 +252,7 @@ describe('a bound for each wait', () => {
       const inFlight = bridge.getSession(cookie)
       await expect.poll(() => asSuperuser((watcher) => connections(watcher, `AND wait_event_type = 'Lock'`))).toBe(1)
       const waiting = Array.from({ length: 10 }, () => bridge.getSession(cookie))
-      const { code, message, elapsedMs } = await refusal(bridge, cookie)
+      const { code, message, elapsedMs } = await rejectionOf(bridge, cookie)
       expect({ code, message }).toEqual({
         code: TIMEOUT,
         message: '10 calls are waiting for the database already, which is the limit (maxWaiting)',
@@ -266,20 +265,20 @@ describe('a bound for each wait', () => {
     })
   })
 
-  test('a server that takes connections and says nothing', async () => {
+  test('a server that accepts connections and never replies', async () => {
     const proxy = await startProxy(server.port)
     proxy.disturb({ delayMs: 600_000 }, { always: true })
     const bridge = connect(server.url({ port: proxy.port }))
-    const { code, message, elapsedMs } = await refusal(bridge, cookie)
+    const { code, message, elapsedMs } = await rejectionOf(bridge, cookie)
     expect({ code, message }).toEqual({ code: TIMEOUT, message: 'connecting to the database took longer than 1000 ms' })
     expect(elapsedMs).toBeLessThan(1000 + SLACK_MS)
     proxy.disturb(undefined)
-    await expectAnswers(bridge)
+    await expectSessions(bridge)
     proxy.close()
   })
 })
 
-test('no more connections to be had: the one that is there serves all', async () => {
+test('no more connections allowed: the existing one serves all calls', async () => {
   await execute(`CREATE ROLE lonely LOGIN PASSWORD 'lonely' CONNECTION LIMIT 1`)
   await execute('GRANT SELECT ON sessions, users TO lonely')
   const bridge = connect(server.url({ user: 'lonely', password: 'lonely' }))
@@ -297,7 +296,7 @@ test('no more connections to be had: the one that is there serves all', async ()
   })
 })
 
-test('a new connection that does not come: those that are there serve all meanwhile', async () => {
+test('a new connection that never opens: the existing ones serve all calls meanwhile', async () => {
   const proxy = await startProxy(server.port)
   const bridge = connect(server.url({ port: proxy.port }), { connectTimeout: 2000, callTimeout: 8000 })
   await bridge.getSession(cookie)
@@ -306,24 +305,24 @@ test('a new connection that does not come: those that are there serve all meanwh
     await client.query('BEGIN; LOCK TABLE sessions IN ACCESS EXCLUSIVE MODE')
     const calls = [bridge.getSession(cookie)]
     await sleep(50)
-    // For this one another connection is tried.
+    // Makes the bridge open another connection.
     calls.push(bridge.getSession(cookie))
     await expect.poll(() => proxy.connections()).toBe(2)
     await client.query('ROLLBACK')
     await Promise.all(calls)
   })
   expect(bridge.stats().pool).toMatchObject({ size: 1, inUse: 0 })
-  for (let round = 0; round < 10; round++) await expectAnswers(bridge)
+  for (let round = 0; round < 10; round++) await expectSessions(bridge)
   expect(bridge.stats().calls.failed).toBe(0)
   proxy.close()
 })
 
-test('one row that spoils the query for all costs only its own calls', async () => {
+test('a row that makes the query fail only fails its own calls', async () => {
   await execute('CREATE DATABASE spoilt')
   await fill('spoilt')
   const other = await asSuperuser(async (client) => {
     const other = await createSession(client, user)
-    // The type of this one user can't be computed.
+    // For this user the view's column fails.
     const spoilt = await createUser(client)
     const its = await createSession(client, spoilt)
     await client.query('ALTER TABLE users RENAME TO people')
@@ -354,13 +353,84 @@ test('one row that spoils the query for all costs only its own calls', async () 
   expect(bridge.stats().batches.max).toBeGreaterThan(1)
 })
 
-test('rows that all spoil the query: the server is asked a few times, not once for each', async () => {
+describe('a connection that the network swallowed, with connect_timeout=40: the calls after it are answered', () => {
+  const startSilent = async () => {
+    const proxy = await startProxy(server.port)
+    proxy.disturbNew({ delayMs: 600_000 })
+    return proxy
+  }
+  const limits = { connectTimeout: undefined, callTimeout: 3000 }
+
+  test('on another one, which is tried beside it', async () => {
+    const proxy = await startSilent()
+    const bridge = connect(`${server.url({ port: proxy.port })}?connect_timeout=40`, limits)
+    const first = bridge.getSession(cookie)
+    await expect.poll(() => proxy.connections()).toBe(1)
+    proxy.disturbNew(undefined)
+    expect((await first).session_id).toBe(session.session_id)
+    await expectSessions(bridge)
+    proxy.close()
+  })
+
+  test('by the next attempt, where only one connection may be', async () => {
+    const proxy = await startSilent()
+    const bridge = connect(`${server.url({ port: proxy.port })}?connect_timeout=40`, { ...limits, maxConnections: 1 })
+    const first = rejectionOf(bridge, cookie)
+    await expect.poll(() => proxy.connections()).toBe(1)
+    proxy.disturbNew(undefined)
+    await expectSessions(bridge)
+    const { code, message } = await first
+    expect({ code, message }).toEqual({
+      code: TIMEOUT,
+      message: expect.stringMatching(/^connecting .* (2699|2700) ms$/),
+    })
+    proxy.close()
+  })
+})
+
+test.each([2, 600])(
+  '%i rows for one session are an error of its own calls: no connection ends, nothing is asked again',
+  async (rows) => {
+    const database = `memberships_${rows}`
+    await execute(`CREATE DATABASE ${database}`)
+    await fill(database)
+    const [other, its] = await asSuperuser(async (client) => {
+      const member = await createUser(client)
+      const created = [
+        { user, row: await createSession(client, user) },
+        { user: member, row: await createSession(client, member) },
+      ]
+      await client.query(`ALTER TABLE users RENAME TO accounts;
+      CREATE VIEW users AS SELECT accounts.* FROM accounts, generate_series(1, ${rows}) AS membership
+      WHERE membership = 1 OR user_id = '${member.user_id}'`)
+      return Promise.all(created.map(({ user, row }) => mintCookie(claimsOf(user, row), { secret: SECRET })))
+    }, database)
+    for (const options of [{}, { sharded: true }, { preparedStatements: false }]) {
+      const bridge = connect(server.url({ database }), { maxConnections: 1, ...options })
+      await bridge.getSession(cookie)
+      for (const cookies of [[its], Array.from({ length: 64 }, (_, index) => [cookie, other, its][index % 3])]) {
+        const calls = cookies.map((each) =>
+          bridge.getSession(each).then(
+            () => 'live',
+            ({ message }) => message,
+          ),
+        )
+        expect(await Promise.all(calls)).toEqual(
+          cookies.map((each) => (each === its ? expect.stringMatching(/more than one row for a session/) : 'live')),
+        )
+      }
+      expect(bridge.stats().pool.connects).toBe(1)
+    }
+  },
+)
+
+test('rows that all make the query fail: a few queries, not one for each', async () => {
   await execute('CREATE DATABASE ruined')
   await fill('ruined')
   const cookies = await asSuperuser(async (client) => {
     const rows = []
     for (let row = 0; row < 200; row++) rows.push(await createSession(client, user))
-    // It fails at the first row, and counts how often.
+    // The query fails at the first row, and the sequence counts the queries.
     await client.query(`
       CREATE SEQUENCE queries;
       ALTER TABLE users RENAME TO people;
@@ -372,7 +442,7 @@ test('rows that all spoil the query: the server is asked a few times, not once f
   expect(new Set(outcomes.map((outcome) => (outcome as PromiseRejectedResult).reason?.code))).toEqual(
     new Set([DATABASE]),
   )
-  // A query for 200 is halved fourteen times at most, and each half is a query.
+  // A batch is split at most fourteen times, and each half is a query.
   const { count, max } = bridge.stats().batches
   expect(max).toBeGreaterThan(50)
   const { rows } = await asSuperuser((client) => client.query('SELECT last_value FROM queries'), 'ruined')
@@ -380,8 +450,8 @@ test('rows that all spoil the query: the server is asked a few times, not once f
 })
 
 describe('faults under load', () => {
-  /** Errors that calls may have meanwhile; without any, none may fail. */
   interface Fault {
+    /** Codes that calls may reject with meanwhile; if empty, no call may fail. */
     errors: string[]
     strike: (bridge: AuthBridge) => Promise<unknown>
     options?: AuthBridgeOptions
@@ -399,6 +469,14 @@ describe('faults under load', () => {
           await sleep(20)
         }
       },
+    },
+    'connections that are replaced all the time': {
+      errors: [],
+      strike: async (bridge) => {
+        const { connects } = bridge.stats().pool
+        await expect.poll(() => bridge.stats().pool.connects).toBeGreaterThan(connects + 20)
+      },
+      options: { maxLifetime: 20, idleTimeout: 10 },
     },
     'immediate shutdown and restart': {
       errors: [DATABASE],
@@ -420,13 +498,13 @@ describe('faults under load', () => {
       strike: async () => {
         server.signal('SIGSTOP')
         const late = connect(server.url(), { maxConnections: 1 })
-        const { code, message } = await refusal(late, cookie)
+        const { code, message } = await rejectionOf(late, cookie)
         server.signal('SIGCONT')
         expect({ code, message }).toEqual({
           code: TIMEOUT,
           message: 'connecting to the database took longer than 1000 ms',
         })
-        await expectAnswers(late)
+        await expectSessions(late)
         await late.close()
       },
     },
@@ -468,9 +546,9 @@ describe('faults under load', () => {
     },
   }
 
-  test.each(Object.entries(faults))('%s', async (_, { errors, strike }) => {
+  test.each(Object.entries(faults))('%s', async (_, { errors, strike, options }) => {
     const maxConnections = 5
-    const bridge = connect(server.url(), { maxConnections })
+    const bridge = connect(server.url(), { maxConnections, ...options })
     const load = startLoad(bridge, sessions)
     await load.answers()
     await strike(bridge)
@@ -485,7 +563,7 @@ describe('faults under load', () => {
     expect(calls.failed).toBe(Object.values(outcomes.errors).reduce((sum, count) => sum + count, 0))
     expect(pool.size).toBeLessThanOrEqual(maxConnections)
     await expect.poll(() => asSuperuser((client) => connections(client))).toBeLessThanOrEqual(maxConnections)
-    await expectAnswers(bridge)
+    await expectSessions(bridge)
   })
 })
 
@@ -502,63 +580,122 @@ describe('behind a network', () => {
 
   test('prepared statements discarded: no call fails', async () => {
     await proxy.inject('DISCARD ALL')
-    await expectAnswers(bridge)
+    await expectSessions(bridge)
   })
 
-  test('an answer is cut in its middle: no call fails, asked again on a new connection', async () => {
+  test('a reply is cut in the middle: no call fails, retried on a new connection', async () => {
     proxy.disturb('cut')
-    await expectAnswers(bridge)
+    await expectSessions(bridge)
   })
 
-  test('every answer is cut in its middle: rejects at once, and answers after it', async () => {
+  test('every reply is cut in the middle: rejects at once, and succeeds afterwards', async () => {
     proxy.disturb('cut', { always: true })
-    const { code, elapsedMs } = await refusal(bridge, cookie)
+    const { code, elapsedMs } = await rejectionOf(bridge, cookie)
     expect(code).toBe(DATABASE)
     expect(elapsedMs).toBeLessThan(SLACK_MS)
     proxy.disturb(undefined)
-    await expectAnswers(bridge)
+    await expectSessions(bridge)
   })
 
-  test('an answer is swallowed from its middle on: one call pays for all connections', async () => {
+  test('the rest of a reply never arrives: one call fails for all connections', async () => {
     proxy.disturb('swallow')
-    const { code, elapsedMs } = await refusal(bridge, cookie)
+    const { code, elapsedMs } = await rejectionOf(bridge, cookie)
     expect(code).toBe(TIMEOUT)
     expect(elapsedMs).toBeLessThan(QUICK.queryTimeout + SLACK_MS)
-    await expectAnswers(bridge)
+    await expectSessions(bridge)
   })
 
-  test('connections swallowed by the network: one call pays for all of them', async () => {
+  test('connections that no longer transfer anything: one call fails for all of them', async () => {
     proxy.swallow()
-    expect((await refusal(bridge, cookie)).code).toBe(TIMEOUT)
-    await expectAnswers(bridge)
+    expect((await rejectionOf(bridge, cookie)).code).toBe(TIMEOUT)
+    await expectSessions(bridge)
   })
 
-  test('the same where the call ends before its query may', async () => {
-    const brief = connect(server.url({ port: proxy.port }), { queryTimeout: 60_000, callTimeout: 500 })
+  test('the same with a callTimeout below the queryTimeout', async () => {
+    const brief = connect(server.url({ port: proxy.port }), { queryTimeout: 60_000, callTimeout: 1000 })
     await openConnections(brief, 2)
     proxy.swallow()
-    expect((await refusal(brief, cookie)).code).toBe(TIMEOUT)
-    await expectAnswers(brief)
+    expect((await rejectionOf(brief, cookie)).code).toBe(TIMEOUT)
+    await expectSessions(brief)
   })
 
-  test('answers after 10 s, by the default limits: rejects after 5 s, and never takes a late answer for another', async () => {
+  test('a query that is given up costs its own connection only, where the others answer', async () => {
+    const bridge = connect(server.url({ port: proxy.port }), { queryTimeout: 4000, callTimeout: 10_000 })
+    await openConnections(bridge, 3)
+    await asSuperuser(async (client) => {
+      await client.query('BEGIN; LOCK TABLE sessions IN ACCESS EXCLUSIVE MODE')
+      expect((await rejectionOf(bridge, cookie)).code).toBe(TIMEOUT)
+      await client.query('ROLLBACK')
+    })
+    await openConnections(bridge, 2)
+    expect(bridge.stats().pool).toMatchObject({ size: 2, connects: 3 })
+  })
+
+  describe('connections that are idle', () => {
+    const idleTimeout = 300
+    const openIdle = async (count: number, options: AuthBridgeOptions = {}) => {
+      const patient = { queryTimeout: 10_000, callTimeout: 20_000 }
+      const bridge = connect(server.url({ port: proxy.port }), { ...patient, idleTimeout, ...options })
+      await openConnections(bridge, count)
+      return bridge
+    }
+
+    test('are closed without a call, but for one, which is used again', async () => {
+      const bridge = await openIdle(4)
+      await expect.poll(() => proxy.connections()).toBe(3 + 1)
+      expect(bridge.stats().pool).toMatchObject({ size: 1, inUse: 0, connects: 4 })
+      await sleep(2 * idleTimeout)
+      await bridge.getSession(cookie)
+      expect(bridge.stats().pool).toMatchObject({ size: 1, connects: 4 })
+      await openConnections(bridge, 3)
+      await expect.poll(() => proxy.connections()).toBe(3 + 1)
+    })
+
+    test('stay open with idleTimeout: 0', async () => {
+      const bridge = await openIdle(4, { idleTimeout: 0 })
+      await sleep(2 * idleTimeout)
+      expect(bridge.stats().pool).toMatchObject({ size: 4, connects: 4 })
+    })
+
+    test('and were dropped without a word: no call fails', async () => {
+      const bridge = await openIdle(1)
+      await sleep(idleTimeout)
+      proxy.swallow()
+      await bridge.getSession(cookie)
+      expect(bridge.stats().pool).toMatchObject({ size: 1, connects: 2, connectFailures: 0 })
+    })
+  })
+
+  test.each<[string, string, AuthBridgeOptions, number]>([
+    ['an option', '', { maxLifetime: 100 }, 2],
+    ['the URL', '?max_lifetime=1', {}, 2],
+    ['the URL, never', '?max_lifetime=0', {}, 1],
+  ])('a connection is replaced after its lifetime: %s', async (_, parameters, options, connects) => {
+    const brief = connect(server.url() + parameters, options)
+    await brief.getSession(cookie)
+    await sleep(1000)
+    await brief.getSession(cookie)
+    expect(brief.stats().pool.connects).toBe(connects)
+  })
+
+  test('replies after 10 s, with the default limits: rejects after 5 s, and never takes a late reply for another', async () => {
     const patient = open(server.url({ port: proxy.port }))
-    await expectAnswers(patient)
+    await expectSessions(patient)
     proxy.disturb({ delayMs: 10_000 })
-    const { code, message, elapsedMs } = await refusal(patient, cookie)
+    const { code, message, elapsedMs } = await rejectionOf(patient, cookie)
     expect({ code, message }).toEqual({ code: TIMEOUT, message: 'the session query took longer than 5000 ms' })
     expect(elapsedMs).toBeLessThan(5000 + SLACK_MS)
-    await expectAnswers(patient)
+    await expectSessions(patient)
   })
 
-  /** Calls that wait for a lock, one after the other: each takes a connection of its own. */
+  /** Opens connections by calls that wait for a lock, one after the other, so that each needs a connection. */
   async function openConnections(bridge: AuthBridge, count: number) {
     await asSuperuser(async (client) => {
       await client.query('BEGIN; LOCK TABLE sessions IN ACCESS EXCLUSIVE MODE')
       const calls: Promise<unknown>[] = []
       for (let number = 1; number <= count; number++) {
         calls.push(bridge.getSession(cookie))
-        // In a transaction of its own: in this one pg_stat_activity doesn't change any more.
+        // On another connection: within this transaction pg_stat_activity doesn't change.
         const waiting = () => asSuperuser((watcher) => connections(watcher, `AND wait_event_type = 'Lock'`))
         await expect.poll(waiting).toBe(number)
       }

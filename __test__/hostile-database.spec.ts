@@ -1,6 +1,6 @@
-// A database that lies, or whoever answers for it where TLS does not check the server: it can say which sessions live, but
-// it gets no session that no token holds, ends no process, blocks nobody else, and puts nothing into the logs that is not marked
-// as its own words.
+// A hostile database, or an attacker who impersonates it where TLS doesn't verify the server. It can decide which sessions are
+// live, but it can't make up a session without a token, crash the process, block other calls, or write log lines that don't
+// look like a quotation of the database.
 
 import { randomUUID } from 'node:crypto'
 import { afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest'
@@ -9,7 +9,7 @@ import { SECRET, useBridges } from './support/bridges.js'
 import { diagnose } from './support/command-line.js'
 import { mintCookie } from './support/cookies.mjs'
 import { useDatabase } from './support/database.js'
-import { QUICK, refusal, SLACK_MS } from './support/faults.js'
+import { QUICK, rejectionOf, SLACK_MS } from './support/faults.js'
 import {
   accepted,
   authenticationOk,
@@ -35,7 +35,7 @@ const user = { tenant: randomUUID(), id: randomUUID(), user_type: 'internal' }
 const bytes = (uuid: string) => Buffer.from(uuid.replaceAll('-', ''), 'hex')
 const { uuid, bool, text, int4 } = TYPES
 const [no, yes] = [Buffer.from([0]), Buffer.from([1])]
-/** What the session query asks for, and what it answers for a session that lives. */
+/** The columns of the session query, and the rows of a live and of a revoked session. */
 const COLUMNS = [uuid, bool, bool, text]
 const LIVE = [bytes(user.id), no, no, Buffer.from('internal')]
 const REVOKED = [bytes(user.id), yes, no, Buffer.from('internal')]
@@ -55,28 +55,28 @@ beforeEach(async () => {
 afterEach(() => server.close())
 
 const connect = (options = {}) => open(server.url, { ...QUICK, maxConnections: 1, ...options })
-const answers = (...messages: Buffer[]): Reply => {
+const reply = (...messages: Buffer[]): Reply => {
   return (socket) => socket.write(Buffer.concat([accepted, ...messages, readyForQuery]))
 }
 const rows = (columns: number[], ...rows: (Buffer | null)[][]) =>
-  answers(rowDescription(columns), ...rows.map(dataRow), commandComplete)
+  reply(rowDescription(columns), ...rows.map(dataRow), commandComplete)
 
-/** The server can be believed again, and so it is. */
-async function expectAnswer(bridge: AuthBridge) {
+/** Asserts that the bridge accepts a valid reply, after an invalid one. */
+async function expectSession(bridge: AuthBridge) {
   server.answer(rows(COLUMNS, LIVE))
   expect(await bridge.getSession(cookie)).toMatchObject({ user: { id: user.id } })
 }
 
-test('what an honest server says is understood', async () => {
+test('an honest server is understood', async () => {
   const bridge = connect()
-  await expectAnswer(bridge)
+  await expectSession(bridge)
   server.answer(rows(COLUMNS))
   expect(await bridge.getSession(cookie)).toEqual({})
   server.answer(rows(COLUMNS, REVOKED))
   expect(await bridge.getSession(cookie)).toEqual({})
 })
 
-test('it cannot make a session of another user of what a token holds', async () => {
+test("it can't turn a token into the session of another user", async () => {
   const bridge = connect()
   const other = [bytes(randomUUID()), no, no, Buffer.from('internal')]
   for (const row of [other, [...LIVE.slice(0, 3), Buffer.from('client')], [...LIVE.slice(0, 3), null]]) {
@@ -85,7 +85,7 @@ test('it cannot make a session of another user of what a token holds', async () 
   }
 })
 
-describe('an answer that is none: rejects, and the next call is answered', () => {
+describe('an invalid reply: rejects, and the next call succeeds', () => {
   const broken: Record<string, { reply: Reply; code?: string }> = {
     'fewer columns': { reply: rows(COLUMNS.slice(0, 2), LIVE.slice(0, 2)) },
     'no columns': { reply: rows([], []) },
@@ -94,25 +94,25 @@ describe('an answer that is none: rejects, and the next call is answered', () =>
     'columns of other types': { reply: rows([text, text, text, text], LIVE) },
     'columns in another order': { reply: rows([text, bool, bool, uuid], [...LIVE].reverse()) },
     'a UUID of 3 bytes': { reply: rows(COLUMNS, [Buffer.alloc(3), ...LIVE.slice(1)]) },
-    'a truth value of 5 bytes': {
+    'a boolean of 5 bytes': {
       reply: rows(COLUMNS, [bytes(user.id), Buffer.alloc(5), no, Buffer.from('internal')]),
     },
-    'nothing where a truth value must be': {
+    'null instead of a boolean': {
       reply: rows(COLUMNS, [bytes(user.id), null, no, Buffer.from('internal')]),
     },
     'text that is not UTF-8': { reply: rows(COLUMNS, [...LIVE.slice(0, 3), Buffer.from([0xff, 0xfe])]) },
     'two rows for one session, a live one first': { reply: rows(COLUMNS, LIVE, REVOKED) },
     'two rows for one session, a live one last': { reply: rows(COLUMNS, REVOKED, LIVE) },
-    'a row before its columns': { reply: answers(dataRow(LIVE), rowDescription(COLUMNS), commandComplete) },
-    'an unknown message': { reply: answers(message('?', 'what')) },
+    'a row before its columns': { reply: reply(dataRow(LIVE), rowDescription(COLUMNS), commandComplete) },
+    'an unknown message': { reply: reply(message('?', 'what')) },
     'a message of length 0': { reply: (socket) => socket.write(Buffer.concat([Buffer.from('D'), int32(0)])) },
     'a message of negative length': { reply: (socket) => socket.write(Buffer.concat([Buffer.from('D'), int32(-1)])) },
-    'a message that is cut': { reply: (socket) => socket.end(dataRow(LIVE).subarray(0, 9)) },
-    'another protocol, whose greeting is the head of a long message': {
+    'a truncated message': { reply: (socket) => socket.end(dataRow(LIVE).subarray(0, 9)) },
+    'another protocol, whose greeting reads like the header of a long message': {
       reply: (socket) => socket.write('220 mail.example ESMTP\r\n'),
       code: TIMEOUT,
     },
-    'a message of 2 GB that does not come': {
+    'a message of 2 GB that never arrives': {
       reply: (socket) => socket.write(Buffer.concat([Buffer.from('D'), int32(2 ** 31 - 1)])),
       code: TIMEOUT,
     },
@@ -120,18 +120,18 @@ describe('an answer that is none: rejects, and the next call is answered', () =>
   test.each(Object.entries(broken))('%s', async (_, { reply, code = DATABASE }) => {
     const bridge = connect()
     server.answer(reply)
-    const refused = await refusal(bridge, cookie)
+    const refused = await rejectionOf(bridge, cookie)
     expect({ code: refused.code, message: refused.message }).toEqual({
       code,
       message: expect.not.stringContaining('\n'),
     })
     expect(refused.message.length).toBeLessThan(800)
     expect(refused.elapsedMs).toBeLessThan(QUICK.queryTimeout + SLACK_MS)
-    await expectAnswer(bridge)
+    await expectSession(bridge)
   })
 })
 
-describe('an answer that is none to a prepared statement: rejects', () => {
+describe('an invalid reply to a prepared statement: rejects', () => {
   test.each<[string, Reply]>([
     ['fewer columns', prepared(COLUMNS.slice(0, 2), dataRow(LIVE.slice(0, 2)), commandComplete)],
     ['columns of other types', prepared([text, text, text, text], dataRow(LIVE), commandComplete)],
@@ -141,16 +141,53 @@ describe('an answer that is none to a prepared statement: rejects', () => {
   ])('%s', async (_, reply) => {
     const bridge = connect({ preparedStatements: true })
     server.answer(reply)
-    expect((await refusal(bridge, cookie)).code).toBe(DATABASE)
+    expect((await rejectionOf(bridge, cookie)).code).toBe(DATABASE)
   })
 
-  test('an honest one is understood', async () => {
+  test('a valid reply is understood', async () => {
     server.answer(prepared(COLUMNS, dataRow(LIVE), commandComplete))
     expect(await connect({ preparedStatements: true }).getSession(cookie)).toMatchObject({ user: { id: user.id } })
   })
 })
 
-describe('a column whose type stands on another, and so on without end: rejects', () => {
+describe('looking for the tables: an invalid reply rejects, and is not kept', () => {
+  const path = Buffer.from('public')
+  const found = [path, Buffer.from('public')]
+  test.each<[string, Reply]>([
+    ['no row', rows([text, text])],
+    ['a row for one of two tables', rows([text, text], found)],
+    ['more rows than tables', rows([text, text], found, found, found)],
+    ['fewer columns', rows([text], [path], [path])],
+    ['columns of other types', rows([int4, uuid], [int32(1), bytes(user.id)], [int32(1), bytes(user.id)])],
+    ['tables that are not there', rows([text, text], [path, null], [path, null])],
+  ])('%s', async (_, reply) => {
+    const bridge = open(server.url.replace('&schema=public', ''), { ...QUICK, maxConnections: 1 })
+    server.answer(reply)
+    expect((await rejectionOf(bridge, cookie)).code).toBe(DATABASE)
+    server.answer((socket, asked) => {
+      server.answer(rows(COLUMNS, LIVE))
+      rows([text, text], found, found)(socket, asked)
+    })
+    expect(await bridge.getSession(cookie)).toMatchObject({ user: { id: user.id } })
+  })
+
+  test('a schema name that contains SQL is quoted', async () => {
+    const bridge = open(server.url.replace('&schema=public', ''), { ...QUICK, maxConnections: 1 })
+    let query = ''
+    server.answer((socket, asked) => {
+      socket.on('data', (sent) => {
+        query += sent.toString('latin1')
+      })
+      server.answer(rows(COLUMNS, LIVE))
+      const name = Buffer.from('x"; DROP TABLE users; --')
+      rows([text, text], [path, name], [path, name])(socket, asked)
+    })
+    await bridge.getSession(cookie)
+    expect(query).toContain('FROM "x""; DROP TABLE users; --"."sessions" s')
+  })
+})
+
+describe('a column whose type is based on another type, and so on without end: rejects', () => {
   let last = TYPES.unknown
   const endless: Reply = (socket, asked) => {
     server.answer(endlessTypes(() => ++last))
@@ -163,15 +200,15 @@ describe('a column whose type stands on another, and so on without end: rejects'
   test.each([true, false])('preparedStatements: %s', async (preparedStatements) => {
     const bridge = connect({ preparedStatements })
     server.answer(endless)
-    const { code, message } = await refusal(bridge, cookie)
+    const { code, message } = await rejectionOf(bridge, cookie)
     expect({ code, message }).toEqual({
       code: DATABASE,
       message: 'the database refused the session query: the type of a column is derived from too many other types',
     })
-    await expectAnswer(connect())
+    await expectSession(connect())
   })
 
-  test('what types stand on is forgotten: or they would stack up from call to call, and end the process one day', async () => {
+  test('types are not cached: base types would pile up from call to call, and end the process one day', async () => {
     const LEVELS = 50
     const bridge = connect()
     let top = TYPES.unknown
@@ -201,9 +238,9 @@ describe('a column whose type stands on another, and so on without end: rejects'
   })
 })
 
-test('how a session ended may be told as it likes: it stays ended', async () => {
+test('invalid details of an ended session: it stays ended', async () => {
   const bridge = connect()
-  for (const end of [rows([text], [null]), rows([], []), answers(message('?', 'what')), rows(COLUMNS, LIVE)]) {
+  for (const end of [rows([text], [null]), rows([], []), reply(message('?', 'what')), rows(COLUMNS, LIVE)]) {
     server.answer((socket, asked) => {
       server.answer(end)
       rows(COLUMNS, REVOKED)(socket, asked)
@@ -215,18 +252,18 @@ test('how a session ended may be told as it likes: it stays ended', async () => 
   }
 })
 
-describe('an answer without end: rejects in time, takes no memory, and blocks nobody else', () => {
-  /** With how many calls are answered meanwhile at least, however busy the machine is: the second row is refused at once. */
+describe('an endless reply: rejects in time, takes no memory, and blocks no other call', () => {
+  /** The minimum number of other calls that succeed meanwhile, even on a busy machine. Of rows, the second is refused at once. */
   test.each([
     ['rows', dataRow(LIVE), 1],
     ['notices', notice('again'), 3],
   ])('%s', async (_, one, least) => {
     const flood = Buffer.concat(Array.from({ length: 1000 }, () => one))
     const bridge = connect({ maxConnections: 2 })
-    await expectAnswer(bridge)
+    await expectSession(bridge)
     const before = process.memoryUsage().rss
     server.answer((socket) => {
-      // The bridge's other connection.
+      // The reply to queries on the bridge's other connection.
       server.answer(rows(COLUMNS, LIVE))
       socket.write(Buffer.concat([accepted, rowDescription(COLUMNS)]))
       const more = () => {
@@ -237,7 +274,7 @@ describe('an answer without end: rejects in time, takes no memory, and blocks no
     })
     const honest = open(real.url, QUICK)
     const other = await mint(randomUUID())
-    const refused = refusal(bridge, cookie)
+    const refused = rejectionOf(bridge, cookie)
     let isOver = false
     refused.finally(() => {
       isOver = true
@@ -252,17 +289,17 @@ describe('an answer without end: rejects in time, takes no memory, and blocks no
     expect([DATABASE, TIMEOUT]).toContain(code)
     expect(elapsedMs).toBeLessThan(QUICK.queryTimeout + SLACK_MS)
     expect(process.memoryUsage().rss - before).toBeLessThan(200e6)
-    await expectAnswer(bridge)
+    await expectSession(bridge)
   })
 })
 
-test('doctor, when there is no row where there is always one: says so', async () => {
+test('doctor reports a row that is missing from a query that always has one', async () => {
   server.answer(rows([]))
   const { check } = await diagnose({ env: { AUTH_SECRET: SECRET, DATABASE_URL: server.url } })
   expect(check('server')).toMatchObject({ status: 'failed', message: expect.stringContaining('no row') })
 })
 
-test('it must say whether it is a standby, where that counts', async () => {
+test('it must say whether it is a standby, if target_session_attrs needs that', async () => {
   const odd = [[text], [text, text]].map((columns) => [
     rowDescription(columns),
     dataRow(columns.map(() => Buffer.from('x'))),
@@ -275,7 +312,7 @@ test('it must say whether it is a standby, where that counts', async () => {
       })
     })
     const bridge = open(`${server.url}&target_session_attrs=read-write`, QUICK)
-    expect(await refusal(bridge, cookie)).toMatchObject({
+    expect(await rejectionOf(bridge, cookie)).toMatchObject({
       code: DATABASE,
       message: expect.stringContaining('does not say whether it is a standby'),
     })
@@ -291,7 +328,7 @@ describe('several sessions in one query', () => {
     cookies = await Promise.all(sessions.map(mint))
   })
 
-  /** While the one connection is busy with another session, these gather. */
+  /** The calls wait while the only connection is busy with another session, so that one query is sent for all. */
   async function outcomes(reply: Reply, options = {}) {
     const bridge = connect(options)
     let first: Promise<unknown> | undefined
@@ -311,18 +348,18 @@ describe('several sessions in one query', () => {
     )
   }
 
-  test('each gets the answer of its place, whatever the order', async () => {
+  test('each session gets the row of its place, in any order', async () => {
     const reply = rows(placed, row(2), row(1, REVOKED), row(0))
     expect(await outcomes(reply)).toEqual([sessions[0], 'unauthenticated', sessions[2]])
   })
 
-  test('a row for a place that was not asked for is an error for all', async () => {
+  test('a row for an unknown place is an error for all sessions', async () => {
     for (const place of [3, -1, 2 ** 31 - 1]) {
       expect(await outcomes(rows(placed, row(0), row(place)))).toEqual(Array(3).fill(DATABASE))
     }
   })
 
-  test('two rows for one place are an error for it, and for no other', async () => {
+  test('two rows for one place are an error for that session only', async () => {
     expect(await outcomes(rows(placed, row(0), row(1), row(1, REVOKED)))).toEqual([
       sessions[0],
       DATABASE,
@@ -336,17 +373,17 @@ describe('several sessions in one query', () => {
     const [first, second, third] = sessions
     test.each<[string, Reply, (string | undefined)[]]>([
       [
-        'each gets the answer of its id',
+        'each session gets the row of its id',
         rows(named, row(third), row(second, REVOKED), row(first)),
         [first, 'unauthenticated', third],
       ],
       [
-        'a session that was not asked for is an error for all',
+        'a row for an unknown session is an error for all sessions',
         rows(named, row(first), row(randomUUID())),
         Array(3).fill(DATABASE),
       ],
       [
-        'two rows for one are an error for it',
+        'two rows for one session are an error for that session only',
         rows(named, row(first), row(second), row(second)),
         [first, DATABASE, 'unauthenticated'],
       ],
@@ -355,43 +392,44 @@ describe('several sessions in one query', () => {
     })
   })
 
-  test('more rows than sessions are an error for all', async () => {
-    expect(await outcomes(rows(placed, row(0), row(1), row(1), row(2)))).toEqual(Array(3).fill(DATABASE))
+  test('so are many rows for one place', async () => {
+    const many = Array.from({ length: 1000 }, () => row(1))
+    expect(await outcomes(rows(placed, row(0), ...many, row(2)))).toEqual([sessions[0], DATABASE, sessions[2]])
   })
 })
 
-describe('what it says in an error', () => {
-  test('is cut, and stays on one line', async () => {
+describe('the text of its errors', () => {
+  test('is cut, and put on one line', async () => {
     const bridge = connect()
     const text = `line\nforged: 200 OK\r\u001b[31mred${'x'.repeat(1_000_000)}`
     const error = errorResponse({ S: 'ERROR', C: 'XX000', M: text })
     server.answer((socket) => socket.write(Buffer.concat([error, readyForQuery])))
-    const { code, message } = await refusal(bridge, cookie)
+    const { code, message } = await rejectionOf(bridge, cookie)
     expect(code).toBe(DATABASE)
     expect(message).toMatch(/^the database refused the session query: line forged: 200 OK {2}\[31mred/)
     expect(message.length).toBeLessThan(800)
     expect(message).not.toMatch(/\p{Cc}/u)
-    await expectAnswer(bridge)
+    await expectSession(bridge)
   })
 
-  test('an SQLSTATE has five characters', async () => {
+  test('an SQLSTATE is cut to five characters', async () => {
     const error = errorResponse({ S: 'ERROR', C: `XX\n${'0'.repeat(1000)}`, M: 'wrong' })
     server.answer((socket) => socket.write(Buffer.concat([error, readyForQuery])))
-    const { message } = await refusal(connect(), cookie)
+    const { message } = await rejectionOf(connect(), cookie)
     expect(message).toBe('the database refused the session query: wrong (SQLSTATE XX 00)')
   })
 
-  test('the name of a type is cut, and stays on one line', async () => {
+  test('the name of a type is cut, and put on one line', async () => {
     server.answer((socket) => {
       server.answer(endlessTypes(() => int4, `type\nforged${'x'.repeat(1000)}`))
       socket.write(Buffer.concat([accepted, rowDescription([TYPES.unknown]), dataRow([int32(1)]), readyForQuery]))
     })
-    const { message } = await refusal(connect(), cookie)
+    const { message } = await rejectionOf(connect(), cookie)
     expect(message).toMatch(/: sessions\.user_id is not of the type .* but type forgedx+/)
     expect(message.length).toBeLessThan(800)
   })
 
-  test('so does what it says at the end of SCRAM', async () => {
+  test('the error at the end of SCRAM is cut, and stays on one line', async () => {
     const steps = [
       () => message('R', int32(10), 'SCRAM-SHA-256\0\0'),
       (asked: string) => message('R', int32(11), `r=${/r=([^,]+)/.exec(asked)?.[1]}x,s=c2FsdA==,i=4096`),
@@ -403,16 +441,16 @@ describe('what it says in an error', () => {
         if (step) socket.write(step(bytes.toString('latin1')))
       })
     })
-    const { message: said } = await refusal(connect(), cookie)
+    const { message: said } = await rejectionOf(connect(), cookie)
     expect(said).toMatch(/line forgedx+/)
     expect(said.length).toBeLessThan(800)
   })
 
-  test('never brings the detail, the hint or the query, which can quote data', async () => {
+  test('excludes the detail, the hint and the query, which may quote data', async () => {
     const bridge = connect()
     const fields = { S: 'ERROR', C: '22P02', M: 'wrong', D: 'detail', H: 'hint', W: 'where', q: 'query', p: '1' }
     server.answer((socket) => socket.write(Buffer.concat([errorResponse(fields), readyForQuery])))
-    const { message } = await refusal(bridge, cookie)
+    const { message } = await rejectionOf(bridge, cookie)
     expect(message).toBe('the database refused the session query: wrong (SQLSTATE 22P02)')
   })
 })

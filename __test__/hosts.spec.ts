@@ -1,12 +1,12 @@
-// More than one server: which of them is asked, and what happens when the primary fails.
+// Several servers: which of them is used, and what happens if the primary fails.
 
 import { setTimeout as sleep } from 'node:timers/promises'
-import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import type { AuthBridgeOptions } from '../index.js'
 import { SECRET, useBridges } from './support/bridges.js'
 import { diagnose } from './support/command-line.js'
 import { mintCookie } from './support/cookies.mjs'
-import { connections, QUICK, refusal, SLACK_MS, withClient } from './support/faults.js'
+import { connections, QUICK, rejectionOf, SLACK_MS, withClient } from './support/faults.js'
 import { startLoad } from './support/load.mjs'
 import { freePort, startPostgres, startStandby } from './support/postgres.mjs'
 import { startProxy } from './support/proxy.js'
@@ -36,7 +36,7 @@ afterAll(async () => {
 
 const open = useBridges()
 type Server = { port: number }
-/** A bridge for servers in this order. */
+/** A bridge whose URL lists the servers in this order. */
 function connect(servers: Server[], parameters = '', options: AuthBridgeOptions = {}) {
   const hosts = servers.map(({ port }) => `127.0.0.1:${port}`).join()
   const databaseUrl = primary.url().replace(`127.0.0.1:${primary.port}`, hosts) + parameters
@@ -48,10 +48,10 @@ const execute = (sql: string, server = primary) => withClient(server.url(), (cli
 const setRevoked = (value: string) =>
   `UPDATE sessions SET revoked_at = ${value} WHERE session_id = '${session.session_id}'`
 
-describe('which server is asked', () => {
+describe('the server that is used', () => {
   test.each<[string, () => Server[], string, 'primary' | 'standby']>([
     ['the first', () => [primary, standby], '', 'primary'],
-    ['the first, whatever it is', () => [standby, primary], '', 'standby'],
+    ['the first, even a standby', () => [standby, primary], '', 'standby'],
     ['the second where nothing listens', () => [{ port: 1 }, primary], '', 'primary'],
     ['read-write', () => [standby, primary], '?target_session_attrs=read-write', 'primary'],
     ['primary', () => [standby, primary], '?target_session_attrs=primary', 'primary'],
@@ -90,13 +90,16 @@ describe('which server is asked', () => {
     expect([...seen].sort()).toEqual(['primary', 'standby'])
   })
 
-  test('none of the kind that is wanted: the error says so for each', async () => {
-    const { code, message } = await refusal(connect([{ port: 1 }, standby], '?target_session_attrs=read-write'), cookie)
+  test('no server of the wanted kind: the error says so for each', async () => {
+    const { code, message } = await rejectionOf(
+      connect([{ port: 1 }, standby], '?target_session_attrs=read-write'),
+      cookie,
+    )
     expect(code).toBe('ERR_AUTH_BRIDGE_DATABASE')
     expect(message).toMatch(/127\.0\.0\.1:1: .*refused.*; 127\.0\.0\.1:\d+: is read-only$/)
   })
 
-  test('the next after connectTimeout, where the first says nothing', async () => {
+  test('the next after connectTimeout, if the first never replies', async () => {
     const silent = await startProxy(primary.port)
     silent.disturb({ delayMs: 600_000 }, { always: true })
     const bridge = connect([silent, primary])
@@ -107,9 +110,31 @@ describe('which server is asked', () => {
     silent.close()
   })
 
-  test('a wrong password is the answer of all: the others are not tried', async () => {
+  test.each(['', '&target_session_attrs=prefer-standby'])(
+    'the third where two say nothing: the time of a call is shared out%s',
+    async (more) => {
+      const silent = await startProxy(primary.port)
+      silent.disturb({ delayMs: 600_000 }, { always: true })
+      // By its own limit each of them might take longer than the call.
+      const bridge = connect([silent, silent, primary], `?connect_timeout=5${more}`, {
+        connectTimeout: undefined,
+        callTimeout: 4000,
+      })
+      expect((await bridge.getSession(cookie)).session_id).toBe(session.session_id)
+      expect(bridge.stats().pool).toMatchObject({ connects: 1, connectFailures: 0 })
+      const { code, message } = await rejectionOf(
+        connect([silent, silent], '?connect_timeout=40', { connectTimeout: undefined }),
+        cookie,
+      )
+      expect(code).toBe('ERR_AUTH_BRIDGE_TIMEOUT')
+      expect(message).toMatch(/^connecting to the database took longer than 22\d\d ms$/)
+      silent.close()
+    },
+  )
+
+  test('after a wrong password the other servers are not tried', async () => {
     const databaseUrl = `postgres://postgres:wrong@127.0.0.1:${primary.port},127.0.0.1:${await freePort()}/postgres`
-    const { code, message } = await refusal(open(databaseUrl), cookie)
+    const { code, message } = await rejectionOf(open(databaseUrl), cookie)
     expect(code).toBe('ERR_AUTH_BRIDGE_DATABASE')
     expect(message).toMatch(
       /^cannot connect to the database: 127\.0\.0\.1:\d+: password authentication failed.*28P01\)$/,
@@ -117,7 +142,7 @@ describe('which server is asked', () => {
   })
 })
 
-test('a standby that lags still gives a revoked session; with read-write none does', async () => {
+test('a lagging standby still returns a revoked session; with read-write none does', async () => {
   const lagging = connect([standby, primary])
   const fresh = connect([standby, primary], '?target_session_attrs=read-write')
   await execute('SELECT pg_wal_replay_pause()', standby)
@@ -130,16 +155,55 @@ test('a standby that lags still gives a revoked session; with read-write none do
   await expect.poll(async () => (await lagging.getSession(cookie)).session_id).toBe(session.session_id)
 })
 
-test('a standby that is in recovery and takes no queries: an error, and the session when it does', async () => {
+test('a standby in recovery that refuses queries: an error, or the next server', async () => {
   await standby.stop()
   const port = await freePort()
   const closed = await startStandby(primary, { hot_standby: 'off', port: String(port) }, 'started streaming WAL')
   await standby.start()
-  const { code, message } = await refusal(connect([{ port }]), cookie)
+  const { code, message } = await rejectionOf(connect([{ port }]), cookie)
   expect(code).toBe('ERR_AUTH_BRIDGE_DATABASE')
   expect(message).toMatch(/SQLSTATE 57P03/)
   expect((await connect([{ port }, primary]).getSession(cookie)).session_id).toBe(session.session_id)
   await closed.dispose()
+})
+
+describe('an old primary that stays reachable after a failover is asked for no longer than maxLifetime', () => {
+  let old: typeof primary
+  let heir: typeof standby
+  let cookie: string
+  beforeEach(async () => {
+    old = await startPostgres()
+    await withClient(old.url(), async (client) => {
+      await createTables(client)
+      const user = await createUser(client)
+      const session = await createSession(client, user)
+      cookie = await mintCookie(claimsOf(user, session), { secret: SECRET })
+    })
+    heir = await startStandby(old)
+  })
+  afterEach(async () => {
+    await heir.dispose()
+    await old.dispose()
+  })
+
+  test.each<[string, (proxyPort: number) => number[]]>([
+    ['where the name leads elsewhere', (proxyPort) => [proxyPort]],
+    ['where target_session_attrs says no', () => [old.port, heir.port]],
+  ])('%s', async (_, ports) => {
+    const proxy = await startProxy(old.port)
+    const hosts = ports(proxy.port).map((port) => `127.0.0.1:${port}`)
+    const url = `${old.url().replace(`127.0.0.1:${old.port}`, hosts.join())}?target_session_attrs=read-write`
+    const bridge = open(url, { ...QUICK, maxLifetime: 1000 })
+    expect(await bridge.getSession(cookie)).toHaveProperty('session_id')
+    await execute('SELECT pg_promote()', heir)
+    await execute('ALTER SYSTEM SET default_transaction_read_only = on', old)
+    await execute('SELECT pg_reload_conf()', old)
+    proxy.redirect(heir.port)
+    await execute('UPDATE sessions SET revoked_at = now()', heir)
+    await expect.poll(() => bridge.getSession(cookie), { timeout: 5000 }).toEqual({})
+    expect(await connectionsOf(old)).toBe(0)
+    proxy.close()
+  })
 })
 
 test('failover to a promoted standby under load', async () => {
@@ -157,7 +221,7 @@ test('failover to a promoted standby under load', async () => {
   expect(outcomes.slowestMs).toBeLessThan(QUICK.callTimeout + SLACK_MS)
   expect(await connectionsOf(standby)).toBeLessThanOrEqual(maxConnections)
 
-  // The promise holds at the new primary.
+  // Revocation takes effect at once on the new primary, too.
   await execute(setRevoked('now()'), standby)
   expect(await bridge.getSession(cookie)).toEqual({})
   await execute(setRevoked('NULL'), standby)

@@ -1,4 +1,4 @@
-// `getSessionJson` against `JSON.stringify(await getSession(..))`.
+// `getSessionJson` returns the same as `JSON.stringify(await getSession(..))`.
 
 import fc from 'fast-check'
 import { afterAll, beforeAll, expect, test } from 'vitest'
@@ -21,13 +21,13 @@ beforeAll(async () => {
 })
 afterAll(() => bridge.close())
 
-/** Any JSON text as the claims of a token. */
+/** A cookie whose token has any JSON text as its claims. */
 function cookie(json: string) {
   const key = deriveKey(SECRET, 'A256CBC-HS512')
   return `${COOKIE_NAME}=${compact(seal(key, 'A256CBC-HS512', Buffer.from(json)))}`
 }
 
-async function same(header: string | null | undefined) {
+async function expectSame(header: string | null | undefined) {
   const [text, body] = await Promise.all([bridge.getSessionJson(header), bridge.getSession(header)])
   expect(text).toBe(JSON.stringify(body))
   return text
@@ -39,7 +39,7 @@ test.each<[string, string | null | undefined]>([
   ['no cookie', 'theme=dark'],
   ['garbage', `${COOKIE_NAME}=x`],
 ])('%s: {}', async (_, header) => {
-  expect(await same(header)).toBe('{}')
+  expect(await expectSame(header)).toBe('{}')
 })
 
 test.each([
@@ -47,14 +47,14 @@ test.each([
   ['not ASCII', 'Ada é € 😀'],
   ['a slash and letters, escaped', '\\u0041d\\u0061\\/'],
   ['short escapes', '\\"\\\\\\b\\f\\n\\r\\t'],
-  ['the same as numbers', '\\u0022\\u005c\\u0008\\u000C\\u000a\\u000D\\u0009'],
+  ['short escapes as numbers', '\\u0022\\u005c\\u0008\\u000C\\u000a\\u000D\\u0009'],
   ['other control characters', '\\u0000\\u001F\\u007f'],
-  ['a pair, escaped', '\\uD83D\\uDE00'],
+  ['a surrogate pair, escaped', '\\uD83D\\uDE00'],
   ['lone surrogates', '\\uD83D \\uDE00\\uD83D'],
   ['line separators', '\u2028\\u2029'],
 ])('%s', async (_, name) => {
   const json = JSON.stringify({ ...claims, addons: ['NAME'], name: 'NAME' }).replaceAll('NAME', () => name)
-  expect(JSON.parse(await same(cookie(json))).user).toMatchObject({
+  expect(JSON.parse(await expectSame(cookie(json))).user).toMatchObject({
     name: JSON.parse(`"${name}"`),
     addons: [JSON.parse(`"${name}"`)],
   })
@@ -67,7 +67,7 @@ test('any claims, in any spelling', async () => {
   const some = fc.record(Object.fromEntries(names.map((name) => [name, value])), { requiredKeys: [] })
   const escaped = (text: string) =>
     `"${Array.from({ length: text.length }, (_, at) => `\\u${text.charCodeAt(at).toString(16).padStart(4, '0')}`).join('')}"`
-  /** Strings are escaped wholly, at the top and in lists. */
+  /** Escapes every character of strings, at the top level and in lists. */
   const respelled = (claims: object) => {
     const spell = (value: unknown): string => {
       if (typeof value === 'string') return escaped(value)
@@ -80,7 +80,7 @@ test('any claims, in any spelling', async () => {
     fc.asyncProperty(some, fc.boolean(), async (more, isRespelled) => {
       const all = { ...claims, ...more }
       const json = isRespelled ? respelled(all) : JSON.stringify(all)
-      expect(await same(cookie(json))).toBe(JSON.stringify(bodyOf(JSON.parse(json))))
+      expect(await expectSame(cookie(json))).toBe(JSON.stringify(bodyOf(JSON.parse(json))))
     }),
     { numRuns: 500 },
   )
@@ -95,7 +95,7 @@ test('rejects where getSession does, with the same code', async () => {
   await expect(bridge.getSessionJson(7 as never)).rejects.toMatchObject({ code: 'ERR_AUTH_BRIDGE_CONFIG' })
 })
 
-test('the module has it, too', async () => {
+test('the module exports it, too', async () => {
   expect(await getSessionJson('theme=dark')).toBe('{}')
   await expect(getSessionJson(cookie('{}'))).rejects.toMatchObject({ code: 'ERR_AUTH_BRIDGE_CONFIG' })
 })

@@ -1,8 +1,8 @@
 import { encode as encode4 } from 'next-auth-4/jwt'
 import { encode as encode5 } from 'next-auth-5/jwt'
-import { afterEach, beforeAll, describe, expect, test } from 'vitest'
-import { AuthBridge, type AuthBridgeOptions } from '../index.js'
-import { SECRET } from './support/bridges.js'
+import { beforeAll, describe, expect, test } from 'vitest'
+import type { AuthBridgeOptions } from '../index.js'
+import { SECRET, useBridges } from './support/bridges.js'
 import { SECURE_COOKIE_NAME as SECURE_V5, COOKIE_NAME as V5 } from './support/cookies.mjs'
 import { useDatabase } from './support/database.js'
 import { claimsOf, createSession, createUser } from './support/tenants.mjs'
@@ -20,13 +20,8 @@ beforeAll(async () => {
   newer = await createSession(database.client, user)
 })
 
-const open: AuthBridge[] = []
-afterEach(() => Promise.all(open.splice(0).map((bridge) => bridge.close())))
-function connect(options: AuthBridgeOptions) {
-  const bridge = new AuthBridge({ secret: SECRET, databaseUrl: database.url, ...options })
-  open.push(bridge)
-  return bridge
-}
+const open = useBridges()
+const connect = (options: AuthBridgeOptions) => open(database.url, options)
 
 const mint4 = (of = session, secret = SECRET) => encode4({ token: claimsOf(user, of), secret })
 const mint5 = (salt: string, of = session) => encode5({ token: claimsOf(user, of), secret: SECRET, salt })
@@ -46,7 +41,7 @@ describe('next-auth 4', () => {
     expect((await bridge.getSession(header)).session_id).toBe(session.session_id)
   })
 
-  test('an own name, whose issuer the option says', async () => {
+  test('a name of your own, with the issuer in the option', async () => {
     const header = `sid=${await mint4()}`
     const told = connect({ cookieName: { name: 'sid', issuer: 'next-auth-v4' } })
     expect((await told.getSession(header)).session_id).toBe(session.session_id)
@@ -78,7 +73,7 @@ describe('both during a migration', () => {
       () => undefined,
     ],
     [
-      'plain ones do not count beside a secure one',
+      'plain cookies are ignored if there is a secure one',
       async () => `${V5}=${await mint5(V5)}; ${SECURE_V4}=${await mint4(newer)}`,
       () => newer.session_id,
     ],

@@ -40,7 +40,7 @@ async function get(options: SessionRouteOptions, header?: string) {
 }
 
 describe('the route', () => {
-  test('forwards the text of a live session', async () => {
+  test('sends the JSON of a live session', async () => {
     const { status, body } = await get({ bridge }, cookie)
     expect(status).toBe(200)
     expect(body).toBe(await bridge.getSessionJson(cookie))
@@ -49,15 +49,15 @@ describe('the route', () => {
 
   test.each([
     ['no cookie', () => undefined],
-    ['a cookie that is no token', () => 'authjs.session-token=x.y.z'],
+    ['a cookie that is not a token', () => 'authjs.session-token=x.y.z'],
     ['a cookie that was changed', () => `${cookie}x`],
-  ])('answers {} to %s', async (_, header) => {
+  ])('sends {} for %s', async (_, header) => {
     expect(await get({ bridge }, header())).toMatchObject({ status: 200, body: '{}' })
     expect(await get({ bridge, unauthenticated: 'empty' }, header())).toMatchObject({ status: 200, body: '{}' })
     expect(await get({ bridge, unauthenticated: 'null' }, header())).toMatchObject({ status: 200, body: 'null' })
   })
 
-  test('gives a live session as it is, whatever stands for none', async () => {
+  test('sends a live session unchanged with unauthenticated: null', async () => {
     const { body } = await get({ bridge, unauthenticated: 'null' }, cookie)
     expect(body).toBe(await bridge.getSessionJson(cookie))
   })
@@ -78,7 +78,7 @@ describe('the route', () => {
     expect((await get({ bridge }, header())).headers).toEqual(Object.fromEntries(theirs.headers))
   })
 
-  test('answers 500 in an outage, and logs the code but nothing of the request', async () => {
+  test('sends 500 in an outage, and logs the code but nothing of the request', async () => {
     const log = vi.spyOn(console, 'error').mockImplementation(() => {})
     const answer = await get({ bridge: unreachable }, `theme=darkness; ${cookie}`)
     expect(answer.status).toBe(500)
@@ -92,14 +92,14 @@ describe('the route', () => {
     for (const secret of [...parts, ...claims, 'darkness', SECRET]) expect(logged).not.toContain(secret)
   })
 
-  test('logs no text of an error that is not of this package', async () => {
+  test('does not log the text of other errors', async () => {
     const log = vi.spyOn(console, 'error').mockImplementation(() => {})
     const getSessionJson = (header?: string | null) => Promise.reject(new Error(`bad: ${header}`))
     expect((await get({ bridge: { getSessionJson } }, cookie)).status).toBe(500)
     expect(log.mock.calls).toEqual([['authjs-bridge: failed to get the session: unknown error']])
   })
 
-  test('reads the environment at the first request, not before', async () => {
+  test('reads the environment at the first request, not earlier', async () => {
     const log = vi.spyOn(console, 'error').mockImplementation(() => {})
     expect((await get({}, cookie)).status).toBe(500)
     expect(log.mock.calls.flat().join()).toContain('ERR_AUTH_BRIDGE_CONFIG: secret: is missing')
@@ -132,7 +132,7 @@ describe('a wrong option is an error that names it', () => {
     )
   })
 
-  test('what is undefined counts as left out', async () => {
+  test('undefined counts as absent', async () => {
     expect((await get({ bridge, unauthenticated: undefined }, cookie)).status).toBe(200)
   })
 })
@@ -157,7 +157,7 @@ describe('the clients of Auth.js', () => {
     server.close()
   })
 
-  /** What a client makes of an answer, and whether it complains. */
+  /** The session that a client reads from the route, and whether it logs an error. */
   async function read(version: 4 | 5, of: SessionRouteOptions, header?: string) {
     const errors = vi.spyOn(console, 'error').mockImplementation(() => {})
     options = of
@@ -173,17 +173,17 @@ describe('the clients of Auth.js', () => {
     expect(await read(version, { bridge, unauthenticated: 'null' }, cookie)).toEqual(expected)
   })
 
-  test('next-auth 4 takes {} for signed out, and complains of null', async () => {
+  test('next-auth 4 treats {} as signed out, and logs an error for null', async () => {
     expect(await read(4, { bridge })).toEqual({ session: null, complains: false })
     expect(await read(4, { bridge, unauthenticated: 'null' })).toEqual({ session: null, complains: true })
   })
 
-  test('next-auth 5 takes null for signed out, and {} for a session', async () => {
+  test('next-auth 5 treats null as signed out, and {} as a session', async () => {
     expect(await read(5, { bridge, unauthenticated: 'null' })).toEqual({ session: null, complains: false })
     expect(await read(5, { bridge })).toEqual({ session: {}, complains: false })
   })
 
-  test.each([4, 5] as const)('next-auth %i takes an outage for signed out, and complains', async (version) => {
+  test.each([4, 5] as const)('next-auth %i treats an outage as signed out, and logs an error', async (version) => {
     expect(await read(version, { bridge: unreachable }, cookie)).toEqual({ session: null, complains: true })
   })
 })
@@ -191,7 +191,7 @@ describe('the clients of Auth.js', () => {
 describe('where no native module can be loaded', () => {
   const root = fileURLToPath(new URL('..', import.meta.url))
 
-  test.each(['edge-light', 'worker', 'browser'])('an import says so under the condition %s', (condition) => {
+  test.each(['edge-light', 'worker', 'browser'])('the import throws under the condition %s', (condition) => {
     for (const name of ['authjs-bridge', 'authjs-bridge/next']) {
       const script = `try { require('${name}') } catch ({ code, message }) { console.log(code, message) }`
       const printed = execFileSync(process.execPath, [`--conditions=${condition}`, '-e', script], { cwd: root })

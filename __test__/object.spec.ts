@@ -27,10 +27,10 @@ afterAll(() => bridge.close())
 const read = async (claims: Record<string, unknown>) =>
   bridge.getSession(await mintCookie({ ...required, ...claims }, { secret: SECRET }))
 
-/** Claim and field: the value, or that the field is left out. */
+/** A claim, and the field that it gives: its value, or `ABSENT`. */
 type Row = [claim: unknown, field: unknown]
-const LEFT_OUT = undefined
-const NO_STRING: unknown[] = [1, true, {}, [], ['a']]
+const ABSENT = undefined
+const NOT_STRINGS: unknown[] = [1, true, {}, [], ['a']]
 
 const text = (fallback: unknown): Row[] => [
   ['value', 'value'],
@@ -39,29 +39,29 @@ const text = (fallback: unknown): Row[] => [
   ['Grüße, "quoted" \\ \u0000 \u2028 😀', 'Grüße, "quoted" \\ \u0000 \u2028 😀'],
   [undefined, fallback],
   [null, fallback],
-  ...NO_STRING.map((claim): Row => [claim, fallback]),
+  ...NOT_STRINGS.map((claim): Row => [claim, fallback]),
 ]
 const uuid: Row[] = [
   [UUID, UUID],
   [UUID.toUpperCase(), UUID.toUpperCase()],
-  [undefined, LEFT_OUT],
-  [null, LEFT_OUT],
-  ['', LEFT_OUT],
-  ['client', LEFT_OUT],
-  [`{${UUID}}`, LEFT_OUT],
-  [`urn:uuid:${UUID}`, LEFT_OUT],
-  [UUID.replaceAll('-', ''), LEFT_OUT],
-  ...NO_STRING.map((claim): Row => [claim, LEFT_OUT]),
+  [undefined, ABSENT],
+  [null, ABSENT],
+  ['', ABSENT],
+  ['client', ABSENT],
+  [`{${UUID}}`, ABSENT],
+  [`urn:uuid:${UUID}`, ABSENT],
+  [UUID.replaceAll('-', ''), ABSENT],
+  ...NOT_STRINGS.map((claim): Row => [claim, ABSENT]),
 ]
 
 const FIELDS: Record<string, Row[]> = {
   email: text(''),
   name: text(''),
   username: text(''),
-  image: text(LEFT_OUT),
-  proToken: text(LEFT_OUT),
-  tenantSlug: text(LEFT_OUT),
-  plan: text(LEFT_OUT),
+  image: text(ABSENT),
+  proToken: text(ABSENT),
+  tenantSlug: text(ABSENT),
+  plan: text(ABSENT),
   clientId: uuid,
   contactId: uuid,
   addons: [
@@ -113,21 +113,21 @@ describe.each(Object.entries(FIELDS))('user.%s', (name, rows) => {
   test.each(rows)('claim %j gives %j', async (claim, field) => {
     const { user } = await read({ [name]: claim })
     expect(user).toBeDefined()
-    expect(Object.hasOwn(user as object, name)).toBe(field !== LEFT_OUT)
+    expect(Object.hasOwn(user as object, name)).toBe(field !== ABSENT)
     expect(user?.[name as keyof typeof user]).toEqual(field)
   })
 })
 
 describe('login_method', () => {
-  test.each(text(LEFT_OUT))('claim %j gives %j', async (claim, field) => {
+  test.each(text(ABSENT))('claim %j gives %j', async (claim, field) => {
     const session = await read({ login_method: claim })
     expect(session.session_id).toBe(required.session_id)
-    expect(Object.hasOwn(session, 'login_method')).toBe(field !== LEFT_OUT)
+    expect(Object.hasOwn(session, 'login_method')).toBe(field !== ABSENT)
     expect(session.login_method).toEqual(field)
   })
 })
 
-describe('without what the query needs there is no session', () => {
+describe('without the claims that the query needs there is no session', () => {
   const useless = [undefined, null, '', 'x', 1, true, {}, [], [UUID], UUID.replaceAll('-', ''), `{${UUID}}`, 'Client']
   const rows = ['session_id', 'tenant', 'user_type'].flatMap((name) => useless.map((claim) => [name, claim] as const))
   test.each(rows)('%s: claim %j', async (name, claim) => {
@@ -147,7 +147,7 @@ describe('fallbacks', () => {
     ['picture', { picture: 'p' }, 'p'],
     ['picture for a null image', { image: null, picture: 'p' }, 'p'],
     ['picture for an image of the wrong type', { image: 1, picture: 'p' }, 'p'],
-    ['neither', { image: 1, picture: 2 }, LEFT_OUT],
+    ['neither', { image: 1, picture: 2 }, ABSENT],
   ])('user.image: %s', async (_, claims, image) => {
     expect((await read(claims)).user?.image).toBe(image)
   })
@@ -189,7 +189,7 @@ describe('for random claims', () => {
   const documented = named([...Object.keys(FIELDS), 'login_method', 'picture'])
   const any = fc.dictionary(fc.oneof(fc.string({ unit: 'binary' }), utf16), value, { noNullPrototype: true })
 
-  test('a session validates, and holds nothing that the schema does not name', async () => {
+  test('a session is valid by the schema, and has no other fields', async () => {
     await fc.assert(
       fc.asyncProperty(any, documented, async (foreign, claims) => {
         const session = await read({ ...foreign, ...claims, nbf: undefined, ...required })
@@ -200,7 +200,7 @@ describe('for random claims', () => {
     )
   })
 
-  test('what the query needs may be anything: the answer is a session or {}', async () => {
+  test('the claims that the query needs may be anything: the result is a session or {}', async () => {
     const essential = named(['id', 'sub', 'tenant', 'session_id', 'user_type', 'nbf'])
     await fc.assert(
       fc.asyncProperty(essential, documented, async (essential, claims) => {

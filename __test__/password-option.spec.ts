@@ -10,7 +10,7 @@ import { AuthBridge, type AuthBridgeOptions } from '../index.js'
 import { SECRET, useBridges } from './support/bridges.js'
 import { mintCookie } from './support/cookies.mjs'
 import { useDatabase } from './support/database.js'
-import { refusal } from './support/faults.js'
+import { rejectionOf } from './support/faults.js'
 import { runScript } from './support/script.js'
 import { claimsOf, createSession, createUser } from './support/tenants.mjs'
 
@@ -156,7 +156,7 @@ test.each([1, null, {}, ['first'], true])('%j is an error at once', (password) =
 test('connectTimeout bounds the function, and the next call asks it again', async () => {
   const answers = [new Promise<string>(() => {}), Promise.resolve('first')]
   const bridge = bridgeTo(url, { password: () => answers.shift() ?? '', connectTimeout: 300 })
-  expect(await refusal(bridge, cookie)).toMatchObject({
+  expect(await rejectionOf(bridge, cookie)).toMatchObject({
     code: 'ERR_AUTH_BRIDGE_TIMEOUT',
     message: 'the function of the option password took longer than 300 ms',
   })
@@ -177,7 +177,7 @@ test('no host is connected to without a password', async () => {
     calls++
     throw new Error()
   }
-  const { code } = await refusal(bridgeTo(`postgres://u@${hosts}/d`, { password }), cookie)
+  const { code } = await rejectionOf(bridgeTo(`postgres://u@${hosts}/d`, { password }), cookie)
   server.close()
   expect({ code, calls, connections }).toEqual({ code: 'ERR_AUTH_BRIDGE_DATABASE', calls: 1, connections: 0 })
 })
@@ -205,7 +205,7 @@ describe('bridges with the same options share connections', () => {
   test('but not with one that has a text', async () => {
     const [one, other] = [bridge(() => 'first'), bridge('wrong')]
     expect((await one.getSession(cookie)).session_id).toBe(sessionId)
-    expect((await refusal(other, cookie)).code).toBe('ERR_AUTH_BRIDGE_DATABASE')
+    expect((await rejectionOf(other, cookie)).code).toBe('ERR_AUTH_BRIDGE_DATABASE')
   })
 })
 

@@ -1,4 +1,4 @@
-// The database's password is in nothing that this package says, however the URL is written and whatever goes wrong.
+// No output of this package contains the database's password, however the URL is written and whatever fails.
 
 import { inspect } from 'node:util'
 import fc from 'fast-check'
@@ -18,8 +18,8 @@ beforeAll(async () => {
   cookie = await mintCookie(claimsOf(user, await createSession(database.client, user)), { secret: SECRET })
 })
 
-/** Everything that a bridge for this URL says. */
-async function said(databaseUrl: string) {
+/** All output of a bridge for this URL: errors, results, statistics. */
+async function outputOf(databaseUrl: string) {
   const parts: unknown[] = []
   let bridge: AuthBridge
   try {
@@ -67,15 +67,15 @@ test.each([
   `postgres://u@h/d?passw%6Frd=a&${PASSWORD}=1`,
   `postgres://u@h/d?host=localhost;password=${PASSWORD}`,
 ])('%s', async (url) => {
-  const text = await said(url)
+  const text = await outputOf(url)
   expect(text).toContain('ERR_AUTH_BRIDGE')
   expect(text).not.toContain(PASSWORD)
 })
 
-test('a server that refuses the password', async () => {
+test('a server that rejects the password', async () => {
   const url = new URL(database.url)
   url.password = PASSWORD
-  const text = await said(url.href)
+  const text = await outputOf(url.href)
   expect(text).toContain('28P01')
   expect(text).not.toContain(PASSWORD)
 })
@@ -83,9 +83,9 @@ test('a server that refuses the password', async () => {
 test('any URL', async () => {
   const junk = fc.string({ unit: fc.constantFrom(...'?/:@&=#%, []ab1'), maxLength: 4 })
   const property = fc.asyncProperty(junk, junk, junk, junk, async (user, before, after, rest) => {
-    // Nothing is connected to but a port on which nothing listens.
+    // The only port to connect to has no listener.
     const url = `postgres://${user}:${before}${PASSWORD}${after}@127.0.0.1:1/d?connect_timeout=1&${rest}`
-    expect(await said(url)).not.toContain(PASSWORD)
+    expect(await outputOf(url)).not.toContain(PASSWORD)
   })
   await fc.assert(property, { numRuns: 300 })
 })

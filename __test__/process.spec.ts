@@ -18,7 +18,7 @@ const database = useDatabase()
 let folder: string
 let claims: Record<string, unknown>
 
-/** An app's folder with the packages in it that `npm install` would put there. */
+/** A folder with the packages that `npm install` would install. */
 beforeAll(async () => {
   folder = await mkdtemp(join(tmpdir(), 'authjs-bridge-app-'))
   for (const tarball of makeTarballs({ output: folder })) {
@@ -32,7 +32,7 @@ beforeAll(async () => {
 })
 afterAll(() => rm(folder, { recursive: true }))
 
-/** What a script prints in a new process that has no environment but `env`. It must end by itself, and warn of nothing. */
+/** Runs a script in a new process with the variables `env` only, and returns its output. Fails on a warning. */
 async function run(script: string, env: Record<string, string> = {}) {
   const { output, errors } = await runWithWarnings(script, env)
   expect(errors).toBe('')
@@ -45,13 +45,13 @@ async function runWithWarnings(script: string, env: Record<string, string>) {
   return { output, errors }
 }
 
-/** Prints the body as JSON, or the code and the message. */
+/** A script that prints the body as JSON, or the code and the message of the error. */
 const print = (call: string) =>
   `${call}.then(body => console.log(JSON.stringify(body)), error => console.log(error.code, error.message))`
 const read = (cookie: string) => print(`require('authjs-bridge').getSession(${JSON.stringify(cookie)})`)
 const mint = (name?: string, secret = SECRET) => mintCookie(claims, { secret, name })
 
-test('a header that is too large is not copied', async () => {
+test('a header over the limit is not copied', async () => {
   const script = `
     const { AuthBridge } = require('authjs-bridge')
     const bridge = new AuthBridge()
@@ -64,8 +64,8 @@ test('a header that is too large is not copied', async () => {
   expect(await run(script, { AUTH_SECRET: SECRET, DATABASE_URL: database.url })).toBe('{} true true')
 })
 
-describe('an app that is not as others', () => {
-  test('what Object.prototype holds is neither an option nor a variable', async () => {
+describe('unusual apps', () => {
+  test('properties of Object.prototype are neither options nor variables', async () => {
     const script = `
       const polluted = { AUTH_SECRET_3: process.env.OTHER, secret: process.env.OTHER, ignoreExpiresAt: 7, anything: 1 }
       Object.assign(Object.prototype, polluted)
@@ -78,7 +78,7 @@ describe('an app that is not as others', () => {
     expect(await run(script, env)).toBe('no-matching-secret no-matching-secret')
   })
 
-  test('what Object.prototype holds is neither a session nor an option of authjs-bridge/next', async () => {
+  test('properties of Object.prototype are neither a session nor options of authjs-bridge/next', async () => {
     const next = join(folder, 'node_modules', 'next')
     await mkdir(next)
     await writeFile(join(next, 'headers.js'), 'exports.headers = async () => new Map()')
@@ -92,7 +92,7 @@ describe('an app that is not as others', () => {
     expect(await run(script)).toBe('null {}')
   })
 
-  test('process.env and process.emitWarning that throw are as if they were not there', async () => {
+  test('works if process.env and process.emitWarning throw', async () => {
     const script = `
       require('authjs-bridge')
       const thrower = () => { throw new Error('undeclared') }
@@ -106,7 +106,7 @@ describe('an app that is not as others', () => {
 })
 
 describe('the module', () => {
-  test('is imported without any environment, by require and by import', async () => {
+  test('loads without any environment variable, by require and by import', async () => {
     const script = `
       const required = Object.keys(require('authjs-bridge')).sort()
       import('authjs-bridge').then(({ getSession, AuthBridge }) => {
@@ -117,11 +117,11 @@ describe('the module', () => {
     )
   })
 
-  test('answers {} to a request without a session cookie, with nothing configured', async () => {
+  test('returns {} for a request without a session cookie, without configuration', async () => {
     expect(await run(`require('authjs-bridge').getSession('x=y').then(console.log)`)).toBe('{}')
   })
 
-  test('tells of what it is built, with nothing configured', async () => {
+  test('returns its versions without configuration', async () => {
     const { authjsBridge, openssl } = JSON.parse(
       await run(`console.log(JSON.stringify(require('authjs-bridge').versions()))`),
     )
@@ -129,9 +129,9 @@ describe('the module', () => {
     expect(openssl).toMatch(/^\d+\.\d+\.\d+$/)
   })
 
-  test('leaves OPENSSL_CONF to the OpenSSL that Node has', async () => {
+  test('ignores OPENSSL_CONF, which is for the OpenSSL of Node.js', async () => {
     const file = join(folder, 'openssl.cnf')
-    // Without this section OpenSSL loads all of its algorithms, with it none.
+    // With this section OpenSSL would load none of its algorithms.
     await writeFile(file, 'openssl_conf = init\n[init]\nproviders = list\n[list]\nnull = null\n[null]\nactivate = 1\n')
     const env = { OPENSSL_CONF: file, AUTH_SECRET: SECRET, DATABASE_URL: database.url }
     expect(JSON.parse(await run(read(await mint()), env))).toMatchObject({ session_id: claims.session_id })
@@ -141,7 +141,7 @@ describe('the module', () => {
     ['no secret', {}, /^ERR_AUTH_BRIDGE_CONFIG secret: is missing; set the environment variable AUTH_SECRET/],
     ['no database', { AUTH_SECRET: SECRET }, /^ERR_AUTH_BRIDGE_CONFIG databaseUrl: is missing; set .*DATABASE_URL/],
     [
-      'no URL of the app',
+      'an invalid AUTH_URL',
       { AUTH_SECRET: SECRET, AUTH_URL: 'app.example' },
       /^ERR_AUTH_BRIDGE_CONFIG AUTH_URL: must begin/,
     ],
@@ -155,7 +155,7 @@ describe('the module', () => {
     expect(await run(read(await mint()), env)).toMatch(/^ERR_AUTH_BRIDGE_DATABASE cannot connect to the database/)
   })
 
-  test('what is missing at the first call may be there at the second', async () => {
+  test('a configuration that is missing at the first call may be set before the second', async () => {
     const cookie = await mint()
     const script = `
       const { getSession } = require('authjs-bridge')
@@ -215,7 +215,7 @@ describe('warnings', () => {
   test.each<[string, Record<string, string>]>([
     ['AUTH_BRIDGE_SHORT_SECRET', { AUTH_SECRET: 'hunter2' }],
     ['AUTH_BRIDGE_EMPTY_SECRET', { AUTH_SECRET: '', NEXTAUTH_SECRET: SECRET }],
-  ])('%s is given once', async (code, env) => {
+  ])('%s is emitted once', async (code, env) => {
     const { errors } = await runWithWarnings(twice, { ...env, DATABASE_URL: database })
     expect(errors.match(/AuthBridgeWarning: /g)).toHaveLength(1)
     expect(errors).toContain(`[${code}] AuthBridgeWarning: `)
@@ -232,7 +232,7 @@ describe('warnings', () => {
 describe('the process', () => {
   const env = { AUTH_SECRET: SECRET, DATABASE_URL: database.url }
 
-  test('stays alive while a call is pending, and ends by itself with connections open', async () => {
+  test('stays alive while a call is pending, and exits by itself with open connections', async () => {
     const script = `
       const { AuthBridge } = require('authjs-bridge')
       const bridge = new AuthBridge()
@@ -240,7 +240,7 @@ describe('the process', () => {
     expect(JSON.parse(await run(script, env)).session_id).toBe(claims.session_id)
   })
 
-  test('goes on when the only worker that had loaded the addon has ended', async () => {
+  test('continues when the only worker that loaded the addon has ended', async () => {
     const script = `
       const { Worker } = require('node:worker_threads')
       const source = \`
@@ -254,7 +254,7 @@ describe('the process', () => {
     expect(await run(script, env)).toBe(claims.session_id)
   })
 
-  test('has workers with bridges of their own, and outlives one that ends with calls in flight', async () => {
+  test('workers have their own bridges, and one may end with calls in flight', async () => {
     const cookie = await mint()
     const script = `
       const { Worker } = require('node:worker_threads')

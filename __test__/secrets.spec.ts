@@ -1,5 +1,5 @@
-// Every way that fails, with marked secrets, passwords, cookies and claims: nothing that this package says holds a part of
-// one. `support/witness.mjs` goes the ways in a process of its own, so that all it writes is searched.
+// No output of this package contains a part of a secret, a password, a cookie or a claim, in any scenario that fails.
+// `support/scenarios.mjs` runs the scenarios in a child process, whose whole output is searched.
 
 import { randomUUID } from 'node:crypto'
 import { once } from 'node:events'
@@ -17,10 +17,10 @@ import { withClient } from './support/faults.js'
 import { compact, deriveKey, seal, thumbprint } from './support/forge.js'
 import { findSecrets } from './support/needles.js'
 import { freePort, startPostgres } from './support/postgres.mjs'
+import type { Scenario } from './support/scenarios.mjs'
 import { runNode } from './support/script.js'
 import { claimsOf, createSession, createTables, createUser } from './support/tenants.mjs'
 import { codes, reasons } from './support/vocabulary.js'
-import type { Way } from './support/witness.mjs'
 
 const SECRETS = {
   secret: 'Zq7Xv9Kw2Jp4Yt8Rm3Hn6Lb5',
@@ -44,7 +44,7 @@ const EXP = 4_102_444_800
 let server: Awaited<ReturnType<typeof startPostgres>>
 let silent: Server
 let folder: string
-let ways: Way[]
+let scenarios: Scenario[]
 /** The secrets, and parts of every token. */
 const searched: Record<string, string> = { ...SECRETS }
 const lockers: pg.Client[] = []
@@ -56,8 +56,8 @@ beforeAll(async () => {
   silent = createServer(() => {}).listen(0, '127.0.0.1')
   await once(silent, 'listening')
   await writeFile(join(folder, 'client.crt'), (await authority.sign('client')).certificate)
-  ways = [...configurations(), ...(await judgements()), ...(await databases())]
-  for (const { name, header } of ways) addTokens(name, String(header))
+  scenarios = [...wrongConfigurations(), ...(await reasonScenarios()), ...(await databaseFaults())]
+  for (const { name, header } of scenarios) addTokens(name, String(header))
 })
 afterAll(async () => {
   for (const locker of lockers) await locker.end()
@@ -66,7 +66,7 @@ afterAll(async () => {
   await rm(folder, { recursive: true })
 })
 
-/** What only whoever has the cookie knows: not the header of a token, which says as much of any other. */
+/** Adds the secret parts of tokens to `searched`: not the header, which is the same in all tokens. */
 function addTokens(name: string, header: string) {
   for (const [token, , iv, ciphertext, tag] of header.matchAll(/eyJ[\w-]*\.(\w*)\.([\w-]+)\.([\w-]+)\.([\w-]+)/g)) {
     if (token.length < 2000)
@@ -75,7 +75,7 @@ function addTokens(name: string, header: string) {
 }
 
 const whole = (token: string) => `${OTHERS}; ${COOKIE_NAME}=${token}`
-/** A token with any header and any plaintext, rightly sealed. */
+/** A token with any header and any plaintext, and a right tag. */
 function forge(plaintext: object | string, header: object = {}, secret = SECRET) {
   const key = deriveKey(secret, CBC)
   const text = typeof plaintext === 'string' ? plaintext : JSON.stringify(plaintext)
@@ -84,8 +84,8 @@ function forge(plaintext: object | string, header: object = {}, secret = SECRET)
   )
 }
 
-/** What is wrong with options and variables: each of them, with a marked value. */
-function configurations(): Way[] {
+/** Each option and variable with a wrong value that is searched for. */
+function wrongConfigurations(): Scenario[] {
   const good = { secret: SECRET, databaseUrl: `postgres://u:${encodeURIComponent(PASSWORD)}@127.0.0.1/d` }
   const header = whole('x.y.z')
   const values: [string, unknown][] = [
@@ -106,12 +106,18 @@ function configurations(): Way[] {
     ['tls', { ca: `-----BEGIN CERTIFICATE-----\n${WRONG}` }],
     ['tls', { unknown: WRONG }],
     ...['preparedStatements', 'sharded', 'ignoreExpiresAt'].map((name): [string, unknown] => [name, WRONG]),
-    ...['connectTimeout', 'queryTimeout', 'callTimeout', 'maxConnections', 'maxWaiting'].flatMap(
-      (name): [string, unknown][] => [
-        [name, WRONG],
-        [name, -1],
-      ],
-    ),
+    ...[
+      'connectTimeout',
+      'queryTimeout',
+      'callTimeout',
+      'maxConnections',
+      'maxLifetime',
+      'idleTimeout',
+      'maxWaiting',
+    ].flatMap((name): [string, unknown][] => [
+      [name, WRONG],
+      [name, -1],
+    ]),
     ['unknown', WRONG],
   ]
   const urls = [
@@ -154,8 +160,8 @@ function configurations(): Way[] {
   ]
 }
 
-/** Each reason to have no session, of a database that answers; and the one to have one. */
-async function judgements(): Promise<Way[]> {
+/** Each reason of `explainSession`, with a database that works. */
+async function reasonScenarios(): Promise<Scenario[]> {
   const database = await createDatabase('answers')
   const options = { secret: [SECRET, OTHER_SECRET], databaseUrl: server.url({ database }) }
   return withClient(server.url({ database }), async (client) => {
@@ -207,8 +213,8 @@ async function judgements(): Promise<Way[]> {
   })
 }
 
-/** Each way in which a database can't be asked; and wrong arguments, and a bridge that is closed. */
-async function databases(): Promise<Way[]> {
+/** Each fault of the database; and wrong arguments, and a closed bridge. */
+async function databaseFaults(): Promise<Scenario[]> {
   const password = encodeURIComponent(PASSWORD)
   const [empty, old, texts, locked] = await Promise.all(['empty', 'old', 'texts', 'locked'].map(createDatabase))
   const change = (database: string, sql: string) => withClient(server.url({ database }), (client) => client.query(sql))
@@ -225,9 +231,9 @@ async function databases(): Promise<Way[]> {
   const plain = new URL(inject('serverUrl'))
   const claims = { ...MARKED, proToken: SECRETS.proToken, exp: EXP, user_type: 'internal' }
   const header = whole(forge({ ...claims, id: randomUUID(), tenant: randomUUID(), session_id: randomUUID() }))
-  const to = (name: string, databaseUrl: string, more: Partial<Way> & { limits?: object } = {}): Way => {
-    const { limits, ...way } = more
-    return { name, header, options: { secret: SECRET, databaseUrl, callTimeout: 5000, ...limits }, ...way }
+  const to = (name: string, databaseUrl: string, more: Partial<Scenario> & { limits?: object } = {}): Scenario => {
+    const { limits, ...rest } = more
+    return { name, header, options: { secret: SECRET, databaseUrl, callTimeout: 5000, ...limits }, ...rest }
   }
   const on = (database: string, parameters = '') => `${server.url({ database })}${parameters}`
   const local = `postgres://u:${password}@127.0.0.1`
@@ -266,60 +272,58 @@ async function createDatabase(name: string) {
   return name
 }
 
-async function witness(env: Record<string, string>) {
-  const file = join(folder, 'ways.json')
-  await writeFile(file, JSON.stringify(ways))
-  const program = fileURLToPath(new URL('support/witness.mjs', import.meta.url))
+async function runScenarios(env: Record<string, string>) {
+  const file = join(folder, 'scenarios.json')
+  await writeFile(file, JSON.stringify(scenarios))
+  const program = fileURLToPath(new URL('support/scenarios.mjs', import.meta.url))
   const { code, output, errors } = await runNode([program, file], { env, timeout: 60_000 })
   expect(code, errors).toBe(0)
-  const lines = output.split('\n').filter((line) => line.startsWith('WAY '))
-  const went = lines.map((line): { name: string; outcomes: string[] } => JSON.parse(line.slice(4)))
-  return { said: `${output}\n${errors}`, went }
+  const PREFIX = 'SCENARIO '
+  const lines = output.split('\n').filter((line) => line.startsWith(PREFIX))
+  const ran = lines.map((line): { name: string; outcomes: string[] } => JSON.parse(line.slice(PREFIX.length)))
+  return { printed: `${output}\n${errors}`, ran }
 }
 
 describe.each([
-  ['as usual', {}],
-  [
-    'with all that can be made to talk',
-    { RUST_LOG: 'trace', RUST_BACKTRACE: '1', NODE_DEBUG: 'module,net,tls,worker' },
-  ],
+  ['with default settings', {}],
+  ['with all debug output enabled', { RUST_LOG: 'trace', RUST_BACKTRACE: '1', NODE_DEBUG: 'module,net,tls,worker' }],
 ])('%s', (_, env: Record<string, string>) => {
-  let said: string
-  let went: { name: string; outcomes: string[] }[]
+  let printed: string
+  let ran: { name: string; outcomes: string[] }[]
   beforeAll(async () => {
-    ;({ said, went } = await witness(env))
+    ;({ printed, ran } = await runScenarios(env))
   })
 
-  test('each way was gone, and ended as it should', () => {
-    expect(went.map(({ name }) => name)).toEqual(ways.map(({ name }) => name))
+  test('each scenario ran, and had the expected outcome', () => {
+    expect(ran.map(({ name }) => name)).toEqual(scenarios.map(({ name }) => name))
     const isConfiguration = (name: string) => /^(option|variables) /.test(name)
-    for (const { name, outcomes } of went) {
+    for (const { name, outcomes } of ran) {
       if (isConfiguration(name)) expect(outcomes, name).toEqual(['ERR_AUTH_BRIDGE_CONFIG'])
       else expect(outcomes, name).not.toEqual([])
     }
   })
 
-  test('among them every code but that of bugs, and every reason', () => {
-    const reached = new Set(went.flatMap(({ outcomes }) => outcomes))
+  test('they reach every code but that of bugs, and every reason', () => {
+    const reached = new Set(ran.flatMap(({ outcomes }) => outcomes))
     const all = new Set([...codes, ...reasons].filter((outcome) => outcome !== 'ERR_AUTH_BRIDGE_INTERNAL'))
     expect(reached).toEqual(all)
-    for (const { name, outcomes } of went) if (reasons.includes(name)) expect(outcomes).toContain(name)
+    for (const { name, outcomes } of ran) if (reasons.includes(name)) expect(outcomes).toContain(name)
   })
 
-  test('what was said has messages, warnings and log lines in it', () => {
-    expect(said).toContain('AuthBridgeWarning')
-    expect(said).toContain('authjs-bridge: failed to get the session: ERR_AUTH_BRIDGE_DATABASE')
-    expect(said).toContain('password authentication failed')
-    expect(said).toContain('[stack]')
+  test('the output has messages, warnings and log lines', () => {
+    expect(printed).toContain('AuthBridgeWarning')
+    expect(printed).toContain('authjs-bridge: failed to get the session: ERR_AUTH_BRIDGE_DATABASE')
+    expect(printed).toContain('password authentication failed')
+    expect(printed).toContain('[stack]')
   })
 
-  test('no part of a secret is in it', () => {
+  test('the output contains no part of a secret', () => {
     expect(Object.keys(searched).length).toBeGreaterThan(30)
-    expect(findSecrets(said, searched)).toEqual([])
+    expect(findSecrets(printed, searched)).toEqual([])
   })
 })
 
-test('what holds secrets, cookies, claims or rows is redacted in Debug', () => {
+test('types with secrets, cookies, claims or rows are redacted in Debug', () => {
   const folder = new URL('../src/', import.meta.url)
   const files = readdirSync(folder, { encoding: 'utf8', recursive: true }).filter((file) => file.endsWith('.rs'))
   const text = files.map((file) => readFileSync(new URL(file, folder), 'utf8')).join('')
@@ -333,6 +337,7 @@ test('what holds secrets, cookies, claims or rows is redacted in Debug', () => {
       'Location',
       'Password',
       'Postgres',
+      "Reading<'h>",
       'Secret',
       'Sensitive',
       'Session',
@@ -343,7 +348,7 @@ test('what holds secrets, cookies, claims or rows is redacted in Debug', () => {
   ])
 })
 
-test('a panic in the addon says its place alone: loading sees to that', () => {
+test('a panic in the addon reports its location only, from loading on', () => {
   const loading = readFileSync(new URL('../src/binding/mod.rs', import.meta.url), 'utf8')
   expect(loading).toContain('#[module_init]\nfn on_load() {\n    panics::report_location_only();\n}')
 })
@@ -364,7 +369,7 @@ describe('the search finds a part of a secret', () => {
     expect(findSecrets(`before ${text} after`, SECRETS)).toContainEqual(expect.stringMatching(`, ${spelling}$`))
   })
 
-  test('and nothing where there is none', () => {
+  test('finds nothing in other text', () => {
     expect(findSecrets(`${SECRET.slice(0, 7)} ${PASSWORD.slice(-7)}`, SECRETS)).toEqual([])
   })
 })

@@ -1,4 +1,4 @@
-// Each promise of SECURITY.md has its tests.
+// Each promise in SECURITY.md has tests.
 
 import { readFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
@@ -18,12 +18,12 @@ function isTest({ file, title }: { file: string; title: string }) {
   const name = title.replaceAll(/[.*+?^${}()|[\]\\]/g, '\\$&')
   const declared = file.endsWith('.rs')
     ? `#\\[(?:tokio::)?test(?:\\(.*\\))?\\]\\s+(?:async )?fn ${name}\\(`
-    : // A test, a group of tests, or the row of a table of them.
+    : // A test, a `describe`, or a row of `test.each`.
       `(?:\\b(?:test|describe)(?:\\.(?:each\\(.+\\)|runIf\\(isMainThread\\)))?\\(|^ *\\[|\\[\\s+|^ +)(['"\`])${name}\\1(?:,|:)`
   return new RegExp(declared, 'm').test(read(file))
 }
 
-test('the page makes these promises, in this order', () => {
+test('SECURITY.md makes these promises, in this order', () => {
   const [, section = ''] = /\n## What is protected\n(.+?)\n## /s.exec(page) ?? []
   const listed = [...section.matchAll(/^- (.+(?:\n {2}.+)*)/gm)].map(([, promise = '']) => promise)
   expect(listed).toEqual(promises.map(({ promise }) => promise))
@@ -39,27 +39,27 @@ test.each(promises)('$promise', (promised) => {
 describe('josekit', () => {
   const [, section = ''] = page.split('## josekit\n')
 
-  test('is in the version that the page is about', () => {
+  test('has the version that the page names', () => {
     const [, version] = /name = "josekit"\nversion = "(.+)"/.exec(read('Cargo.lock')) ?? []
     expect(section).toContain(`josekit ${version} `)
   })
 
-  test('is compared with what is used here by the tests that the page names', () => {
+  test('has the tests that the page names', () => {
     const names = [...section.matchAll(/`(\w+_\w+)`/g)].map(([, title = '']) => ({ file: 'src/token/tests.rs', title }))
     expect(names).toHaveLength(3)
     expect(names.filter((test) => !isTest(test))).toEqual([])
   })
 })
 
-test('no test that is named is skipped', () => {
+test('none of the named tests is skipped', () => {
   const files = new Set(promises.flatMap(namedTests).map(({ file }) => file))
   const skips = /\b(?:test|describe|it)\.(?:skip|skipIf|todo|fails|only)\b|#\[ignore/
   expect([...files].filter((file) => skips.test(read(file)))).toEqual([])
 })
 
-test('a title that no test has is found', () => {
+test('the search finds whole titles only', () => {
   const [file, title] = ['src/cookie/find.rs', 'values_of_a_header']
   expect(isTest({ file, title })).toBe(true)
   expect(isTest({ file, title: 'values_of_a' })).toBe(false)
-  expect(isTest({ file: '__test__/session.spec.ts', title: 'salts the key' })).toBe(false)
+  expect(isTest({ file: '__test__/session.spec.ts', title: 'depends on the cookie name' })).toBe(false)
 })

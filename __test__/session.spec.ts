@@ -25,7 +25,7 @@ beforeEach(async () => {
 const mint = (claims: Record<string, unknown>, options = {}) => mintCookie(claims, { secret: SECRET, ...options })
 const mine = (more = {}) => claimsOf(user, session, more)
 
-/** What stands in the body for `user` and `session`, whose tokens have the least claims. */
+/** The session object of `user` and `session`, for a token with the required claims only. */
 const body = () => ({
   session_id: session.session_id,
   login_method: 'credentials',
@@ -63,13 +63,13 @@ describe('a live session', () => {
     expect(await bridge.getSession(await mint(mine()))).toEqual(body())
   })
 
-  test('is found 200 times at once', async () => {
+  test('is found by 200 concurrent calls', async () => {
     const cookie = await mint(mine())
     const found = await Promise.all(Array.from({ length: 200 }, () => bridge.getSession(cookie)))
     expect(found).toEqual(Array(200).fill(body()))
   })
 
-  test('is found among 200 others, each with its own answer', async () => {
+  test('200 sessions at a time each get their own result', async () => {
     const sessions: (typeof session)[] = []
     for (let index = 0; index < 200; index++) {
       sessions.push(await createSession(database.client, user, { revoked_at: index % 2 ? new Date() : null }))
@@ -86,14 +86,14 @@ const change = (set: string) =>
 
 const changeUser = (set: string) => database.client.query(`UPDATE users SET ${set} WHERE user_id = $1`, [user.user_id])
 
-describe('by what the database holds', () => {
+describe('by the state of the database', () => {
   const cases: [string, () => Promise<unknown>][] = [
     ['missing row', () => database.client.query('DELETE FROM sessions WHERE session_id = $1', [session.session_id])],
     ['revoked row', () => change(`revoked_at = now(), revoked_reason = 'stolen'`)],
     ['row revoked in the future', () => change(`revoked_at = now() + '1 hour'`)],
     ['expired row', () => change(`expires_at = now() - interval '1 second'`)],
-    ['user gone', () => database.client.query('DELETE FROM users WHERE user_id = $1', [user.user_id])],
-    ['user gone, and one of the same id in another tenant', () => changeUser('tenant = gen_random_uuid()')],
+    ['user deleted', () => database.client.query('DELETE FROM users WHERE user_id = $1', [user.user_id])],
+    ['user moved to another tenant', () => changeUser('tenant = gen_random_uuid()')],
     ['user type changed', () => changeUser(`user_type = 'client'`)],
     [
       'row given to another user',
@@ -110,7 +110,7 @@ describe('by what the database holds', () => {
     expect(await bridge.getSession(cookie)).toEqual(UNAUTHENTICATED)
   })
 
-  test.each([false, true])('in a query for many sessions, too: sharded %s', async (sharded) => {
+  test.each([false, true])('also in a query for many sessions: sharded %s', async (sharded) => {
     const bridge = new AuthBridge({ secret: SECRET, databaseUrl: database.url, sharded, maxConnections: 1 })
     const { tenant } = user
     const ended: string[] = []
@@ -123,14 +123,14 @@ describe('by what the database holds', () => {
     user = await createUser(database.client, { tenant })
     session = await createSession(database.client, user)
     const live = await mint(mine())
-    // Together they wait for the first connection.
+    // All calls wait for the first connection, so that one query is sent for all.
     const found = await Promise.all([...ended, live].map((cookie) => bridge.getSession(cookie)))
     expect(found).toEqual([...ended.map(() => UNAUTHENTICATED), body()])
     expect(bridge.stats().batches.max).toBe(ended.length + 1)
     await bridge.close()
   })
 
-  test('an expired row lives on with ignoreExpiresAt, a revoked one does not', async () => {
+  test('with ignoreExpiresAt an expired row is live, a revoked one is not', async () => {
     const lenient = new AuthBridge({ secret: SECRET, databaseUrl: database.url, ignoreExpiresAt: true })
     const cookie = await mint(mine())
     await change(`expires_at = now() - interval '1 day'`)
@@ -178,7 +178,7 @@ test('under load, no call that starts after a revocation has committed returns t
   expect(count.revoked).toBeGreaterThan(1000)
 })
 
-describe('by what the token claims', () => {
+describe('by the claims of the token', () => {
   const cases: [string, () => unknown | Promise<unknown>][] = [
     [
       "another user's session",
@@ -191,7 +191,7 @@ describe('by what the token claims', () => {
         return mine({ tenant: elsewhere.tenant })
       },
     ],
-    ['tenant that is not there', () => mine({ tenant: randomUUID() })],
+    ["tenant that doesn't exist", () => mine({ tenant: randomUUID() })],
     ['other user type', () => mine({ user_type: 'client' })],
     ['unknown user type', () => mine({ user_type: 'admin' })],
     ['no session_id', () => mine({ session_id: undefined })],
@@ -199,13 +199,13 @@ describe('by what the token claims', () => {
     ['no user', () => mine({ id: undefined, sub: undefined })],
     ['no user type', () => mine({ user_type: undefined })],
     ['session_id null', () => mine({ session_id: null })],
-    ['session_id no UUID', () => mine({ session_id: 'session' })],
+    ['session_id not a UUID', () => mine({ session_id: 'session' })],
     ['session_id a UUID in braces', () => mine({ session_id: `{${session.session_id}}` })],
     ['session_id without hyphens', () => mine({ session_id: session.session_id.replaceAll('-', '') })],
     ['session_id with SQL', () => mine({ session_id: `${session.session_id}' OR true --` })],
-    ['tenant no UUID', () => mine({ tenant: 'acme' })],
+    ['tenant not a UUID', () => mine({ tenant: 'acme' })],
     ['tenant an array', () => mine({ tenant: [user.tenant] })],
-    ['id no UUID', () => mine({ id: '1' })],
+    ['id not a UUID', () => mine({ id: '1' })],
   ]
   test.each(cases)('%s: unauthenticated', async (_, claims) => {
     const cookie = await mint((await claims()) as Record<string, unknown>)
@@ -214,7 +214,7 @@ describe('by what the token claims', () => {
   })
 
   test('the session key is neither jti nor iat: a refreshed token is the same session', async () => {
-    // Auth.js sets them anew whenever it seals the token again.
+    // Auth.js sets new ones whenever it refreshes the token.
     const seal = (claims: object) => mintCookie({ ...mine(), ...claims }, { secret: SECRET })
     const now = Math.floor(Date.now() / 1000)
     const cookies = [await seal({ iat: now - 3600, jti: 'first' }), await seal({ iat: now, jti: 'second' })]
@@ -225,7 +225,7 @@ describe('by what the token claims', () => {
 
   test.each([
     ['expired', -60, false],
-    ['expired within the tolerance of the clocks', -5, true],
+    ['expired within the clock tolerance', -5, true],
     ['long lived', 365 * 24 * 3600, true],
   ])('%s', async (_, maxAge, authenticated) => {
     const cookie = await mint(mine(), { maxAge })
@@ -234,13 +234,13 @@ describe('by what the token claims', () => {
 })
 
 describe('cookies', () => {
-  test('of the real sign-in, whole', async () => {
+  test('of a real sign-in, whole', async () => {
     const header = await signIn(mine(), { secret: SECRET })
     expect(header).toContain(`${COOKIE_NAME}=`)
     expect(await bridge.getSession(header)).toEqual(body())
   })
 
-  test('of the real sign-in over https, in chunks, in any order in the header', async () => {
+  test('of a real sign-in over https, in chunks, in any order in the header', async () => {
     const plan = 'p'.repeat(9000)
     const header = await signIn(mine({ plan }), { secret: SECRET, origin: 'https://app.example' })
     expect(header).toContain(`${SECURE_COOKIE_NAME}.2=`)
@@ -285,7 +285,7 @@ describe('cookies', () => {
     expect(await bridge.getSession(filled(1_000_000))).toEqual(UNAUTHENTICATED)
   })
 
-  test('an own name salts the key', async () => {
+  test('the key depends on the cookie name', async () => {
     const name = 'authjs.session-token.3000'
     const own = new AuthBridge({ secret: SECRET, databaseUrl: database.url, cookieName: name })
     expect(await own.getSession(await mint(mine(), { name }))).toEqual(body())

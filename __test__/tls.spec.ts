@@ -6,13 +6,13 @@ import { join } from 'node:path'
 import { createSecureContext, createServer as createTlsServer, TLSSocket } from 'node:tls'
 import { fileURLToPath } from 'node:url'
 import { isMainThread } from 'node:worker_threads'
-import pg from 'pg'
+import type pg from 'pg'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { AuthBridge, type AuthBridgeOptions } from '../index.js'
 import { SECRET } from './support/bridges.js'
 import { createAuthority } from './support/certificates.js'
 import { mintCookie } from './support/cookies.mjs'
-import { connections, refusal } from './support/faults.js'
+import { connections, rejectionOf, withClient } from './support/faults.js'
 import { authenticationOk, int32, message, readyForQuery } from './support/hostile-server.js'
 import { startPostgres } from './support/postgres.mjs'
 import { runScript } from './support/script.js'
@@ -47,7 +47,7 @@ beforeAll(async () => {
     good: await startPostgres({}, certificate),
     expired: await startPostgres({}, await authority.sign('localhost', { notAfter: new Date(Date.now() - DAY) })),
     plain: await startPostgres(),
-    // Nothing but TLS with a certificate of the client's.
+    // Accepts only TLS with a client certificate.
     choosy: await startPostgres({ ssl_ca_file: right }, certificate),
   }
   const lines = 'hostnossl all all all reject\nhostssl all all all scram-sha-256 clientcert=verify-ca\n'
@@ -73,17 +73,9 @@ afterAll(async () => {
   await rm(folder, { recursive: true })
 })
 
-async function asPostgres<T>(server: Server, run: (client: pg.Client) => Promise<T>) {
-  const client = new pg.Client(server.url())
-  await client.connect()
-  try {
-    return await run(client)
-  } finally {
-    await client.end()
-  }
-}
+const asPostgres = <T>(server: Server, run: (client: pg.Client) => Promise<T>) => withClient(server.url(), run)
 
-/** The session, or the error's code and message; and whether the server saw TLS. */
+/** The id of the session and whether the connection was encrypted, or the error. */
 async function read(
   host: string,
   parameters: Record<string, string>,
@@ -105,7 +97,7 @@ async function read(
   }
 }
 
-/** What the server says of its connection for the test; null where it asks for a certificate of the client's. */
+/** Whether the test's connection is encrypted, by the server's view; 'null' for `choosy`, where this client can't connect. */
 async function isEncrypted(server: Server) {
   if (server === servers.choosy) return 'null'
   const connections = `SELECT ssl FROM pg_stat_ssl JOIN pg_stat_activity USING (pid) WHERE application_name = 'tls-test'`
@@ -116,13 +108,13 @@ async function isEncrypted(server: Server) {
 const file = (name: string) => join(folder, name)
 
 /**
- * As much of a PostgreSQL server as there is up to the login, with TLS and a certificate for `name`. `answer` gets what comes
- * through TLS, first the greeting.
+ * Starts a fake PostgreSQL server that implements TLS and the start of the login, with a certificate for `name`. `answer` gets
+ * the bytes that arrive through TLS, first the startup message.
  */
 async function startLoginServer(name: string, answer: (socket: TLSSocket, bytes: Buffer) => unknown) {
   const { certificate, key } = await authority.sign(name)
   const secureContext = createSecureContext({ cert: certificate, key })
-  /** Which it was asked for. */
+  /** The host names that clients sent (SNI). */
   const names: (string | false | null)[] = []
   const server = createServer((socket) => {
     socket.on('error', () => {})
@@ -156,16 +148,21 @@ describe('connects', () => {
     ['by default, encrypted where the server can', 'localhost', () => ({}), true],
     ['disable', 'localhost', () => ({ sslmode: 'disable' }), false],
     ['prefer', 'localhost', () => ({ sslmode: 'prefer' }), true],
-    ['require, whoever the server is', '127.0.0.1', () => ({ sslmode: 'require' }), true],
+    ['require, for any host name', '127.0.0.1', () => ({ sslmode: 'require' }), true],
     ['verify-ca', 'localhost', () => ({ sslmode: 'verify-ca', sslrootcert: file('right.pem') }), true],
-    ['verify-ca, under any name', '127.0.0.1', () => ({ sslmode: 'verify-ca', sslrootcert: file('right.pem') }), true],
+    [
+      'verify-ca, for any host name',
+      '127.0.0.1',
+      () => ({ sslmode: 'verify-ca', sslrootcert: file('right.pem') }),
+      true,
+    ],
     ['verify-full', 'localhost', () => ({ sslmode: 'verify-full', sslrootcert: file('right.pem') }), true],
   ])('%s', async (_, host, parameters, encrypted) => {
     expect(await read(host, parameters())).toEqual({ session_id: sessionId, encrypted: String(encrypted) })
   })
 })
 
-describe('connects, too', () => {
+describe('also connects', () => {
   test.each<[string, string, string | undefined]>([
     ['tls.ca: verify-full', 'localhost', undefined],
     ['tls.ca beside verify-ca', '127.0.0.1', 'verify-ca'],
@@ -181,7 +178,7 @@ describe('connects, too', () => {
     expect(found).toEqual({ session_id: sessionId, encrypted: 'false' })
   })
 
-  // A worker thread sets variables for itself alone, not for OpenSSL.
+  // In a worker thread, process.env is a copy that OpenSSL doesn't see.
   test.runIf(isMainThread)('sslrootcert=system: an authority of the system', async () => {
     process.env.SSL_CERT_FILE = file('right.pem')
     try {
@@ -192,22 +189,22 @@ describe('connects, too', () => {
     }
   })
 
-  test('a password that is bound to the channel', async () => {
+  test('a password with channel binding', async () => {
     const found = await read('localhost', { sslmode: 'require', channel_binding: 'require' })
     expect(found).toEqual({ session_id: sessionId, encrypted: 'true' })
   })
 
-  test('TLS without asking first', async () => {
+  test('direct TLS negotiation', async () => {
     const found = await read('localhost', { sslmode: 'require', sslnegotiation: 'direct' })
     expect(found).toEqual({ session_id: sessionId, encrypted: 'true' })
   })
 
-  test.each(['require', 'allow'])('%s: a server that wants a certificate of the client', async (sslmode) => {
+  test.each(['require', 'allow'])('%s: a server that wants a client certificate', async (sslmode) => {
     const parameters = { sslmode, sslcert: file('client.crt'), sslkey: file('client.key') }
     expect(await read('localhost', parameters, servers.choosy)).toMatchObject({ session_id: sessionId })
   })
 
-  test('prefer: without TLS where the handshake fails', async () => {
+  test('prefer: without TLS if the handshake fails', async () => {
     // The server speaks TLS 1.2 at most.
     await asPostgres(servers.good, (client) =>
       client
@@ -228,7 +225,7 @@ describe('connects, too', () => {
     }
   })
 
-  test('tells the server the name that it wants (SNI), and no address', async () => {
+  test('sends the host name to the server (SNI), but no IP address', async () => {
     const server = await startLoginServer('localhost', (socket) => socket.destroy())
     for (const host of ['localhost', '127.0.0.1']) {
       const bridge = new AuthBridge({ secret: SECRET, databaseUrl: server.url(host, { sslmode: 'require' }) })
@@ -334,7 +331,7 @@ describe('refuses', () => {
       /certificate verify failed.*IP address mismatch/,
     ],
     [
-      'verify-full by the system: an authority that it does not know',
+      "verify-full with the system's authorities: an unknown authority",
       'localhost',
       () => ({ sslmode: 'verify-full' }),
       /certificate verify failed/,
@@ -352,7 +349,7 @@ describe('refuses', () => {
     })
   })
 
-  test('verify-full by tls.ca, which is the default beside it: another name', async () => {
+  test('tls.ca without sslmode is verify-full: another name', async () => {
     const options = { tls: { ca: authorities.right } }
     expect(await read('127.0.0.1', {}, servers.good, options)).toMatchObject({
       code: 'ERR_AUTH_BRIDGE_DATABASE',
@@ -360,8 +357,8 @@ describe('refuses', () => {
     })
   })
 
-  // A worker's environment is not that which OpenSSL sees.
-  test.runIf(isMainThread)('authorities of the environment do not count beside those that are named', async () => {
+  // In a worker thread, process.env is a copy that OpenSSL doesn't see.
+  test.runIf(isMainThread)('authorities of the environment are ignored if the configuration names others', async () => {
     process.env.SSL_CERT_FILE = file('right.pem')
     try {
       const byUrl = await read('localhost', { sslmode: 'verify-full', sslrootcert: file('other.pem') })
@@ -378,7 +375,7 @@ describe('refuses', () => {
     const server = await startLoginServer('db.example.com', (socket) => socket.destroy())
     const databaseUrl = server.url('localhost', { sslmode: 'verify-full', sslrootcert: file('right.pem') })
     const bridge = new AuthBridge({ secret: SECRET, databaseUrl })
-    expect(await refusal(bridge, cookie)).toMatchObject({
+    expect(await rejectionOf(bridge, cookie)).toMatchObject({
       code: 'ERR_AUTH_BRIDGE_DATABASE',
       message: expect.stringMatching(/certificate verify failed.*hostname mismatch/),
     })
@@ -394,7 +391,7 @@ describe('refuses', () => {
     })
   })
 
-  test('channel_binding=require without TLS, which has no channel to bind to', async () => {
+  test('channel_binding=require without TLS', async () => {
     const parameters = { sslmode: 'disable', channel_binding: 'require' }
     expect(await read('localhost', parameters)).toMatchObject({
       code: 'ERR_AUTH_BRIDGE_DATABASE',
@@ -410,7 +407,7 @@ describe('refuses', () => {
     nothing: Buffer.concat([authenticationOk, readyForQuery]),
   }
 
-  /** The error, and the letters of the messages that a server gets which asks for this. */
+  /** Sends this authentication request. Returns the error, and the types of the messages that the client sends. */
   async function login(request: Buffer, parameters: Record<string, string>) {
     const sent: Buffer[] = []
     const server = await startLoginServer('localhost', (socket, bytes) => {
@@ -422,7 +419,7 @@ describe('refuses', () => {
       secret: SECRET,
       databaseUrl: server.url('localhost', { sslmode: 'require', ...parameters }),
     })
-    const { code } = await refusal(bridge, cookie)
+    const { code } = await rejectionOf(bridge, cookie)
     await bridge.close()
     server.close()
     const [greeting, ...messages] = sent
@@ -436,12 +433,12 @@ describe('refuses', () => {
     expect(messages.filter((letter) => letter !== 'X')).toEqual([])
   })
 
-  test('without channel_binding that server gets it', async () => {
+  test('without channel_binding the server gets the password', async () => {
     const { messages } = await login(requests['the password in clear text'], {})
     expect(messages).toEqual(['p'])
   })
 
-  test('a server that wants a certificate of the client: none', async () => {
+  test('a server that wants a client certificate: there is none', async () => {
     expect(await read('localhost', { sslmode: 'require' }, servers.choosy)).toMatchObject({
       code: 'ERR_AUTH_BRIDGE_DATABASE',
       message: expect.stringMatching(/valid client certificate/),
@@ -475,7 +472,7 @@ describe('sslnegotiation=direct', () => {
     const parameters = new URLSearchParams({ sslmode, sslrootcert: file('right.pem'), sslnegotiation: 'direct' })
     const databaseUrl = `postgres://u:hunter2@localhost:${port}/d?${parameters}`
     const bridge = new AuthBridge({ secret: SECRET, databaseUrl })
-    const { code, message } = await refusal(bridge, cookie)
+    const { code, message } = await rejectionOf(bridge, cookie)
     await bridge.close()
     server.close()
     return { code, message, received: Buffer.concat(received).toString('latin1') }
@@ -545,7 +542,7 @@ describe('the connection that cancels a query', () => {
     const bridge = new AuthBridge({ secret: SECRET, databaseUrl: url.href, queryTimeout: 500 })
     await asPostgres(servers.good, async (client) => {
       await client.query('BEGIN; LOCK TABLE sessions IN ACCESS EXCLUSIVE MODE')
-      expect((await refusal(bridge, cookie)).code).toBe('ERR_AUTH_BRIDGE_TIMEOUT')
+      expect((await rejectionOf(bridge, cookie)).code).toBe('ERR_AUTH_BRIDGE_TIMEOUT')
       await expect.poll(() => ended).toBe(true)
       await client.query('ROLLBACK')
     })
@@ -564,18 +561,18 @@ describe('the connection that cancels a query', () => {
   })
 })
 
-test('a query that is given up is ended on the server, told through TLS', async () => {
+test('a query that timed out is cancelled on the server, through TLS', async () => {
   const url = new URL(servers.good.url())
   url.hostname = 'localhost'
   url.searchParams.set('sslmode', 'verify-full')
   url.searchParams.set('sslrootcert', file('right.pem'))
-  // Without prepared statements, so that the server has no time-out of its own.
+  // Without prepared statements, no statement_timeout is set on the server.
   const options = { preparedStatements: false, queryTimeout: 500 }
   const bridge = new AuthBridge({ secret: SECRET, databaseUrl: url.href, ...options })
   await asPostgres(servers.good, async (client) => {
     await client.query('BEGIN; LOCK TABLE sessions IN ACCESS EXCLUSIVE MODE')
     const waiting = () => asPostgres(servers.good, (watcher) => connections(watcher, `AND wait_event_type = 'Lock'`))
-    const refused = refusal(bridge, cookie)
+    const refused = rejectionOf(bridge, cookie)
     await expect.poll(waiting).toBe(1)
     expect((await refused).code).toBe('ERR_AUTH_BRIDGE_TIMEOUT')
     await expect.poll(waiting).toBe(0)

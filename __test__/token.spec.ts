@@ -45,7 +45,7 @@ describe('opened', () => {
     expect((await read(token())).session_id).toBe(claims.session_id)
   })
 
-  test('what @auth/core encrypts is what the forge of these tests encrypts', async () => {
+  test('@auth/core writes the same header as the forge of these tests', async () => {
     const cookie = await mintCookie(claims, { secret: SECRET })
     const [protectedHeader] = cookie.slice(COOKIE_NAME.length + 1).split('.')
     const decoded = JSON.parse(Buffer.from(protectedHeader ?? '', 'base64url').toString())
@@ -86,7 +86,7 @@ describe('refused', () => {
     ['alg: none', () => header({ alg: 'none' })],
     ['alg: an array', () => header({ alg: ['dir'] })],
     ['enc: A128CBC-HS256', () => header({ enc: 'A128CBC-HS256' })],
-    ['enc: the other one', () => header({ enc: GCM })],
+    ['enc: A256GCM for a CBC token', () => header({ enc: GCM })],
     ['kid: of another key', () => header({ kid: thumbprint(KEYS[GCM]) })],
     ['kid: empty', () => header({ kid: '' })],
     ['kid: null', () => header({ kid: null })],
@@ -111,7 +111,7 @@ describe('refused', () => {
     ['nbf a string', () => compact(seal(KEYS[CBC], CBC, withClaims({ nbf: '1' })))],
     ['iat a string', () => compact(seal(KEYS[CBC], CBC, withClaims({ iat: '1' })))],
     ['plaintext an array', () => compact(seal(KEYS[CBC], CBC, Buffer.from(JSON.stringify([claims]))))],
-    ['plaintext no JSON', () => compact(seal(KEYS[CBC], CBC, Buffer.from('session')))],
+    ['plaintext not JSON', () => compact(seal(KEYS[CBC], CBC, Buffer.from('session')))],
     ['plaintext empty', () => compact(seal(KEYS[CBC], CBC, EMPTY))],
   ])('%s', async (_, token) => {
     expect(await read(token())).toEqual({})
@@ -127,7 +127,7 @@ function badPaddingAndTag() {
   return changed(parts, { tag: flipped(parts.tag, 0) })
 }
 
-/** Would inflate to good claims after 20 MB of white space, from less than the largest token. */
+/** A token below the size limit that would inflate to 20 MB of white space and valid claims. */
 function bomb() {
   const inflated = Buffer.concat([Buffer.alloc(20_000_000, ' '), plaintext])
   const token = compact(
@@ -137,7 +137,7 @@ function bomb() {
   return token
 }
 
-test('nothing is inflated: zip is refused before anybody looks at what is in it', async () => {
+test('nothing is inflated: zip is refused before the content is read', async () => {
   const token = compact(
     seal(KEYS[CBC], CBC, Buffer.from('no DEFLATE'), { header: { alg: 'dir', enc: CBC, zip: 'DEF' } }),
   )
@@ -147,7 +147,7 @@ test('nothing is inflated: zip is refused before anybody looks at what is in it'
   })
 })
 
-test('a wrong padding is explained as a wrong tag is', async () => {
+test('wrong padding and a wrong tag have the same explanation', async () => {
   const parts = seal(KEYS[CBC], CBC, Buffer.alloc(32, 0x11), { pad: false })
   const explain = (token: string) => bridge.explainSession(`${COOKIE_NAME}=${token}`)
   const padding = await explain(compact(parts))
@@ -155,7 +155,7 @@ test('a wrong padding is explained as a wrong tag is', async () => {
   expect(await explain(changed(parts, { tag: flipped(parts.tag, 0) }))).toEqual(padding)
 })
 
-describe('without a good token no query is sent, though there is no database to send it to:', () => {
+describe('without a valid token no query is sent: {} although the database is down', () => {
   const nowhere = new AuthBridge({ secret: SECRET, databaseUrl: 'postgres://u:p@127.0.0.1:1/d', connectTimeout: 1000 })
   afterAll(() => nowhere.close())
   const withClaims = (change: object) => {
@@ -169,9 +169,9 @@ describe('without a good token no query is sent, though there is no database to 
     ['a wrong tag of GCM', () => changed(good(GCM), { tag: flipped(good(GCM).tag, 15) })],
     ['the key of another secret', () => compact(seal(deriveKey('another secret', CBC), CBC, plaintext))],
     ['an expired token', () => withClaims({ exp: 1 })],
-    ['a token of the future', () => withClaims({ nbf: 9e9 })],
+    ['a token that is not yet valid', () => withClaims({ nbf: 9e9 })],
     ['no session_id', () => withClaims({ session_id: undefined })],
-    ['a tenant that is no UUID', () => withClaims({ tenant: 'acme' })],
+    ['a tenant that is not a UUID', () => withClaims({ tenant: 'acme' })],
     ['an unknown user_type', () => withClaims({ user_type: 'admin' })],
   ])('%s', async (_, token) => {
     const cookie = `${COOKIE_NAME}=${token()}`
@@ -180,7 +180,7 @@ describe('without a good token no query is sent, though there is no database to 
     expect(await nowhere.explainSession(cookie)).toMatchObject({ status: 'unauthenticated' })
   })
 
-  test('a good token rejects there', async () => {
+  test('a valid token rejects, since the database is down', async () => {
     await expect(nowhere.getSession(`${COOKIE_NAME}=${compact(good(CBC))}`)).rejects.toMatchObject({
       code: 'ERR_AUTH_BRIDGE_DATABASE',
     })

@@ -30,7 +30,7 @@ import {
   type SessionRouteOptions,
 } from '../next/index.js'
 
-// None of the exported types is `any`, whose tests would all pass.
+// None of the exported types is `any`, for which all tests would pass.
 expectTypeOf<AuthSessionResponse>().not.toBeAny()
 expectTypeOf<AuthSession>().not.toBeAny()
 expectTypeOf<AuthSessionUser>().not.toBeAny()
@@ -133,6 +133,8 @@ expectTypeOf<AuthBridgeOptions>().toEqualTypeOf<{
   queryTimeout?: number
   callTimeout?: number
   maxConnections?: number
+  maxLifetime?: number
+  idleTimeout?: number
   maxWaiting?: number
 }>()
 expectTypeOf<SessionCookie>().toEqualTypeOf<{ name: string; issuer?: 'authjs' | 'next-auth-v4' }>()
@@ -150,7 +152,7 @@ expectTypeOf(stats).toEqualTypeOf<BridgeStats>()
 expectTypeOf(stats.calls.pending).toEqualTypeOf<number>()
 expectTypeOf(stats.reasons['session-revoked']).toEqualTypeOf<number>()
 expectTypeOf(stats.errors.ERR_AUTH_BRIDGE_TIMEOUT).toEqualTypeOf<number>()
-// @ts-expect-error a bridge that is there has a configuration
+// @ts-expect-error the constructor throws this code, no call rejects with it
 stats.errors.ERR_AUTH_BRIDGE_CONFIG
 expectTypeOf(stats.latency.buckets).toEqualTypeOf<{ le: number; count: number }[]>()
 expectTypeOf(defaultBridge()).toEqualTypeOf<AuthBridge>()
@@ -171,7 +173,7 @@ expectTypeOf<SessionRoute>().toEqualTypeOf<{ GET: (request: Request) => Promise<
 expectTypeOf<SessionRouteOptions['unauthenticated']>().toEqualTypeOf<'empty' | 'null' | undefined>()
 createSessionRoute({ bridge: new AuthBridge(), unauthenticated: 'null' })
 createAuth({ bridge: new AuthBridge() })
-// @ts-expect-error the word, not the value
+// @ts-expect-error the string 'null', not null
 createSessionRoute({ unauthenticated: null })
-// @ts-expect-error it has no body to choose
+// @ts-expect-error only an option of createSessionRoute
 createAuth({ unauthenticated: 'null' })

@@ -1,4 +1,4 @@
-// `unsafe` stands in one file, where each block has its argument, and everywhere else the compiler forbids it.
+// Only one file has `unsafe` code, with a reason for each block. Everywhere else the compiler forbids it.
 
 import { readdirSync, readFileSync } from 'node:fs'
 import { expect, test } from 'vitest'
@@ -12,26 +12,26 @@ const rust = (folder: string) =>
     .map((file) => `${folder}${file}`)
 const sources = rust('src/')
 
-/** Without comments, which may speak of it. */
+/** The file without comments, which may contain the word. */
 const code = (file: string) => read(file).replace(/\/\/.*$/gm, '')
 
-test('no file but one has the word', () => {
+test('only one file has unsafe code', () => {
   const files = [...sources, ...rust('benchmark/'), 'build.rs']
   expect(files.filter((file) => /\bunsafe\b/.test(code(file)))).toEqual([SETTLE])
 })
 
-test('the compiler forbids it where no macro of napi needs it', () => {
+test('every other file forbids it, except those with macros of napi', () => {
   const isForbidden = (file: string) => /^(\/\/!.*\n)*#!\[forbid\(unsafe_code\)\]\n/.test(read(file))
-  // The modules of a file are forbidden with it.
+  // The attribute of a module covers its submodules.
   const parent = (file: string) => file.replace(/\/[^/]+$/, '/mod.rs')
   const isOfForbidden = (file: string) => sources.includes(parent(file)) && isForbidden(parent(file))
   const free = sources.filter((file) => !isForbidden(file) && !isOfForbidden(file))
   expect(free.filter((file) => !file.startsWith('src/binding/'))).toEqual(['src/lib.rs'])
-  // That one only lists the others.
+  // `src/lib.rs` only declares the modules.
   expect(code('src/lib.rs')).not.toMatch(/\bfn\b/)
 })
 
-test('each block says why it is sound, and clippy insists', () => {
+test('each block explains why it is sound, and clippy requires it', () => {
   expect(read('Cargo.toml')).toMatch(/^undocumented_unsafe_blocks = "warn"$/m)
   expect(read('package.json')).toMatch(/cargo clippy --release --locked --all-targets -- --deny warnings/)
   const lines = read(SETTLE).split('\n')

@@ -1,8 +1,8 @@
-// The vectors against the reference implementations of today. The Rust tests read the same files, with the same clock.
+// Tests the vectors with the installed reference implementations. The Rust tests read the same files, with the same clock.
 
 import { readdirSync, readFileSync } from 'node:fs'
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest'
-import { asDocumented, bodyOf } from './support/reference.js'
+import { bodyOf, readAsDocumented } from './support/reference.js'
 import { makeVectors, NOW, type Vector } from './vectors/make.js'
 
 if (process.env.MAKE_VECTORS) {
@@ -26,7 +26,7 @@ describe.each(files)('%s', (file) => {
   const { vectors }: { vectors: Vector[] } = JSON.parse(readFileSync(new URL(file, folder), 'utf8'))
   test.each(vectors)('$case', async ({ header, now, outcome, ...setup }) => {
     vi.setSystemTime(now * 1000)
-    const claims = await asDocumented(header, setup)
+    const claims = await readAsDocumented(header, setup)
     expect(claims && bodyOf(claims)).toEqual('body' in outcome ? outcome.body : null)
   })
 })

@@ -47,7 +47,7 @@ fn main() {
     let schema = Schema::new(None);
     let read = || {
         let cookie = black_box(&name).find(black_box(&header)).expect("a cookie");
-        let token = cookie.readings().next().expect("a reading").expect("a token");
+        let token = cookie.readings().next().expect("a reading").token.expect("a token");
         let plaintext = token::open(&token, &keyring).expect("opens");
         Session::from_claims(&Claims::parse(&plaintext, NOW).expect("count"), &schema).expect("a session")
     };

@@ -26,8 +26,7 @@ const REASONS = {
   },
   'stale-chunks': {
     meaning: 'chunks of an earlier, longer token are still there',
-    advice:
-      'sign in again, which sets all chunks anew. If it comes back, find out what sets the cookie besides Auth.js',
+    advice: 'sign in again, which replaces all chunks. If it comes back, find out what sets the cookie besides Auth.js',
   },
   'token-too-large': {
     meaning: 'the token is larger than 32 KiB',

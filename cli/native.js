@@ -16,7 +16,7 @@ function native() {
   try {
     return require('../binding.js')
   } catch (cause) {
-    throw require('../unavailable.js').unavailable(cause)
+    return require('../unavailable.js').requireNative(cause)
   }
 }
 

@@ -18,18 +18,29 @@ pub struct Metrics {
     latency: Histogram,
     /// How many different sessions each query was for.
     batches: Histogram,
+    /// Calls whose request had sessions of different users.
+    several_users: AtomicU64,
 }
 
 impl Default for Metrics {
     fn default() -> Self {
         let outcomes = array::from_fn(|_| AtomicU64::default());
-        Self { outcomes, latency: Histogram::default(), batches: Histogram::default() }
+        Self {
+            outcomes,
+            latency: Histogram::default(),
+            batches: Histogram::default(),
+            several_users: AtomicU64::default(),
+        }
     }
 }
 
 impl Metrics {
     pub fn count(&self, outcome: Outcome) {
         add(&self.outcomes[outcome as usize], 1);
+    }
+
+    pub fn count_several_users(&self) {
+        add(&self.several_users, 1);
     }
 
     pub fn count_latency(&self, latency: Duration) {
@@ -59,6 +70,7 @@ impl Metrics {
             errors,
             latency: self.latency.snapshot(|microseconds| microseconds as f64 / 1000.0),
             batches: self.batches.snapshot(|sessions| sessions as f64),
+            several_users: self.several_users.load(Ordering::Relaxed),
             pool,
         }
     }
@@ -76,6 +88,8 @@ pub struct Stats {
     pub errors: BTreeMap<&'static str, u64>,
     pub latency: Distribution,
     pub batches: Distribution,
+    #[serde(rename = "severalUsers")]
+    pub several_users: u64,
     pub pool: PoolStatus,
 }
 

@@ -1,4 +1,4 @@
-// What docs/platforms.md promises of the published binary, which `scripts/build-artifact.mjs` makes.
+// The published binary, built by `scripts/build-artifact.mjs`, is as docs/platforms.md describes it.
 
 import { execFileSync } from 'node:child_process'
 import { readFileSync, statSync } from 'node:fs'
@@ -16,8 +16,8 @@ function documented(pattern: RegExp) {
 }
 
 test('runs with the glibc that the documentation names', () => {
-  const taken = dynamicSymbols(binary, '--undefined-only')
-  const minors = taken.flatMap((symbol) => /@GLIBC_2\.(\d+)/.exec(symbol)?.[1] ?? []).map(Number)
+  const imported = dynamicSymbols(binary, '--undefined-only')
+  const minors = imported.flatMap((symbol) => /@GLIBC_2\.(\d+)/.exec(symbol)?.[1] ?? []).map(Number)
   expect(minors.length).toBeGreaterThan(50)
   expect(Math.max(...minors)).toBe(documented(/glibc 2\.(\d+)/))
 })
@@ -30,18 +30,18 @@ test('needs no library but those of glibc', () => {
   expect(needed).toContain('libc.so.6')
 })
 
-test('is not larger than the documentation says, by more than a twentieth', () => {
+test('is at most 5% larger than the documentation says', () => {
   const megabytes = statSync(binary).size / 1e6
   expect(megabytes).toBeGreaterThan(1)
   expect(megabytes).toBeLessThan(documented(/linux-x64-gnu\.node` has ([\d.]+) MB/) * 1.05)
 })
 
-test('exports only the entry point of Node-API, and takes no function of OpenSSL from node', () => {
+test('exports only the entry point of Node-API, and imports no function of OpenSSL from Node.js', () => {
   expect(dynamicSymbols(binary, '--defined-only')).toEqual(['napi_register_module_v1'])
   expect(dynamicSymbols(binary, '--undefined-only').filter((name) => OF_OPENSSL.test(name))).toEqual([])
 })
 
-test('does not tell where it was built', () => {
+test("doesn't contain the folder that it was built in", () => {
   const text = readFileSync(binary, 'latin1')
   expect(text).toContain('/cargo/registry/src/')
   const folders = [fileURLToPath(new URL('../..', import.meta.url)), homedir()].map((folder) => join(folder, '/'))

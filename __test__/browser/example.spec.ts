@@ -1,4 +1,4 @@
-// The example, as its command starts it, in real browsers.
+// Tests the example in a real browser, started by its command.
 
 import { mkdir } from 'node:fs/promises'
 import { join } from 'node:path'
@@ -7,7 +7,7 @@ import pg from 'pg'
 import type { Browser, BrowserContext, Page } from 'playwright-core'
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest'
 import { ROOT, serve } from '../support/apps.mjs'
-import { complaintsOf, DEVICES, launchBrowser } from '../support/browser.js'
+import { collectErrors, DEVICES, launchBrowser } from '../support/browser.js'
 import { freePort, startPostgres } from '../support/postgres.mjs'
 
 type Device = keyof typeof DEVICES
@@ -15,7 +15,7 @@ type User = 'internal' | 'client'
 
 const SCREENSHOTS = join(ROOT, 'screenshots')
 
-/** Starts the example; what it prints is all that the tests know of it. */
+/** Starts the example, and reads its address and the logins from its output. */
 async function startExample(args: string[], env: Record<string, string>) {
   const port = String(await freePort())
   const command = [join(ROOT, 'examples', 'nextjs.mjs'), ...args]
@@ -70,7 +70,7 @@ async function signedIn(device: Device, user: User = 'internal', at = example) {
   return page
 }
 
-/** A request of the page's own browser, with its cookies. */
+/** A request of the page's browser, with its cookies. */
 async function get(page: Page, path: string) {
   const response = await page.request.get(path)
   return { status: response.status(), body: await response.text() }
@@ -101,9 +101,9 @@ test('the command prints the address and two logins', () => {
 })
 
 describe('signed in', () => {
-  test('the dashboard shows the session as auth() sees it, the body of the endpoint, and this device', async () => {
+  test('the dashboard shows the session of auth(), the body of the endpoint, and this device', async () => {
     const page = await newDevice('desktop')
-    const complaints = complaintsOf(page)
+    const errors = collectErrors(page)
     await signIn(page, 'internal')
     const session = await sessionOf(page)
     expect(session).toMatchObject({
@@ -114,10 +114,10 @@ describe('signed in', () => {
     expect(await devicesOf(page)).toEqual([expect.stringMatching(/^Chrome on Linux\s+This device$/)])
     await expect.poll(() => page.getByTestId('body').innerText()).toBe(JSON.stringify(session))
     await expect.poll(() => sessionStatus(page)).toBe('useSession() authenticated')
-    expect(complaints).toEqual([])
+    expect(errors).toEqual([])
   })
 
-  test('the client-portal user has the fields of one', async () => {
+  test('the client-portal user has the fields of a client', async () => {
     const page = await signedIn('desktop', 'client')
     const { user } = await sessionOf(page)
     expect(user).toMatchObject({
@@ -133,7 +133,7 @@ describe('signed in', () => {
     await expect.poll(() => page.getByTestId('body').innerText()).toContain(user.contactId)
   })
 
-  test('the endpoint sets no cookie, and update() of the client issues it anew', async () => {
+  test('the endpoint sets no cookie, and update() of the client sets a new one', async () => {
     const page = await signedIn('desktop')
     const token = async () =>
       (await page.context().cookies()).find(({ name }) => name === 'authjs.session-token')?.value
@@ -148,7 +148,7 @@ describe('signed in', () => {
   })
 })
 
-test('a wrong password is refused, and says so', async () => {
+test('a wrong password is refused with a message', async () => {
   const page = await newDevice('phone')
   await page.goto('/signin')
   await page.getByRole('button', { name: 'Ada Lovelace' }).click()
@@ -159,7 +159,7 @@ test('a wrong password is refused, and says so', async () => {
 })
 
 describe('two devices of one user', () => {
-  test('see each other, and one signs the other out, whose very next request has no session', async () => {
+  test('see each other; one signs the other out, and its next request has no session', async () => {
     const desktop = await signedIn('desktop')
     const phone = await signedIn('phone')
     await desktop.reload()
@@ -178,7 +178,7 @@ describe('two devices of one user', () => {
 
     expect(await get(phone, '/api/session')).toEqual({ status: 200, body: '{}' })
     expect(await get(phone, '/api/auth/session')).toEqual({ status: 200, body: 'null' })
-    // What Chromium fires when one comes back to the tab.
+    // Chromium fires this event when the user comes back to the tab.
     await phone.evaluate(() => document.dispatchEvent(new Event('visibilitychange')))
     await expect.poll(() => sessionStatus(phone)).toBe('useSession() unauthenticated')
     await phone.reload()
@@ -198,7 +198,7 @@ describe('two devices of one user', () => {
     expect((await sessionOf(desktop)).user.email).toBe('ada@acme.example')
   })
 
-  test('signing out leaves nothing that a copy of the cookie could use', async () => {
+  test('after signing out, a copy of the cookie has no session', async () => {
     const page = await signedIn('desktop')
     const { session_id } = await sessionOf(page)
     const copy = (await page.context().cookies()).map(({ name, value }) => `${name}=${value}`).join('; ')
@@ -229,7 +229,7 @@ describe('two devices of one user', () => {
   })
 })
 
-test('with the database stopped the app says so, and after its start the same session is there again', async () => {
+test('with the database stopped the app says so; after its start the session is back', async () => {
   const page = await signedIn('desktop')
   const { session_id } = await sessionOf(page)
   await database.stop()
@@ -256,7 +256,7 @@ test('with the database stopped the app says so, and after its start the same se
   expect((await sessionOf(page)).session_id).toBe(session_id)
 })
 
-test.each<Device>(['desktop', 'phone'])('nothing is wider than a %s', async (device) => {
+test.each<Device>(['desktop', 'phone'])('no page is wider than a %s', async (device) => {
   const page = await newDevice(device)
   await page.goto('/signin')
   await expect.poll(() => sessionStatus(page)).toBe('useSession() unauthenticated')
@@ -285,7 +285,7 @@ describe('rolling sessions', () => {
 
   const rowOf = (session_id: string) => query('SELECT * FROM sessions WHERE session_id = $1', [session_id])
 
-  /** Does something each second until a session would have ended, had nobody used it. */
+  /** Runs `action` each second until after `expires_at`. */
   async function untilAfter(expires_at: Date, action: () => Promise<unknown>) {
     while (Date.now() < expires_at.getTime() + 2_000) {
       await setTimeout(1_000)
@@ -308,7 +308,7 @@ describe('rolling sessions', () => {
     expect(last.last_activity_at.getTime()).toBeGreaterThan(first.last_activity_at.getTime())
   })
 
-  test('one that is only read ends at its expires_at', async () => {
+  test('a session that is only read ends at its expires_at', async () => {
     const page = await signedIn('desktop', 'internal', rolling)
     const { session_id } = await sessionOf(page)
     const first = await rowOf(session_id)
@@ -319,12 +319,12 @@ describe('rolling sessions', () => {
     expect(new URL(page.url()).pathname).toBe('/signin')
   })
 
-  test('one that was revoked stays so, however it is used', async () => {
+  test('a revoked session stays revoked, even in use', async () => {
     const page = await signedIn('desktop', 'internal', rolling)
     const { session_id } = await sessionOf(page)
     await query(`UPDATE sessions SET revoked_at = now(), revoked_reason = 'lost' WHERE session_id = $1`, [session_id])
     const revoked = await rowOf(session_id)
-    // Long enough that the row of a live session would be written to.
+    // Long enough that the row of a live session would be updated.
     await setTimeout(3_000)
     await page.reload()
     expect(new URL(page.url()).pathname).toBe('/signin')
@@ -333,7 +333,7 @@ describe('rolling sessions', () => {
   })
 })
 
-test('without DATABASE_URL it brings a PostgreSQL of its own', async () => {
+test('without DATABASE_URL it starts its own PostgreSQL', async () => {
   const own = await startExample(['--no-build'], {})
   try {
     const page = await signedIn('phone', 'client', own)

@@ -1,5 +1,5 @@
-// The tarballs as npm installs them: on a machine with Node and nothing to build with, and where the native part is missing.
-// They have the native part that `npm run build` made, or what is in the folder that ARTIFACTS names.
+// Installs the tarballs with npm, on a machine without build tools, also without the native part. The native part is that of
+// `npm run build`, or the one in the folder ARTIFACTS.
 
 import { spawnSync } from 'node:child_process'
 import { copyFile, mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises'
@@ -50,7 +50,7 @@ afterAll(async () => {
   await rm(packed, { recursive: true })
 })
 
-/** As a release makes them. The builds for other platforms are only there to be passed over. */
+/** The tarballs of a release. Those for other platforms contain no real binary. */
 async function tarballsForAllPlatforms() {
   const artifacts = join(packed, 'artifacts')
   await mkdir(artifacts)
@@ -73,7 +73,7 @@ const email: string = session.user ? session.user.email : 'nobody'
 console.log(JSON.stringify([session, typeof AuthBridge, email]))`,
 }
 
-/** Prints what an import ends with. */
+/** Prints the error of an import. */
 const failure = `(error) => console.log(JSON.stringify({ code: error.code, message: error.message, cause: error.cause?.message }))`
 const requiring = ['-e', `try { require('authjs-bridge') } catch (error) { (${failure})(error) }`]
 const importing = ['--input-type=module', '-e', `await import('authjs-bridge').catch(${failure})`]
@@ -110,17 +110,17 @@ describe('both tarballs in an empty folder', () => {
     expect(registry.takeDownloads()).toEqual([])
   })
 
-  test('serve CommonJS', async () => {
+  test('work in CommonJS', async () => {
     const output = await machine.succeed(folder, 'node', ['script.cjs'], environment)
     expect(JSON.parse(output)).toEqual([body, 'function'])
   })
 
-  test('serve ESM', async () => {
+  test('work in ESM', async () => {
     const output = await machine.succeed(folder, 'node', ['script.mjs'], environment)
     expect(JSON.parse(output)).toEqual([body, 'function'])
   })
 
-  test('serve TypeScript, whose compiler needs no other types for theirs', async () => {
+  test('work in TypeScript, without other type packages', async () => {
     const compiler = join(dirname(createRequire(import.meta.url).resolve('typescript/package.json')), 'bin', 'tsc')
     const options = ['--strict', '--module', 'nodenext', '--target', 'es2023', '--types', '', '--outDir', 'compiled']
     await machine.succeed(folder, 'node', [compiler, ...options, '--ignoreConfig', 'script.mts'])
@@ -128,14 +128,14 @@ describe('both tarballs in an empty folder', () => {
     expect(JSON.parse(output)).toEqual([body, 'function', 'ada@example.com'])
   })
 
-  test('bring the command line along', async () => {
+  test('include the command line', async () => {
     const npx = (...args: string[]) => machine.succeed(folder, 'npx', ['authjs-bridge', ...args], environment)
     expect(await npx('doctor', '--help')).toMatch(/^Usage: npx authjs-bridge doctor/)
     expect(JSON.parse(await npx('doctor', '--json'))).toMatchObject({ ok: true })
   })
 })
 
-test('of eight platform packages npm takes the one for this machine', async () => {
+test('npm installs one of eight platform packages, the one for this machine', async () => {
   const folder = await machine.emptyFolder('registry')
   await machine.succeed(folder, 'npm', ['install', 'authjs-bridge'])
   expect(registry.takeDownloads()).toEqual(['authjs-bridge-0.1.0.tgz', `${NATIVE}-0.1.0.tgz`])
@@ -162,27 +162,27 @@ describe('without the platform package', () => {
     }
   }
 
-  async function expectMendedBy(command: string | undefined, folder: string) {
+  async function expectRepairedBy(command: string | undefined, folder: string) {
     await machine.succeed(folder, 'sh', ['-c', command ?? 'false'])
     expect(await machine.succeed(folder, 'node', using)).toBe('{}')
   }
 
-  test('since optional dependencies were left out, it says so, and its command mends that', async () => {
+  test('without optional dependencies: the error says so, and its command repairs that', async () => {
     const folder = await machine.emptyFolder('omitted')
     await machine.succeed(folder, 'npm', ['install', '--omit=optional', 'authjs-bridge'])
     await expectMissing(folder)
-    await expectMendedBy(commandFor(/optional dependencies/), folder)
+    await expectRepairedBy(commandFor(/optional dependencies/), folder)
   })
 
-  test('since node_modules comes from another platform, it says so, and its command mends that', async () => {
+  test('with node_modules of another platform: the error says so, and its command repairs that', async () => {
     const folder = await machine.emptyFolder('copied')
     await machine.succeed(folder, 'npm', ['install', '--os=darwin', '--cpu=arm64', 'authjs-bridge'])
     expect(await readdir(join(folder, 'node_modules'))).toContain('authjs-bridge-darwin-arm64')
     await expectMissing(folder)
-    await expectMendedBy(commandFor(/another platform/), folder)
+    await expectRepairedBy(commandFor(/another platform/), folder)
   })
 
-  test('an uncaught error shows the message before all else', async () => {
+  test('an uncaught error shows the message first', async () => {
     const folder = await machine.emptyFolder('uncaught')
     await machine.succeed(folder, 'npm', ['install', '--omit=optional', 'authjs-bridge'])
     const { code, output } = await machine.run(folder, 'node', ['-e', `require('authjs-bridge')`])
@@ -191,7 +191,7 @@ describe('without the platform package', () => {
     expect(output.indexOf('Cannot find')).toBeGreaterThan(output.indexOf(MISSING))
   })
 
-  test('the command line says the same, and no more', async () => {
+  test('the command line prints the same message, and nothing else', async () => {
     const folder = await machine.emptyFolder('command-line')
     await machine.succeed(folder, 'npm', ['install', '--omit=optional', 'authjs-bridge'])
     for (const command of ['doctor', 'explain']) {
@@ -203,7 +203,7 @@ describe('without the platform package', () => {
 })
 
 describe('with a platform package that does not load', () => {
-  test('it says what the system says', async () => {
+  test('the error has the message of the system', async () => {
     const folder = await machine.emptyFolder('damaged')
     await machine.succeed(folder, 'npm', ['install', 'authjs-bridge'])
     const binary = join(folder, 'node_modules', NATIVE, BINARY)
@@ -215,7 +215,7 @@ describe('with a platform package that does not load', () => {
     })
   })
 
-  test('on a platform without one it says which there are', async () => {
+  test('on an unsupported platform the error lists the supported ones', async () => {
     const folder = await machine.emptyFolder('elsewhere')
     await machine.succeed(folder, 'npm', ['install', 'authjs-bridge'])
     const elsewhere = [`Object.defineProperty(process, 'platform', { value: 'freebsd' })`, requiring[1]].join('\n')

@@ -1,4 +1,4 @@
-// Under both bundlers, all the ways to run an app that `__test__/next/bundling.spec.ts` leaves out.
+// Tests, with both bundlers, the ways to run an app that `__test__/next/bundling.spec.ts` doesn't.
 
 import { cp, mkdir, mkdtemp, readFile, rename, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
@@ -7,7 +7,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { BUNDLERS, useApp } from '../support/next-app.js'
 import { codeBlocks } from '../support/pages.js'
 
-/** What each bundler says of a native module, as the documentation shows it. */
+/** The error of each bundler for a native module, from the documentation. */
 const [turbopack = '', webpack = ''] = codeBlocks('docs/getting-started.md')
   .filter(({ language }) => language === '')
   .map(({ text }) => text.trim())
@@ -22,23 +22,23 @@ describe('webpack', () => {
 })
 
 describe.each(BUNDLERS)('%s', (bundler) => {
-  test('output: "standalone", from a copied folder, with the app gone', async () => {
+  test(`output: "standalone", from a copied folder, without the app's folder`, async () => {
     await app.build(bundler, { STANDALONE: '1' })
     const standalone = await mkdtemp(join(tmpdir(), 'authjs-bridge-standalone-'))
     await cp(join(app.folder(), '.next', 'standalone'), standalone, { recursive: true, verbatimSymlinks: true })
-    const gone = `${app.folder()}-gone`
-    await rename(app.folder(), gone)
+    const moved = `${app.folder()}-moved`
+    await rename(app.folder(), moved)
     try {
       const { origin, stop } = await app.start({ standalone })
-      await app.expectAnswers(origin)
+      await app.expectResponses(origin)
       await stop()
     } finally {
-      await rename(gone, app.folder())
+      await rename(moved, app.folder())
       await rm(standalone, { recursive: true })
     }
   })
 
-  test('without the line in next.config the build fails with what the documentation shows', async () => {
+  test('without the line in next.config the build fails with the error in the documentation', async () => {
     const error = await app.build(bundler, { WITHOUT_LINE: '1' }).catch(String)
     const [file = '', reason = ''] = ERRORS[bundler].split('\n')
     expect(file).toMatch(/^\.\/node_modules\/authjs-bridge/)

@@ -1,4 +1,4 @@
-// Follows docs/getting-started.md, from `create-next-app` to a guarded page: its commands and files, as they stand there.
+// Follows docs/getting-started.md from `create-next-app` to a guarded page, with the commands and files of the page.
 
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
@@ -22,13 +22,13 @@ test('the steps of getting started lead to a guarded page', async () => {
   onTestFinished(() => database.dispose())
   const port = String(await freePort())
   const origin = `http://localhost:${port}`
-  // The page's port may be another's on this machine, and npx asks a person whether it may install.
+  // The port of the page may be in use on this machine, and npx would ask before it installs.
   const here = { PORT: port, AUTH_URL: origin, npm_config_yes: 'true' }
   const env = cleanEnvironment({ DATABASE_URL: database.url(), ...here })
   const tarballs = join(folder, 'tarballs')
   makeTarballs({ output: tarballs })
 
-  // What is printed is compared by modes.spec.ts.
+  // modes.spec.ts tests the blocks that show output.
   const blocks = codeBlocks('docs/getting-started.md').filter(({ language }) => language !== '')
   const starts = blocks.findIndex(({ text }) => text.includes(SERVER))
   const commands = blocks.filter(({ language }) => language === 'sh')
@@ -68,7 +68,7 @@ test('the steps of getting started lead to a guarded page', async () => {
   await page.waitForURL('**/api/auth/signin**')
 })
 
-/** Runs commands until one fails. @returns the folder that they leave one in */
+/** Runs commands; throws if one fails. @returns the working directory after the last one */
 async function shell(commands: string, cwd: string, env: NodeJS.ProcessEnv) {
   const child = spawn('bash', ['-e', '-c', `${commands}\necho\npwd`], { cwd, env, stdio: ['ignore', 'pipe', 'pipe'] })
   let output = ''
@@ -90,7 +90,7 @@ async function write(text: string, cwd: string) {
   await writeFile(file, text)
 }
 
-/** The page shows a whole file, which must lose nothing of the one that was there. */
+/** For comparing the page's next.config.ts with the generated one, of which it must keep everything. */
 function withoutOurLine(config: string) {
   const lines = config.replaceAll(/\/\/ .*\n|\/\*.*\*\/|serverExternalPackages: .*\n/g, '')
   return lines.replaceAll(/[\s;]/g, '').replaceAll('"', "'")

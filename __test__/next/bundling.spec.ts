@@ -1,5 +1,5 @@
-// A small app with this package as users install it, under the bundler that Next.js takes by itself. The other one, and other
-// ways to run an app, are in `__test__/next-modes`.
+// Tests a small app with the default bundler of Next.js, with this package as users install it. The other bundler and other
+// ways to run an app are in `__test__/next-modes`.
 
 import { test } from 'vitest'
 import { useApp } from '../support/next-app.js'

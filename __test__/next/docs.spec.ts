@@ -1,4 +1,4 @@
-// The TypeScript of the documentation in an app that has what it imports: this package, Next.js, Auth.js, pg.
+// Compiles the TypeScript of the documentation in an app that has its imports: this package, Next.js, Auth.js, pg.
 
 import { cp, mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'

@@ -1,4 +1,4 @@
-// Through a real PgBouncer in transaction mode, whose clients share two connections to the server.
+// Tests with a real PgBouncer in transaction mode, whose clients share two connections to the server.
 
 import { setTimeout as sleep } from 'node:timers/promises'
 import pg from 'pg'
@@ -6,7 +6,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import type { AuthBridgeOptions } from '../../index.js'
 import { SECRET, useBridges } from '../support/bridges.js'
 import { mintCookie } from '../support/cookies.mjs'
-import { QUICK, refusal, SLACK_MS, withClient } from '../support/faults.js'
+import { QUICK, rejectionOf, SLACK_MS, withClient } from '../support/faults.js'
 import { startLoad } from '../support/load.mjs'
 import { startPgBouncer } from '../support/pgbouncer.mjs'
 import { startPostgres } from '../support/postgres.mjs'
@@ -37,8 +37,8 @@ const open = useBridges()
 const connect = (options: AuthBridgeOptions, parameters = '', port = pooler.port) =>
   open(server.url({ port }) + parameters, { ...QUICK, ...options })
 
-/** Runs something beside another client, whose queries come through the same two connections. */
-async function besideAnother<T>(run: () => Promise<T>) {
+/** Runs a function while another client sends queries through the same two connections. */
+async function withAnotherClient<T>(run: () => Promise<T>) {
   const client = new pg.Client(server.url({ port: pooler.port }))
   client.on('error', () => {})
   await client.connect()
@@ -64,9 +64,9 @@ const UNNAMED: [string, AuthBridgeOptions, string][] = [
 ]
 
 describe.each(UNNAMED)('%s', (_, options, parameters) => {
-  test('every call is answered, in batches and alone, beside another client', async () => {
+  test('every call succeeds, in batches and alone, concurrently with another client', async () => {
     const bridge = connect(options, parameters)
-    await besideAnother(async () => {
+    await withAnotherClient(async () => {
       for (let round = 0; round < 40; round++) {
         const count = round % 2 === 0 ? 1 : sessions.length
         const bodies = await Promise.all(cookies.slice(0, count).map((cookie) => bridge.getSession(cookie)))
@@ -75,6 +75,15 @@ describe.each(UNNAMED)('%s', (_, options, parameters) => {
       }
     })
     expect(bridge.stats().batches.max).toBeGreaterThan(1)
+  })
+
+  test('answers the probe of a connection that was idle', async () => {
+    const bridge = connect({ ...options, idleTimeout: 50 }, parameters)
+    for (let call = 0; call < 3; call++) {
+      await bridge.getSession(cookies[0])
+      await sleep(100)
+    }
+    expect(bridge.stats().pool).toMatchObject({ size: 1, connects: 1 })
   })
 
   test('sets nothing on the connections that others get', async () => {
@@ -86,7 +95,7 @@ describe.each(UNNAMED)('%s', (_, options, parameters) => {
   })
 })
 
-test('a batch of several tenants, a query for each, in unnamed statements, too', async () => {
+test('a batch of several tenants: a query for each, in unnamed statements', async () => {
   const bridge = connect({ preparedStatements: false, sharded: true })
   const bodies = await Promise.all(cookies.map((cookie) => bridge.getSession(cookie)))
   expect(bodies.map((body) => body.session_id)).toEqual(sessions.map((row) => row.session_id))
@@ -104,11 +113,11 @@ test('a revoked session is gone at the next call', async () => {
   await revoke('NULL')
 })
 
-test('a query that takes too long is ended at the server', async () => {
+test('a query that takes too long is cancelled on the server', async () => {
   const bridge = connect({ preparedStatements: false })
   await withClient(server.url(), async (client) => {
     await client.query('BEGIN; LOCK TABLE sessions IN ACCESS EXCLUSIVE MODE')
-    expect(await refusal(bridge, cookies[0])).toMatchObject({ code: 'ERR_AUTH_BRIDGE_TIMEOUT' })
+    expect(await rejectionOf(bridge, cookies[0])).toMatchObject({ code: 'ERR_AUTH_BRIDGE_TIMEOUT' })
     const waiting = `SELECT count(*)::int FROM pg_stat_activity WHERE wait_event_type = 'Lock'`
     await expect.poll(async () => (await client.query(waiting)).rows[0].count).toBe(0)
     await client.query('ROLLBACK')
@@ -116,7 +125,7 @@ test('a query that takes too long is ended at the server', async () => {
   expect((await bridge.getSession(cookies[0])).session_id).toBe(sessions[0].session_id)
 })
 
-test('the server restarted behind it, under load', async () => {
+test('a restart of the server behind it, under load', async () => {
   const bridge = connect({ preparedStatements: false })
   const load = startLoad(
     bridge,
@@ -134,25 +143,45 @@ test('the server restarted behind it, under load', async () => {
   expect(outcomes.slowestMs).toBeLessThan(QUICK.callTimeout + SLACK_MS)
 })
 
-describe('without the option: the error says what to set', () => {
+describe('without the option: the error says which option to set', () => {
   const ADVICE = /preparedStatements: false, or pgbouncer=true in the URL$/
 
-  test('where the pooler refuses settings of the connection', async () => {
-    const { code, message } = await refusal(connect({}), cookies[0])
+  test('if the pooler refuses settings of the connection', async () => {
+    const { code, message } = await rejectionOf(connect({}), cookies[0])
     expect(code).toBe('ERR_AUTH_BRIDGE_DATABASE')
     expect(message).toMatch(/unsupported startup parameter: options.*SQLSTATE 08P01/)
     expect(message).toMatch(ADVICE)
   })
 
-  test('where it ignores them, and prepared statements get lost', async () => {
+  test('if it ignores them, and prepared statements get lost', async () => {
     const settings = { ignore_startup_parameters: 'options', server_reset_query_always: 1 }
     const lenient = await startPgBouncer(server.url(), settings)
     const bridge = connect({}, '', lenient.port)
-    const { code, message } = await refusal(bridge, cookies[0])
+    const { code, message } = await rejectionOf(bridge, cookies[0])
     expect(code).toBe('ERR_AUTH_BRIDGE_DATABASE')
     expect(message).toMatch(/prepared statement "\w+" does not exist.*SQLSTATE 26000/)
     expect(message).toMatch(ADVICE)
     await bridge.close()
     await lenient.stop()
+  })
+})
+
+describe('an error that no option mends says nothing of the option', () => {
+  test.each<[string, Record<string, string | number>, Parameters<typeof server.url>[0], RegExp]>([
+    ['a wrong password', {}, { password: 'hunter3' }, /authentication failed/],
+    ['a user that there is not', {}, { user: 'stranger' }, /authentication failed|no such user/],
+    ['a database that the pooler does not know', {}, { database: 'nowhere' }, /no such database: nowhere/],
+    ['no connection left', { max_client_conn: 1 }, {}, /max_client_conn/],
+  ])('%s', async (_, settings, parts, words) => {
+    const strict = { databases: 'postgres', ignore_startup_parameters: 'options', ...settings }
+    const narrow = await startPgBouncer(server.url(), strict)
+    const held = new pg.Client(server.url({ port: narrow.port }))
+    await held.connect()
+    const bridge = open(server.url({ port: narrow.port, ...parts }), QUICK)
+    const { code, message } = await rejectionOf(bridge, cookies[0])
+    await held.end()
+    await narrow.stop()
+    expect({ code, message }).toEqual({ code: 'ERR_AUTH_BRIDGE_DATABASE', message: expect.stringMatching(words) })
+    expect(message).not.toMatch(/preparedStatements|pgbouncer=true/)
   })
 })

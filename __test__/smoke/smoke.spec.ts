@@ -1,4 +1,4 @@
-// What can be seen of the native part without a database, so on each platform: loading, keys, tokens, claims and errors.
+// Tests of the native part that need no database, so that they run on each platform: loading, keys, tokens, claims, errors.
 
 import { encode as encodeV4 } from 'next-auth-4/jwt'
 import { afterAll, describe, expect, test } from 'vitest'
@@ -32,18 +32,18 @@ describe.each([
   ['Auth.js v5', v5],
   ['NextAuth v4', v4],
 ])('a token of %s', (_, mint) => {
-  test('is opened: it tells that it has expired', async () => {
+  test('is decrypted: the reason is token-expired', async () => {
     expect(await bridge.explainSession(await mint(-60))).toMatchObject({ reason: 'token-expired' })
   })
 
-  test('that was changed is refused', async () => {
+  test('is refused after a change', async () => {
     const cookie = await mint()
     const changed = cookie.slice(0, -10) + (cookie.at(-10) === 'A' ? 'B' : 'A') + cookie.slice(-9)
     expect(await bridge.explainSession(changed)).toMatchObject({ reason: 'undecryptable' })
     expect(await bridge.getSession(changed)).toEqual({})
   })
 
-  test('that is good rejects while there is no database to ask', async () => {
+  test('that is valid rejects while the database is down', async () => {
     await expect(bridge.getSession(await mint())).rejects.toMatchObject({ code: 'ERR_AUTH_BRIDGE_DATABASE' })
   })
 })
@@ -54,6 +54,6 @@ test('a wrong option is named', () => {
   )
 })
 
-test('tells of what it is built', () => {
+test('returns its versions', () => {
   expect(versions()).toEqual({ authjsBridge: manifest.version, openssl: expect.stringMatching(/^\d+\.\d+\.\d+$/) })
 })

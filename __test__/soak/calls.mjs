@@ -1,4 +1,4 @@
-// What `memory.spec.ts` measures, in a process that does nothing else. Reads the plan and prints the result, as JSON.
+// The process whose memory `memory.spec.ts` measures. Reads the plan from stdin and prints the result, both as JSON.
 
 import { json } from 'node:stream/consumers'
 import { Worker } from 'node:worker_threads'
@@ -9,13 +9,13 @@ import { AuthBridge } from '../../index.js'
 
 const { calls, workers, rounds, requests } = /** @type {Plan} */ (await json(process.stdin))
 const IN_FLIGHT = 64
-/** Not measured: until then, allocators take what they keep. */
+/** Not measured, since allocators grow at first. */
 const WARM_UP = { calls: 20_000, workers: 40 }
 
 const bridge = new AuthBridge()
 let wrong = 0
 
-/** So many calls, of all kinds in turn. @param {number} count */
+/** Makes `count` calls, of all requests in turn. @param {number} count */
 async function call(count) {
   let next = 0
   async function loop() {
@@ -34,7 +34,7 @@ const WORKER = `
   const bridge = new AuthBridge()
   const { header } = workerData.request
   const start = () => Array.from({ length: ${IN_FLIGHT} }, () => bridge.getSession(header))
-  // Two times, so that some are answered when the others are in flight.
+  // Twice, so that some calls have a result while others are in flight.
   Promise.all(start()).then(() => {
     const calls = start()
     parentPort.postMessage('in flight')
@@ -44,8 +44,8 @@ const WORKER = `
 const ENDS = ['by itself', 'exit', 'terminate']
 const addon = new URL('../../index.js', import.meta.url).pathname
 
-/** Worker threads that end with calls in flight, in one way after the other. @param {number} count */
-async function work(count) {
+/** Runs `count` worker threads that end with calls in flight, in each way in turn. @param {number} count */
+async function runWorkers(count) {
   for (let index = 0; index < count; index++) {
     const end = ENDS[index % ENDS.length]
     const worker = new Worker(WORKER, { eval: true, workerData: { addon, request: requests[0], end } })
@@ -55,7 +55,7 @@ async function work(count) {
   }
 }
 
-/** Bytes in use when all rubbish is collected. */
+/** Bytes in use after garbage collection. */
 function memoryInUse() {
   globalThis.gc?.()
   globalThis.gc?.()
@@ -64,11 +64,11 @@ function memoryInUse() {
 }
 
 await call(calls && WARM_UP.calls)
-await work(workers && WARM_UP.workers)
+await runWorkers(workers && WARM_UP.workers)
 const memory = []
 for (let round = 0; round < rounds; round++) {
   await call(calls / rounds)
-  await work(workers / rounds)
+  await runWorkers(workers / rounds)
   memory.push(memoryInUse())
 }
 await bridge.close()

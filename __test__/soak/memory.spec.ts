@@ -1,5 +1,5 @@
-// Memory stays flat: 2,000,000 calls of all kinds would show a leak of 16 bytes each, and worker threads that come and go
-// leave next to nothing. A fifth of the calls by default; SOAK_CALLS and SOAK_WORKERS say how many.
+// Memory doesn't grow with the number of calls and of worker threads that have ended. 2,000,000 calls would show a leak of 16
+// bytes per call; the default is a fifth of that. SOAK_CALLS and SOAK_WORKERS set the numbers.
 
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
@@ -16,9 +16,9 @@ import { claimsOf, createSession, createTables, createUser } from '../support/te
 const CALLS = Number(process.env.SOAK_CALLS ?? 400_000)
 const WORKERS = Number(process.env.SOAK_WORKERS ?? 200)
 const ROUNDS = 20
-/** By how much memory may grow: half of the leak that must be found, and well above what an allocator moves about. */
+/** Allowed growth: half of the leak that must be found, and well above the noise of the allocator. */
 const BYTES_PER_CALL = 8
-/** Node-API can't free a promise that was not settled, and napi-rs keeps a little: together about 3 KiB. */
+/** Allowed growth. Unsettled promises, which Node-API can't free, and napi-rs leak about 3 KiB per worker. */
 const BYTES_PER_WORKER = 24 * 1024
 const MIB = 2 ** 20
 
@@ -37,7 +37,7 @@ beforeAll(async () => {
 })
 afterAll(() => server.dispose())
 
-/** The first of them is live. */
+/** Requests of all kinds; the first has a live session. */
 async function makeRequests(client: pg.Client) {
   await createTables(client)
   const user = await createUser(client)
@@ -77,11 +77,11 @@ test(`${WORKERS} workers that come and go with calls in flight`, async () => {
   expect(growth / WORKERS).toBeLessThan(BYTES_PER_WORKER)
 })
 
-/** By how many bytes a process has grown that did this; measured from the first quarter to the last, over all of it. */
+/** Runs calls.mjs. `growth` is in bytes for the whole run, extrapolated from the first quarter and the last one. */
 async function soak(amount: { calls: number; workers: number }) {
-  // Young objects have little room, since memory that the garbage collector takes for them looks like a leak.
+  // A small young generation, since its growth would look like a leak.
   const node = ['--expose-gc', '--max-semi-space-size=1', fileURLToPath(new URL('calls.mjs', import.meta.url))]
-  // And threads share what they have freed.
+  // Few arenas, so that threads share freed memory.
   const env = { AUTH_SECRET: SECRET, DATABASE_URL: server.url(), MALLOC_ARENA_MAX: '2' }
   const child = spawn(process.execPath, node, { env, stdio: ['pipe', 'pipe', 'inherit'] })
   child.stdin.end(JSON.stringify({ ...amount, rounds: ROUNDS, requests }))
@@ -93,10 +93,10 @@ async function soak(amount: { calls: number; workers: number }) {
   const first = mean(memory.slice(0, quarter))
   const last = mean(memory.slice(-quarter))
   const [start, middle, end] = [memory[0], memory[ROUNDS / 2], memory[ROUNDS - 1]].map(({ rss, heap }) => {
-    return `${(rss / MIB).toFixed(1)} MiB (${(heap / MIB).toFixed(1)} of them JavaScript's)`
+    return `${(rss / MIB).toFixed(1)} MiB (${(heap / MIB).toFixed(1)} of it JavaScript heap)`
   })
   console.log(`start: ${start}, middle: ${middle}, end: ${end}`)
-  // The middles of the two quarters are three quarters of the way apart.
+  // The middles of the two quarters are three quarters of the run apart.
   return { wrong, growth: (last - first) / 0.75 }
 }
 

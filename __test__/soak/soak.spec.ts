@@ -1,5 +1,5 @@
-// Full load for minutes, with a fault every ten seconds: every call is accounted for, and nothing is left behind.
-// SOAK_MINUTES says how long, 1 by default.
+// Full load with a fault every ten seconds: every call settles, and no memory or connection leaks. SOAK_MINUTES sets the
+// duration, 1 by default.
 
 import { setTimeout as sleep } from 'node:timers/promises'
 import { afterAll, beforeAll, expect, test } from 'vitest'
@@ -14,7 +14,7 @@ import { createSessions, createTables, createUser } from '../support/tenants.mjs
 const MINUTES = Number(process.env.SOAK_MINUTES ?? 1)
 const FAULT_EVERY_MS = 10_000
 const MAX_CONNECTIONS = 10
-/** By how much the process may grow after the first sixth of the time: what a garbage collector leaves lying about. */
+/** Allowed growth of the process after the first sixth of the time, for garbage that is not yet collected. */
 const GROWTH_MIB = 48
 
 let server: Awaited<ReturnType<typeof startPostgres>>
@@ -103,7 +103,7 @@ test(`${MINUTES} minutes at full load, a fault every ${FAULT_EVERY_MS / 1000} s`
     const next = performance.now() + FAULT_EVERY_MS
     const [name, strike] = faults[index % faults.length]
     await strike()
-    // All are answered again.
+    // Calls succeed again.
     await load.answers(1000)
     report(name)
     await sleep(next - performance.now())

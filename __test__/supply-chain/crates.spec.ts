@@ -1,4 +1,5 @@
-// What is linked in is what docs/supply-chain.md and THIRD-PARTY-LICENSES say. Asks cargo itself, not scripts/crates.mjs.
+// docs/supply-chain.md and THIRD-PARTY-LICENSES list the crates that are linked in. Uses `cargo tree`, independently of
+// scripts/crates.mjs.
 
 import { execFileSync } from 'node:child_process'
 import { readFileSync } from 'node:fs'
@@ -11,12 +12,12 @@ const read = (file: string) => readFileSync(`${root}/${file}`, 'utf8')
 const { scripts, napi } = JSON.parse(read('package.json'))
 const targets: string[] = napi.targets
 
-/** Lines like `tokio 1.54.1`, without the package itself. Fails where Cargo.lock is not current. */
+/** Lines like `tokio 1.54.1`, without the package itself. Fails if Cargo.lock is out of date. */
 function tree(...options: string[]) {
   const platforms = targets.flatMap((target) => ['--target', target])
   const args = ['tree', '--locked', '--prefix', 'none', '--format', '{p}', ...platforms, ...options]
   const lines = execFileSync('cargo', args, { cwd: root, encoding: 'utf8' }).trim().split('\n')
-  // Between the platforms there is an empty line.
+  // An empty line separates the platforms.
   const crates = lines.flatMap((line) => (line ? [line.replace(/^(\S+) v(\S+).*$/, '$1 $2')] : []))
   return [...new Set(crates)].filter((crate) => !crate.startsWith('authjs-bridge ')).sort()
 }
@@ -24,7 +25,7 @@ function tree(...options: string[]) {
 const linked = tree('--edges', 'normal,no-proc-macro')
 const namesOf = (crates: string[]) => crates.map((crate) => crate.replace(/ .*/, ''))
 
-test('there are as many crates as one would think, and josekit is one of them', () => {
+test('finds a plausible number of crates, with josekit', () => {
   expect(linked.length).toBeGreaterThan(80)
   expect(namesOf(linked)).toContain('josekit')
 })
@@ -32,7 +33,7 @@ test('there are as many crates as one would think, and josekit is one of them', 
 describe('docs/supply-chain.md', () => {
   const documentation = read('docs/supply-chain.md')
 
-  /** The names that begin the rows of a table, or stand in a list, below a heading. */
+  /** The names in the table or the list below a heading. */
   function names(heading: string, pattern: RegExp) {
     const [, section = ''] = documentation.split(`## ${heading}\n`)
     const [text = ''] = section.split('\n## ')
@@ -42,14 +43,14 @@ describe('docs/supply-chain.md', () => {
   const direct = names('Crates that we ask for', /^\| `([\w-]+)` \|/gm)
   const others = names('Crates that these bring along', /`([\w-]+)`/g)
 
-  test('says of each crate that Cargo.toml asks for why it is there', () => {
+  test('lists each crate of Cargo.toml, with the reason', () => {
     const [, section = ''] = read('Cargo.toml').split('[dependencies]\n')
     const [text = ''] = section.split('\n[')
     const asked = [...text.matchAll(/^([\w-]+) = /gm)].map(([, name]) => name)
     expect(direct).toEqual(asked)
   })
 
-  test('lists all others that are linked in, and no more', () => {
+  test('lists all other crates that are linked in, and no more', () => {
     const macros = ['napi-derive']
     const expected = namesOf(linked).filter((name) => !direct.includes(name))
     expect(others.sort()).toEqual(expected.sort())
@@ -60,7 +61,7 @@ describe('docs/supply-chain.md', () => {
 describe('THIRD-PARTY-LICENSES', () => {
   const licenses = read('THIRD-PARTY-LICENSES')
 
-  test('is current: else run node scripts/third-party-licenses.mjs', () => {
+  test('is up to date; if not, run node scripts/third-party-licenses.mjs', () => {
     expect(licenses).toBe(thirdPartyLicenses())
   })
 
@@ -72,7 +73,7 @@ describe('THIRD-PARTY-LICENSES', () => {
   })
 })
 
-test('cargo-deny looks at the platforms that there are packages for', () => {
+test('cargo-deny checks the platforms that have packages', () => {
   const [, graph = ''] = read('deny.toml').split('[graph]\n')
   const [text = ''] = graph.split('\n[')
   expect([...text.matchAll(/"(.+)"/g)].map(([, target]) => target)).toEqual(targets)
@@ -83,11 +84,11 @@ test.each([
   ['npm run lint', scripts.lint],
   ['npm run test:rust', scripts['test:rust']],
   ['scripts/build-artifact.mjs', read('scripts/build-artifact.mjs')],
-])('%s takes the versions of Cargo.lock', (_, text) => {
+])('%s uses the versions of Cargo.lock', (_, text) => {
   expect(text).toContain('--locked')
 })
 
-test('nothing is installed beside this package but its native part', () => {
+test('nothing but the native part is installed with this package', () => {
   const { dependencies, peerDependenciesMeta, peerDependencies } = JSON.parse(read('package.json'))
   expect(dependencies).toBeUndefined()
   for (const peer of Object.keys(peerDependencies)) expect(peerDependenciesMeta[peer]).toEqual({ optional: true })

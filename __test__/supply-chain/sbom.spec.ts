@@ -1,4 +1,4 @@
-// What `scripts/sbom.mjs` writes. Builds cargo-cyclonedx at its first run.
+// Tests the SBOMs of `scripts/sbom.mjs`. The first run builds cargo-cyclonedx.
 
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
@@ -42,13 +42,13 @@ describe.each(PLATFORMS.map(({ name }) => name))('%s', (name) => {
     expect(await new Validation.JsonStrictValidator(Spec.Version.v1dot5).validate(text())).toBeNull()
   })
 
-  test('is of the package, not of the folder that it was built in', () => {
+  test("describes the package, and doesn't contain the folder that it was built in", () => {
     const { version } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'))
     expect(sbom().metadata.component).toMatchObject({ name, version, purl: `pkg:npm/${name}@${version}` })
     expect(text()).not.toContain('file://')
   })
 
-  test('holds OpenSSL, so that a scanner knows it', () => {
+  test('contains OpenSSL as scanners identify it', () => {
     const source = locked('openssl-src')
     const [, version] = source.split('+')
     expect(component('openssl-src')).toMatchObject({ version: source, scope: 'required' })
@@ -57,7 +57,7 @@ describe.each(PLATFORMS.map(({ name }) => name))('%s', (name) => {
     expect(openssl).toMatchObject({ name: 'openssl', version, scope: 'required', cpe })
   })
 
-  test('holds josekit and tokio-postgres as they are locked, and nothing of the tests', () => {
+  test('contains josekit and tokio-postgres in the locked versions, and no test dependency', () => {
     for (const crate of ['josekit', 'tokio-postgres']) {
       expect(component(crate)).toMatchObject({ version: locked(crate), purl: `pkg:cargo/${crate}@${locked(crate)}` })
     }

@@ -1,4 +1,4 @@
-// Next.js apps that have this package as a user would: packed and installed.
+// Runs Next.js apps with this package as users have it: packed and installed.
 
 import { execFile, spawn } from 'node:child_process'
 import { once } from 'node:events'
@@ -7,34 +7,35 @@ import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
 import { makeTarballs } from '../../scripts/tarballs.mjs'
-import { OURS } from './variables.mjs'
+import { OWN_VARIABLES } from './variables.mjs'
 
 export const ROOT = fileURLToPath(new URL('../..', import.meta.url))
 
-/** What the caller's shell, npm or vitest sets must not decide how an app runs. */
+/** Variables of the caller's shell, npm or vitest that would change how an app runs. */
 const FOREIGN = /^(PORT$|SESSION_SECONDS$|VITEST|npm_(?!config_registry))/
 
 /** @param {Record<string, string | undefined>} [more] */
 export function cleanEnvironment(more = {}) {
-  const own = Object.entries(process.env).filter(([name]) => !OURS.test(name) && !FOREIGN.test(name))
+  const own = Object.entries(process.env).filter(([name]) => !OWN_VARIABLES.test(name) && !FOREIGN.test(name))
   return { ...Object.fromEntries(own), NEXT_TELEMETRY_DISABLED: '1', ...more }
 }
 
 /**
- * Installs what the app's lock file says, and this package as its two tarballs.
+ * Installs the packages of the app's lock file, and the two tarballs of this package.
  *
  * @param {string} app
+ * @param {...string} more what is installed besides, or in another version
  */
-export async function installWithPackage(app) {
+export async function installWithPackage(app, ...more) {
   const [main, native] = makeTarballs({ output: app })
-  if (!main || !native) throw new Error('npm run build, first')
+  if (!main || !native) throw new Error('run first: npm run build')
   await rename(main, join(app, 'authjs-bridge.tgz'))
   await run('npm', ['ci'], { cwd: app })
-  await run('npm', ['install', '--no-save', native], { cwd: app })
+  await run('npm', ['install', '--no-save', native, ...more], { cwd: app })
 }
 
 /**
- * Runs a command to its end; what it prints is in the error, if it fails.
+ * Runs a command to its end. If it fails, the error has its output.
  *
  * @param {string} command
  * @param {string[]} args
@@ -51,14 +52,14 @@ export async function run(command, args, { cwd, env }) {
 }
 
 /**
- * Starts a server, which has started when it prints what `ready` matches.
+ * Starts a server. Resolves when its output matches `ready`.
  *
  * @param {string} command
  * @param {string[]} args
  * @param {{ cwd: string, env?: Record<string, string | undefined>, ready: RegExp, echo?: boolean }} options
  */
 export async function serve(command, args, { cwd, env, ready, echo = false }) {
-  // A process group of its own, since servers have children that a signal to the parent may leave behind.
+  // Its own process group: a signal to the server alone might leave its child processes behind.
   const child = spawn(command, args, { cwd, env: cleanEnvironment(env), stdio: 'pipe', detached: true })
   const exited = once(child, 'exit')
   const abandon = () => signal('SIGKILL')
@@ -76,9 +77,9 @@ export async function serve(command, args, { cwd, env, ready, echo = false }) {
 
   async function stop() {
     signal('SIGTERM')
-    const patience = setTimeout(abandon, 10_000)
+    const timeout = setTimeout(abandon, 10_000)
     await exited
-    clearTimeout(patience)
+    clearTimeout(timeout)
     abandon()
     process.off('exit', abandon)
   }

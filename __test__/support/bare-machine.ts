@@ -4,10 +4,10 @@ import { mkdir, mkdtemp, realpath, rm, symlink, writeFile } from 'node:fs/promis
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 
-/** What a container with Node has, and nothing to build with. */
+/** The tools of a container with Node.js, without any build tools. */
 const TOOLS = ['env', 'node', 'npm', 'npx', 'rm', 'sh']
 
-/** Empty folders on a machine without compilers. npm knows one registry only, and has nothing in its cache. */
+/** Simulates a machine without compilers, whose npm uses this registry only and has an empty cache. */
 export async function bareMachine(registry: string) {
   const home = await realpath(await mkdtemp(join(tmpdir(), 'authjs-bridge-install-')))
   const path = join(home, 'bin')
@@ -23,7 +23,7 @@ export async function bareMachine(registry: string) {
     npm_config_update_notifier: 'false',
   }
 
-  /** Runs a command to its end, whatever comes out of it. Not in sync, since the registry answers from this process. */
+  /** Runs a command to its end, even if it fails. Asynchronous, since the registry runs in this process. */
   async function run(cwd: string, command: string, args: string[], env: Record<string, string> = {}) {
     const cache = { npm_config_cache: join(cwd, '.npm') }
     const child = spawn(command, args, { cwd, env: { ...environment, ...cache, ...env }, timeout: 50_000 })
@@ -37,7 +37,7 @@ export async function bareMachine(registry: string) {
   return {
     environment,
     run,
-    /** Runs a command that has to succeed, and returns what it prints. */
+    /** Runs a command that must succeed, and returns its output. */
     async succeed(cwd: string, command: string, args: string[], env: Record<string, string> = {}) {
       const { code, output } = await run(cwd, command, args, env)
       if (code !== 0) throw new Error(`${command} ${args.join(' ')} failed:\n${output}`)

@@ -11,18 +11,18 @@ export const DEVICES = {
   phone: { viewport: { width: 390, height: 844 }, deviceScaleFactor: 2, isMobile: true, userAgent: IPHONE },
 }
 
-/** The system's Chromium, or that of the environment variable CHROMIUM. */
+/** Launches the system's Chromium, or the one in the environment variable CHROMIUM. */
 export async function launchBrowser() {
   const executablePath = process.env.CHROMIUM ?? '/usr/bin/chromium'
   return chromium.launch({ executablePath, args: [...FLAGS, ...QUIET] })
 }
 
-/** What a page complains of from here on, but for what the network answers. */
-export function complaintsOf(page: Page) {
-  const complaints: string[] = []
-  page.on('pageerror', (error) => complaints.push(error.message))
+/** Collects the uncaught errors and the error messages on the console of a page from here on. */
+export function collectErrors(page: Page) {
+  const errors: string[] = []
+  page.on('pageerror', (error) => errors.push(error.message))
   page.on('console', (message) => {
-    if (message.type() === 'error') complaints.push(message.text())
+    if (message.type() === 'error') errors.push(message.text())
   })
-  return complaints
+  return errors
 }

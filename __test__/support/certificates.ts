@@ -15,7 +15,7 @@ cryptoProvider.set(webcrypto as Crypto)
 const ALGORITHM = { name: 'ECDSA', namedCurve: 'P-256', hash: 'SHA-256' }
 const DAY = 24 * 3600 * 1000
 
-/** All as PEM: the authority's own certificate, and certificates that it signs. */
+/** The authority's certificate, and a function that signs certificates for hosts; all as PEM. */
 export async function createAuthority(name: string) {
   const issuer = `CN=${name}`
   const keys = (await webcrypto.subtle.generateKey(ALGORITHM, true, ['sign', 'verify'])) as CryptoKeyPair

@@ -1,5 +1,5 @@
-// `cargo test` passes where it finds no test, and vitest where a file of tests has a name that it does not look for.
-// This fails for both.
+// Fails if a Rust module has no test, or if no runner collects a test file: `cargo test` passes without any test, and vitest
+// ignores files whose names don't match.
 
 import { execFileSync } from 'node:child_process'
 import { readdirSync, readFileSync } from 'node:fs'
@@ -16,17 +16,17 @@ if (modules.length === 0 || untested.length > 0) {
   throw new Error(`modules of src/lib.rs without a test: ${untested.join(', ') || 'no module found'}`)
 }
 
-/** What has no tests, or, as types, is checked by the compiler alone. */
-const OTHERS = /^(support|vectors|next\/app)\/|\.test-d\.ts$/
+/** Files without tests, or, with types, that only the compiler checks. */
+const WITHOUT_TESTS = /^(support|vectors|next\/app)\/|\.test-d\.ts$/
 const vitest = join(ROOT, 'node_modules', 'vitest', 'vitest.mjs')
 const listed = JSON.parse(run(process.execPath, [vitest, 'list', '--filesOnly', '--json', '--project', '*']))
 const collected = new Set(listed.map((/** @type {{ file: string }} */ { file }) => file))
 const scripts = readdirSync(join(ROOT, '__test__'), { recursive: true, encoding: 'utf8' })
   .map((file) => file.replaceAll('\\', '/'))
-  .filter((file) => file.endsWith('.ts') && !OTHERS.test(file))
-const unknown = scripts.filter((file) => !collected.has(`${ROOT}__test__/${file}`))
-if (scripts.length === 0 || unknown.length > 0) {
-  throw new Error(`files of __test__ that no runner collects: ${unknown.join(', ') || 'no file found'}`)
+  .filter((file) => file.endsWith('.ts') && !WITHOUT_TESTS.test(file))
+const ignored = scripts.filter((file) => !collected.has(`${ROOT}__test__/${file}`))
+if (scripts.length === 0 || ignored.length > 0) {
+  throw new Error(`files of __test__ that no runner collects: ${ignored.join(', ') || 'no file found'}`)
 }
 
 /** @param {string} program @param {string[]} args */

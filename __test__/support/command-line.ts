@@ -7,28 +7,28 @@ import type { Check } from '../../cli/native.js'
 
 const EXECUTABLE = fileURLToPath(new URL('../../cli/index.js', import.meta.url))
 
-/** What must never be shown. The tests put it into secrets, passwords and rows. */
+/** Values that must never be printed. Tests put them into secrets, passwords and rows. */
 export const MARKERS = {
   secret: 'the-secret-marker-of-32-bytes-and-more',
   password: 'hunter2',
   email: 'ada@example.com',
 }
 
-export interface Surroundings {
+export interface RunOptions {
   env?: Record<string, string>
   cwd?: string
   input?: string
 }
 
-/** The server's own password, as it is and as in a URL. */
+/** The password of the test server, plain and percent-encoded. */
 const SERVER_PASSWORD = ['p@ss?word', 'p%40ss%3Fword']
-/** Of a token, between its dots. */
+/** A long part of a token. */
 const PART_OF_TOKEN = /[\w-]{40,}/g
 
-/** Runs `authjs-bridge` with no other variables than these. Whatever it prints, it is nothing that it must not show. */
-export async function run(args: string[], { env = {}, cwd = '/', input = '' }: Surroundings = {}) {
+/** Runs `authjs-bridge` with these environment variables only, and asserts that its output contains nothing secret. */
+export async function run(args: string[], { env = {}, cwd = '/', input = '' }: RunOptions = {}) {
   const child = spawn(process.execPath, [EXECUTABLE, ...args], { cwd, env: { PATH: process.env.PATH, ...env } })
-  // A command that reads nothing may be gone before.
+  // A command that doesn't read its input may have ended already.
   child.stdin.on('error', () => {})
   child.stdin.end(input)
   const [stdout, stderr, [code]] = await Promise.all([text(child.stdout), text(child.stderr), once(child, 'close')])
@@ -38,8 +38,8 @@ export async function run(args: string[], { env = {}, cwd = '/', input = '' }: S
   return { code, stdout, stderr }
 }
 
-/** The same under a terminal of its own, on Linux; `answer` is typed when the prompt is there. */
-export async function runOnTerminal(args: string[], { env = {}, cwd = '/' }: Surroundings, answer = '') {
+/** Runs `authjs-bridge` on a pseudo-terminal, on Linux only. Types `answer` when the prompt appears. */
+export async function runOnTerminal(args: string[], { env = {}, cwd = '/' }: RunOptions, answer = '') {
   const command = [process.execPath, EXECUTABLE, ...args].map((part) => `'${part}'`).join(' ')
   const child = spawn('script', ['--quiet', '--return', '--command', command, '/dev/null'], {
     cwd,
@@ -57,9 +57,9 @@ export async function runOnTerminal(args: string[], { env = {}, cwd = '/' }: Sur
   return { code, output: output.replaceAll('\r\n', '\n') }
 }
 
-/** What `doctor` finds, as JSON. */
-export async function diagnose(surroundings: Surroundings, ...args: string[]) {
-  const { code, stdout, stderr } = await run(['doctor', '--json', ...args], surroundings)
+/** Runs `doctor --json` and parses its report. */
+export async function diagnose(options: RunOptions, ...args: string[]) {
+  const { code, stdout, stderr } = await run(['doctor', '--json', ...args], options)
   const report: { ok: boolean; mode: string; checks: Check[] } = JSON.parse(stdout)
   expect(stderr).toBe('')
   expect(report.ok).toBe(code === 0)

@@ -1,4 +1,4 @@
-// Cookies as the real Auth.js makes them.
+// Makes cookies with the real Auth.js.
 
 import { Auth, skipCSRFCheck } from '@auth/core'
 import { encode } from '@auth/core/jwt'
@@ -8,7 +8,7 @@ export const COOKIE_NAME = 'authjs.session-token'
 export const SECURE_COOKIE_NAME = '__Secure-authjs.session-token'
 
 /**
- * A `Cookie` header with a token that `@auth/core` encrypted.
+ * Returns a `Cookie` header with a token that `@auth/core` encrypts.
  *
  * @param {Record<string, unknown>} claims
  * @param {{ secret: string, name?: string, maxAge?: number }} options `maxAge` in seconds from now
@@ -18,8 +18,7 @@ export async function mintCookie(claims, { secret, name = COOKIE_NAME, maxAge })
 }
 
 /**
- * A `Cookie` header with what the real Auth.js handler sets at a sign-in: in chunks where the token is too long for one
- * cookie, and with the other cookies of Auth.js beside it.
+ * Returns a `Cookie` header with all cookies that the real Auth.js handler sets at a sign-in. A long token comes in chunks.
  *
  * @param {Record<string, unknown>} claims
  * @param {{ secret: string, origin?: string }} options

@@ -3,7 +3,7 @@ import pg from 'pg'
 import { afterAll, beforeAll, inject } from 'vitest'
 import { createTables } from './tenants.mjs'
 
-/** A database for one test file, and a connection to it; with empty tables, or whatever it is to hold. */
+/** Creates a database for one test file, and connects to it. By default it has the empty tables of schema.sql. */
 export function useDatabase(prepare: (client: pg.Client) => Promise<unknown> = createTables) {
   const name = `test_${randomUUID().replaceAll('-', '')}`
   const url = new URL(inject('serverUrl'))

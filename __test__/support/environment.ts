@@ -1,3 +1,3 @@
-import { forgetVariables } from './variables.mjs'
+import { unsetVariables } from './variables.mjs'
 
-forgetVariables()
+unsetVariables()

@@ -1,7 +1,7 @@
 import { createCipheriv, createHash, createHmac, hkdfSync } from 'node:crypto'
 import { COOKIE_NAME } from './cookies.mjs'
 
-/** The five parts of a compact JWE; the header as text, all else as bytes. */
+/** The five parts of a compact JWE: the header as text, the others as bytes. */
 export interface Parts {
   header: string
   encryptedKey: Uint8Array
@@ -15,7 +15,7 @@ export type Enc = keyof typeof BYTES
 
 export const EMPTY = new Uint8Array()
 
-/** The key that Auth.js derives for its plain cookie, or next-auth 4 for any. */
+/** The key that Auth.js derives for the cookie `COOKIE_NAME`, or that next-auth 4 derives for any cookie. */
 export function deriveKey(secret: string, enc: Enc, issuer: 'authjs' | 'next-auth-v4' = 'authjs') {
   const [salt, info] =
     issuer === 'authjs'
@@ -31,7 +31,7 @@ export function thumbprint(key: Uint8Array) {
     .digest('base64url')
 }
 
-/** A good token, unless `header`, `iv` or `pad` make it a bad one. The tag is always right. */
+/** Encrypts a token. The tag is always right, even if `header`, `iv` or `pad` make the token invalid. */
 export function seal(
   key: Uint8Array,
   enc: Enc,

@@ -3,7 +3,7 @@ import { startPostgres } from './postgres.mjs'
 
 declare module 'vitest' {
   interface ProvidedContext {
-    /** URL of a superuser of the server that all test files share. */
+    /** The URL of the server that all test files share, for its superuser. */
     serverUrl: string
   }
 }

@@ -1,10 +1,13 @@
 import { once } from 'node:events'
 import { type AddressInfo, createServer, type Socket } from 'node:net'
 
-/** Writes what a query is answered with, up to and with `readyForQuery` if it is to end. `asked` has the letters of its messages. */
-export type Reply = (socket: Socket, asked: string) => unknown
+/**
+ * Writes the reply to a query. It must end with `readyForQuery`, unless the query must not end. `types` has the types of the
+ * client's messages, a letter each.
+ */
+export type Reply = (socket: Socket, types: string) => unknown
 
-/** A server that speaks just so much of PostgreSQL's protocol that it can lie. It lets everybody in. */
+/** A fake PostgreSQL server that sends any reply. It accepts every login. */
 export async function startHostileServer() {
   const sockets = new Set<Socket>()
   let reply: Reply = () => {}
@@ -16,7 +19,7 @@ export async function startHostileServer() {
     if (login) return login(socket)
     let isGreeted = false
     socket.on('data', (bytes) => {
-      if (isGreeted) return isAsked(bytes) && reply(socket, letters(bytes))
+      if (isGreeted) return endsWithSync(bytes) && reply(socket, messageTypes(bytes))
       isGreeted = true
       socket.write(Buffer.concat([authenticationOk, readyForQuery]))
     })
@@ -25,12 +28,13 @@ export async function startHostileServer() {
   await once(server, 'listening')
   const { port } = server.address() as AddressInfo
   return {
-    /** Where nothing is prepared, so that a query is one question and one answer. */
-    url: `postgres://u:hunter2@127.0.0.1:${port}/d?sslmode=disable&pgbouncer=true`,
+    /** Without prepared statements, and with the schema of the tables, so that each query is one request and one reply. */
+    url: `postgres://u:hunter2@127.0.0.1:${port}/d?sslmode=disable&pgbouncer=true&schema=public`,
+    /** Sets the reply to the following queries. */
     answer(next: Reply) {
       reply = next
     },
-    /** Takes a connection from its start on, instead of letting it in. */
+    /** Handles new connections itself, instead of accepting the login. */
     onConnect(next: (socket: Socket) => void) {
       login = next
     },
@@ -41,21 +45,21 @@ export async function startHostileServer() {
   }
 }
 
-/** A client's questions end with `Sync`. */
-function isAsked(bytes: Buffer) {
+/** A client's request is complete when it ends with the message `Sync`. */
+function endsWithSync(bytes: Buffer) {
   return bytes.subarray(-5).equals(message('S'))
 }
 
-function letters(bytes: Buffer) {
+function messageTypes(bytes: Buffer) {
   let found = ''
   for (let at = 0; at < bytes.length; at += 1 + bytes.readInt32BE(at + 1)) found += String.fromCharCode(bytes[at] ?? 0)
   return found
 }
 
-/** A message of the protocol: its letter, its length, its content. */
-export function message(letter: string, ...content: (Buffer | string)[]) {
+/** A message of the protocol: its type, its length, its content. */
+export function message(type: string, ...content: (Buffer | string)[]) {
   const body = Buffer.concat(content.map((part) => Buffer.from(part as string)))
-  return Buffer.concat([Buffer.from(letter), int32(body.length + 4), body])
+  return Buffer.concat([Buffer.from(type), int32(body.length + 4), body])
 }
 
 export function int32(value: number) {
@@ -100,12 +104,12 @@ export function notice(text: string) {
   return message('N', `SNOTICE\0C00000\0M${text}\0\0`)
 }
 
-/** To whoever asks what the type of a column is: one that stands on another, which nobody knows either, and so on. */
-export function endlessTypes(standsOn: () => number, typeName = 't'): Reply {
+/** Replies to queries for a type: it is based on the type `baseType()`, for which the client has to query again. */
+export function endlessTypes(baseType: () => number, typeName = 't'): Reply {
   const { char, name, oid } = TYPES
   const columns = rowDescription([name, char, oid, oid, oid, name, oid])
   const parameters = message('t', int16(1), int32(oid))
-  return (socket, asked) => {
+  return (socket, types) => {
     const type = (oid: number) => [
       Buffer.from(typeName),
       Buffer.from('d'),
@@ -115,18 +119,18 @@ export function endlessTypes(standsOn: () => number, typeName = 't'): Reply {
       Buffer.from('s'),
       int32(0),
     ]
-    const parts = asked.startsWith('P')
+    const parts = types.startsWith('P')
       ? [parseComplete, parameters, columns]
-      : [bindComplete, dataRow(type(standsOn())), commandComplete]
+      : [bindComplete, dataRow(type(baseType())), commandComplete]
     socket.write(Buffer.concat([...parts, readyForQuery]))
   }
 }
 
-/** Of a statement that is prepared first: its parameters and columns, then, as often as it is run, `messages`. */
+/** Replies to a prepared statement: describes its parameters and columns, then sends `messages` each time it runs. */
 export function prepared(columns: number[], ...messages: Buffer[]): Reply {
   const parameters = message('t', int16(2), int32(TYPES.uuid), int32(TYPES.uuid))
-  return (socket, asked) => {
-    const parts = asked.includes('B')
+  return (socket, types) => {
+    const parts = types.includes('B')
       ? [bindComplete, ...messages]
       : [parseComplete, parameters, rowDescription(columns)]
     socket.write(Buffer.concat([...parts, readyForQuery]))

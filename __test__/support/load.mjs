@@ -1,13 +1,12 @@
-// Calls without a pause, and what became of each.
+// Keeps calling `getSession`, and counts the results.
 
 import { setTimeout as sleep } from 'node:timers/promises'
 
 /**
- * Keeps `inFlight` calls on their way until it is stopped, for these sessions in turn.
+ * Keeps `inFlight` calls in flight until it is stopped, for these sessions in turn.
  *
  * @param {import('../../index.js').AuthBridge} bridge
- * @param {{ cookie: string, sessionId: string | undefined }[]} sessions what each call that resolves must give; `undefined`
- *   for one that does not live
+ * @param {{ cookie: string, sessionId: string | undefined }[]} sessions the cookie of each session, and its id if it is live
  */
 export function startLoad(bridge, sessions, { inFlight = 16, pauseMs = 1 } = {}) {
   const errors = /** @type {Record<string, number>} */ ({})
@@ -24,7 +23,7 @@ export function startLoad(bridge, sessions, { inFlight = 16, pauseMs = 1 } = {})
     } catch (error) {
       const { code } = /** @type {import('../../index.js').AuthBridgeError} */ (error)
       errors[code] = (errors[code] ?? 0) + 1
-      // Not as fast as errors come.
+      // Slows down the calls while they fail at once.
       await sleep(1)
     }
     outcomes.slowestMs = Math.max(outcomes.slowestMs, performance.now() - start)
@@ -33,7 +32,7 @@ export function startLoad(bridge, sessions, { inFlight = 16, pauseMs = 1 } = {})
   async function loop() {
     while (running) {
       await call()
-      // Leaves a part of the processor to the server and to the test.
+      // Leaves CPU time to the server and to the test.
       if (pauseMs > 0) await sleep(pauseMs)
     }
   }
@@ -41,7 +40,7 @@ export function startLoad(bridge, sessions, { inFlight = 16, pauseMs = 1 } = {})
   const loops = Array.from({ length: inFlight }, loop)
   return {
     outcomes,
-    /** Until so many calls more have been answered. */
+    /** Resolves when `count` more calls have resolved. */
     async answers(count = 50) {
       const enough = outcomes.answered + count
       while (outcomes.answered < enough) await sleep(5)

@@ -1,4 +1,6 @@
-/** So many bytes of a secret in a row, in any spelling, are a find. */
+// Searches text for parts of secrets, in several encodings.
+
+/** This many consecutive bytes of a secret count as a part of it. */
 const WINDOW = 8
 
 const escaped = (bytes: Buffer) => [...bytes].map((byte) => byte.toString(16).padStart(2, '0'))
@@ -11,7 +13,7 @@ const spellings: Record<string, (bytes: Buffer) => string[]> = {
   ],
   hex: (bytes) => [bytes.toString('hex'), bytes.toString('hex').toUpperCase(), escaped(bytes).join(' ')],
   'a list of bytes': (bytes) => [bytes.join(', '), bytes.join(',')],
-  // Wherever it begins among the groups of three; without the characters that its neighbours decide, too.
+  // At each offset in a group of three bytes; without the characters that also depend on neighbouring bytes.
   base64: (bytes) => [0, 1, 2].flatMap((before) => base64(bytes, before, 'base64')),
   base64url: (bytes) => [0, 1, 2].flatMap((before) => base64(bytes, before, 'base64url')),
 }
@@ -24,11 +26,11 @@ function base64(bytes: Buffer, before: number, encoding: 'base64' | 'base64url')
   return [text.slice(Math.ceil((before * 8) / 6), whole)]
 }
 
-/** Where a text holds a part of a secret, of ASCII: the secrets' names and the spellings. */
+/** The names of the ASCII secrets of which the text contains a part, each with the encoding. */
 export function findSecrets(text: string, secrets: Record<string, string>) {
-  const needles = spelled(secrets)
+  const needles = needlesByStart(secrets)
   const found = new Set<string>()
-  // Once along the text, however many there are.
+  // One pass over the text, however many needles there are.
   for (let place = 0; place + WINDOW <= text.length; place++) {
     for (const { needle, name } of needles.get(text.slice(place, place + WINDOW)) ?? []) {
       if (text.startsWith(needle, place)) found.add(name)
@@ -37,8 +39,8 @@ export function findSecrets(text: string, secrets: Record<string, string>) {
   return [...found]
 }
 
-/** Every part in every spelling, by the characters that it begins with. */
-function spelled(secrets: Record<string, string>) {
+/** Every part of every secret in every encoding, by its first characters. */
+function needlesByStart(secrets: Record<string, string>) {
   const needles = new Map<string, { needle: string; name: string }[]>()
   for (const [secret, value] of Object.entries(secrets)) {
     const bytes = Buffer.from(value)

@@ -1,4 +1,4 @@
-// The small app of `__test__/next/app` with this package as users install it, and what must hold however it runs.
+// Installs the small app of `__test__/next/app` with this package as users do, and tests it in each way to run it.
 
 import { cp, mkdtemp, readFile, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
@@ -18,7 +18,7 @@ export type Bundler = (typeof BUNDLERS)[number]
 const FIXTURE = join(ROOT, '__test__', 'next', 'app')
 const EXAMPLE = join(ROOT, 'examples', 'nextjs')
 
-/** An app for one test file; each test has a user with a session. */
+/** Installs an app for one test file. Each test has a user with a session. */
 export function useApp() {
   const database = useDatabase()
   let bridge: AuthBridge
@@ -48,7 +48,7 @@ export function useApp() {
   const open: Awaited<ReturnType<typeof serve>>[] = []
   afterEach(() => Promise.all(open.splice(0).map((server) => server.stop())))
 
-  /** Starts the app, or what stands for it. */
+  /** Starts the app by a command of Next.js, or a standalone build of it. */
   async function start(args: string[] | { standalone: string }, env: Record<string, string> = {}) {
     const port = String(await freePort())
     const origin = `http://localhost:${port}`
@@ -69,8 +69,8 @@ export function useApp() {
     await run(...next(app, ['build', `--${bundler}`]), { cwd: app, env })
   }
 
-  /** What must hold, however the app runs. */
-  async function expectAnswers(origin: string) {
+  /** Asserts the responses of the running app. */
+  async function expectResponses(origin: string) {
     const get = (path: string, init: RequestInit = {}) => fetch(origin + path, { redirect: 'manual', ...init })
     const signedIn = { headers: { cookie } }
     const text = async (path: string, init?: RequestInit) => (await get(path, init)).text()
@@ -110,7 +110,7 @@ export function useApp() {
     expect(guarded.status).toBe(307)
     expect(guarded.headers.get('location')).toBe('/signin')
 
-    // As a browser without JavaScript sends the form: action and render are one request.
+    // Sends the form like a browser without JavaScript, so that one request runs the action and renders the page.
     const form = new FormData()
     form.set(page.match(/name="(\$ACTION_ID_\w+)"/)?.[1] ?? 'no action', '')
     const after = await text('/', { ...signedIn, method: 'POST', body: form })
@@ -118,29 +118,29 @@ export function useApp() {
     expect(idOf(after, 'session')).toBe('none')
   }
 
-  /** `next dev`. */
+  /** Tests `next dev`. */
   async function expectToDevelop(bundler: Bundler) {
     const { origin } = await start(['dev', `--${bundler}`])
-    await expectAnswers(origin)
+    await expectResponses(origin)
   }
 
-  /** `next build`, without a database or a secret, and `next start`. */
+  /** Tests `next build` without a database or a secret, then `next start`. */
   async function expectToBuildAndStart(bundler: Bundler) {
     await build(bundler)
     const { routes } = JSON.parse(await readFile(join(app, '.next', 'prerender-manifest.json'), 'utf8'))
     expect(Object.keys(routes)).toContain('/signin')
     expect(Object.keys(routes).filter((route) => route === '/' || route.startsWith('/api'))).toEqual([])
     const { origin } = await start(['start'])
-    await expectAnswers(origin)
+    await expectResponses(origin)
 
     const databaseUrl = `postgres://postgres@127.0.0.1:${await freePort()}/postgres`
-    const cut = await start(['start'], { DATABASE_URL: databaseUrl })
-    const failed = await fetch(`${cut.origin}/api/auth/session`, { headers: { cookie } })
+    const withoutDatabase = await start(['start'], { DATABASE_URL: databaseUrl })
+    const failed = await fetch(`${withoutDatabase.origin}/api/auth/session`, { headers: { cookie } })
     expect(failed.status).toBe(500)
     expect(await failed.text()).toBe('{"error":"failed_to_get_session"}')
-    expect(cut.output()).toContain('authjs-bridge: failed to get the session: ERR_AUTH_BRIDGE_DATABASE')
-    expect((await fetch(cut.origin, { headers: { cookie }, redirect: 'manual' })).status).toBe(500)
+    expect(withoutDatabase.output()).toContain('authjs-bridge: failed to get the session: ERR_AUTH_BRIDGE_DATABASE')
+    expect((await fetch(withoutDatabase.origin, { headers: { cookie }, redirect: 'manual' })).status).toBe(500)
   }
 
-  return { folder: () => app, start, build, expectAnswers, expectToDevelop, expectToBuildAndStart }
+  return { folder: () => app, start, build, expectResponses, expectToDevelop, expectToBuildAndStart }
 }

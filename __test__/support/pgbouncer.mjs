@@ -1,17 +1,17 @@
-// A PgBouncer of one's own in transaction mode: Debian's package or any other that is on the path.
+// Starts a PgBouncer in transaction mode. Uses the `pgbouncer` in PATH.
 
-import { execFileSync, spawn } from 'node:child_process'
+import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { chmod, chown, mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { freePort } from './postgres.mjs'
+import { freePort, serverUser } from './postgres.mjs'
 
 /**
- * @param {string} serverUrl the server to pool connections to
- * @param {Record<string, string | number>} [settings] as in `pgbouncer.ini`
+ * @param {string} serverUrl the PostgreSQL server
+ * @param {Record<string, string | number>} [settings] as in `pgbouncer.ini`; `databases` are the names that it accepts
  */
-export async function startPgBouncer(serverUrl, settings = {}) {
+export async function startPgBouncer(serverUrl, { databases = '*', ...settings } = {}) {
   const { hostname, port: serverPort, username, password } = new URL(serverUrl)
   const directory = await mkdtemp(join(tmpdir(), 'authjs-bridge-pgbouncer-'))
   const port = await freePort()
@@ -29,11 +29,10 @@ export async function startPgBouncer(serverUrl, settings = {}) {
     server_login_retry: 0,
     ...settings,
   }).map(([name, value]) => `${name} = ${value}`)
-  const database = `* = host=${hostname} port=${serverPort}`
+  const database = `${databases} = host=${hostname} port=${serverPort}`
   await writeFile(configuration, `[databases]\n${database}\n\n[pgbouncer]\n${lines.join('\n')}\n`)
-  // It refuses to run as root.
-  const owner = process.getuid?.() === 0 ? nobody() : undefined
-  if (owner) {
+  const owner = serverUser()
+  if (owner.uid !== undefined && owner.gid !== undefined) {
     await chmod(directory, 0o755)
     for (const file of [users, configuration]) await chown(file, owner.uid, owner.gid)
   }
@@ -51,16 +50,11 @@ export async function startPgBouncer(serverUrl, settings = {}) {
   return {
     port,
     async stop() {
-      if (pgbouncer.exitCode !== null) throw new Error(`PgBouncer has ended by itself:\n${log}`)
+      if (pgbouncer.exitCode !== null) throw new Error(`PgBouncer has ended unexpectedly:\n${log}`)
       pgbouncer.removeAllListeners('exit')
       pgbouncer.kill('SIGTERM')
       await once(pgbouncer, 'exit')
       await rm(directory, { recursive: true })
     },
   }
-}
-
-function nobody() {
-  const id = (/** @type {string} */ flag) => Number(execFileSync('id', [flag, 'nobody'], { encoding: 'utf8' }))
-  return { uid: id('-u'), gid: id('-g') }
 }

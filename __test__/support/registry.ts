@@ -1,4 +1,4 @@
-// An npm registry that has these tarballs and nothing else.
+// Starts an npm registry that has the given tarballs only.
 
 import { execFileSync } from 'node:child_process'
 import { createHash } from 'node:crypto'

@@ -1,7 +1,7 @@
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 
-/** How a process ended, and what it printed. */
+/** The exit code or signal of a process, and its output on stdout and stderr. */
 export interface Ended {
   code: number | null
   signal: NodeJS.Signals | null
@@ -9,7 +9,7 @@ export interface Ended {
   errors: string
 }
 
-/** Runs a script in a new process that has no environment but `env`, from `cwd`. */
+/** Runs a script in a new process, with the environment variables `env` only. */
 export function runScript(script: string, env: Record<string, string> = {}, cwd?: string) {
   return runNode(['-e', script], { env, cwd })
 }
@@ -20,7 +20,7 @@ interface Options {
   timeout?: number
 }
 
-/** The same for any arguments of Node.js. */
+/** Runs Node.js with any arguments. `timeout` in ms. */
 export async function runNode(args: string[], { env, cwd, timeout = 15_000 }: Options = {}): Promise<Ended> {
   const node = spawn(process.execPath, args, { cwd, env: { ...sanitizer(), ...env }, timeout })
   let output = ''
@@ -31,7 +31,7 @@ export async function runNode(args: string[], { env, cwd, timeout = 15_000 }: Op
   return { code, signal, output: output.trimEnd(), errors }
 }
 
-/** What lets AddressSanitizer watch that process, too, where it watches this one: see `scripts/sanitizer.mjs`. */
+/** The environment variables that run the new process with AddressSanitizer if this one does: see `scripts/sanitizer.mjs`. */
 function sanitizer(): Record<string, string> {
   const { SANITIZER_RUNTIME, NAPI_RS_NATIVE_LIBRARY_PATH, ASAN_OPTIONS } = process.env
   if (!SANITIZER_RUNTIME || !NAPI_RS_NATIVE_LIBRARY_PATH) return {}

@@ -1,4 +1,4 @@
-// Tenants with users and sessions, in the tables of schema.sql.
+// Creates users and sessions in the tables of schema.sql.
 
 import { randomUUID } from 'node:crypto'
 import { readFile } from 'node:fs/promises'
@@ -40,7 +40,7 @@ export async function createSession(database, { tenant, user_id }, columns = {})
 }
 
 /**
- * The claims that an app's `jwt` callback puts into the token of this session.
+ * The claims that the `jwt` callback of an app adds to the token of this session.
  *
  * @param {{ tenant: string, user_id: string, user_type: string, email: string }} user
  * @param {{ session_id: string, login_method: string }} session
@@ -60,7 +60,7 @@ export function claimsOf(user, session, more = {}) {
 }
 
 /**
- * More sessions of a user, live ones and one that was revoked: what a load asks for.
+ * Creates four live sessions and a revoked one, for `startLoad`.
  *
  * @param {import('pg').Client} database
  * @param {Parameters<typeof claimsOf>[0]} user

@@ -1,10 +1,10 @@
-// The variables that this package and Auth.js read.
+// The environment variables that this package and Auth.js read.
 
-export const OURS = /^(AUTH_|NEXTAUTH_|PG|DATABASE_URL$|NODE_ENV$)/
+export const OWN_VARIABLES = /^(AUTH_|NEXTAUTH_|PG|DATABASE_URL$|NODE_ENV$)/
 
-/** What the caller's shell sets must not decide a test. */
-export function forgetVariables() {
+/** Unsets them, so that tests don't depend on the caller's shell. */
+export function unsetVariables() {
   for (const name of Object.keys(process.env)) {
-    if (OURS.test(name)) delete process.env[name]
+    if (OWN_VARIABLES.test(name)) delete process.env[name]
   }
 }

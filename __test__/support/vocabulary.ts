@@ -1,4 +1,4 @@
-// The vocabulary of the native part: every way that a call can end, as data.
+// All outcomes of a call, from the native part: the reasons of `explainSession` and the codes of errors.
 
 import { readFileSync } from 'node:fs'
 import { createRequire } from 'node:module'
@@ -16,7 +16,7 @@ export const reasons = names.filter((name) => !name.startsWith('ERR_'))
 /** The codes of errors. */
 export const codes = names.filter((name) => name.startsWith('ERR_'))
 
-/** The cells of the table below a heading of a Markdown file. Backquotes around a first cell are left out. */
+/** The cells of the table below a heading of a Markdown file, without backquotes around the first cell. */
 export function tableRows(file: string, heading: string) {
   const text = readFileSync(new URL(`../../${file}`, import.meta.url), 'utf8')
   const [, section = ''] = text.split(`\n## ${heading}\n`)

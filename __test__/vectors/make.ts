@@ -1,5 +1,5 @@
-// Makes the vectors anew: MAKE_VECTORS=1 npx vitest run vectors. Commit what it writes only if a format is to change:
-// they pin down what the issuers wrote when they were made, so that a change of theirs is seen.
+// Generates the vectors: MAKE_VECTORS=1 npx vitest run vectors. Commit new vectors only to change a format on purpose: they
+// record what the issuers wrote when the vectors were made, so that tests notice a change of the issuers.
 
 import { writeFile } from 'node:fs/promises'
 import { encode as encode5 } from '@auth/core/jwt'
@@ -27,7 +27,7 @@ export interface Vector {
   secrets: string[]
   /** Seconds since 1970. */
   now: number
-  /** The body for a live session, or why the request has none. */
+  /** The session object if the session is live, or why the request has no session. */
   outcome: { body: object } | { refused: string }
 }
 

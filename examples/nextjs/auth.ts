@@ -16,7 +16,8 @@ export const { auth, handlers, signIn, signOut } = NextAuth({
   callbacks: {
     /** At sign-in: inserts the session's row and adds the claims that authjs-bridge reads. Later: extends the row. */
     async jwt({ token, user, account, trigger }) {
-      if (trigger !== 'signIn' || !account) return keepSession(token)
+      // Not `trigger === 'signIn'`: at a first sign-up by OAuth or e-mail it is `signUp`.
+      if (!user || !account) return keepSession(token, trigger === 'update')
       return { ...token, ...(await startSession(user as Account, account.provider, await headers())) }
     },
   },

@@ -35,6 +35,8 @@ pub struct Expected {
     pub tenant: Uuid,
     pub user_id: Uuid,
     pub is_client: bool,
+    /// `iat`; minus infinity if it is absent.
+    pub issued_at: f64,
     /// With U+FFFD for lone surrogates.
     pub body: String,
 }
@@ -55,6 +57,7 @@ impl Expected {
             tenant: claims.uuid("tenant")?.parse().ok()?,
             user_id: claims.uuid(id)?.parse().ok()?,
             is_client: user_type == "client",
+            issued_at: claims.time("iat", f64::NEG_INFINITY)?,
             body: claims.body(id),
         })
     }

@@ -47,33 +47,35 @@ impl Row {
     }
 }
 
-/// Holds one session. Panics if another one is looked up.
+/// Holds the sessions of one request. Panics if another one is looked up.
 #[derive(Debug, Default)]
 pub struct FakeDatabase(Mutex<Contents>);
 
 #[derive(Debug, Default)]
 struct Contents {
-    session: Option<(Row, Expected)>,
-    queries: usize,
+    /// Newest first.
+    sessions: Vec<(Row, Expected)>,
+    lookups: usize,
 }
 
 impl FakeDatabase {
-    /// Replaces the session and resets the count of queries.
-    pub fn set_session(&self, row: Row, session: Option<&Expected>) {
-        let session = session.map(|session| (row, session.clone()));
-        *self.contents() = Contents { session, queries: 0 };
+    /// Replaces the sessions and resets the count of lookups. `row` is of the newest session; the others are live.
+    pub fn set_sessions(&self, row: Row, sessions: &[Expected]) {
+        let rows = std::iter::once(row).chain(std::iter::repeat(Row::Live));
+        *self.contents() = Contents { sessions: rows.zip(sessions.iter().cloned()).collect(), lookups: 0 };
     }
 
-    /// The number of queries since the last [`Self::set_session`].
-    pub fn queries(&self) -> usize {
-        self.contents().queries
+    /// The number of sessions that were looked up since the last [`Self::set_sessions`].
+    pub fn lookups(&self) -> usize {
+        self.contents().lookups
     }
 
     fn record(&self, key: SessionKey) -> Result<Option<SessionRecord>, Error> {
         let mut contents = self.contents();
-        contents.queries += 1;
-        let (row, session) = contents.session.as_ref().expect("a query without a session");
-        assert!((key.tenant, key.session_id) == (session.tenant, session.session_id), "a query for another session");
+        contents.lookups += 1;
+        let is_asked =
+            |(_, session): &&(Row, Expected)| (key.tenant, key.session_id) == (session.tenant, session.session_id);
+        let (row, session) = contents.sessions.iter().find(is_asked).expect("a query for another session");
         row.record(session)
     }
 

@@ -7,7 +7,7 @@ use authjs_bridge::bridge::Bridge;
 use authjs_bridge::claims::UNAUTHENTICATED_BODY;
 use authjs_bridge::config::{Config, Database, Limits, Location, SessionCookie};
 use authjs_bridge::error::Error;
-use authjs_bridge::store::{Liveness, RowExpiry};
+use authjs_bridge::store::RowExpiry;
 use serde_json::Value;
 use tokio::runtime::{Builder, Runtime};
 use tokio::sync::oneshot;
@@ -116,15 +116,14 @@ impl TestBridge {
 
     /// `getSession` as the binding implements it.
     fn get_session(&self, header: &str) -> Result<String, Error> {
-        let Some(session) = self.bridge.read_and_count(header, NOW)? else {
+        let Some(sessions) = self.bridge.read_and_count(header, NOW)? else {
             return Ok(UNAUTHENTICATED_BODY.to_owned());
         };
         let (call, answer) = oneshot::channel();
-        self.bridge.confirm(session.identity, call);
-        Ok(match RUNTIME.block_on(answer).expect("an answer")?.liveness {
-            Liveness::Live => session.body,
-            _ => UNAUTHENTICATED_BODY.to_owned(),
-        })
+        self.bridge.confirm(sessions.identities(), call);
+        let verdict = RUNTIME.block_on(answer).expect("an answer")?;
+        let session = if verdict.is_live() { sessions.take(verdict.place) } else { None };
+        Ok(session.map_or_else(|| UNAUTHENTICATED_BODY.to_owned(), |session| session.body))
     }
 
     fn explain_session(&self, header: &str) -> String {
@@ -146,20 +145,23 @@ impl Request<'_> {
         let expected = self.expected(&header, &tokens);
 
         let bridge = self.cookie_setup.bridge();
-        bridge.database.set_session(self.row, expected.as_ref());
+        bridge.database.set_sessions(self.row, &expected);
         let body = BUDGET.assert(header.len(), || bridge.get_session(&header));
-        assert_eq!(bridge.database.queries(), usize::from(expected.is_some()), "queries");
+        let is_newest_enough = matches!(self.row, Row::Live | Row::Outage);
+        let lookups = if is_newest_enough { expected.len().min(1) } else { expected.len() };
+        assert_eq!(bridge.database.lookups(), lookups, "lookups");
         let explanation = BUDGET.assert(header.len(), || bridge.explain_session(&header));
 
-        match &expected {
-            None => assert_eq!(body.as_deref(), Ok("{}")),
-            Some(session) if self.row == Row::Live => session.assert_body(&body.expect("a body")),
-            Some(_) if self.row == Row::Outage => {
+        match (&expected[..], self.row) {
+            ([], _) => assert_eq!(body.as_deref(), Ok("{}")),
+            ([newest, ..], Row::Live) => newest.assert_body(&body.expect("a body")),
+            (_, Row::Outage) => {
                 assert_eq!(body.expect_err("an outage").code(), "ERR_AUTH_BRIDGE_DATABASE");
             }
-            Some(_) => assert_eq!(body.as_deref(), Ok("{}")),
+            ([_, second, ..], _) => second.assert_body(&body.expect("a body")),
+            ([_], _) => assert_eq!(body.as_deref(), Ok("{}")),
         }
-        self.assert_explanation(&explanation, expected.as_ref());
+        self.assert_explanation(&explanation, &expected);
         for (token, _) in tokens {
             assert_no_part_of(token, &explanation);
         }
@@ -180,27 +182,45 @@ impl Request<'_> {
         cookies.join("; ")
     }
 
-    /// Takes the first cookie name that the header has, and of its readings the first that opens and has
-    /// valid claims.
-    fn expected(&self, header: &str, tokens: &[(&Token, &[u8])]) -> Option<Expected> {
-        let names = self.cookie_setup.names();
-        let (name, readings) = names.iter().find_map(|name| Some((*name, readings(name.as_str(), header)?)))?;
-        readings.iter().find_map(|reading| {
-            let opened = tokens.iter().find(|(token, _)| token.text == *reading && token.opens_as(name));
-            opened.and_then(|(_, plaintext)| Expected::of(plaintext))
-        })
+    /// The sessions of all readings that open and have valid claims, of the names with the strongest prefix that the
+    /// header has: newest first, each session once.
+    fn expected(&self, header: &str, tokens: &[(&Token, &[u8])]) -> Vec<Expected> {
+        let found = self.cookie_setup.names().iter().filter_map(|name| Some((*name, readings(name.as_str(), header)?)));
+        let found: Vec<_> = found.collect();
+        let is_secure = found.iter().any(|(name, _)| name.is_secure());
+        let mut sessions = Vec::new();
+        for (name, readings) in found.into_iter().filter(|(name, _)| name.is_secure() == is_secure) {
+            for reading in readings {
+                let opened = tokens.iter().find(|(token, _)| token.text == reading && token.opens_as(name));
+                sessions.extend(opened.and_then(|(_, plaintext)| Expected::of(plaintext)));
+            }
+        }
+        sessions.sort_by(|one: &Expected, other| other.issued_at.total_cmp(&one.issued_at));
+        let mut newest: Vec<Expected> = Vec::new();
+        for session in sessions {
+            let is_known = |known: &Expected| (known.tenant, known.session_id) == (session.tenant, session.session_id);
+            if !newest.iter().any(is_known) {
+                newest.push(session);
+            }
+        }
+        newest
     }
 
-    fn assert_explanation(&self, json: &str, expected: Option<&Expected>) {
+    fn assert_explanation(&self, json: &str, expected: &[Expected]) {
         let explanation: Value = serde_json::from_str(json).expect("JSON");
         let (status, reason) = (explanation["status"].as_str(), explanation["reason"].as_str());
-        let Some(session) = expected else {
+        let is_newest_enough = matches!(self.row, Row::Live | Row::Outage);
+        let (row, session) = match expected {
+            [_, second, ..] if !is_newest_enough => (Row::Live, Some(second)),
+            sessions => (self.row, sessions.first()),
+        };
+        let Some(session) = session else {
             assert_eq!(status, Some("unauthenticated"), "{json}");
             assert_eq!(explanation.get("session"), None, "{json}");
             assert!(!["live", "session-revoked", "database-unavailable"].map(Some).contains(&reason), "{json}");
             return;
         };
-        let outcome = match self.row {
+        let outcome = match row {
             Row::Live => ("authenticated", "live"),
             Row::Missing => ("unauthenticated", "session-unknown"),
             Row::Revoked => ("unauthenticated", "session-revoked"),

@@ -30,6 +30,10 @@ impl Name {
         }
     }
 
+    pub fn is_secure(self) -> bool {
+        matches!(self, Self::Secure | Self::SecureV4)
+    }
+
     fn is_v4(self) -> bool {
         matches!(self, Self::PlainV4 | Self::SecureV4)
     }

@@ -22,7 +22,6 @@ use self::environment::ProcessEnv;
 use self::respond::{Form, SessionCall};
 use self::settle::{Settler, Value};
 use crate::bridge::Bridge;
-use crate::claims::Session;
 use crate::config::{self, Config, Options};
 use crate::cookie::MAX_HEADER_BYTES;
 use crate::doctor;
@@ -218,12 +217,14 @@ fn body<'env>(
         let Some(bridge) = bridge(&header)? else {
             return Ok(None);
         };
-        let Some(Session { identity, body }) = bridge.read_and_count(&header, unix_time())? else {
+        let Some(sessions) = bridge.read_and_count(&header, unix_time())? else {
             return Ok(None);
         };
+        let identities = sessions.identities();
         let promised = bridge.lookups().responder().promise(env);
         let (promise, deferred) = promised.map_err(|cause| Error::Internal(cause.reason.clone()))?;
-        bridge.confirm(identity, SessionCall { deferred, form, body });
+        let bodies = sessions.map(|session| session.body);
+        bridge.confirm(identities, SessionCall { deferred, form, bodies });
         Ok(Some(promise))
     });
     match pending {

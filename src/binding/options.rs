@@ -32,6 +32,8 @@ pub fn parse(value: Unknown) -> Result<Options, Error> {
             query_timeout: reader.take("queryTimeout", number)?,
             call_timeout: reader.take("callTimeout", number)?,
             max_connections: reader.take("maxConnections", number)?,
+            max_lifetime: reader.take("maxLifetime", number)?,
+            idle_timeout: reader.take("idleTimeout", number)?,
             max_waiting: reader.take("maxWaiting", number)?,
         },
     };

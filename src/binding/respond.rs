@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::settle::{Deferred, Resolution, Settler, Value};
 use crate::claims::UNAUTHENTICATED_BODY;
 use crate::lookups::{Answer, Responder};
-use crate::store::Liveness;
+use crate::store::Candidates;
 
 /// How JavaScript gets a session.
 #[derive(Clone, Copy, Debug)]
@@ -32,11 +32,11 @@ impl Form {
     }
 }
 
-/// A call that waits for the verdict, and the body to resolve it with if the session is live.
+/// A call that waits for the verdict, and the body of each of its sessions, to resolve it with if that is live.
 pub struct SessionCall {
     pub deferred: Deferred,
     pub form: Form,
-    pub body: String,
+    pub bodies: Candidates<String>,
 }
 
 impl Responder for Arc<Settler> {
@@ -47,10 +47,10 @@ impl Responder for Arc<Settler> {
     }
 }
 
-fn resolve(SessionCall { deferred, form, body }: SessionCall, answer: Answer) -> (Deferred, Resolution) {
-    let resolution = answer.map(|verdict| match verdict.liveness {
-        Liveness::Live => form.of_body(body),
-        _ => form.unauthenticated(),
+fn resolve(SessionCall { deferred, form, bodies }: SessionCall, answer: Answer) -> (Deferred, Resolution) {
+    let resolution = answer.map(|verdict| {
+        let body = if verdict.is_live() { bodies.take(verdict.place) } else { None };
+        body.map_or_else(|| form.unauthenticated(), |body| form.of_body(body))
     });
     (deferred, resolution)
 }

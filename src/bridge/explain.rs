@@ -1,30 +1,32 @@
-//! The pipeline of `getSession`, which returns the reason instead of the body.
+//! The pipeline of `getSession`, with the reason instead of the body.
 #![forbid(unsafe_code)]
 
 use std::future::Future;
 use std::sync::Arc;
 
+use futures_util::future::join_all;
 use tokio::time::Instant;
 
-use super::explanation::{ClaimedSession, FoundCookie, KnownSecret, Reason, SessionExplanation};
-use super::read::{MatchedCookie, Reader};
+use super::explanation::{ClaimedSession, FoundCookie, FoundReading, Ignored, KnownSecret, Reason, SessionExplanation};
+use super::read::{MatchedCookie, Reader, candidates, check_size};
 use super::{Bridge, Unauthenticated};
 use crate::cookie::near_miss::{MIN_PORT, near_misses};
 use crate::cookie::{CookieName, CookieValues, MAX_TOKEN_BYTES, SizeError};
 use crate::crypto::{ContentEncryption, Key, Keyring, ShortKid};
 use crate::error::Error;
-use crate::lookups::{Lookups, Responder};
-use crate::store::{Identity, Liveness, SessionStore};
+use crate::lookups::{Answer, Lookups, Responder, first_live};
+use crate::outcome::Outcome;
+use crate::store::{Candidates, Identity, Liveness, SessionStore, Verdict};
 use crate::token::{self, TokenError};
 
-/// Bounds the search for stale chunks. Auth.js splits no token into more.
+/// More chunks than any token has that Auth.js cuts; bounds the search for stale ones.
 const MAX_CHUNKS_TRIED: usize = 16;
 
 impl<S: SessionStore + 'static, R: Responder> Bridge<S, R> {
-    /// Why the request has a session or not. `now` is in seconds since 1970.
+    /// Why the request has or has no session. `now` is in seconds since 1970.
     ///
     /// # Errors
-    /// When the bridge is closed or has a bug. That the database can't answer is an explanation, not an error.
+    /// When the bridge is closed or has a bug; a database that can't answer is an explanation.
     pub fn explain(
         &self,
         cookie_header: &str,
@@ -37,32 +39,69 @@ impl<S: SessionStore + 'static, R: Responder> Bridge<S, R> {
         let lookups = Arc::clone(&self.lookups);
         Ok(async move {
             Ok(match read {
-                Err((reason, cookie)) => SessionExplanation::new(reason, cookie, None),
-                Ok((identity, cookie)) => {
-                    let reason = judge(&lookups, &identity).await?;
-                    SessionExplanation::new(reason, Some(cookie), Some(ClaimedSession::from(&identity)))
-                }
+                Err((reason, cookie, readings)) => SessionExplanation::new(reason, cookie, None, readings),
+                Ok(read) => judge(&lookups, read).await?,
             })
         })
     }
 }
 
+/// The session cookies of a request, of which at least one opens.
+struct Read {
+    candidates: Candidates<Identity>,
+    readings: Vec<(FoundReading, Option<Identity>)>,
+}
+
+type Refusal = (Reason, Option<FoundCookie>, Vec<FoundReading>);
+
 impl Reader {
-    /// The identity in the cookie, or the reason why there is none; and the cookie, if there is one.
-    fn explain(&self, header: &str, now: u64) -> Result<(Identity, FoundCookie), (Reason, Option<FoundCookie>)> {
-        let found = match self.find(header) {
-            Err(error) => return Err((error.into(), None)),
-            Ok(None) => return Err(self.explain_absence(header)),
-            Ok(Some(found)) => found,
-        };
-        let cookie = describe(found.name, &found.values);
-        match self.open(&found, now) {
-            Ok(session) => Ok((session.identity, cookie)),
-            Err(refusal) => Err((explain_refusal(refusal, &found), Some(cookie))),
+    /// Who the cookies say it is, or why they say nothing.
+    fn explain(&self, header: &str, now: u64) -> Result<Read, Refusal> {
+        check_size(header).map_err(|error| (error.into(), None, Vec::new()))?;
+        let mut readings = Vec::new();
+        let mut refusal: Option<(Unauthenticated, MatchedCookie)> = None;
+        for found in self.find(header) {
+            let cookie = describe(found.name, &found.values);
+            let mut furthest: Option<Unauthenticated> = None;
+            for reading in found.values.readings() {
+                let is_whole = reading.is_whole;
+                let opened = self.open(reading, found.keyring, now).map(|session| session.identity);
+                let outcome = opened.as_ref().err().map(Unauthenticated::outcome);
+                readings.push((FoundReading::new(cookie.clone(), is_whole, outcome), opened.as_ref().ok().copied()));
+                furthest = further(furthest, opened.err());
+            }
+            if let Some(reason) = furthest
+                && refusal.as_ref().is_none_or(|(known, _)| reason.step() >= known.step())
+            {
+                refusal = Some((reason, found));
+            }
         }
+        readings.extend(self.weaker(header).map(|reading| (reading, None)));
+        let mut identities = readings.iter().filter_map(|(_, identity)| *identity);
+        if let Some(first) = identities.next() {
+            let candidates = candidates(first, identities.collect(), |identity| identity);
+            return Ok(Read { candidates, readings });
+        }
+        let Some((reason, found)) = refusal else {
+            let (reason, cookie) = self.explain_absence(header);
+            return Err((reason, cookie, Vec::new()));
+        };
+        let readings = readings.into_iter().map(|(reading, _)| reading).collect();
+        Err((explain_refusal(reason, &found), Some(describe(found.name, &found.values)), readings))
     }
 
-    /// For a request with neither a whole cookie nor a first chunk. There may be later chunks.
+    /// Cookies that don't count, since the request has one of a stronger class.
+    fn weaker<'h>(&self, header: &'h str) -> impl Iterator<Item = FoundReading> + use<'_, 'h> {
+        let strongest = self.find(header).next().map(|found| found.name.class());
+        let weaker = self.cookies.iter().filter(move |(name, _)| strongest.is_some_and(|class| name.class() > class));
+        weaker.filter_map(|(name, _)| {
+            let cookie = describe(name, &name.find(header)?);
+            let is_whole = cookie.whole;
+            Some(FoundReading::ignored(cookie, is_whole, Ignored::WeakerPrefix))
+        })
+    }
+
+    /// Without a whole cookie or a first chunk. Later chunks may be there all the same.
     fn explain_absence(&self, header: &str) -> (Reason, Option<FoundCookie>) {
         let described = self.cookies.iter().map(|(name, _)| describe(name, &name.values(header)));
         if let Some(partial) = described.into_iter().find(|cookie| !cookie.chunks.is_empty()) {
@@ -75,24 +114,68 @@ impl Reader {
     }
 }
 
-/// The reason that the database gives for a session whose token is valid.
-async fn judge<S, R>(lookups: &Arc<Lookups<S, R>>, identity: &Identity) -> Result<Reason, Error>
+fn further(known: Option<Unauthenticated>, new: Option<Unauthenticated>) -> Option<Unauthenticated> {
+    match (known, new) {
+        (Some(known), Some(new)) if new.step() < known.step() => Some(known),
+        (known, new) => new.or(known),
+    }
+}
+
+/// What the database says of the sessions that were read.
+async fn judge<S, R>(lookups: &Arc<Lookups<S, R>>, read: Read) -> Result<SessionExplanation, Error>
 where
     S: SessionStore + 'static,
     R: Responder,
 {
     let since = Instant::now();
-    let verdict = match lookups.verdict(*identity).await {
-        Ok(verdict) => verdict,
-        Err(outage) if outage.is_outage() => return Ok(Reason::of_outage(&outage)),
+    let Read { candidates, readings } = read;
+    let identities: Vec<_> = candidates.iter().copied().collect();
+    let answers = join_all(identities.iter().map(|identity| lookups.verdict(*identity))).await;
+    let outcomes: Vec<_> = answers
+        .iter()
+        .map(|answer| answer.as_ref().map_or(Outcome::DatabaseUnavailable, |verdict| verdict.liveness.outcome()))
+        .collect();
+    let decided = decide(answers);
+    let place = decided.as_ref().map_or(0, |verdict| verdict.place);
+    let identity = identities[place];
+    let reason = match decided {
+        Ok(verdict) => {
+            let end = match verdict.liveness {
+                // The verdict stands, whether its details can be queried or not.
+                Liveness::Revoked | Liveness::Expired => lookups.find_end(identity.key, since).await.ok().flatten(),
+                _ => None,
+            };
+            Reason::of_verdict(verdict, &identity, end)
+        }
+        Err(outage) if outage.is_outage() => Reason::of_outage(&outage),
         Err(error) => return Err(error),
     };
-    let end = match verdict.liveness {
-        // The verdict holds even if its details can't be queried.
-        Liveness::Revoked | Liveness::Expired => lookups.find_end(identity.key, since).await.ok().flatten(),
-        _ => None,
-    };
-    Ok(Reason::of_verdict(verdict, identity, end))
+    let mut cookie = None;
+    let readings = readings.into_iter().map(|(reading, own)| {
+        if own == Some(identity) {
+            cookie.get_or_insert_with(|| reading.cookie().clone());
+        }
+        match own {
+            None => reading,
+            Some(own) => match identities.iter().position(|identity| *identity == own) {
+                Some(place) => reading.with_outcome(outcomes[place], &own),
+                None if identities.iter().any(|identity| identity.key == own.key) => {
+                    reading.with_ignored(Ignored::OlderToken, &own)
+                }
+                None => reading.with_ignored(Ignored::NotAsked, &own),
+            },
+        }
+    });
+    let readings = readings.collect();
+    Ok(SessionExplanation::new(reason, cookie, Some(ClaimedSession::from(&identity)), readings))
+}
+
+/// As [`Lookups::ask`] decides.
+fn decide(answers: Vec<Answer>) -> Answer {
+    let mut placed =
+        answers.into_iter().zip(0..).map(|(answer, place)| answer.map(|verdict| Verdict { place, ..verdict }));
+    let newest = placed.next().unwrap_or_else(|| Err(Error::Internal("no candidate".to_owned())))?;
+    if newest.is_live() { Ok(newest) } else { first_live(placed).unwrap_or(Ok(newest)) }
 }
 
 fn explain_refusal(refusal: Unauthenticated, found: &MatchedCookie) -> Reason {
@@ -123,7 +206,8 @@ fn gap(values: &CookieValues) -> Option<u16> {
 
 /// The last chunks, if the token opens without them: they were left by a longer token.
 fn stale_chunks(keyring: &Keyring, values: &CookieValues) -> Option<Vec<u16>> {
-    let chunks: Vec<_> = chunks(values).take(MAX_CHUNKS_TRIED).collect();
+    let mut chunks = chunks(values);
+    chunks.truncate(MAX_CHUNKS_TRIED);
     let is_whole_token = |count: &usize| {
         let token = values.join_chunks(*count);
         token.len() <= MAX_TOKEN_BYTES && token::open(&token, keyring).is_ok()
@@ -133,12 +217,12 @@ fn stale_chunks(keyring: &Keyring, values: &CookieValues) -> Option<Vec<u16>> {
 }
 
 fn describe(name: &CookieName, values: &CookieValues) -> FoundCookie {
-    FoundCookie { name: name.as_str().to_owned(), whole: values.is_whole(), chunks: chunks(values).collect() }
+    FoundCookie { name: name.as_str().to_owned(), whole: values.is_whole(), chunks: chunks(values) }
 }
 
 /// Without numbers that are ports rather than chunks.
-fn chunks(values: &CookieValues) -> impl Iterator<Item = u16> {
-    values.chunks().filter(|chunk| *chunk < MIN_PORT)
+fn chunks(values: &CookieValues) -> Vec<u16> {
+    values.chunks().into_iter().filter(|chunk| *chunk < MIN_PORT).collect()
 }
 
 fn known_secrets(keyring: &Keyring, enc: ContentEncryption) -> Vec<KnownSecret> {

@@ -17,6 +17,9 @@ use crate::redacted::redacted;
 use crate::store::{Identity, Liveness, SessionEnd, UserType, Verdict};
 use crate::token::TokenError;
 
+/// A header has room for thousands.
+const MAX_READINGS: usize = 50;
+
 /// Serialises to the type of the same name in `index.d.ts`.
 #[derive(Serialize)]
 pub struct SessionExplanation {
@@ -31,14 +34,25 @@ pub struct SessionExplanation {
     /// The session that the token is for.
     #[serde(skip_serializing_if = "Option::is_none")]
     session: Option<ClaimedSession>,
+    /// The possible tokens of the session cookies, if there are several.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    readings: Vec<FoundReading>,
 }
 
 redacted!(SessionExplanation);
 
 impl SessionExplanation {
-    pub fn new(reason: Reason, cookie: Option<FoundCookie>, session: Option<ClaimedSession>) -> Self {
+    /// A single reading is not listed: it is what reason, cookie and session describe.
+    pub fn new(
+        reason: Reason,
+        cookie: Option<FoundCookie>,
+        session: Option<ClaimedSession>,
+        readings: Vec<FoundReading>,
+    ) -> Self {
         let outcome = reason.outcome();
-        Self { status: outcome.status(), outcome, reason, cookie, session }
+        let mut readings = if readings.len() > 1 { readings } else { Vec::new() };
+        readings.truncate(MAX_READINGS);
+        Self { status: outcome.status(), outcome, reason, cookie, session, readings }
     }
 
     pub fn to_json(&self) -> String {
@@ -113,7 +127,7 @@ impl Reason {
 
     /// `end` is how the session ended, if it has ended and that could be queried.
     pub fn of_verdict(verdict: Verdict, identity: &Identity, end: Option<SessionEnd>) -> Self {
-        let Verdict { liveness, record } = verdict;
+        let Verdict { liveness, record, .. } = verdict;
         match liveness {
             Liveness::Live => Self::Live {},
             Liveness::Unknown => Self::SessionUnknown {},
@@ -167,7 +181,7 @@ fn finite(seconds: f64) -> f64 {
     seconds.clamp(f64::MIN, f64::MAX)
 }
 
-#[derive(Serialize)]
+#[derive(Clone, Serialize)]
 pub struct FoundCookie {
     pub name: String,
     /// Whether there is a cookie of this name that is not split into chunks.
@@ -187,7 +201,7 @@ pub struct ClaimedSession {
 }
 
 impl From<&Identity> for ClaimedSession {
-    fn from(Identity { key, holder, token_expires_at }: &Identity) -> Self {
+    fn from(Identity { key, holder, token_expires_at, .. }: &Identity) -> Self {
         Self {
             session_id: key.session_id,
             tenant: key.tenant,
@@ -195,6 +209,63 @@ impl From<&Identity> for ClaimedSession {
             user_type: holder.user_type,
             token_expires_at: Timestamp(*token_expires_at),
         }
+    }
+}
+
+/// A possible token of a session cookie, and its result.
+#[derive(Serialize)]
+pub struct FoundReading {
+    #[serde(skip)]
+    cookie: FoundCookie,
+    name: String,
+    whole: bool,
+    #[serde(rename = "reason")]
+    end: ReadingEnd,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    session: Option<ClaimedSession>,
+}
+
+#[derive(Serialize)]
+#[serde(untagged)]
+enum ReadingEnd {
+    Outcome(Outcome),
+    Ignored(Ignored),
+}
+
+/// Why a token that opens was not queried.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Ignored {
+    /// There is a newer token of the same session.
+    OlderToken,
+    /// The request has a cookie with a stronger prefix.
+    WeakerPrefix,
+    /// The request has too many sessions.
+    NotAsked,
+}
+
+impl FoundReading {
+    /// `refusal` is why it doesn't open; `None` if it does.
+    pub fn new(cookie: FoundCookie, is_whole: bool, refusal: Option<Outcome>) -> Self {
+        let end = ReadingEnd::Outcome(refusal.unwrap_or(Outcome::Live));
+        Self { name: cookie.name.clone(), cookie, whole: is_whole, end, session: None }
+    }
+
+    pub fn ignored(cookie: FoundCookie, is_whole: bool, ignored: Ignored) -> Self {
+        Self { end: ReadingEnd::Ignored(ignored), ..Self::new(cookie, is_whole, None) }
+    }
+
+    pub fn with_outcome(self, outcome: Outcome, identity: &Identity) -> Self {
+        Self { end: ReadingEnd::Outcome(outcome), session: Some(identity.into()), ..self }
+    }
+
+    pub fn with_ignored(self, ignored: Ignored, identity: &Identity) -> Self {
+        Self { end: ReadingEnd::Ignored(ignored), session: Some(identity.into()), ..self }
+    }
+
+    /// The cookie that it is a reading of.
+    pub fn cookie(&self) -> &FoundCookie {
+        &self.cookie
     }
 }
 
@@ -255,7 +326,7 @@ mod tests {
                 r#"{"status":"unavailable","reason":"database-unavailable","code":"ERR_AUTH_BRIDGE_CLOSED","message":"this AuthBridge is closed"}"#,
             ),
         ] {
-            assert_eq!(SessionExplanation::new(reason, None, None).to_json(), expected);
+            assert_eq!(SessionExplanation::new(reason, None, None, Vec::new()).to_json(), expected);
         }
     }
 }

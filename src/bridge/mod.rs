@@ -21,7 +21,7 @@ use crate::config::{Config, SessionCookie};
 use crate::crypto::Keyring;
 use crate::error::Error;
 use crate::lookups::{Lookups, Responder};
-use crate::store::{Identity, SessionStore};
+use crate::store::{Candidates, Identity, SessionStore};
 
 /// Reads sessions with the configuration of one app. Queries the store `S` and answers through the responder `R`.
 #[derive(Debug)]
@@ -47,7 +47,7 @@ impl<S: SessionStore + 'static, R: Responder> Bridge<S, R> {
     ///
     /// # Errors
     /// When the bridge is closed; never because of what the client sent.
-    pub fn read(&self, cookie_header: &str, now: u64) -> Result<Result<Session, Unauthenticated>, Error> {
+    pub fn read(&self, cookie_header: &str, now: u64) -> Result<Result<Candidates<Session>, Unauthenticated>, Error> {
         if self.lookups.is_closed() {
             return Err(Error::Closed);
         }
@@ -55,15 +55,20 @@ impl<S: SessionStore + 'static, R: Responder> Bridge<S, R> {
     }
 
     /// The same for a call of `getSession`, which is counted: `None` if the answer is known to be `{}`.
-    pub fn read_and_count(&self, cookie_header: &str, now: u64) -> Result<Option<Session>, Error> {
+    pub fn read_and_count(&self, cookie_header: &str, now: u64) -> Result<Option<Candidates<Session>>, Error> {
         let metrics = self.lookups.metrics();
         let read = self.read(cookie_header, now).inspect_err(|error| metrics.count(error.outcome()))?;
+        if let Ok(Candidates { newest, older }) = &read
+            && older.iter().any(|other| other.identity.holder != newest.identity.holder)
+        {
+            metrics.count_several_users();
+        }
         Ok(read.inspect_err(|reason| metrics.count(reason.outcome())).ok())
     }
 
-    /// Looks up whether the session is live, and answers `call`.
-    pub fn confirm(&self, identity: Identity, call: R::Call) {
-        self.lookups.ask(identity, call);
+    /// Looks up which of the sessions is live, and answers `call`.
+    pub fn confirm(&self, candidates: Candidates<Identity>, call: R::Call) {
+        self.lookups.ask(candidates, call);
     }
 
     pub fn lookups(&self) -> &Arc<Lookups<S, R>> {

@@ -1,16 +1,17 @@
-//! `Cookie` header -> session: everything that needs no database.
+//! `Cookie` header -> the sessions that it may stand for: everything that needs no database.
 #![forbid(unsafe_code)]
 
-use std::borrow::Cow;
+use std::collections::HashSet;
 
 use crate::claims::{Claims, ClaimsError, Session};
-use crate::cookie::{CookieName, CookieValues, MAX_HEADER_BYTES, SizeError};
+use crate::cookie::{CookieName, CookieValues, MAX_HEADER_BYTES, Reading, SizeError};
 use crate::crypto::Keyring;
 use crate::outcome::Outcome;
 use crate::schema::Schema;
+use crate::store::{Candidates, Identity};
 use crate::token::{self, TokenError};
 
-/// Why a request has no session, before the database is queried.
+/// Why a request has no session, as far as the cookie tells.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
 pub enum Unauthenticated {
     #[error("no session cookie")]
@@ -23,15 +24,18 @@ pub enum Unauthenticated {
     Claims(#[from] ClaimsError),
 }
 
+/// The most sessions that are asked for one request.
+pub(super) const MAX_CANDIDATES: usize = 8;
+
 /// Opens session cookies.
 #[derive(Debug)]
 pub(super) struct Reader {
-    /// In order of preference: the first name that the request has a cookie for is used.
+    /// By class, the strongest first.
     pub(super) cookies: Vec<(CookieName, Keyring)>,
     pub(super) schema: Schema,
 }
 
-/// The session cookie of a request, and the keys that may open it.
+/// A session cookie of a request.
 pub(super) struct MatchedCookie<'r, 'h> {
     pub(super) name: &'r CookieName,
     pub(super) keyring: &'r Keyring,
@@ -39,46 +43,92 @@ pub(super) struct MatchedCookie<'r, 'h> {
 }
 
 impl Reader {
-    /// `now` is in seconds since 1970.
-    pub(super) fn read(&self, cookie_header: &str, now: u64) -> Result<Session, Unauthenticated> {
-        let found = self.find(cookie_header)?.ok_or(Unauthenticated::NoCookie)?;
-        self.open(&found, now)
-    }
-
-    /// The session cookie to read; `None` if the request has none.
-    pub(super) fn find<'h>(&self, cookie_header: &'h str) -> Result<Option<MatchedCookie<'_, 'h>>, SizeError> {
-        if cookie_header.len() > MAX_HEADER_BYTES {
-            return Err(SizeError::HeaderTooLarge { bytes: cookie_header.len() });
-        }
-        Ok(self.cookies.iter().find_map(|(name, keyring)| {
-            let values = name.find(cookie_header)?;
-            Some(MatchedCookie { name, keyring, values })
-        }))
-    }
-
-    pub(super) fn open(&self, found: &MatchedCookie, now: u64) -> Result<Session, Unauthenticated> {
-        let mut refusal = Unauthenticated::NoCookie;
-        for reading in found.values.readings() {
-            match self.open_token(reading, found.keyring, now) {
-                Ok(session) => return Ok(session),
-                // Keeps the reason of the reading that passed the most checks.
-                Err(reason) if reason.step() >= refusal.step() => refusal = reason,
-                Err(_) => {}
+    /// The sessions that the request may stand for, newest first. `now` is in seconds since 1970.
+    pub(super) fn read(&self, cookie_header: &str, now: u64) -> Result<Candidates<Session>, Unauthenticated> {
+        check_size(cookie_header)?;
+        let mut opened = Opened::default();
+        for found in self.find(cookie_header) {
+            for reading in found.values.readings() {
+                opened.add(self.open(reading, found.keyring, now));
             }
         }
-        Err(refusal)
+        opened.candidates()
     }
 
-    fn open_token(
-        &self,
-        reading: Result<Cow<str>, SizeError>,
-        keyring: &Keyring,
-        now: u64,
-    ) -> Result<Session, Unauthenticated> {
-        let plaintext = token::open(&reading?, keyring)?;
+    /// The cookies of the strongest class that the request has: a weaker one could be set by somebody else.
+    pub(super) fn find<'h>(&self, cookie_header: &'h str) -> impl Iterator<Item = MatchedCookie<'_, 'h>> {
+        let mut strongest = None;
+        self.cookies
+            .iter()
+            .map_while(move |(name, keyring)| {
+                let class = name.class();
+                if strongest.is_some_and(|strongest| strongest != class) {
+                    return None;
+                }
+                let found = name.find(cookie_header).map(|values| MatchedCookie { name, keyring, values });
+                if found.is_some() {
+                    strongest = Some(class);
+                }
+                Some(found)
+            })
+            .flatten()
+    }
+
+    pub(super) fn open(&self, reading: Reading, keyring: &Keyring, now: u64) -> Result<Session, Unauthenticated> {
+        let plaintext = token::open(&reading.token?, keyring)?;
         let claims = Claims::parse(&plaintext, now)?;
         Ok(Session::from_claims(&claims, &self.schema)?)
     }
+}
+
+pub(super) fn check_size(cookie_header: &str) -> Result<(), SizeError> {
+    match cookie_header.len() {
+        bytes if bytes > MAX_HEADER_BYTES => Err(SizeError::HeaderTooLarge { bytes }),
+        _ => Ok(()),
+    }
+}
+
+/// What the readings of a request gave so far.
+#[derive(Default)]
+struct Opened {
+    first: Option<Session>,
+    more: Vec<Session>,
+    refusal: Option<Unauthenticated>,
+}
+
+impl Opened {
+    fn add(&mut self, read: Result<Session, Unauthenticated>) {
+        match read {
+            Ok(session) if self.first.is_none() => self.first = Some(session),
+            Ok(session) => self.more.push(session),
+            Err(reason) if self.refusal.as_ref().is_none_or(|known| reason.step() >= known.step()) => {
+                self.refusal = Some(reason);
+            }
+            Err(_) => {}
+        }
+    }
+
+    fn candidates(self) -> Result<Candidates<Session>, Unauthenticated> {
+        match self.first {
+            None => Err(self.refusal.unwrap_or(Unauthenticated::NoCookie)),
+            Some(first) if self.more.is_empty() => Ok(Candidates::one(first)),
+            Some(first) => Ok(candidates(first, self.more, |session| &session.identity)),
+        }
+    }
+}
+
+/// Newest first, each session once, as its newest token has it. Of equally old ones the first in the header comes
+/// first.
+pub(super) fn candidates<T>(first: T, more: Vec<T>, identity: impl Fn(&T) -> &Identity) -> Candidates<T> {
+    let mut all = vec![first];
+    all.extend(more);
+    // A stable sort.
+    all.sort_by(|one, other| identity(other).issued_at.total_cmp(&identity(one).issued_at));
+    let mut keys = HashSet::new();
+    all.retain(|session| keys.insert(identity(session).key));
+    all.truncate(MAX_CANDIDATES);
+    let older = all.split_off(1);
+    Candidates { newest: all.remove(0), older }
 }
 
 impl Unauthenticated {
@@ -99,8 +149,9 @@ impl Unauthenticated {
         }
     }
 
-    /// How many steps of the pipeline the request passed.
-    fn step(&self) -> u8 {
+    /// How far the request came. Of several readings the reason of the one that came furthest is told; of equal
+    /// ones that of the last.
+    pub(super) fn step(&self) -> u8 {
         match self {
             Self::NoCookie => 0,
             Self::Size(_) => 1,

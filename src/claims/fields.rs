@@ -10,7 +10,7 @@ use serde_json::value::RawValue;
 use super::{Claim, Claims, ClaimsError};
 use crate::redacted::redacted;
 use crate::schema::Schema;
-use crate::store::{Holder, Identity, SessionKey, UserType};
+use crate::store::{Candidates, Holder, Identity, SessionKey, UserType};
 
 /// The body for a request without a live session.
 pub const UNAUTHENTICATED_BODY: &str = "{}";
@@ -24,6 +24,13 @@ pub struct Session {
 }
 
 redacted!(Session);
+
+impl Candidates<Session> {
+    pub fn identities(&self) -> Candidates<Identity> {
+        let older = self.older.iter().map(|session| session.identity).collect();
+        Candidates { newest: self.newest.identity, older }
+    }
+}
 
 impl Session {
     /// # Errors
@@ -73,6 +80,7 @@ impl Session {
             identity: Identity {
                 key: SessionKey { tenant, session_id },
                 holder: Holder { user_id, user_type },
+                issued_at: claims.iat.unwrap_or(f64::NEG_INFINITY),
                 token_expires_at: claims.exp,
             },
             body: to_json(&object),
@@ -162,12 +170,12 @@ mod tests {
                 + r#""solo_pro_trial_end":null,"premium_trial_end":null,"#
                 + r#""premium_trial_effective_date":null,"premium_trial_confirmed":false,"subscription_status":null}}"#
         );
-        let Identity { key, holder, token_expires_at } = session.identity;
+        let Identity { key, holder, issued_at, token_expires_at } = session.identity;
         assert_eq!(key.tenant.to_string(), TENANT);
         assert_eq!(key.session_id.to_string(), SESSION);
         assert_eq!(holder.user_id.to_string(), ID);
         assert_eq!(holder.user_type, UserType::Client);
-        assert_eq!(token_expires_at, 1.0);
+        assert_eq!((issued_at, token_expires_at), (f64::NEG_INFINITY, 1.0));
     }
 
     #[test]

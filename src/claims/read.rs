@@ -47,6 +47,8 @@ pub struct Claims<'t> {
     values: [Option<&'t RawValue>; Claim::COUNT],
     /// The claim `exp`, in seconds since 1970.
     pub exp: f64,
+    /// `iat`, in seconds since 1970; `None` if the token doesn't say.
+    pub iat: Option<f64>,
 }
 
 redacted!(Claims<'t>);
@@ -98,7 +100,7 @@ impl<'t> Claims<'t> {
         if let Some(nbf) = claims.time(Claim::Nbf)?.filter(|nbf| *nbf > now as f64 + CLOCK_TOLERANCE) {
             return Err(ClaimsError::NotYetValid { nbf, now });
         }
-        claims.time(Claim::Iat)?;
+        claims.iat = claims.time(Claim::Iat)?;
         Ok(claims)
     }
 
@@ -174,7 +176,7 @@ impl<'de> Deserialize<'de> for Claims<'de> {
                         None => drop(object.next_value::<IgnoredAny>()?),
                     }
                 }
-                Ok(Claims { values, exp: 0.0 })
+                Ok(Claims { values, exp: 0.0, iat: None })
             }
         }
 

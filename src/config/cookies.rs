@@ -4,7 +4,7 @@
 use super::environment::{app_url_is_https, is_production};
 use super::warning::Warning;
 use super::{Environment, Options};
-use crate::cookie::CookieName;
+use crate::cookie::{Class, CookieName};
 use crate::crypto::Issuer;
 use crate::error::Error;
 
@@ -79,14 +79,14 @@ fn named_cookies(names: &[CookieOption]) -> Result<Vec<SessionCookie>, Error> {
         return Err(problem("is an empty list"));
     }
     // An attacker on the network can set a cookie without a secure prefix, so those come last.
-    cookies.sort_by_key(|cookie| !cookie.name.is_secure());
+    cookies.sort_by_key(|cookie| cookie.name.class());
     Ok(cookies)
 }
 
 /// An invalid `AUTH_URL` is ignored here: it is an error only if the default name depends on it.
 pub(super) fn plain_cookie(cookies: &[SessionCookie], environment: &impl Environment) -> Option<Warning> {
     let is_plain = is_production(environment)
-        && cookies.iter().any(|cookie| !cookie.name.is_secure())
+        && cookies.iter().any(|cookie| cookie.name.class() == Class::Plain)
         && matches!(app_url_is_https(environment), Ok(Some(true)));
     is_plain.then_some(Warning::PlainCookie)
 }
@@ -154,7 +154,7 @@ mod tests {
         let list = named(&["a", "__Secure-b", "c", "__Host-d"]);
         let cookies = session_cookies(&list, &FakeEnvironment(&[])).expect("is valid");
         let names: Vec<_> = cookies.iter().map(|cookie| cookie.name.as_str()).collect();
-        assert_eq!(names, ["__Secure-b", "__Host-d", "a", "c"]);
+        assert_eq!(names, ["__Host-d", "__Secure-b", "a", "c"]);
     }
 
     #[test]

@@ -15,7 +15,10 @@ pub use self::database::{Database, Location, Variable};
 #[cfg(test)]
 pub(crate) use self::environment::FakeEnvironment;
 pub use self::environment::{Environment, app_url_variable, is_production};
-pub use self::limits::{DEFAULT_CONNECT_TIMEOUT, DEFAULT_MAX_CONNECTIONS, LimitOptions, Limits, MAX_CONNECTIONS};
+pub use self::limits::{
+    DEFAULT_CONNECT_TIMEOUT, DEFAULT_IDLE_TIMEOUT, DEFAULT_MAX_CONNECTIONS, DEFAULT_MAX_LIFETIME, LimitOptions, Limits,
+    MAX_CONNECTIONS,
+};
 pub use self::password::{Password, PasswordSource};
 pub use self::secrets::{NamedSecret, named_secrets, secret_warnings};
 use self::secrets::{empty_secret, secrets, short_secrets};

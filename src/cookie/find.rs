@@ -25,13 +25,14 @@ impl CookieName {
             return cookie;
         }
         for (suffix, value) in self.occurrences(header) {
-            if suffix.is_empty() {
-                cookie.whole.get_or_insert(value);
-            } else {
+            if !suffix.is_empty() {
                 cookie.chunks.add(suffix, value);
+            } else if cookie.whole.is_none() {
+                cookie.whole = Some(value);
+            } else {
+                cookie.more_whole.push(value);
             }
         }
-        cookie.chunks.sort();
         cookie
     }
 
@@ -54,24 +55,29 @@ impl CookieName {
     }
 }
 
-/// The values that one header has for the name of a session cookie. If a name occurs twice, the first value is used.
+/// The values that one header has for the name of a session cookie. A browser sends several cookies of one name if they
+/// were set for different domains or paths.
 #[derive(Default)]
 pub struct CookieValues<'h> {
     whole: Option<&'h str>,
+    more_whole: Vec<&'h str>,
     chunks: Chunks<'h>,
 }
 
+/// A possible token, and whether it was whole or in chunks.
+pub struct Reading<'h> {
+    pub is_whole: bool,
+    pub token: Result<Cow<'h, str>, SizeError>,
+}
+
 impl<'h> CookieValues<'h> {
-    /// The possible tokens: the whole cookie, then the joined chunks. One of the two may be left over from an earlier
-    /// session, so the caller tries both.
-    pub fn readings(&self) -> impl Iterator<Item = Result<Cow<'h, str>, SizeError>> {
-        let whole = self.whole.map(percent_decode);
-        let chunked = self.chunks.has_first().then(|| self.chunks.join(usize::MAX).into());
-        [whole, chunked].into_iter().flatten().map(|token: Cow<str>| match token.len() {
-            0 => Err(SizeError::Empty),
-            1..=MAX_TOKEN_BYTES => Ok(token),
-            bytes => Err(SizeError::TooLarge { bytes }),
-        })
+    /// The possible tokens: each whole cookie, then the joined chunks. Any of them may be left over from an earlier
+    /// session.
+    pub fn readings(&self) -> impl Iterator<Item = Reading<'h>> {
+        let whole = self.whole.into_iter().chain(self.more_whole.iter().copied()).map(percent_decode);
+        let chunked = self.chunks.tokens().into_iter().map(Cow::Owned);
+        let reading = |is_whole| move |token| Reading { is_whole, token: check_size(token) };
+        whole.map(reading(true)).chain(chunked.map(reading(false)))
     }
 
     pub fn is_whole(&self) -> bool {
@@ -79,17 +85,26 @@ impl<'h> CookieValues<'h> {
     }
 
     /// The indices of the chunks, ascending.
-    pub fn chunks(&self) -> impl Iterator<Item = u16> {
+    pub fn chunks(&self) -> Vec<u16> {
         self.chunks.indices()
     }
 
-    /// The first chunks, joined: at most `count`, and up to the first gap.
+    /// The first chunks, joined: at most `count`, and up to the first gap. If an index occurs twice, the first value is
+    /// used.
     pub fn join_chunks(&self, count: usize) -> String {
         self.chunks.join(count)
     }
 }
 
-redacted!(CookieValues<'h>);
+fn check_size(token: Cow<str>) -> Result<Cow<str>, SizeError> {
+    match token.len() {
+        0 => Err(SizeError::Empty),
+        1..=MAX_TOKEN_BYTES => Ok(token),
+        bytes => Err(SizeError::TooLarge { bytes }),
+    }
+}
+
+redacted!(CookieValues<'h>, Reading<'h>);
 
 /// Why a header or the value of a session cookie is not decoded.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -111,7 +126,9 @@ mod tests {
 
     fn readings(header: &str) -> Vec<String> {
         let name = CookieName::new("sid").expect("a name");
-        name.find(header).map(|cookie| cookie.readings().flatten().map(Cow::into_owned).collect()).unwrap_or_default()
+        name.find(header)
+            .map(|cookie| cookie.readings().flat_map(|reading| reading.token).map(Cow::into_owned).collect())
+            .unwrap_or_default()
     }
 
     #[test]
@@ -125,8 +142,8 @@ mod tests {
             ("an equals sign in the value", "sid=a=b", &["a=b"]),
             ("part without an equals sign", "sid; sid=token", &["token"]),
             ("empty value", "sid=", &[]),
-            ("first of equal names", "sid=first; sid=second", &["first"]),
-            ("first of equal names, though empty", "sid=; sid=second", &[]),
+            ("equal names", "sid=first; sid=second", &["first", "second"]),
+            ("equal names, one empty", "sid=; sid=second", &["second"]),
             ("other case", "SID=token", &[]),
             ("percent-encoded", "sid=a%2Eb", &["a.b"]),
             ("not UTF-8 when decoded", "sid=a%FFb", &["a%FFb"]),
@@ -139,7 +156,7 @@ mod tests {
                  sid.8=i; sid.9=j",
                 &["abcdefghijk"],
             ),
-            ("first of equal chunks", "sid.0=a; sid.0=x; sid.1=b", &["ab"]),
+            ("a chunk twice", "sid.0=a; sid.0=x; sid.1=b", &["a", "xb", "ab", "x"]),
             ("chunks after a gap", "sid.0=a; sid.2=c", &["a"]),
             ("no chunk 0", "sid.1=b; sid.2=c", &[]),
             ("whole, then chunks", "sid=w; sid.0=a; sid.1=b", &["w", "ab"]),

@@ -11,9 +11,9 @@ mod name;
 pub mod near_miss;
 
 pub use self::chunks::chunk_index;
-pub use self::find::{CookieValues, SizeError};
+pub use self::find::{CookieValues, Reading, SizeError};
 pub use self::header::pairs;
-pub use self::name::CookieName;
+pub use self::name::{Class, CookieName};
 
 /// The longest header that is read, in bytes.
 pub const MAX_HEADER_BYTES: usize = 64 * 1024;

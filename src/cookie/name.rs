@@ -28,9 +28,13 @@ impl CookieName {
         &self.text
     }
 
-    /// Whether browsers accept such a cookie over https only (RFC 6265bis section 4.1.3).
-    pub fn is_secure(&self) -> bool {
-        self.text.starts_with("__Secure-") || self.text.starts_with("__Host-")
+    /// Who can set such a cookie. While a request has one of a stronger class, weaker ones don't count.
+    pub fn class(&self) -> Class {
+        match &self.text {
+            name if name.starts_with("__Host-") => Class::Host,
+            name if name.starts_with("__Secure-") => Class::Secure,
+            _ => Class::Plain,
+        }
     }
 
     /// The position of the first occurrence in `text`, which may be part of a longer name.
@@ -38,6 +42,17 @@ impl CookieName {
     pub(super) fn position_in(&self, text: &str) -> Option<usize> {
         self.finder.find(text.as_bytes())
     }
+}
+
+/// What the prefix of a name promises (RFC 6265bis section 4.1.3), the strongest first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Class {
+    /// `__Host-`: set over https by this very host.
+    Host,
+    /// `__Secure-`: set over https, maybe by another host of the domain.
+    Secure,
+    /// Maybe set by whoever is between browser and server.
+    Plain,
 }
 
 impl fmt::Debug for CookieName {
@@ -63,5 +78,19 @@ mod tests {
         for invalid in ["", "a b", "a=b", "a;b", "a\n", "ä", "(a)", &"a".repeat(257)] {
             assert!(CookieName::new(invalid).is_none(), "{invalid}");
         }
+    }
+
+    #[test]
+    fn classes() {
+        for (name, expected) in [
+            ("__Host-sid", Class::Host),
+            ("__Secure-sid", Class::Secure),
+            ("sid", Class::Plain),
+            ("__host-sid", Class::Plain),
+            ("x__Host-sid", Class::Plain),
+        ] {
+            assert_eq!(CookieName::new(name).expect("a name").class(), expected, "{name}");
+        }
+        assert!(Class::Host < Class::Secure && Class::Secure < Class::Plain, "the strongest comes first");
     }
 }

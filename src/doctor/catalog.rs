@@ -1,5 +1,6 @@
-//! The facts about the two tables in the system catalog, and names in the SQL that the checks suggest. Each fact is queried
-//! and judged by its own check.
+//! The facts about the two tables in the system catalog. Each fact is queried and judged by its own check.
+//!
+//! An advice can be pasted into psql: its statements end with a semicolon, its remarks are comments.
 #![forbid(unsafe_code)]
 
 use std::collections::BTreeMap;
@@ -105,8 +106,8 @@ pub(super) struct ActualColumn {
 #[serde(rename_all = "lowercase")]
 pub(super) enum Fit {
     Good,
-    /// The meaning of a value depends on the time zone of the connection.
-    Doubtful,
+    /// A time without a zone, which is read as UTC.
+    Zoneless,
     Wrong,
 }
 
@@ -124,6 +125,13 @@ pub(super) struct Visibility {
     pub(super) row_security: Option<RowSecurity>,
     /// Whether the table has rows, visible or not.
     pub(super) holds_rows: bool,
+    /// Whether it is active for a user without privileges.
+    pub(super) is_secured: bool,
+    /// Whether there is a restrictive policy for every user.
+    pub(super) restricts_everyone: bool,
+    /// Whether what `row_security` advises is there already.
+    pub(super) has_bridge_policy: bool,
+    pub(super) has_bridge_role: bool,
 }
 
 #[derive(Clone, Copy, Serialize)]
@@ -159,16 +167,8 @@ impl Serialize for Catalog {
 impl TableFacts {
     /// The table's name for the SQL in an advice.
     pub(super) fn sql_name(&self, table: &Table) -> String {
-        format!("{}.{}", sql_name(&self.schema), table.name)
+        format!("{}.{}", quoted(&self.schema), quoted(table.name))
     }
-}
-
-/// A name for SQL, quoted if necessary.
-pub(super) fn sql_name(name: &str) -> String {
-    let is_plain = name.bytes().all(|byte| matches!(byte, b'a'..=b'z' | b'_' | b'0'..=b'9'))
-        && !name.starts_with(|first: char| first.is_ascii_digit())
-        && !name.is_empty();
-    if is_plain { name.to_owned() } else { quoted(name) }
 }
 
 /// The columns of the table's key, in parentheses.
@@ -195,7 +195,14 @@ pub(super) mod tests {
             columns: table.columns.iter().map(column).collect(),
             rights: SchemaRights { schema_is_usable: true },
             has_unique_key: Some(true),
-            visibility: Visibility { row_security: None, holds_rows: true },
+            visibility: Visibility {
+                row_security: None,
+                holds_rows: true,
+                is_secured: false,
+                restricts_everyone: false,
+                has_bridge_policy: false,
+                has_bridge_role: false,
+            },
             estimated_rows: None,
         };
         Entry { table, finding: Finding::Found(found) }
@@ -211,25 +218,12 @@ pub(super) mod tests {
     }
 
     #[test]
-    fn names_are_quoted_if_necessary() {
-        for (name, expected) in [
-            ("public", "public"),
-            ("app_2", "app_2"),
-            ("2app", "\"2app\""),
-            ("", "\"\""),
-            ("My app", "\"My app\""),
-            ("a\"b", "\"a\"\"b\""),
-        ] {
-            assert_eq!(sql_name(name), expected);
-        }
-    }
-
-    #[test]
     fn details_are_by_table() {
         let details = serde_json::to_value(healthy()).expect("is JSON");
         let expected = serde_json::json!({
             "schema": "public", "kind": "table", "schemaIsUsable": true, "hasUniqueKey": true, "rowSecurity": null,
-            "holdsRows": true, "estimatedRows": null,
+            "holdsRows": true, "estimatedRows": null, "isSecured": false, "restrictsEveryone": false,
+            "hasBridgePolicy": false, "hasBridgeRole": false,
         });
         for table in ["sessions", "users"] {
             let mut found = details[table]["found"].clone();

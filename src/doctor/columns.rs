@@ -63,7 +63,7 @@ fn fit(role: Role, name: &str, category: &str) -> Fit {
         (Role::Id, "uuid", _) | (Role::Time, "timestamptz", _) | (Role::Remark, ..) => Fit::Good,
         // Strings and enums.
         (Role::Text, _, "S" | "E") => Fit::Good,
-        (Role::Time, "timestamp" | "date", _) => Fit::Doubtful,
+        (Role::Time, "timestamp" | "date", _) => Fit::Zoneless,
         (Role::Id | Role::Time | Role::Text, ..) => Fit::Wrong,
     }
 }
@@ -109,18 +109,26 @@ fn problem(table: &Table, found: &TableFacts, column: &ColumnFacts) -> Option<Pr
         let remark = if *is_optional { ", which only explainSession reads" } else { "" };
         return Some(Problem {
             message: format!("{table}.{name} is missing{remark}"),
-            fix: format!("{alter} ADD COLUMN {name} {usual_type}"),
+            fix: format!("{alter} ADD COLUMN {name} {usual_type};"),
             is_broken: !is_optional,
         });
     };
     let remark = match fit {
         Fit::Good => return None,
-        Fit::Doubtful => ", whose meaning depends on the time zone",
+        Fit::Zoneless => ", which is read as UTC, whatever the time zone of the database",
         Fit::Wrong => "",
     };
+    let alter = format!("{alter} ALTER COLUMN {name} TYPE {usual_type} USING {name}");
     Some(Problem {
         message: format!("{table}.{name} is {type_name}{remark}"),
-        fix: format!("{alter} ALTER COLUMN {name} TYPE {usual_type} USING {name}::{usual_type}"),
+        fix: match fit {
+            Fit::Zoneless => format!(
+                "-- Which time zone are the values in? Prisma and Drizzle write UTC. For another one, replace 'UTC'.\n\
+                 {alter}::timestamp AT TIME ZONE 'UTC';\n\
+                 -- In Prisma's schema it is then @db.Timestamptz, in Drizzle's withTimezone: true."
+            ),
+            Fit::Good | Fit::Wrong => format!("{alter}::{usual_type};"),
+        },
         is_broken: *fit == Fit::Wrong,
     })
 }
@@ -152,8 +160,8 @@ mod tests {
             (Role::Id, "text", "S", Fit::Wrong),
             (Role::Id, "int8", "N", Fit::Wrong),
             (Role::Time, "timestamptz", "D", Fit::Good),
-            (Role::Time, "timestamp", "D", Fit::Doubtful),
-            (Role::Time, "date", "D", Fit::Doubtful),
+            (Role::Time, "timestamp", "D", Fit::Zoneless),
+            (Role::Time, "date", "D", Fit::Zoneless),
             (Role::Time, "time", "D", Fit::Wrong),
             (Role::Time, "bool", "B", Fit::Wrong),
             (Role::Time, "int8", "N", Fit::Wrong),
@@ -169,7 +177,7 @@ mod tests {
 
     #[test]
     fn missing_columns_and_unsuitable_types() {
-        let alter = |rest: &str| format!("ALTER TABLE public.sessions {rest}");
+        let alter = |rest: &str| format!("ALTER TABLE \"public\".\"sessions\" {rest};");
         for (name, actual, status, message, advice) in [
             ("session_id", Some("uuid"), Status::Ok, "all present, with suitable types", None),
             (
@@ -183,8 +191,12 @@ mod tests {
                 "expires_at",
                 Some("timestamp"),
                 Status::Warning,
-                "sessions.expires_at is timestamp, whose meaning depends on the time zone",
-                Some(alter("ALTER COLUMN expires_at TYPE timestamptz USING expires_at::timestamptz")),
+                "sessions.expires_at is timestamp, which is read as UTC, whatever the time zone of the database",
+                Some(format!(
+                    "-- Which time zone are the values in? Prisma and Drizzle write UTC. For another one, replace 'UTC'.\n{}\n\
+                     -- In Prisma's schema it is then @db.Timestamptz, in Drizzle's withTimezone: true.",
+                    alter("ALTER COLUMN expires_at TYPE timestamptz USING expires_at::timestamp AT TIME ZONE 'UTC'"),
+                )),
             ),
             (
                 "revoked_at",

@@ -49,8 +49,9 @@ pub(super) fn in_milliseconds(duration: Duration) -> f64 {
 type Advice = fn(&TargetFacts) -> String;
 
 /// Parts of an error's code and message, in lower case, and the advice for it. The first match is used.
-const CAUSES: [(&[&str], Advice); 9] = [
-    (&["sqlstate 28p01"], |target| {
+const CAUSES: [(&[&str], Advice); 11] = [
+    // All but the first are PgBouncer's, which has no SQLSTATE of its own for them.
+    (&["sqlstate 28p01", "password authentication failed", "sasl authentication failed", "no such user"], |target| {
         format!(
             "Correct user and password in {}. In a URL, write special characters percent-encoded: %40 for @.",
             target.variables.join(", ")
@@ -61,7 +62,14 @@ const CAUSES: [(&[&str], Advice); 9] = [
     }),
     (&["sqlstate 3d000"], |target| {
         let name = target.database.as_ref().or(target.user.as_ref()).map_or("", String::as_str);
-        format!("Use another database, or create this one: CREATE DATABASE {}", quoted(name))
+        format!("Use another database, or create this one: CREATE DATABASE {};", quoted(name))
+    }),
+    // PgBouncer's.
+    (&["no such database"], |target| {
+        format!("Correct the database in {}, or add it to [databases] of the pooler.", target.variables.join(", "))
+    }),
+    (&["max_client_conn"], |_| {
+        "All connections of the pooler are in use: raise its max_client_conn, or lower connection_limit.".to_owned()
     }),
     (&["sqlstate 53300"], |_| {
         "All connections of the server are in use: raise max_connections, or lower connection_limit.".to_owned()
@@ -104,6 +112,10 @@ mod tests {
         let refused = |cause: &str| Error::Connect(cause.to_owned());
         for (error, advice) in [
             (refused("password authentication failed (SQLSTATE 28P01)"), "Correct user and password in DATABASE_URL."),
+            (refused("password authentication failed (SQLSTATE 08P01)"), "Correct user and password in DATABASE_URL."),
+            (refused("SASL authentication failed (SQLSTATE 08P01)"), "Correct user and password in DATABASE_URL."),
+            (refused("no such database: app (SQLSTATE 08P01)"), "add it to [databases] of the pooler"),
+            (refused("no more connections allowed (max_client_conn) (SQLSTATE 08P01)"), "raise its max_client_conn"),
             (refused("no pg_hba.conf entry (SQLSTATE 28000)"), "see its pg_hba.conf"),
             (refused("there is none (SQLSTATE 3D000)"), "CREATE DATABASE \"me\""),
             (refused("too many clients (SQLSTATE 53300)"), "raise max_connections"),

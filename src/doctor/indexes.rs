@@ -7,8 +7,9 @@ use uuid::Uuid;
 
 use super::catalog::sql_key;
 use super::check::Check;
+use super::samples::Sample;
 use crate::postgres::{Examiner, StepError, StepResult};
-use crate::schema::{Schema, Table};
+use crate::schema::{Schema, Table, quoted};
 
 pub(super) const ID: &str = "indexes";
 
@@ -24,14 +25,19 @@ pub(super) struct Scan {
     condition: Option<String>,
 }
 
-pub(super) async fn query(examiner: &Examiner<'_>) -> StepResult<Vec<Scan>> {
-    let nil = format!("'{}'::uuid", Uuid::nil());
-    let query = examiner.session_query().replace("$1", &nil).replace("$2", &nil);
+/// For a session of the table, if there is one: the plan depends on how many rows its tenant has.
+pub(super) async fn query(examiner: &Examiner<'_>, samples: &[Sample]) -> StepResult<Vec<Scan>> {
+    let (tenant, session_id) =
+        samples.first().map_or((Uuid::nil(), Uuid::nil()), |sample| (sample.key.tenant, sample.key.session_id));
+    let query = examiner.session_query().await?;
+    let query = query.replace("$1", &format!("'{tenant}'::uuid")).replace("$2", &format!("'{session_id}'::uuid"));
     let explain = format!("EXPLAIN (FORMAT JSON) {query}");
     // A small table is always scanned as a whole, whatever indexes it has.
     let setting = "enable_seqscan = off";
     let rows = examiner.rows_with_setting("planning the session query", setting, &explain).await?;
-    Ok(scans(rows.first().and_then(|row| row.first()).map_or("", String::as_str)))
+    let plan = rows.first().and_then(|row| row.first()).map_or("", String::as_str);
+    // The ids are not shown.
+    Ok(scans(&plan.replace(&tenant.to_string(), "$1").replace(&session_id.to_string(), "$2")))
 }
 
 /// The scans in a plan in JSON format. Distributed databases nest the plans of their shards deep inside.
@@ -114,7 +120,7 @@ fn is_of(table: &Table, name: &str) -> bool {
 
 fn create(name: &str, schema: &Schema) -> String {
     let table = if is_of(&schema.users, name) { &schema.users } else { &schema.sessions };
-    format!("CREATE UNIQUE INDEX CONCURRENTLY ON {name} {}", sql_key(table))
+    format!("CREATE UNIQUE INDEX CONCURRENTLY ON {} {};", quoted(name), sql_key(table))
 }
 
 #[cfg(test)]
@@ -162,7 +168,7 @@ mod tests {
         let of_tenant = || scan("Index Scan", "sessions", Some("by_tenant"), Some("(tenant = '0'::uuid)"));
         let users = || scan("Index Only Scan", "users", Some("users_pkey"), Some("(tenant = '0'::uuid)"));
         let whole = |table| scan("Seq Scan", table, None, None);
-        let create = |rest: &str| Some(format!("CREATE UNIQUE INDEX CONCURRENTLY ON {rest}"));
+        let create = |rest: &str| Some(format!("CREATE UNIQUE INDEX CONCURRENTLY ON {rest};"));
         for (scans, status, message, advice) in [
             (vec![by_key(), users()], Status::Ok, "sessions_0 by k, users by users_pkey", None),
             (vec![], Status::Ok, "the plan shows no table", None),
@@ -170,13 +176,13 @@ mod tests {
                 vec![of_tenant(), users()],
                 Status::Warning,
                 "each request reads all sessions of a tenant, by by_tenant",
-                create("sessions (tenant, session_id)"),
+                create("\"sessions\" (tenant, session_id)"),
             ),
             (
                 vec![by_key(), whole("users_1"), whole("users_1")],
                 Status::Failed,
                 "each request reads the whole table users_1",
-                create("users_1 (tenant, user_id)"),
+                create("\"users_1\" (tenant, user_id)"),
             ),
         ] {
             let check = judge(&Ok(scans), &Schema::new(None));

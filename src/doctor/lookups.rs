@@ -32,7 +32,8 @@ pub(super) async fn query(examiner: &Examiner<'_>) -> StepResult<Latencies> {
     let mut milliseconds = Vec::with_capacity(LOOKUPS);
     for _ in 0..LOOKUPS {
         let start = Instant::now();
-        examiner.find_session(UNKNOWN_SESSION).await?;
+        let found = examiner.find_sessions(&[UNKNOWN_SESSION]).await?;
+        found.into_iter().collect::<Result<Vec<_>, _>>().map_err(StepError::Failed)?;
         milliseconds.push(in_milliseconds(start.elapsed()));
     }
     Ok(Latencies::of(milliseconds))

@@ -2,12 +2,13 @@
 //! to the database, and shows no secret, password or row.
 //!
 //! Each check has a file with its name. `query` collects the facts, `judge` makes the [`Check`] from them. [`catalog`] collects
-//! what several checks need from the system catalog. This file decides the order of the checks, and which of them are skipped
+//! what several checks need from the system catalog, [`samples`] tries the session query for sessions of the table. This file decides the order of the checks, and which of them are skipped
 //! because another one failed.
 #![forbid(unsafe_code)]
 
 mod catalog;
 mod check;
+mod samples;
 
 mod clock;
 mod columns;
@@ -35,7 +36,7 @@ use self::check::{CONNECTION_LOST, Status};
 use self::connection::Connected;
 use crate::config::{self, Database, Environment, Limits, Options};
 use crate::error::Error;
-use crate::postgres::{ExaminedDatabase, Examiner, StepResult, TargetFacts};
+use crate::postgres::{ExaminedDatabase, Examiner, Located, StepResult, TargetFacts};
 use crate::schema::{Schema, Table};
 
 /// Checks that need a connection.
@@ -73,7 +74,7 @@ fn after_connection() -> impl Iterator<Item = &'static str> {
 async fn examine_database(database: &ExaminedDatabase, is_production: bool) -> Vec<Check> {
     let target = database.target();
     match query(database).await {
-        Ok(facts) => judge(&facts, target, database.schema(), is_production),
+        Ok(facts) => judge(&facts, target, is_production),
         Err(error) => {
             let connection = connection::judge(Err(&error), target);
             let skipped = after_connection().map(|id| Check::skipped(id, "needs a connection"));
@@ -89,14 +90,16 @@ struct Facts {
     server: StepResult<server::Server>,
     pooler: Option<pooler::Pooler>,
     clock: StepResult<clock::Clock>,
+    located: StepResult<Located>,
     catalog: StepResult<Catalog>,
     lookups: StepResult<lookups::Latencies>,
     scans: StepResult<Vec<indexes::Scan>>,
     sessions: StepResult<sessions::Counts>,
+    /// `None` if lookups fail.
+    trial: Option<StepResult<samples::Trial>>,
 }
 
 async fn query(database: &ExaminedDatabase) -> Result<Facts, Error> {
-    let schema = database.schema();
     let (earlier, milliseconds) = connection::query(database).await?;
     let earlier_backend = pooler::backend(&earlier).await;
     // Disconnects, so that a pooler can give the backend to the next client.
@@ -109,10 +112,23 @@ async fn query(database: &ExaminedDatabase) -> Result<Facts, Error> {
     let clock = clock::query(&examiner).await;
     // Before the catalog: if a table is locked, its queries wait as well, and the lookups show the lock first.
     let lookups = lookups::query(&examiner).await;
-    let catalog = query_catalog(&examiner, schema).await;
-    let scans = indexes::query(&examiner).await;
-    let sessions = sessions::query(&examiner, schema).await;
-    Ok(Facts { connected, tls, server, pooler, clock, catalog, lookups, scans, sessions })
+    let located = examiner.locate().await;
+    let catalog = match &located {
+        Ok(located) => query_catalog(&examiner, &located.schema).await,
+        Err(error) => Err(error.clone()),
+    };
+    let (samples, sessions) = match &located {
+        Ok(Located { schema, .. }) => {
+            (samples::query(&examiner, schema).await, sessions::query(&examiner, schema).await)
+        }
+        Err(error) => (Err(error.clone()), Err(error.clone())),
+    };
+    let scans = indexes::query(&examiner, samples.as_deref().unwrap_or_default()).await;
+    let trial = match (&lookups, samples) {
+        (Ok(_), Ok(samples)) => Some(samples::try_all(&examiner, &samples).await),
+        _ => None,
+    };
+    Ok(Facts { connected, tls, server, pooler, clock, located, catalog, lookups, scans, sessions, trial })
 }
 
 async fn query_catalog(examiner: &Examiner<'_>, schema: &Schema) -> StepResult<Catalog> {
@@ -138,16 +154,16 @@ async fn query_table(examiner: &Examiner<'_>, table: &Table) -> StepResult<Entry
     Ok(Entry { table: table.clone(), finding })
 }
 
-fn judge(facts: &Facts, target: &TargetFacts, schema: &Schema, is_production: bool) -> Vec<Check> {
-    let Facts { connected, tls, server, pooler, clock, catalog, lookups, scans, sessions } = facts;
-    let tables = tables::judge(catalog, target, server);
+fn judge(facts: &Facts, target: &TargetFacts, is_production: bool) -> Vec<Check> {
+    let Facts { connected, tls, server, pooler, clock, located, catalog, lookups, scans, sessions, trial } = facts;
+    let tables = tables::judge(catalog, target, located);
     let user = server::user(server);
     let needs_tables = |id| Check::skipped(id, "needs the tables");
     let of_tables = match (catalog, tables.status) {
         (Ok(catalog), Status::Ok) => [
             columns::judge(catalog),
             rights::judge(catalog, user),
-            row_security::judge(catalog, user, sessions),
+            row_security::judge(catalog, user, sessions, trial),
             unique_keys::judge(catalog),
         ],
         (_, Status::Skipped) => OF_TABLES.map(|id| Check::skipped(id, CONNECTION_LOST)),
@@ -159,8 +175,8 @@ fn judge(facts: &Facts, target: &TargetFacts, schema: &Schema, is_production: bo
         let failed = [&tables].into_iter().chain(&of_tables).find(|check| check.status == Status::Failed);
         [
             lookups::judge(lookups, failed.map(|check| check.id)),
-            indexes::judge(scans, schema),
-            sessions::judge(sessions, catalog),
+            indexes::judge(scans, &Schema::new(None)),
+            sessions::judge(sessions, trial, catalog),
         ]
     };
     let of_connection = [

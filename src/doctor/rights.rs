@@ -1,9 +1,10 @@
 //! Whether the user has the privileges to read the tables. [`super::columns`] queries those on the columns, with their types.
 #![forbid(unsafe_code)]
 
-use super::catalog::{Catalog, ColumnFacts, STEP, SchemaRights, sql_name};
+use super::catalog::{Catalog, ColumnFacts, STEP, SchemaRights};
 use super::check::Check;
 use crate::postgres::{Examiner, Parameter, StepResult};
+use crate::schema::quoted;
 
 pub(super) const ID: &str = "rights";
 
@@ -22,7 +23,7 @@ pub(super) fn judge(catalog: &Catalog, user: &str) -> Check {
         .collect();
     closed.dedup();
     if !closed.is_empty() {
-        let grant = |schema: &&str| format!("GRANT USAGE ON SCHEMA {} TO {}", sql_name(schema), sql_name(user));
+        let grant = |schema: &&str| format!("GRANT USAGE ON SCHEMA {} TO {};", quoted(schema), quoted(user));
         let advice = closed.iter().map(grant).collect::<Vec<_>>().join("\n");
         return Check::failed(ID, format!("{user} may not use the schema {}", closed.join(", ")), advice);
     }
@@ -35,7 +36,7 @@ pub(super) fn judge(catalog: &Catalog, user: &str) -> Check {
         names.extend(unreadable.iter().map(|column| format!("{}.{}", table.name, column.name)));
         is_broken |= unreadable.iter().any(|column| !column.is_optional);
         let columns = unreadable.iter().map(|column| column.name).collect::<Vec<_>>().join(", ");
-        grants.push(format!("GRANT SELECT ({columns}) ON {} TO {}", found.sql_name(table), sql_name(user)));
+        grants.push(format!("GRANT SELECT ({columns}) ON {} TO {};", found.sql_name(table), quoted(user)));
     }
     let message = format!("{user} may not read {}", names.join(", "));
     let advice = grants.join("\n");
@@ -65,15 +66,15 @@ mod tests {
                 Status::Failed,
                 "me may not read sessions.user_id, sessions.revoked_reason, users.user_id",
                 Some(
-                    "GRANT SELECT (user_id, revoked_reason) ON public.sessions TO me\n\
-                     GRANT SELECT (user_id) ON public.users TO me",
+                    "GRANT SELECT (user_id, revoked_reason) ON \"public\".\"sessions\" TO \"me\";\n\
+                     GRANT SELECT (user_id) ON \"public\".\"users\" TO \"me\";",
                 ),
             ),
             (
                 &["revoked_reason"],
                 Status::Warning,
                 "me may not read sessions.revoked_reason, which only explainSession reads",
-                Some("GRANT SELECT (revoked_reason) ON public.sessions TO me"),
+                Some("GRANT SELECT (revoked_reason) ON \"public\".\"sessions\" TO \"me\";"),
             ),
         ] {
             let mut catalog = healthy();
@@ -96,6 +97,6 @@ mod tests {
         }
         let check = judge(&catalog, "the user");
         assert_eq!((check.status, check.message.as_str()), (Status::Failed, "the user may not use the schema public"));
-        assert_eq!(check.advice.as_deref(), Some("GRANT USAGE ON SCHEMA public TO \"the user\""));
+        assert_eq!(check.advice.as_deref(), Some("GRANT USAGE ON SCHEMA \"public\" TO \"the user\";"));
     }
 }

@@ -1,24 +1,50 @@
 //! Whether row-level security hides rows from the user. A hidden session is treated as signed out.
+//!
+//! The advice is a role for the bridge alone. A policy for the user would open the tables to whatever else connects as this
+//! user, such as the app, whose own queries would see the rows of all tenants.
 #![forbid(unsafe_code)]
 
 use std::collections::BTreeMap;
 
-use super::catalog::{Catalog, RowSecurity, STEP, Visibility, sql_name};
+use super::catalog::{Catalog, RowSecurity, STEP, TableFacts, Visibility};
 use super::check::Check;
+use super::samples::Trial;
 use super::sessions::Counts;
 use crate::postgres::{Examiner, Parameter, StepResult};
+use crate::schema::{Table, quoted};
 
 pub(super) const ID: &str = "row-security";
+
+/// The name of the role that is advised, and of its policies.
+const ROLE: &str = "authjs_bridge";
 
 pub(super) async fn query(examiner: &Examiner<'_>, oid: u32) -> StepResult<Visibility> {
     const SQL: &str = "\
 SELECT pg_catalog.row_security_active(c.oid),
-       coalesce(pg_catalog.pg_relation_size(c.oid), 0) > 0 OR c.relkind <> 'r'
+       coalesce(pg_catalog.pg_relation_size(c.oid), 0) > 0 OR c.relkind <> 'r',
+       c.relrowsecurity,
+       EXISTS (
+         SELECT FROM pg_catalog.pg_policy p
+         WHERE p.polrelid = c.oid AND NOT p.polpermissive AND p.polcmd IN ('r', '*') AND 0 = ANY (p.polroles)
+       ),
+       EXISTS (SELECT FROM pg_catalog.pg_policy p WHERE p.polrelid = c.oid AND p.polname = $2),
+       EXISTS (SELECT FROM pg_catalog.pg_roles r WHERE r.rolname = $2)
 FROM pg_catalog.pg_class c WHERE c.oid = $1";
-    let (is_active, holds_rows) =
-        examiner.row(STEP, SQL, &[Parameter::Oid(oid)], |row| Ok((row.try_get(0)?, row.try_get(1)?))).await?;
+    let parameters = [Parameter::Oid(oid), Parameter::Text(Some(ROLE))];
+    let visibility = examiner.row(STEP, SQL, &parameters, |row| {
+        let visibility = Visibility {
+            row_security: None,
+            holds_rows: row.try_get(1)?,
+            is_secured: row.try_get(2)?,
+            restricts_everyone: row.try_get(3)?,
+            has_bridge_policy: row.try_get(4)?,
+            has_bridge_role: row.try_get(5)?,
+        };
+        Ok((row.try_get(0)?, visibility))
+    });
+    let (is_active, visibility) = visibility.await?;
     let row_security = if is_active { Some(query_policies(examiner, oid).await?) } else { None };
-    Ok(Visibility { row_security, holds_rows })
+    Ok(Visibility { row_security, ..visibility })
 }
 
 async fn query_policies(examiner: &Examiner<'_>, oid: u32) -> StepResult<RowSecurity> {
@@ -42,51 +68,92 @@ WHERE p.polrelid = $1 AND p.polcmd IN ('r', '*')
         .await
 }
 
-/// A table whose rows may be hidden.
-struct Secured {
-    name: &'static str,
-    sql_name: String,
-    hides_all: bool,
-}
-
-pub(super) fn judge(catalog: &Catalog, user: &str, sessions: &StepResult<Counts>) -> Check {
+/// `trial` tells whether the users are hidden.
+pub(super) fn judge(
+    catalog: &Catalog,
+    user: &str,
+    sessions: &StepResult<Counts>,
+    trial: &Option<StepResult<Trial>>,
+) -> Check {
     let details: BTreeMap<_, _> =
         catalog.found().map(|(table, found)| (table.name, found.visibility.row_security)).collect();
-    let sees_none = matches!(sessions, Ok(Counts::Exact { live: 0, expired: 0, revoked: 0 }));
-    let secured: Vec<_> = catalog
-        .found()
-        .filter_map(|(table, found)| {
-            let row_security = found.visibility.row_security.filter(|row_security| !row_security.admits_all)?;
-            let is_counted = table.name == catalog.sessions.table.name;
-            let hides_all = row_security.policies == 0 || (is_counted && found.visibility.holds_rows && sees_none);
-            Some(Secured { name: table.name, sql_name: found.sql_name(table), hides_all })
-        })
-        .collect();
-    check_of(&secured, user).with_details(&details)
+    let sees_no_session = matches!(sessions, Ok(Counts::Exact { live: 0, expired: 0, revoked: 0 }));
+    let sees_no_user = matches!(trial, Some(Ok(trial)) if trial.finds_no_user());
+    let (mut secured, mut hidden) = (Vec::new(), Vec::new());
+    for (table, found) in catalog.found() {
+        let Some(row_security) = found.visibility.row_security.filter(|row_security| !row_security.admits_all) else {
+            continue;
+        };
+        let sees_none = if table.name == catalog.sessions.table.name { sees_no_session } else { sees_no_user };
+        secured.push(table.name);
+        if row_security.policies == 0 || (found.visibility.holds_rows && sees_none) {
+            hidden.push(table.name);
+        }
+    }
+    let check = if secured.is_empty() {
+        Check::ok(ID, format!("hides nothing from {user}"))
+    } else if hidden.is_empty() {
+        let message =
+            format!("is active on {} for {user}; a hidden session is treated as signed out", secured.join(" and "));
+        Check::warning(ID, message, advice(catalog, user))
+    } else {
+        let message = format!("hides all rows of {} from {user}: everyone is signed out", hidden.join(" and "));
+        Check::failed(ID, message, advice(catalog, user))
+    };
+    check.with_details(&details)
 }
 
-fn check_of(secured: &[Secured], user: &str) -> Check {
-    if secured.is_empty() {
-        return Check::ok(ID, format!("hides nothing from {user}"));
+fn advice(catalog: &Catalog, user: &str) -> String {
+    let tables: Vec<_> = catalog.found().collect();
+    let mut lines = if user == ROLE { Vec::new() } else { role(&tables, user) };
+    let secured = || tables.iter().filter(|(_, found)| found.visibility.is_secured);
+    if secured().any(|(_, found)| found.visibility.restricts_everyone) {
+        lines.push("-- There is a restrictive policy for everyone: only this lets the role read past it.".to_owned());
+        lines.push(format!("ALTER ROLE {ROLE} BYPASSRLS;"));
+    } else {
+        let without = secured().filter(|(_, found)| !found.visibility.has_bridge_policy);
+        lines.extend(without.map(|(table, found)| {
+            format!("CREATE POLICY {ROLE} ON {} FOR SELECT TO {ROLE} USING (true);", found.sql_name(table))
+        }));
     }
-    let policy = |Secured { sql_name: table, .. }: &Secured| {
-        format!("CREATE POLICY authjs_bridge ON {table} FOR SELECT TO {} USING (true)", sql_name(user))
-    };
-    let advice = secured.iter().map(policy).collect::<Vec<_>>().join("\n");
-    let hidden: Vec<_> = secured.iter().filter(|table| table.hides_all).map(|table| table.name).collect();
-    if hidden.is_empty() {
-        let names = secured.iter().map(|table| table.name).collect::<Vec<_>>().join(" and ");
-        let message = format!("is active on {names} for {user}; a hidden session is treated as signed out");
-        return Check::warning(ID, message, advice);
+    if user != ROLE {
+        lines
+            .push(format!("-- Set its password (in psql: \\password {ROLE}), and connect the bridge alone as {ROLE}."));
     }
-    let message = format!("hides all rows of {} from {user}: everyone is signed out", hidden.join(" and "));
-    Check::failed(ID, message, advice)
+    lines.join("\n")
+}
+
+/// A role that can read the columns of the session query, and no more.
+fn role(tables: &[(&Table, &TableFacts)], user: &str) -> Vec<String> {
+    let mut lines = vec![
+        format!(
+            "-- A policy for {user} would show the rows of all tenants to all that connects as {user}. So give the bridge"
+        ),
+        "-- a role of its own. It may read these columns, of all tenants; nobody else may read more than before."
+            .to_owned(),
+    ];
+    if !tables.iter().any(|(_, found)| found.visibility.has_bridge_role) {
+        lines.push(format!("CREATE ROLE {ROLE} LOGIN;"));
+    }
+    let mut schemas: Vec<_> = tables.iter().map(|(_, found)| quoted(&found.schema)).collect();
+    schemas.dedup();
+    if schemas != ["\"public\""] {
+        lines.push(format!("ALTER ROLE {ROLE} SET search_path = {};", schemas.join(", ")));
+    }
+    lines.extend(schemas.iter().map(|schema| format!("GRANT USAGE ON SCHEMA {schema} TO {ROLE};")));
+    lines.extend(tables.iter().map(|(table, found)| {
+        let present = found.columns.iter().filter(|column| column.actual.is_some()).map(|column| column.name);
+        let columns = present.collect::<Vec<_>>().join(", ");
+        format!("GRANT SELECT ({columns}) ON {} TO {ROLE};", found.sql_name(table))
+    }));
+    lines
 }
 
 #[cfg(test)]
 mod tests {
     use super::super::catalog::tests::healthy;
     use super::super::check::Status;
+    use super::super::samples::Refusal;
     use super::*;
     use crate::postgres::StepError;
 
@@ -108,19 +175,49 @@ mod tests {
             ("not counted", secured(1, false), true, unknown(), Status::Warning, active),
         ] {
             let mut catalog = healthy();
-            catalog.sessions.found_mut().visibility = Visibility { row_security, holds_rows };
-            let check = judge(&catalog, "me", &counts);
+            let found = catalog.sessions.found_mut();
+            found.visibility.row_security = row_security;
+            found.visibility.holds_rows = holds_rows;
+            let check = judge(&catalog, "me", &counts, &None);
             assert_eq!((check.status, check.message.as_str()), (status, message), "{case}");
-            let advice = "CREATE POLICY authjs_bridge ON public.sessions FOR SELECT TO me USING (true)";
-            assert_eq!(check.advice.as_deref(), (status != Status::Ok).then_some(advice), "{case}");
+            assert_eq!(check.advice.is_some(), status != Status::Ok, "{case}");
         }
     }
 
     #[test]
-    fn counts_of_sessions_are_not_used_for_users() {
+    fn users_are_hidden_if_no_session_that_was_tried_has_one() {
         let mut catalog = healthy();
         catalog.users.found_mut().visibility.row_security = Some(RowSecurity { policies: 1, admits_all: false });
-        let check = judge(&catalog, "me", &Ok(Counts::Exact { live: 0, expired: 0, revoked: 0 }));
-        assert_eq!(check.status, Status::Warning);
+        for (sessions, users_unknown, status) in
+            [(0, None, Status::Warning), (2, Some(1), Status::Warning), (2, Some(2), Status::Failed)]
+        {
+            let counts = Ok(Counts::Exact { live: sessions, expired: 0, revoked: 0 });
+            let refused = users_unknown.map(|count| (Refusal::UserUnknown, count)).into_iter().collect();
+            let trial = Trial { tried: 2, refused, error: None };
+            let check = judge(&catalog, "me", &counts, &Some(Ok(trial)));
+            assert_eq!(check.status, status, "{users_unknown:?}");
+        }
+    }
+
+    /// `__test__/row-security.spec.ts` runs it.
+    #[test]
+    fn the_advice_gives_rights_to_the_role_of_the_bridge_alone() {
+        for (case, user, exists, restricts) in
+            [("new", "app", false, false), ("there", "app", true, false), ("its own", ROLE, true, true)]
+        {
+            let mut catalog = healthy();
+            for entry in [&mut catalog.sessions, &mut catalog.users] {
+                let visibility = &mut entry.found_mut().visibility;
+                visibility.is_secured = true;
+                (visibility.has_bridge_role, visibility.restricts_everyone) = (exists, restricts);
+            }
+            let advice = advice(&catalog, user);
+            let statements: Vec<_> = advice.lines().filter(|line| !line.starts_with("--")).collect();
+            assert!(statements.iter().all(|line| line.contains(ROLE) && !line.contains("app")), "{case}: {advice}");
+            assert_eq!(advice.contains("CREATE ROLE"), !exists, "{case}");
+            assert_eq!(advice.contains("GRANT"), user != ROLE, "{case}");
+            assert_eq!(advice.contains("BYPASSRLS"), restricts, "{case}");
+            assert_eq!(advice.matches("CREATE POLICY").count(), if restricts { 0 } else { 2 }, "{case}");
+        }
     }
 }

@@ -15,7 +15,6 @@ pub(super) struct Server {
     pub(super) user: String,
     pub(super) database: String,
     pub(super) is_standby: bool,
-    pub(super) search_path: String,
 }
 
 pub(super) async fn query(examiner: &Examiner<'_>) -> StepResult<Server> {
@@ -23,8 +22,7 @@ pub(super) async fn query(examiner: &Examiner<'_>) -> StepResult<Server> {
 SELECT pg_catalog.current_setting('server_version'),
        current_user::text,
        pg_catalog.current_database()::text,
-       pg_catalog.pg_is_in_recovery(),
-       pg_catalog.current_setting('search_path')";
+       pg_catalog.pg_is_in_recovery()";
     examiner
         .row("a query", SQL, &[], |row| {
             Ok(Server {
@@ -32,7 +30,6 @@ SELECT pg_catalog.current_setting('server_version'),
                 user: row.try_get(1)?,
                 database: row.try_get(2)?,
                 is_standby: row.try_get(3)?,
-                search_path: row.try_get(4)?,
             })
         })
         .await

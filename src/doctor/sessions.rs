@@ -1,4 +1,4 @@
-//! How many sessions there are. Helps to find out why no user is signed in.
+//! How many sessions there are, and whether those that live would be accepted. Helps to find out why no user is signed in.
 #![forbid(unsafe_code)]
 
 use std::time::Duration;
@@ -6,7 +6,8 @@ use std::time::Duration;
 use serde::Serialize;
 
 use super::catalog::{Catalog, Finding, STEP};
-use super::check::Check;
+use super::check::{Check, SEE_LOG};
+use super::samples::Trial;
 use crate::error::Error;
 use crate::postgres::{Examiner, Parameter, StepError, StepResult};
 use crate::schema::Schema;
@@ -14,7 +15,10 @@ use crate::schema::Schema;
 pub(super) const ID: &str = "sessions";
 
 /// The time limit for counting. If the table is too large for that, the number is estimated.
-const LIMIT: Duration = Duration::from_secs(2);
+pub(super) const LIMIT: Duration = Duration::from_secs(2);
+
+/// As in the session query.
+pub(super) const EXPIRED: &str = "coalesce(extract(epoch FROM s.expires_at) <= extract(epoch FROM now()), false)";
 
 /// The sessions of all tenants.
 #[derive(Serialize)]
@@ -27,10 +31,10 @@ pub(super) enum Counts {
 pub(super) async fn query(examiner: &Examiner<'_>, schema: &Schema) -> StepResult<Counts> {
     let setting = format!("statement_timeout = {}", LIMIT.as_millis());
     let sql = format!(
-        "SELECT count(*) FILTER (WHERE revoked_at IS NULL AND coalesce(expires_at > now(), true)),\n       \
-         count(*) FILTER (WHERE revoked_at IS NULL AND expires_at <= now()),\n       \
-         count(*) FILTER (WHERE revoked_at IS NOT NULL)\n\
-         FROM {}",
+        "SELECT count(*) FILTER (WHERE s.revoked_at IS NULL AND NOT {EXPIRED}),\n       \
+         count(*) FILTER (WHERE s.revoked_at IS NULL AND {EXPIRED}),\n       \
+         count(*) FILTER (WHERE s.revoked_at IS NOT NULL)\n\
+         FROM {} s",
         schema.sessions
     );
     match examiner.rows_with_setting("counting the sessions", &setting, &sql).await {
@@ -50,7 +54,19 @@ pub(super) async fn estimate_rows(examiner: &Examiner<'_>, oid: u32) -> StepResu
     examiner.row(STEP, SQL, &[Parameter::Oid(oid)], |row| row.try_get(0)).await
 }
 
-pub(super) fn judge(counts: &StepResult<Counts>, catalog: &StepResult<Catalog>) -> Check {
+#[derive(Serialize)]
+struct Details<'a> {
+    #[serde(flatten)]
+    counts: &'a Counts,
+    trial: Option<&'a Trial>,
+}
+
+/// `trial` is `None` if none was tried, since lookups fail.
+pub(super) fn judge(
+    counts: &StepResult<Counts>,
+    trial: &Option<StepResult<Trial>>,
+    catalog: &StepResult<Catalog>,
+) -> Check {
     let counts = match counts {
         Ok(counts) => counts,
         Err(StepError::Failed(_)) => return Check::skipped(ID, "could not be counted"),
@@ -66,7 +82,31 @@ pub(super) fn judge(counts: &StepResult<Counts>, catalog: &StepResult<Catalog>) 
             format!("too many to count within {seconds} s, {about}")
         }
     };
-    Check::ok(ID, message).with_details(counts)
+    let trial = match trial {
+        Some(Ok(trial)) => Some(trial),
+        Some(Err(StepError::Failed(error))) => {
+            return Check::failed(ID, format!("{message}; trying one of them: {error}"), SEE_LOG);
+        }
+        Some(Err(lost)) => return Check::from_step_error(ID, lost),
+        None => None,
+    };
+    check_of(message, trial).with_details(&Details { counts, trial })
+}
+
+fn check_of(message: String, trial: Option<&Trial>) -> Check {
+    let Some(trial @ Trial { tried, refused, error }) = trial.filter(|trial| trial.tried > 0) else {
+        return Check::ok(ID, message);
+    };
+    if refused.is_empty() {
+        return Check::ok(ID, format!("{message}; {tried} tried"));
+    }
+    let reasons: Vec<_> = refused.iter().map(|(refusal, count)| format!("{count} {}", refusal.describe().0)).collect();
+    let error = error.as_ref().map(|error| format!(" ({error})")).unwrap_or_default();
+    let message = format!("{message}; of {tried} tried, {}{error}", reasons.join(", "));
+    let mut advice: Vec<_> = refused.keys().map(|refusal| refusal.describe().1).collect();
+    advice.dedup();
+    let check = if trial.refused() == *tried { Check::failed } else { Check::warning };
+    check(ID, message, advice.join("\n"))
 }
 
 fn estimate(catalog: &StepResult<Catalog>) -> Option<f64> {
@@ -80,6 +120,7 @@ fn estimate(catalog: &StepResult<Catalog>) -> Option<f64> {
 mod tests {
     use super::super::catalog::tests::healthy;
     use super::super::check::Status;
+    use super::super::samples::Refusal;
     use super::*;
 
     #[test]
@@ -100,8 +141,36 @@ mod tests {
         ] {
             let mut catalog = healthy();
             catalog.sessions.found_mut().estimated_rows = estimated_rows;
-            let check = judge(&counts, &Ok(catalog));
+            let check = judge(&counts, &None, &Ok(catalog));
             assert_eq!((check.status, check.message.as_str()), (status, message));
+        }
+    }
+
+    #[test]
+    fn refused_sessions_are_told_of_by_reason() {
+        use Refusal::{NoUserType, OtherUserType, UserUnknown};
+        let failed = StepError::Failed(Error::Query("no".to_owned()));
+        for (trial, status, message) in [
+            (Ok((0, vec![])), Status::Ok, ""),
+            (Ok((5, vec![])), Status::Ok, "; 5 tried"),
+            (
+                Ok((5, vec![(UserUnknown, 1), (NoUserType, 2)])),
+                Status::Warning,
+                "; of 5 tried, 1 have a user who is not in users, or hidden there, 2 have a user without user_type",
+            ),
+            (
+                Ok((2, vec![(OtherUserType, 2)])),
+                Status::Failed,
+                "; of 2 tried, 2 have a user whose user_type is neither client nor internal",
+            ),
+            (Err(failed), Status::Failed, "; trying one of them: the database refused the session query: no"),
+        ] {
+            let trial =
+                trial.map(|(tried, refused)| Trial { tried, refused: refused.into_iter().collect(), error: None });
+            let counts = Ok(Counts::Exact { live: 5, expired: 0, revoked: 0 });
+            let check = judge(&counts, &Some(trial), &Ok(healthy()));
+            assert_eq!((check.status, check.message), (status, format!("5 live, 0 expired, 0 revoked{message}")));
+            assert_eq!(check.advice.is_some(), status != Status::Ok);
         }
     }
 }

@@ -3,8 +3,7 @@
 
 use super::catalog::{Catalog, Entry, Finding, Kind, STEP};
 use super::check::Check;
-use super::server::Server;
-use crate::postgres::{Examiner, Parameter, StepResult, TargetFacts};
+use crate::postgres::{Examiner, Located, Parameter, StepResult, TargetFacts};
 use crate::schema::Table;
 
 pub(super) const ID: &str = "tables";
@@ -16,12 +15,13 @@ pub(super) struct FoundTable {
     pub(super) kind: Kind,
 }
 
+/// `table` is in a PostgreSQL schema, or was not found in the search path.
 pub(super) async fn query(examiner: &Examiner<'_>, table: &Table) -> StepResult<Option<FoundTable>> {
     const SQL: &str = "\
 SELECT c.oid, n.nspname::text, c.relkind::text
 FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
 WHERE c.relname = $1 AND c.relkind IN ('r', 'p', 'v', 'm', 'f')
-  AND CASE WHEN $2 IS NULL THEN c.oid = pg_catalog.to_regclass($1) ELSE n.nspname = $2 END";
+  AND n.nspname = $2";
     let parameters = [Parameter::Text(Some(table.name)), Parameter::Text(table.namespace.as_deref())];
     let tables = examiner.rows(STEP, SQL, &parameters, |row| {
         Ok(FoundTable { oid: row.try_get(0)?, schema: row.try_get(1)?, kind: Kind::of(row.try_get(2)?) })
@@ -40,10 +40,18 @@ ORDER BY 1";
     examiner.rows(STEP, SQL, &[Parameter::Text(Some(table.name))], |row| row.try_get(0)).await
 }
 
-pub(super) fn judge(catalog: &StepResult<Catalog>, target: &TargetFacts, server: &StepResult<Server>) -> Check {
-    let catalog = match catalog {
-        Ok(catalog) => catalog,
-        Err(error) => return Check::from_step_error(ID, error),
+pub(super) fn judge(catalog: &StepResult<Catalog>, target: &TargetFacts, located: &StepResult<Located>) -> Check {
+    let (catalog, located) = match (catalog, located) {
+        (Ok(catalog), Ok(located)) => (catalog, located),
+        (Err(error), _) | (_, Err(error)) => return Check::from_step_error(ID, error),
+    };
+    let variables = target.variables.join(", ");
+    let (reason, searched) = match (&target.schema, &located.search_path) {
+        (None, Some(path)) => (format!("by the search path ({path})"), format!("the search path ({path})")),
+        (schema, _) => {
+            let schema = schema.as_deref().unwrap_or_default();
+            (format!("by schema={schema} in {variables}"), format!("schema {schema}"))
+        }
     };
     let missing: Vec<_> = catalog.entries().into_iter().filter_map(missing).collect();
     let Some((_, elsewhere)) = missing.first() else {
@@ -51,17 +59,12 @@ pub(super) fn judge(catalog: &StepResult<Catalog>, target: &TargetFacts, server:
             let (kind, schema) = (found.kind.name(), &found.schema);
             format!("{kind} {schema}.{}", table.name)
         });
-        return Check::ok(ID, found.collect::<Vec<_>>().join(", "));
-    };
-    let searched = match (&target.schema, server) {
-        (Some(schema), _) => format!("schema {schema}"),
-        (None, Ok(server)) => format!("the search path ({})", server.search_path),
-        (None, Err(_)) => "the search path".to_owned(),
+        return Check::ok(ID, format!("{}; {reason}", found.collect::<Vec<_>>().join(", ")));
     };
     let names: Vec<_> = missing.iter().map(|(name, _)| *name).collect();
     let advice = match elsewhere.first() {
         Some(schema) => format!(
-            "There is one in schema {}: set schema={schema} in the URL, or the user's search_path.",
+            "There is one in schema {}: set schema={schema} in {variables}, or the user's search_path.",
             elsewhere.join(", ")
         ),
         None => "Create them: psql \"$DATABASE_URL\" --file node_modules/authjs-bridge/schema.sql".to_owned(),
@@ -81,9 +84,8 @@ fn missing(Entry { table, finding }: &Entry) -> Option<(&'static str, &[String])
 mod tests {
     use super::super::catalog::tests::healthy;
     use super::super::check::Status;
-    use super::super::tests::{server, target};
+    use super::super::tests::{located, target};
     use super::*;
-    use crate::postgres::StepError;
 
     #[test]
     fn missing_tables_are_reported() {
@@ -106,29 +108,39 @@ mod tests {
             catalog
         };
         let named = || TargetFacts { schema: Some("app".to_owned()), ..target() };
-        let lost = || Err(StepError::ConnectionLost);
-        for (catalog, target, server, status, message, advice) in [
-            (healthy(), target(), Ok(server()), Status::Ok, "table public.sessions, table public.users", ""),
-            (partitioned(), target(), lost(), Status::Ok, "table public.sessions, partitioned table public.users", ""),
+        let [ok, failed] = [Status::Ok, Status::Failed];
+        for (catalog, target, status, message, advice) in [
+            (
+                healthy(),
+                target(),
+                ok,
+                "table public.sessions, table public.users; by the search path (\"$user\", public)",
+                "",
+            ),
+            (
+                partitioned(),
+                named(),
+                ok,
+                "table public.sessions, partitioned table public.users; by schema=app in DATABASE_URL",
+                "",
+            ),
             (
                 neither(),
                 target(),
-                Ok(server()),
-                Status::Failed,
-                "sessions and users not found in the search path (public)",
+                failed,
+                "sessions and users not found in the search path (\"$user\", public)",
                 "schema.sql",
             ),
-            (neither(), named(), lost(), Status::Failed, "sessions and users not found in schema app", "schema.sql"),
+            (neither(), named(), failed, "sessions and users not found in schema app", "schema.sql"),
             (
                 elsewhere(),
                 target(),
-                lost(),
-                Status::Failed,
-                "users not found in the search path",
-                "in schema app, old: set schema=app in the URL",
+                failed,
+                "users not found in the search path (\"$user\", public)",
+                "in schema app, old: set schema=app in DATABASE_URL",
             ),
         ] {
-            let check = judge(&Ok(catalog), &target, &server);
+            let check = judge(&Ok(catalog), &target, &Ok(located()));
             assert_eq!((check.status, check.message.as_str()), (status, message));
             assert!(check.advice.unwrap_or_default().contains(advice), "{message}");
         }

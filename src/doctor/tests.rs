@@ -25,13 +25,11 @@ pub(super) fn target() -> TargetFacts {
 }
 
 pub(super) fn server() -> Server {
-    Server {
-        version: "18.1".to_owned(),
-        user: "reader".to_owned(),
-        database: "app".to_owned(),
-        is_standby: false,
-        search_path: "public".to_owned(),
-    }
+    Server { version: "18.1".to_owned(), user: "reader".to_owned(), database: "app".to_owned(), is_standby: false }
+}
+
+pub(super) fn located() -> Located {
+    Located { schema: Schema::new(Some("public".to_owned())), search_path: Some("\"$user\", public".to_owned()) }
 }
 
 fn lost<T>() -> StepResult<T> {
@@ -50,10 +48,12 @@ fn facts(catalog: StepResult<Catalog>) -> Facts {
         server: lost(),
         pooler: None,
         clock: lost(),
+        located: Ok(located()),
         catalog,
         lookups: refused(),
         scans: Ok(Vec::new()),
         sessions: refused(),
+        trial: None,
     }
 }
 
@@ -89,7 +89,7 @@ fn checks_that_need_the_tables_are_skipped_without_them() {
         ("not known", refused(), failed, skipped, [failed, ok, skipped]),
         ("lost", lost(), skipped, skipped, [failed, ok, skipped]),
     ] {
-        let checks = judge(&facts(catalog), &target(), &Schema::new(None), false);
+        let checks = judge(&facts(catalog), &target(), false);
         let ids: Vec<_> = checks.iter().map(|check| check.id).collect();
         assert_eq!(ids, [connection::ID].into_iter().chain(after_connection()).collect::<Vec<_>>(), "{case}");
         let statuses: Vec<_> = checks.iter().skip(5).map(|check| check.status).collect();
@@ -107,7 +107,7 @@ fn a_failed_lookup_refers_to_the_first_failed_check() {
         ("nothing", Ok(healthy()), check::SEE_LOG),
         ("the catalog", refused(), "Fix tables first."),
     ] {
-        let checks = judge(&facts(catalog), &target(), &Schema::new(None), false);
+        let checks = judge(&facts(catalog), &target(), false);
         let lookups = checks.into_iter().find(|check| check.id == lookups::ID).expect("is there");
         assert_eq!(lookups.advice.as_deref(), Some(advice), "{case}");
     }

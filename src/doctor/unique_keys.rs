@@ -39,7 +39,7 @@ pub(super) fn judge(catalog: &Catalog) -> Check {
         let names: Vec<_> = without.iter().map(|(table, _)| key(table)).collect();
         let advice: Vec<_> = without
             .iter()
-            .map(|(table, found)| format!("ALTER TABLE {} ADD UNIQUE {}", found.sql_name(table), sql_key(table)))
+            .map(|(table, found)| format!("ALTER TABLE {} ADD UNIQUE {};", found.sql_name(table), sql_key(table)))
             .collect();
         let message = format!("none on {}: if two rows have the same key, calls for it are rejected", names.join(", "));
         return Check::warning(ID, message, advice.join("\n"));
@@ -67,7 +67,7 @@ mod tests {
                 None,
                 Status::Warning,
                 "none on sessions (tenant, session_id): if two rows have the same key, calls for it are rejected",
-                Some("ALTER TABLE public.sessions ADD UNIQUE (tenant, session_id)"),
+                Some("ALTER TABLE \"public\".\"sessions\" ADD UNIQUE (tenant, session_id);"),
             ),
             (
                 Some(false),
@@ -76,8 +76,8 @@ mod tests {
                 "none on sessions (tenant, session_id), users (tenant, user_id): if two rows have the same key, calls \
                  for it are rejected",
                 Some(
-                    "ALTER TABLE public.sessions ADD UNIQUE (tenant, session_id)\n\
-                     ALTER TABLE public.users ADD UNIQUE (tenant, user_id)",
+                    "ALTER TABLE \"public\".\"sessions\" ADD UNIQUE (tenant, session_id);\n\
+                     ALTER TABLE \"public\".\"users\" ADD UNIQUE (tenant, user_id);",
                 ),
             ),
         ] {

@@ -12,7 +12,7 @@ use super::responder::{Answer, Responder, deliver};
 use super::{Lookups, MAX_BATCH};
 use crate::error::Error;
 use crate::panics::catch_panic_async;
-use crate::store::{SessionKey, SessionRecord, SessionStore, Verdict};
+use crate::store::{Identity, SessionKey, SessionRecord, SessionStore, Verdict};
 
 /// If a batch is dropped before all calls are answered, for example by a panic, the rest is rejected. So every promise
 /// is settled.
@@ -40,6 +40,7 @@ impl<S: SessionStore + 'static, R: Responder> Batch<S, R> {
         let lookups = Arc::clone(&self.lookups);
         let limit = lookups.limits.call_timeout;
         let keys = Keys::of(&self.calls);
+        let mut places = &keys.places[..];
         if self.calls.iter().any(|call| call.caller.is_counted()) {
             lookups.metrics.count_batch(keys.unique.len());
         }
@@ -49,27 +50,39 @@ impl<S: SessionStore + 'static, R: Responder> Batch<S, R> {
             let Some(first) = self.calls.first() else { return };
             match timeout_at(first.since + limit, &mut find).await {
                 Ok(found) => break found,
-                Err(_elapsed) => lookups.reject(take_overdue(&mut self.calls, limit), &lookups.call_timeout_error()),
+                Err(_elapsed) => {
+                    let overdue = take_overdue(&mut self.calls, limit);
+                    places = &places[overdue.iter().map(|call| call.queried().len()).sum()..];
+                    lookups.reject(overdue, &lookups.call_timeout_error());
+                }
             }
         };
         match found {
-            Ok(found) => self.settle(&found, &keys),
+            Ok(found) => self.settle(&found, places),
             Err(error) => self.reject(&error),
         }
     }
 
-    fn settle(mut self, found: &Found, keys: &Keys) {
+    /// `places` has the index in `found` of each session that the calls need.
+    fn settle(mut self, found: &Found, mut places: &[usize]) {
         let (lookups, now) = (Arc::clone(&self.lookups), Instant::now());
-        // The first calls may have been rejected already.
-        let rejected = keys.places.len() - self.calls.len();
-        let places = &keys.places[rejected..];
-        let answers: Vec<_> =
-            self.calls.iter().zip(places).map(|(call, place)| lookups.judge(call, found.get(*place))).collect();
-        let counted = std::mem::take(&mut self.calls)
-            .into_iter()
-            .zip(answers)
-            .map(|(call, answer)| (lookups.count(call, now, answer.as_ref().err()), answer));
-        deliver(&lookups.responder, counted.collect());
+        let judge = |call: &Waiting<R::Call>| {
+            let (own, rest) = places.split_at(call.queried().len());
+            places = rest;
+            lookups.judge(call, found, own)
+        };
+        let judged: Vec<_> = self.calls.iter().map(judge).collect();
+        let mut answers = Vec::with_capacity(judged.len());
+        for (mut call, judged) in std::mem::take(&mut self.calls).into_iter().zip(judged) {
+            match judged {
+                Judged::Decided(answer) => answers.push((lookups.count(call, now, &answer), answer)),
+                Judged::Refused(verdict) => {
+                    call.refused = Some(verdict);
+                    lookups.with_queue(|queue| queue.push_again(call));
+                }
+            }
+        }
+        deliver(&lookups.responder, answers);
     }
 
     fn reject(&mut self, error: &Error) {
@@ -85,24 +98,53 @@ impl<S: SessionStore + 'static, R: Responder> Drop for Batch<S, R> {
     }
 }
 
+/// The result of a query for one call.
+enum Judged {
+    Decided(Answer),
+    /// The newest candidate is not live, and there are older ones.
+    Refused(Verdict),
+}
+
 impl<S: SessionStore + 'static, R: Responder> Lookups<S, R> {
-    fn judge(&self, call: &Waiting<R::Call>, found: Option<&Result<Option<SessionRecord>, Error>>) -> Answer {
-        let record = match found {
-            Some(found) => found.clone()?,
-            None => return Err(Error::Internal("a session was not queried".to_owned())),
+    fn judge(&self, call: &Waiting<R::Call>, found: &Found, places: &[usize]) -> Judged {
+        let answer = |(nth, (identity, place)): (usize, (&Identity, &usize))| {
+            let record = match found.get(*place) {
+                Some(found) => found.clone()?,
+                None => return Err(Error::Internal("a session was not queried".to_owned())),
+            };
+            let nth = nth + usize::from(call.refused.is_some());
+            Ok(Verdict::new(nth, record, &identity.holder, self.row_expiry))
         };
-        let verdict = Verdict::new(record, &call.identity.holder, self.row_expiry);
-        if call.caller.is_counted() {
-            self.metrics.count(verdict.liveness.outcome());
+        let mut answers = call.queried().iter().zip(places).enumerate().map(answer);
+        match &call.refused {
+            None => match answers.next() {
+                Some(Ok(verdict)) if !verdict.is_live() && !call.candidates.older.is_empty() => {
+                    Judged::Refused(verdict)
+                }
+                answer => Judged::Decided(answer.unwrap_or_else(|| Err(Error::Internal("no candidate".to_owned())))),
+            },
+            Some(refused) => Judged::Decided(first_live(answers).unwrap_or_else(|| Ok(refused.clone()))),
         }
-        Ok(verdict)
     }
+}
+
+/// The first answer that is live; else an error, if there is one: it may hide a live session.
+pub(crate) fn first_live(answers: impl Iterator<Item = Answer>) -> Option<Answer> {
+    let mut error = None;
+    for answer in answers {
+        match answer {
+            Ok(verdict) if verdict.is_live() => return Some(Ok(verdict)),
+            Ok(_) => {}
+            Err(cause) => error = error.or(Some(Err(cause))),
+        }
+    }
+    error
 }
 
 /// The keys of a batch, each once.
 struct Keys {
     unique: Vec<SessionKey>,
-    /// For each call of the batch, the index of its key in `unique`.
+    /// For each session that the calls of the batch need, call by call, the index of its key in `unique`.
     places: Vec<usize>,
 }
 
@@ -110,13 +152,13 @@ impl Keys {
     fn of<Call>(calls: &[Waiting<Call>]) -> Self {
         let mut unique = Vec::with_capacity(calls.len());
         let mut known = HashMap::with_capacity(calls.len());
-        let place = |call: &Waiting<Call>| {
-            *known.entry(call.identity.key).or_insert_with(|| {
-                unique.push(call.identity.key);
+        let place = |identity: &Identity| {
+            *known.entry(identity.key).or_insert_with(|| {
+                unique.push(identity.key);
                 unique.len() - 1
             })
         };
-        let places = calls.iter().map(place).collect();
+        let places = calls.iter().flat_map(Waiting::queried).map(place).collect();
         Self { unique, places }
     }
 }

@@ -27,6 +27,7 @@ use tokio_util::task::TaskTracker;
 use uuid::Uuid;
 
 use self::batch::Batch;
+pub(crate) use self::batch::first_live;
 use self::queue::{Queue, Waiting};
 #[cfg(test)]
 pub(crate) use self::responder::Channels;
@@ -36,9 +37,9 @@ use self::worker::Worker;
 use crate::config::Limits;
 use crate::error::Error;
 use crate::metrics::{Metrics, Stats};
-use crate::store::{Identity, RowExpiry, SessionEnd, SessionKey, SessionStore};
+use crate::store::{Candidates, Identity, RowExpiry, SessionEnd, SessionKey, SessionStore};
 
-/// The most calls in one query.
+/// The most sessions in one query.
 const MAX_BATCH: usize = 512;
 
 pub struct Lookups<S, R: Responder> {
@@ -69,20 +70,23 @@ impl<S: SessionStore + 'static, R: Responder> Lookups<S, R> {
     }
 
     /// Answers `call` through the responder: with the verdict, or with an error when the call takes too long.
-    pub fn ask(self: &Arc<Self>, identity: Identity, call: R::Call) {
+    ///
+    /// The newest candidate is queried first, the others only if it is not live. The first one that is live gives the
+    /// verdict; if none is, the newest.
+    pub fn ask(self: &Arc<Self>, candidates: Candidates<Identity>, call: R::Call) {
         self.pending.fetch_add(1, Ordering::Relaxed);
-        self.enqueue(identity, Caller::Responder(call));
+        self.enqueue(candidates, Caller::Responder(call));
     }
 
-    /// The same for a task in this process. `stats` does not count it.
+    /// The same for one session and a task in this process. `stats` does not count it.
     pub async fn verdict(self: &Arc<Self>, identity: Identity) -> Answer {
         let (sender, answer) = oneshot::channel();
-        self.enqueue(identity, Caller::Task(sender));
+        self.enqueue(Candidates::one(identity), Caller::Task(sender));
         answer.await.unwrap_or_else(|_| Err(Error::Internal("a lookup was dropped".to_owned())))
     }
 
-    fn enqueue(self: &Arc<Self>, identity: Identity, caller: Caller<R::Call>) {
-        let waiting = Waiting { identity, caller, since: Instant::now() };
+    fn enqueue(self: &Arc<Self>, candidates: Candidates<Identity>, caller: Caller<R::Call>) {
+        let waiting = Waiting { candidates, refused: None, caller, since: Instant::now() };
         let limit = self.limits.max_waiting;
         if let Err(refused) = self.with_queue(|queue| queue.push(waiting, limit)) {
             self.reject(vec![refused], &Error::Overload { limit });
@@ -184,20 +188,24 @@ impl<S: SessionStore + 'static, R: Responder> Lookups<S, R> {
 
     fn reject(&self, calls: Vec<Waiting<R::Call>>, error: &Error) {
         let now = Instant::now();
-        let answer = |call: Waiting<R::Call>| (self.count(call, now, Some(error)), Err(error.clone()));
+        let answer = |call: Waiting<R::Call>| {
+            let answer = Err(error.clone());
+            (self.count(call, now, &answer), answer)
+        };
         deliver(&self.responder, calls.into_iter().map(answer).collect());
     }
 
     /// Counts the end of a call, and returns its caller.
-    fn count(&self, call: Waiting<R::Call>, now: Instant, error: Option<&Error>) -> Caller<R::Call> {
+    fn count(&self, call: Waiting<R::Call>, now: Instant, answer: &Answer) -> Caller<R::Call> {
         let Waiting { caller, since, .. } = call;
         if caller.is_counted() {
             self.pending.fetch_sub(1, Ordering::Relaxed);
-            if let Some(error) = error {
-                self.metrics.count(error.outcome());
-            }
+            self.metrics.count(match answer {
+                Ok(verdict) => verdict.liveness.outcome(),
+                Err(error) => error.outcome(),
+            });
             // A call that was rejected at once has not waited for the database.
-            if !matches!(error, Some(Error::Overload { .. })) {
+            if !matches!(answer, Err(Error::Overload { .. })) {
                 self.metrics.count_latency(now - since);
             }
         }

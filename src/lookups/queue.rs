@@ -6,7 +6,10 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::responder::Caller;
-use crate::store::Identity;
+use crate::store::{Candidates, Identity, Verdict};
+
+/// How long a connection may take until another one is tried beside it.
+pub(super) const PATIENCE: Duration = Duration::from_secs(1);
 
 pub(super) struct Queue<Call> {
     waiting: Vec<Waiting<Call>>,
@@ -17,16 +20,39 @@ pub(super) struct Queue<Call> {
 }
 
 pub(super) struct Waiting<Call> {
-    pub(super) identity: Identity,
+    pub(super) candidates: Candidates<Identity>,
+    /// The verdict about the newest candidate if that is not live: then the older ones are queried.
+    pub(super) refused: Option<Verdict>,
     pub(super) caller: Caller<Call>,
     pub(super) since: Instant,
 }
 
+impl<Call> Waiting<Call> {
+    /// The candidates that the next query is for.
+    pub(super) fn queried(&self) -> &[Identity] {
+        match self.refused {
+            None => std::slice::from_ref(&self.candidates.newest),
+            Some(_) => &self.candidates.older,
+        }
+    }
+}
+
 #[derive(Clone, Copy)]
 pub(super) struct Progress {
-    pub(super) step: Step,
+    step: Step,
+    since: Instant,
     /// A worker that is not late will soon take the waiting calls.
-    pub(super) is_late: bool,
+    is_late: bool,
+}
+
+impl Progress {
+    pub(super) fn begin(step: Step) -> Self {
+        Self { step, since: Instant::now(), is_late: false }
+    }
+
+    pub(super) fn late(self) -> Self {
+        Self { is_late: true, ..self }
+    }
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -49,10 +75,28 @@ impl<Call> Queue<Call> {
         Ok(())
     }
 
-    /// Takes the first calls, at most `max`.
+    /// Queues a call that waited before: ahead of calls that started later, and whatever the limit is.
+    pub(super) fn push_again(&mut self, call: Waiting<Call>) {
+        let place = self.waiting.partition_point(|other| other.since < call.since);
+        self.waiting.insert(place, call);
+    }
+
+    /// Takes the first calls, at most for `max` sessions, but at least one call.
     pub(super) fn take(&mut self, max: usize) -> Vec<Waiting<Call>> {
-        let rest = self.waiting.split_off(self.waiting.len().min(max));
+        let mut sessions = 0;
+        let fits = |call: &&Waiting<Call>| {
+            sessions += call.queried().len();
+            sessions <= max
+        };
+        let count = self.waiting.iter().take_while(fits).count().max(1);
+        let rest = self.waiting.split_off(self.waiting.len().min(count));
         std::mem::replace(&mut self.waiting, rest)
+    }
+
+    /// Takes the calls that started until then.
+    pub(super) fn take_until(&mut self, end: Instant) -> Vec<Waiting<Call>> {
+        let count = self.waiting.iter().take_while(|call| call.since <= end).count();
+        self.take(count)
     }
 
     pub(super) fn take_overdue(&mut self, limit: Duration) -> Vec<Waiting<Call>> {
@@ -69,7 +113,7 @@ impl<Call> Queue<Call> {
     }
 
     /// Occupies a slot for another worker, if one should start. `has_idle` says whether it would find an idle
-    /// connection; new connections are opened one at a time.
+    /// connection.
     pub(super) fn occupy_slot(&mut self, has_idle: impl FnOnce() -> bool) -> Option<usize> {
         let all_late = self.workers.iter().flatten().all(|worker| worker.is_late);
         if self.waiting.is_empty() || !all_late {
@@ -79,7 +123,7 @@ impl<Call> Queue<Call> {
         if !has_idle() && !self.may_connect() {
             return None;
         }
-        self.workers[slot] = Some(Progress { step: Step::Connect, is_late: false });
+        self.workers[slot] = Some(Progress::begin(Step::Connect));
         Some(slot)
     }
 
@@ -101,11 +145,14 @@ impl<Call> Queue<Call> {
         others_connected
     }
 
+    /// New connections are opened one at a time, but one that doesn't come after [`PATIENCE`] holds up no other.
     fn may_connect(&self) -> bool {
-        if self.is_any_at(Step::Query) && self.paused_until.is_some_and(|end| Instant::now() < end) {
+        let now = Instant::now();
+        if self.is_any_at(Step::Query) && self.paused_until.is_some_and(|end| now < end) {
             return false;
         }
-        !self.is_any_at(Step::Connect)
+        let connecting = self.workers.iter().flatten().filter(|worker| worker.step == Step::Connect);
+        connecting.map(|worker| now - worker.since).all(|waited| waited >= PATIENCE)
     }
 
     fn is_any_at(&self, step: Step) -> bool {

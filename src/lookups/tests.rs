@@ -5,6 +5,7 @@ use std::sync::atomic::Ordering;
 use tokio::sync::{Semaphore, oneshot};
 use uuid::Uuid;
 
+use super::queue::PATIENCE;
 use super::worker::{LATE, PAUSE};
 use super::*;
 use crate::store::fake::{Fake, MAX_CONNECTIONS, live_record};
@@ -24,23 +25,23 @@ fn lookups_with_limits(store: &Arc<Fake>, limits: Limits) -> Fakes {
 fn identity(session_id: u128) -> Identity {
     let key = SessionKey { tenant: Uuid::from_u128(2), session_id: Uuid::from_u128(session_id) };
     let holder = Holder { user_id: Uuid::from_u128(session_id), user_type: UserType::Internal };
-    Identity { key, holder, token_expires_at: 0.0 }
+    Identity { key, holder, issued_at: 0.0, token_expires_at: 0.0 }
 }
 
 fn ask(lookups: &Fakes, session_id: u128) -> oneshot::Receiver<Answer> {
     let (call, answer) = oneshot::channel();
-    lookups.ask(identity(session_id), call);
+    lookups.ask(Candidates::one(identity(session_id)), call);
     answer
 }
 
 /// Each session has its own user, so an answer to another call would be a mismatch.
 fn live(session_id: u128) -> Answer {
     let record = SessionRecord { user_id: Some(Uuid::from_u128(session_id)), ..live_record() };
-    Ok(Verdict { liveness: Liveness::Live, record: Some(record) })
+    Ok(Verdict { place: 0, liveness: Liveness::Live, record: Some(record) })
 }
 
 fn unknown() -> Answer {
-    Ok(Verdict { liveness: Liveness::Unknown, record: None })
+    Ok(Verdict { place: 0, liveness: Liveness::Unknown, record: None })
 }
 
 /// Lets all tasks run until they wait for time or for a gate.
@@ -59,7 +60,7 @@ async fn an_answer_is_the_verdict_with_its_record() {
         (Fake::new(Ok(None)), unknown()),
         (
             Fake::new(Ok(Some(revoked.clone()))).with_own_users(),
-            Ok(Verdict { liveness: Liveness::Revoked, record: Some(revoked) }),
+            Ok(Verdict { place: 0, liveness: Liveness::Revoked, record: Some(revoked) }),
         ),
         (Fake::new(Err(refused.clone())), Err(refused)),
     ] {
@@ -206,6 +207,58 @@ async fn a_refused_connection_rejects_no_call_while_another_works() {
     for (session_id, answer) in (0..).zip(answers) {
         assert_eq!(answer.await, Ok(live(session_id)));
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn after_a_refused_connection_another_is_tried_though_no_further_call_comes() {
+    let store = Arc::new(Fake::live_with_own_users().gated());
+    let lookups = lookups(&store);
+    let answers = with_a_pending_connection(&store, &lookups).await;
+    *store.connect_error.lock().expect("no panic") = Some(Error::Connect("too many clients".to_owned()));
+    store.connect_gate.add_permits(100);
+    settle_down().await;
+    *store.connect_error.lock().expect("no panic") = None;
+    tokio::time::sleep(PAUSE + PATIENCE).await;
+    assert_eq!(store.connects.load(Ordering::SeqCst), 3);
+    assert_eq!(store.batches(), [1, 1], "the waiting call is asked for beside the query that takes long");
+    store.gate.add_permits(2);
+    for (session_id, answer) in (0..).zip(answers) {
+        assert_eq!(answer.await, Ok(live(session_id)));
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_connection_that_does_not_come_holds_up_calls_for_a_moment_only() {
+    let store = Arc::new(Fake::live_with_own_users());
+    let lookups = lookups(&store);
+    store.swallowed.store(1, Ordering::SeqCst);
+    let start = Instant::now();
+    let first = ask(&lookups, 0);
+    tokio::time::sleep(PATIENCE / 2).await;
+    let second = ask(&lookups, 1);
+    settle_down().await;
+    assert_eq!(store.connects.load(Ordering::SeqCst), 1, "one at a time");
+    assert_eq!(first.await, Ok(live(0)));
+    assert_eq!(second.await, Ok(live(1)));
+    assert!(start.elapsed() <= 2 * PATIENCE, "{:?}", start.elapsed());
+    assert_eq!(store.connects.load(Ordering::SeqCst), 2);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_failed_attempt_is_no_answer_to_calls_that_came_after_its_start() {
+    let store = Arc::new(Fake::live_with_own_users());
+    let lookups = lookups(&store);
+    let refused = Error::Connect("down".to_owned());
+    store.connect_gate.forget_permits(Semaphore::MAX_PERMITS);
+    let before = ask(&lookups, 0);
+    tokio::time::sleep(LATE).await;
+    let after = ask(&lookups, 1);
+    *store.connect_error.lock().expect("no panic") = Some(refused.clone());
+    store.connect_gate.add_permits(1);
+    assert_eq!(before.await, Ok(Err(refused)));
+    *store.connect_error.lock().expect("no panic") = None;
+    store.connect_gate.add_permits(1);
+    assert_eq!(after.await, Ok(live(1)));
 }
 
 #[tokio::test(start_paused = true)]
@@ -364,6 +417,85 @@ async fn a_panic_becomes_an_error_and_the_next_call_is_answered() {
     );
     store.panics.store(false, Ordering::SeqCst);
     assert_eq!(ask(&lookups, 3).await.expect("an answer"), live(3));
+}
+
+/// The call for several sessions, newest first.
+fn ask_for(lookups: &Fakes, session_ids: &[u128]) -> oneshot::Receiver<Answer> {
+    let mut identities = session_ids.iter().map(|id| identity(*id));
+    let candidates = Candidates { newest: identities.next().expect("one at least"), older: identities.collect() };
+    let (call, answer) = oneshot::channel();
+    lookups.ask(candidates, call);
+    answer
+}
+
+#[tokio::test(start_paused = true)]
+async fn of_several_sessions_the_newest_is_asked_for_first_and_the_others_in_one_query_only_if_it_is_not_live() {
+    let live_at = |place, session_id| live(session_id).map(|verdict| Verdict { place, ..verdict });
+    let revoked = Liveness::Revoked;
+    for (case, live_ids, expected, batches) in [
+        ("all", &[1_u128, 2, 3] as &[_], live_at(0, 1), &[1_usize] as &[_]),
+        ("the newest", &[1], live_at(0, 1), &[1]),
+        ("the second", &[2], live_at(1, 2), &[1, 2]),
+        ("the last", &[3], live_at(2, 3), &[1, 2]),
+        ("the last two", &[3, 2], live_at(1, 2), &[1, 2]),
+        ("none", &[], live(1).map(|verdict| Verdict { liveness: revoked, ..verdict }), &[1, 2]),
+    ] {
+        let store = Arc::new(Fake::live_with_own_users().revoked_but(live_ids));
+        let lookups = lookups(&store);
+        let answer = ask_for(&lookups, &[1, 2, 3]).await.expect("an answer");
+        let liveness = |answer: &Answer| answer.as_ref().map(|verdict| (verdict.place, verdict.liveness)).ok();
+        assert_eq!(liveness(&answer), liveness(&expected), "{case}");
+        let user = |answer: &Answer| answer.as_ref().ok()?.record.as_ref()?.user_id;
+        assert_eq!(user(&answer), user(&expected), "{case}");
+        assert_eq!(store.batches(), batches, "{case}");
+        let stats = lookups.stats();
+        assert_eq!((stats.calls.authenticated + stats.calls.unauthenticated, stats.calls.pending), (1, 0), "{case}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_second_question_shares_a_query_with_others_and_goes_before_what_came_later() {
+    let store = Arc::new(Fake::live_with_own_users().revoked_but(&[3, 4, 5]).gated());
+    let lookups = lookups_with_limits(&store, Limits { max_waiting: 1, ..Limits::default() });
+    let first = ask_for(&lookups, &[1, 2, 3]);
+    settle_down().await;
+    let other = ask(&lookups, 4);
+    store.gate.add_permits(1);
+    settle_down().await;
+    assert_eq!(store.batches(), [1, 3], "though only one call may wait");
+    assert_eq!(
+        store.queries.lock().expect("no panic")[1].iter().map(|key| key.session_id.as_u128()).collect::<Vec<_>>(),
+        [2, 3, 4]
+    );
+    store.gate.add_permits(1);
+    assert_eq!(first.await.expect("an answer").expect("is live").place, 2);
+    assert_eq!(other.await, Ok(live(4)));
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_outage_at_the_second_question_is_no_sign_out() {
+    let store = Arc::new(Fake::live_with_own_users().revoked_but(&[]).gated());
+    let lookups = lookups(&store);
+    let answer = ask_for(&lookups, &[1, 2]);
+    store.gate.add_permits(1);
+    settle_down().await;
+    let outage = Error::Connect("down".to_owned());
+    *store.answer.lock().expect("no panic") = Err(outage.clone());
+    store.gate.add_permits(1);
+    assert_eq!(answer.await, Ok(Err(outage)));
+}
+
+#[tokio::test(start_paused = true)]
+async fn both_questions_together_take_no_longer_than_a_call() {
+    let limit = Limits::default().call_timeout;
+    let store = Arc::new(Fake::live_with_own_users().revoked_but(&[]).gated());
+    let lookups = lookups(&store);
+    let start = Instant::now();
+    let answer = ask_for(&lookups, &[1, 2]);
+    tokio::time::sleep(limit / 2).await;
+    store.gate.add_permits(1);
+    assert_eq!(answer.await, Ok(overdue()));
+    assert_eq!(start.elapsed().as_millis(), limit.as_millis());
 }
 
 #[tokio::test(start_paused = true)]

@@ -8,9 +8,9 @@ use std::time::Duration;
 
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
-use tokio::time::{timeout, timeout_at};
+use tokio::time::{Instant, timeout, timeout_at};
 
-use super::queue::{Progress, Queue, Step};
+use super::queue::{PATIENCE, Progress, Queue, Step};
 use super::{Lookups, Responder};
 use crate::panics::catch_panic_async;
 use crate::store::SessionStore;
@@ -39,13 +39,15 @@ impl<S: SessionStore + 'static, R: Responder> Worker<S, R> {
         async move {
             let lookups = Arc::clone(&self.lookups);
             while !self.release_slot_if(|queue| queue.is_empty()) {
+                let start = Instant::now();
                 match self.at(Step::Connect, catch_panic_async(lookups.store.connect())).await {
                     Ok(connection) => self.serve(connection).await,
                     // Another worker has returned its connection meanwhile.
                     Err(_) if lookups.store.has_idle() => {}
                     Err(_) if self.release_slot_if(|queue| queue.pause_if_others_are_connected(PAUSE)) => return,
+                    // A call that came meanwhile is worth another attempt.
                     Err(error) => {
-                        let waiting = lookups.queue().take(usize::MAX);
+                        let waiting = lookups.queue().take_until(start);
                         lookups.reject(waiting, &error);
                     }
                 }
@@ -63,15 +65,17 @@ impl<S: SessionStore + 'static, R: Responder> Worker<S, R> {
 
     /// Waits for `step`. Once it is late, another worker may start.
     async fn at<T>(&self, step: Step, work: impl Future<Output = T>) -> T {
-        self.set(&mut self.lookups.queue(), Progress { step, is_late: false });
+        let progress = Progress::begin(step);
+        self.set(&mut self.lookups.queue(), progress);
         let mut work = pin!(work);
         if let Ok(done) = timeout(LATE, &mut work).await {
             return done;
         }
-        self.lookups.with_queue(|queue| self.set(queue, Progress { step, is_late: true }));
         loop {
-            // All other workers may be busy, so this one rejects the calls that wait for too long.
-            let next = self.lookups.reject_overdue();
+            self.lookups.with_queue(|queue| self.set(queue, progress.late()));
+            // All other workers may be busy, so this one rejects the calls that wait for too long, and looks whether
+            // another one should start by now.
+            let next = self.lookups.reject_overdue().min(Instant::now() + PATIENCE);
             if let Ok(done) = timeout_at(next, &mut work).await {
                 return done;
             }

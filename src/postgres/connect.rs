@@ -3,16 +3,16 @@
 
 use std::net::IpAddr;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Mutex, PoisonError};
-use std::time::Instant;
+use std::time::Duration;
 
 use deadpool::managed::{self, Metrics, RecycleError, RecycleResult};
 use deadpool_postgres::ClientWrapper;
 use rand::seq::SliceRandom;
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout, timeout_at};
 use tokio_postgres::config::SslMode;
 use tokio_postgres::{Client, SimpleQueryMessage, SimpleQueryRow};
 
+use super::age::{Age, Fitness, Moment, Trust};
 use super::cancel::{Endpoint, cancel};
 use super::fault::{describe, is_login_refused, may_accept_other_tls_mode, with_pooler_advice};
 use super::url::{Host, SessionAttrs, Target};
@@ -25,8 +25,7 @@ const STEP: &str = "connecting to the database";
 
 pub struct Connector {
     target: Target,
-    /// Connections that were opened before this are no longer used.
-    invalidated_at: Mutex<Option<Instant>>,
+    pub(super) trust: Trust,
     connects: AtomicU64,
     failures: AtomicU64,
 }
@@ -37,13 +36,15 @@ pub struct Connection {
     pub(super) endpoint: Endpoint,
     /// The TLS mode that the server accepted.
     pub(super) mode: SslMode,
+    pub(super) age: Age,
 }
 
 redacted!(Connector, Connection);
 
 /// Why one attempt to connect to one address failed.
 enum Failure {
-    Timeout,
+    /// It took longer than this.
+    Timeout(Duration),
     /// The server or the network refused the connection.
     Refused(tokio_postgres::Error),
     /// The host name can't be resolved.
@@ -56,7 +57,8 @@ enum Failure {
 
 impl Connector {
     pub(super) fn new(target: Target) -> Self {
-        Self { target, invalidated_at: Mutex::new(None), connects: AtomicU64::new(0), failures: AtomicU64::new(0) }
+        let trust = Trust::new(target.idle_timeout);
+        Self { target, trust, connects: AtomicU64::new(0), failures: AtomicU64::new(0) }
     }
 
     /// Asks the server to cancel the running query of `connection`.
@@ -71,44 +73,58 @@ impl Connector {
         (self.connects.load(Ordering::Relaxed), self.failures.load(Ordering::Relaxed))
     }
 
-    /// From now on only connections that are opened after this are used.
-    pub(super) fn invalidate_all(&self) {
-        *self.invalidated_at.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now());
+    pub(super) fn fitness(&self, connection: &Connection) -> Fitness {
+        if connection.client.is_closed() {
+            return Fitness::Unusable;
+        }
+        self.trust.fitness(&connection.age, Moment::now())
     }
 
-    fn is_valid(&self, opened: Instant) -> bool {
-        let invalidated_at = *self.invalidated_at.lock().unwrap_or_else(PoisonError::into_inner);
-        invalidated_at.is_none_or(|invalidated_at| opened > invalidated_at)
+    /// Whether the server answers on `connection`.
+    async fn probe(&self, connection: &mut Connection) -> bool {
+        let answer = timeout(self.target.probe_timeout, connection.client.check_connection()).await;
+        let answers = matches!(answer, Ok(Ok(())));
+        if answers {
+            connection.age.answered();
+        } else {
+            self.trust.lose(&connection.age);
+        }
+        answers
     }
 
     pub(super) fn target(&self) -> &Target {
         &self.target
     }
 
+    /// All attempts together take no longer than `connecting_timeout`, which is shared out among what is still to be
+    /// tried. So hosts that don't answer leave time for the others.
     pub(super) async fn connect(&self) -> Result<Connection, Error> {
+        let end = Instant::now() + self.target.connecting_timeout;
         match self.target.session_attrs {
             // If there is no standby, any server is accepted.
-            SessionAttrs::PreferStandby => match self.connect_to_any_host(SessionAttrs::Standby).await {
-                Err(_) => self.connect_to_any_host(SessionAttrs::Any).await,
+            SessionAttrs::PreferStandby => match self.connect_to_any_host(SessionAttrs::Standby, share(end, 2)).await {
+                Err(_) => self.connect_to_any_host(SessionAttrs::Any, end).await,
                 connected => connected,
             },
-            attrs => self.connect_to_any_host(attrs).await,
+            attrs => self.connect_to_any_host(attrs, end).await,
         }
     }
 
     /// Connects to the first host that accepts. As in libpq, the others are not tried after a wrong password.
-    async fn connect_to_any_host(&self, attrs: SessionAttrs) -> Result<Connection, Error> {
+    async fn connect_to_any_host(&self, attrs: SessionAttrs, end: Instant) -> Result<Connection, Error> {
         let mut failures = Vec::new();
-        'hosts: for host in self.ordered(self.target.hosts.iter().collect()) {
-            let addresses = match self.addresses(host).await {
+        let hosts = self.ordered(self.target.hosts.iter().collect());
+        'hosts: for (index, host) in hosts.iter().enumerate() {
+            let end = share(end, hosts.len() - index);
+            let addresses = match self.addresses(host, end).await {
                 Ok(addresses) => self.ordered(addresses),
                 Err(failure) => {
-                    failures.push((host, failure));
+                    failures.push((*host, failure));
                     continue;
                 }
             };
-            for address in addresses {
-                match self.connect_to(host, address, attrs).await {
+            for (index, address) in addresses.iter().enumerate() {
+                match self.connect_to(host, *address, attrs, share(end, addresses.len() - index)).await {
                     Ok(connection) => return Ok(connection),
                     Err(failure) => {
                         let is_final = match &failure {
@@ -116,7 +132,7 @@ impl Connector {
                             Failure::NoPassword(_) => true,
                             _ => false,
                         };
-                        failures.push((host, failure));
+                        failures.push((*host, failure));
                         if is_final {
                             break 'hosts;
                         }
@@ -135,17 +151,21 @@ impl Connector {
     }
 
     /// `None` is a Unix socket.
-    async fn addresses(&self, host: &Host) -> Result<Vec<Option<IpAddr>>, Failure> {
+    async fn addresses(&self, host: &Host, end: Instant) -> Result<Vec<Option<IpAddr>>, Failure> {
         if host.is_socket() || host.address.is_some() {
             return Ok(vec![host.address]);
         }
-        let found =
-            timeout(self.target.connect_timeout, tokio::net::lookup_host((host.name.as_str(), host.port))).await;
-        match found {
-            Err(_elapsed) => Err(Failure::Timeout),
+        let limit = self.limit(end);
+        match timeout(limit, tokio::net::lookup_host((host.name.as_str(), host.port))).await {
+            Err(_elapsed) => Err(Failure::Timeout(limit)),
             Ok(Err(cause)) => Err(Failure::UnknownHost(cause)),
             Ok(Ok(addresses)) => Ok(addresses.map(|address| Some(address.ip())).collect()),
         }
+    }
+
+    /// The time limit of an attempt that has to end then.
+    fn limit(&self, end: Instant) -> Duration {
+        self.target.connect_timeout.min(end.saturating_duration_since(Instant::now()))
     }
 }
 
@@ -155,15 +175,16 @@ impl Connector {
         host: &Host,
         address: Option<IpAddr>,
         attrs: SessionAttrs,
+        end: Instant,
     ) -> Result<Connection, Failure> {
         // As in libpq, TLS is not used over a Unix socket.
         let modes = if address.is_none() { &[SslMode::Disable] } else { self.target.tls.modes };
-        let password = self.target.passwords.password(self.target.connect_timeout).await;
-        let password = password.map_err(Failure::NoPassword)?;
-        let mut failure = Failure::Timeout;
+        let password = self.target.passwords.password(self.limit(end)).await.map_err(Failure::NoPassword)?;
+        let limit = self.limit(end);
+        let end = Instant::now() + limit;
+        let mut failure = Failure::Timeout(limit);
         for (index, mode) in modes.iter().enumerate() {
-            match timeout(self.target.connect_timeout, self.open(host, address, *mode, attrs, password.as_ref())).await
-            {
+            match timeout_at(end, self.open(host, address, *mode, attrs, password.as_ref())).await {
                 Ok(Ok(connection)) => return Ok(connection),
                 Ok(Err(cause)) => {
                     let may_retry = matches!(&cause, Failure::Refused(cause) if may_accept_other_tls_mode(cause));
@@ -204,12 +225,16 @@ impl Connector {
         });
         let client = ClientWrapper::new(client, task);
         check_session_attrs(&client, attrs).await?;
-        Ok(Connection { client, endpoint: Endpoint { host: host.clone(), address }, mode })
+        let age = Age::new(self.target.max_lifetime);
+        Ok(Connection { client, endpoint: Endpoint { host: host.clone(), address }, mode, age })
     }
 
     fn error(&self, failures: &[(&Host, Failure)]) -> Error {
-        let limit = self.target.connect_timeout;
-        if failures.iter().all(|(_, failure)| matches!(failure, Failure::Timeout)) {
+        let timeouts = failures.iter().map(|(_, failure)| match failure {
+            Failure::Timeout(limit) => Some(*limit),
+            _ => None,
+        });
+        if let Some(limit) = timeouts.sum() {
             return Error::Timeout { step: STEP, limit };
         }
         if let Some((_, Failure::NoPassword(error))) = failures.last() {
@@ -217,7 +242,7 @@ impl Connector {
         }
         let describe = |(host, failure): &(&Host, Failure)| {
             let cause = match failure {
-                Failure::Timeout => format!("took longer than {} ms", limit.as_millis()),
+                Failure::Timeout(limit) => format!("took longer than {} ms", limit.as_millis()),
                 Failure::Refused(cause) => with_pooler_advice(describe(cause), cause, self.target.prepared_statements),
                 Failure::UnknownHost(cause) => format!("the name can't be looked up: {cause}"),
                 Failure::WrongSessionAttrs(mismatch) => (*mismatch).to_owned(),
@@ -230,6 +255,12 @@ impl Connector {
         causes.dedup();
         Error::Connect(causes.join("; "))
     }
+}
+
+/// When the next of several attempts has to end, so that all together end at `end`.
+fn share(end: Instant, attempts: usize) -> Instant {
+    let now = Instant::now();
+    now + end.saturating_duration_since(now) / u32::try_from(attempts).unwrap_or(u32::MAX)
 }
 
 /// Checks the same two settings as libpq for `target_session_attrs`.
@@ -270,10 +301,13 @@ impl managed::Manager for Connector {
         connected
     }
 
-    async fn recycle(&self, connection: &mut Connection, metrics: &Metrics) -> RecycleResult<Error> {
-        if connection.client.is_closed() || !self.is_valid(metrics.created) {
-            return Err(RecycleError::message("closed or invalidated"));
+    async fn recycle(&self, connection: &mut Connection, _: &Metrics) -> RecycleResult<Error> {
+        match self.fitness(connection) {
+            Fitness::Usable => Ok(()),
+            Fitness::Doubtful if self.probe(connection).await => Ok(()),
+            Fitness::Doubtful | Fitness::Unusable => {
+                Err(RecycleError::message("closed, too old, or without an answer"))
+            }
         }
-        Ok(())
     }
 }

@@ -15,8 +15,12 @@ pub(super) enum Fault {
     Query(tokio_postgres::Error),
     /// A row that was not queried.
     UnexpectedRow,
+    /// Far more rows than keys.
+    TooManyRows,
     /// No row from a query that always returns one.
     MissingRow,
+    /// Tables that are not in the search path.
+    MissingTables { missing: String, search_path: String },
     /// A column type that is derived from too many other types.
     TypeTooDeep,
     /// The query took too long.
@@ -51,7 +55,8 @@ impl Fault {
     pub(super) fn ends_connection(&self) -> bool {
         match self {
             Self::Query(error) => error.as_db_error().is_none_or(ends_session),
-            Self::UnexpectedRow | Self::MissingRow | Self::TypeTooDeep | Self::Timeout => true,
+            Self::MissingTables { .. } => false,
+            Self::UnexpectedRow | Self::TooManyRows | Self::MissingRow | Self::TypeTooDeep | Self::Timeout => true,
         }
     }
 
@@ -61,9 +66,17 @@ impl Fault {
             Self::Query(error) => error
                 .as_db_error()
                 .is_some_and(|answer| !ends_session(answer) && CAUSED_BY_ONE_ROW.contains(&class(answer))),
-            Self::UnexpectedRow => true,
-            Self::MissingRow | Self::TypeTooDeep | Self::Timeout => false,
+            Self::TooManyRows => true,
+            Self::UnexpectedRow | Self::MissingRow | Self::MissingTables { .. } | Self::TypeTooDeep | Self::Timeout => {
+                false
+            }
         }
+    }
+
+    /// Whether a table or its PostgreSQL schema is not where it was.
+    pub(super) fn is_missing_table(&self) -> bool {
+        let codes = [&SqlState::UNDEFINED_TABLE, &SqlState::INVALID_SCHEMA_NAME];
+        matches!(self, Self::Query(error) if error.code().is_some_and(|code| codes.contains(&code)))
     }
 
     /// `address` is that of the database, `limit` the time limit of a query.
@@ -74,8 +87,14 @@ impl Fault {
                 Some(_) => Error::Query(with_pooler_advice(describe(&cause), &cause, prepared_statements)),
                 None => Error::Connect(format!("{address}: {}", describe(&cause))),
             },
-            Self::UnexpectedRow => Error::Query(DUPLICATE_ROW.to_owned()),
+            Self::UnexpectedRow => Error::Query("a row for a session that was not queried".to_owned()),
+            Self::TooManyRows => Error::Query(DUPLICATE_ROW.to_owned()),
             Self::MissingRow => Error::Query("no row from a query that always returns one".to_owned()),
+            Self::MissingTables { missing, search_path } => Error::Query(format!(
+                "{missing} not found in the search path ({}); if they are in another PostgreSQL schema, set schema=... in \
+                 the URL",
+                on_one_line(&search_path)
+            )),
             Self::TypeTooDeep => Error::Query("the type of a column is derived from too many other types".to_owned()),
             Self::Timeout => Error::Timeout { step: "the session query", limit },
         }
@@ -86,6 +105,8 @@ impl Fault {
 /// as well.
 const CONNECTION_EXCEPTION: &str = "08";
 const PROTOCOL_VIOLATION: &str = "08P01";
+/// Of the protocol violations that are due to settings of the connection, or to prepared statements.
+const POOLER_WORDS: [&str; 2] = ["startup parameter", "prepared statement"];
 const SQLSTATE_LENGTH: usize = 5;
 /// Cardinality violation, data exception, external routine exceptions, system error, an error that a function raised,
 /// internal error.
@@ -136,8 +157,9 @@ pub(super) fn with_pooler_advice(
     prepared_statements: bool,
 ) -> String {
     let is_of_pooler = |answer: &DbError| {
-        let code = answer.code().code();
-        code == PROTOCOL_VIOLATION
+        // PgBouncer gives this code to most of its errors, so its words decide.
+        let is_named = || POOLER_WORDS.iter().any(|words| answer.message().contains(words));
+        (answer.code().code() == PROTOCOL_VIOLATION && is_named())
             || answer.code() == &SqlState::INVALID_SQL_STATEMENT_NAME
             || answer.code() == &SqlState::DUPLICATE_PSTATEMENT
             // RDS Proxy refuses settings that it doesn't pass on in this way.

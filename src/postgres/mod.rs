@@ -1,11 +1,13 @@
 //! The session store on PostgreSQL. The only module that imports tokio-postgres and deadpool.
 //!
 //! [`url`] parses the connection parameters, [`tls`] those about TLS, [`authorities`] finds the certificates to trust.
-//! [`connect`] opens connections, [`encryption`] makes their TLS handshakes, [`pool`] keeps them and runs queries on them,
-//! [`query`] has the queries, [`cancel`] cancels an abandoned one, and [`fault`] classifies errors. [`shared`] lets bridges
-//! with the same options share a pool, [`password`] asks their functions for the password. [`examine`] runs the queries of [`crate::doctor`].
+//! [`connect`] opens connections, [`encryption`] makes their TLS handshakes, [`age`] says which are too old, [`idle`]
+//! closes those that are not needed, [`pool`] keeps them and runs queries on them, [`query`] has the queries, [`cancel`]
+//! cancels an abandoned one, and [`fault`] classifies errors. [`shared`] lets bridges with the same options share a pool,
+//! [`password`] asks their functions for the password. [`examine`] runs the queries of [`crate::doctor`].
 #![forbid(unsafe_code)]
 
+mod age;
 mod authorities;
 mod cancel;
 mod connect;
@@ -14,6 +16,7 @@ mod examine;
 mod fault;
 #[cfg(feature = "fuzzing")]
 pub mod fuzzing;
+mod idle;
 mod password;
 mod pool;
 mod query;
@@ -23,5 +26,6 @@ mod url;
 
 pub use self::examine::{ExaminedDatabase, Examiner, NegotiatedTls, Parameter, StepError, StepResult, TargetFacts};
 pub use self::fault::POOLER_ADVICE;
+pub use self::query::Located;
 pub use self::shared::SharedPostgres;
 pub use self::tls::Verify;

@@ -1,18 +1,21 @@
 //! The pool of connections to one database, and how a query is run on one of them.
 #![forbid(unsafe_code)]
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use deadpool::managed::{Object, Pool, PoolError};
+use deadpool::managed::{Object, Pool, PoolError, QueueMode};
 use deadpool_postgres::ClientWrapper;
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 
+use super::age::Fitness;
 use super::connect::Connector;
 use super::fault::Fault;
+use super::idle::IdleCloser;
 use super::password::PasswordSources;
-use super::query::{DatabaseSession, FindEnd, FindSessions, Found, Query, Statements};
+use super::query::{DatabaseSession, FindEnd, FindSessions, Found, Query, StatementWriter};
 use super::url::Target;
 use crate::config::{Database, Environment, Limits};
 use crate::error::Error;
@@ -24,7 +27,9 @@ const CANCEL_LIMIT: Duration = Duration::from_secs(1);
 
 pub(super) struct Postgres {
     pub(super) pool: Pool<Connector>,
-    statements: Statements,
+    /// `None` if idle connections stay open.
+    idle_closer: Option<Arc<IdleCloser>>,
+    statements: StatementWriter,
     query_timeout: Duration,
     pub(super) max_connections: usize,
     prepared_statements: bool,
@@ -38,25 +43,33 @@ impl Postgres {
     /// Doesn't connect yet: the first lookup does.
     pub(super) fn new(database: &Database, limits: &Limits, environment: &impl Environment) -> Result<Self, Error> {
         let target = Target::new(database, limits, environment)?;
-        let statements = Statements::new(&target.schema, database.sharded);
+        let statements = StatementWriter::new(target.schema.clone(), database.sharded);
         let address = target.address();
         let (max_connections, prepared_statements) = (target.max_connections, target.prepared_statements);
+        let idle_closer = target.idle_timeout.map(IdleCloser::new);
+        // The connection that was used last is used first, so that those that are not needed grow old.
         let pool = Pool::builder(Connector::new(target))
             .max_size(max_connections)
+            .queue_mode(QueueMode::Lifo)
             .build()
             .map_err(|cause| Error::Internal(format!("connection pool: {cause}")))?;
         let query_timeout = limits.query_timeout;
-        Ok(Self { pool, statements, query_timeout, max_connections, prepared_statements, address })
+        Ok(Self { pool, idle_closer, statements, query_timeout, max_connections, prepared_statements, address })
     }
 
     pub(super) async fn connection(&self) -> Result<Object<Connector>, Error> {
-        self.pool.get().await.map_err(|cause| match cause {
+        let connection = self.pool.get().await.map_err(|cause| match cause {
             PoolError::Backend(error) => error,
             PoolError::Closed => Error::Closed,
             cause @ (PoolError::Timeout(_) | PoolError::NoRuntimeSpecified | PoolError::PostCreateHook(_)) => {
                 Error::Internal(format!("connection pool: {cause}"))
             }
-        })
+        })?;
+        let is_new = Object::metrics(&connection).recycle_count == 0;
+        if let Some(closer) = self.idle_closer.as_ref().filter(|_| is_new) {
+            closer.start(&self.pool);
+        }
+        Ok(connection)
     }
 
     pub(super) fn password_sources(&self) -> &PasswordSources {
@@ -67,18 +80,20 @@ impl Postgres {
         self.idle() > 0
     }
 
-    /// The pool's own status counts a connection that is being opened as in use.
+    /// Closes idle connections that can't be used any more, and counts the others. The pool's own status counts a
+    /// connection that is being opened as in use.
     fn idle(&self) -> usize {
-        self.pool.retain(|_, _| true).retained
+        self.pool.retain(|connection, _| self.pool.manager().fitness(connection) != Fitness::Unusable).retained
     }
 
     pub(super) fn status(&self) -> PoolStatus {
+        let idle = self.idle();
         let status = self.pool.status();
         let (connects, connect_failures) = self.pool.manager().counts();
         PoolStatus {
             max: self.max_connections,
             size: status.size,
-            in_use: status.size.saturating_sub(self.idle()),
+            in_use: status.size.saturating_sub(idle),
             waiting: status.waiting,
             connects,
             connect_failures,
@@ -87,7 +102,7 @@ impl Postgres {
 
     pub(super) async fn find_end(&self, key: SessionKey) -> Result<Option<SessionEnd>, Error> {
         let connection = self.connection().await?;
-        match self.run(connection, &FindEnd { statement: &self.statements.end, key }).await {
+        match self.run(connection, &FindEnd { key }).await {
             Ok(found) => found,
             Err(Refusal::NoConnection(error)) => Err(error),
             Err(Refusal::Fault(fault)) => Err(self.error(fault)),
@@ -109,7 +124,7 @@ impl Postgres {
         splits_left: &'a AtomicUsize,
     ) -> BoxFuture<'a, Vec<Found>> {
         async move {
-            let fault = match self.run(connection, &FindSessions { statements: &self.statements.find, keys }).await {
+            let fault = match self.run(connection, &FindSessions { keys }).await {
                 Ok(found) => return found,
                 Err(Refusal::NoConnection(error)) => return vec![Err(error); keys.len()],
                 Err(Refusal::Fault(fault)) => fault,
@@ -141,7 +156,7 @@ impl Postgres {
             Err(fault) if Q::IS_REPEATABLE && fault.is_stale_connection() => {
                 if !fault.is_recovery_conflict() {
                     // The other connections are likely to be stale as well.
-                    invalidate_all(&self.pool);
+                    self.pool.manager().trust.replace_all();
                 }
                 let connection = self.connection().await.map_err(Refusal::NoConnection)?;
                 self.run_once(connection, query).await.map_err(Refusal::Fault)
@@ -153,10 +168,14 @@ impl Postgres {
     async fn run_once<Q: Query>(&self, connection: Object<Connector>, query: &Q) -> Result<Q::Answer, Fault> {
         let in_flight = InFlight::new(connection);
         let session = DatabaseSession { client: in_flight.client(), prepares: self.prepared_statements };
-        let answer = match tokio::time::timeout(self.query_timeout, query.run(&session)).await {
+        let work = async { query.run(&session, &*self.statements.statements(&session).await?).await };
+        let answer = match tokio::time::timeout(self.query_timeout, work).await {
             Ok(answer) => answer,
             Err(_elapsed) => Err(Fault::Timeout),
         };
+        if answer.as_ref().is_err_and(Fault::is_missing_table) {
+            self.statements.forget();
+        }
         match &answer {
             Err(Fault::Timeout) => drop(in_flight),
             Err(fault) if fault.ends_connection() => drop(Object::take(in_flight.release())),
@@ -168,12 +187,6 @@ impl Postgres {
     fn error(&self, fault: Fault) -> Error {
         fault.into_error(&self.address, self.query_timeout, self.prepared_statements)
     }
-}
-
-/// Closes idle connections now, and the others when they come back to the pool.
-fn invalidate_all(pool: &Pool<Connector>) {
-    pool.manager().invalidate_all();
-    pool.retain(|_, _| false);
 }
 
 /// Why there is no answer.
@@ -196,7 +209,9 @@ impl InFlight {
 
     /// The answer is there, so the connection may be used again.
     fn release(mut self) -> Object<Connector> {
-        self.0.take().expect("is released once")
+        let mut connection = self.0.take().expect("is released once");
+        connection.age.answered();
+        connection
     }
 }
 
@@ -208,8 +223,8 @@ impl Drop for InFlight {
             return;
         };
         if let Some(pool) = Object::pool(&connection) {
-            // If the network is at fault, all connections may be dead.
-            invalidate_all(&pool);
+            // If the network is at fault, all connections may be dead. If the server has too much to do, they are not.
+            pool.manager().trust.doubt_all();
         }
         tokio::spawn(async move {
             if let Some(pool) = Object::pool(&connection) {

@@ -23,12 +23,16 @@ pub(crate) struct Fake {
     pub(crate) connect_gate: Semaphore,
     /// The error of each further attempt to connect.
     pub(crate) connect_error: Mutex<Option<Error>>,
+    /// How many further attempts to connect never end.
+    pub(crate) swallowed: AtomicUsize,
     /// How many new connections were tried.
     pub(crate) connects: AtomicUsize,
     /// The number of idle connections.
     pub(crate) idle: AtomicUsize,
     /// Whether the user id of each session is its session id, instead of that of `answer`.
     own_users: bool,
+    /// If there is such a list, all other sessions are revoked.
+    live_ids: Option<Vec<u128>>,
     /// Whether `find` panics.
     pub(crate) panics: AtomicBool,
     /// The number of the call at which `has_idle` panics, from 1; 0 for none.
@@ -45,9 +49,11 @@ impl Fake {
             gate: Semaphore::new(Semaphore::MAX_PERMITS),
             connect_gate: Semaphore::new(Semaphore::MAX_PERMITS),
             connect_error: Mutex::default(),
+            swallowed: AtomicUsize::new(0),
             connects: AtomicUsize::new(0),
             idle: AtomicUsize::new(0),
             own_users: false,
+            live_ids: None,
             panics: AtomicBool::new(false),
             has_idle_panics_at: AtomicUsize::new(0),
             closed: AtomicBool::new(false),
@@ -64,6 +70,10 @@ impl Fake {
 
     pub(crate) fn live_with_own_users() -> Self {
         Self::live().with_own_users()
+    }
+
+    pub(crate) fn revoked_but(self, live_ids: &[u128]) -> Self {
+        Self { live_ids: Some(live_ids.to_vec()), ..self }
     }
 
     pub(crate) fn gated(mut self) -> Self {
@@ -98,6 +108,10 @@ impl SessionStore for std::sync::Arc<Fake> {
         assert!(!self.closed.load(Ordering::SeqCst), "connect after close");
         if self.idle.load(Ordering::SeqCst) == 0 {
             self.connects.fetch_add(1, Ordering::SeqCst);
+            if self.swallowed.load(Ordering::SeqCst) > 0 {
+                self.swallowed.fetch_sub(1, Ordering::SeqCst);
+                std::future::pending::<()>().await;
+            }
             self.connect_gate.acquire().await.expect("never closed").forget();
             return self.connect_error.lock().expect("no panic").clone().map_or(Ok(()), Err);
         }
@@ -119,7 +133,12 @@ impl SessionStore for std::sync::Arc<Fake> {
         self.idle.fetch_add(1, Ordering::SeqCst);
         let answer = self.answer.lock().expect("no panic").clone();
         let of = |key: &SessionKey| match answer.clone() {
-            Ok(Some(record)) if self.own_users => Ok(Some(SessionRecord { user_id: Some(key.session_id), ..record })),
+            Ok(Some(record)) if self.own_users => Ok(Some(SessionRecord {
+                user_id: Some(key.session_id),
+                revoked: record.revoked
+                    || self.live_ids.as_ref().is_some_and(|ids| !ids.contains(&key.session_id.as_u128())),
+                ..record
+            })),
             answer => answer,
         };
         keys.iter().map(of).collect()

@@ -10,14 +10,20 @@ use crate::redacted::redacted;
 /// Whether a session is live, and the record that this was decided from.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Verdict {
+    /// Which of the call's candidates it is about, the newest being 0.
+    pub place: usize,
     pub liveness: Liveness,
     /// `None` if there is no such session.
     pub record: Option<SessionRecord>,
 }
 
 impl Verdict {
-    pub fn new(record: Option<SessionRecord>, holder: &Holder, expiry: RowExpiry) -> Self {
-        Self { liveness: Liveness::of(record.as_ref(), holder, expiry), record }
+    pub fn new(place: usize, record: Option<SessionRecord>, holder: &Holder, expiry: RowExpiry) -> Self {
+        Self { place, liveness: Liveness::of(record.as_ref(), holder, expiry), record }
+    }
+
+    pub fn is_live(&self) -> bool {
+        self.liveness == Liveness::Live
     }
 }
 

@@ -9,7 +9,7 @@ mod liveness;
 use std::fmt;
 use std::future::Future;
 
-pub use self::identity::{Holder, Identity, SessionKey, UserType};
+pub use self::identity::{Candidates, Holder, Identity, SessionKey, UserType};
 pub use self::liveness::{Liveness, RowExpiry, SessionRecord, Verdict};
 use crate::error::Error;
 use crate::redacted::redacted;

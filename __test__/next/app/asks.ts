@@ -1,7 +1,7 @@
 import { getSession } from 'authjs-bridge'
 import { createAuth } from 'authjs-bridge/next'
 
-/** How often the bridge was asked. */
+/** The number of calls of the bridge. */
 export const asks = { count: 0 }
 
 export const countedAuth = createAuth({

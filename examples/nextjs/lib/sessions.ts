@@ -40,15 +40,19 @@ export async function startSession(user: Account, loginMethod: string, headers: 
 /**
  * Extends a session that is in use. Never revives one that is revoked or expired.
  *
+ * @param now whether the database is asked even if it was asked a moment ago, as for `update()` of the client, which shows its
+ *   result as the session
  * @returns the claims of the next token, or null, which makes Auth.js delete the cookie
  */
-export async function keepSession(token: JWT): Promise<JWT | null> {
-  if (seconds() < Number(token.kept_at) + KEEP_EVERY_SECONDS) return token
+export async function keepSession(token: JWT, now = false): Promise<JWT | null> {
+  // Without a row there is nothing to extend, and no reason to sign anybody out.
+  if (!token.session_id) return token
+  if (!now && seconds() < Number(token.kept_at) + KEEP_EVERY_SECONDS) return token
   try {
     const { rowCount } = await database.query(
       `UPDATE sessions
           SET expires_at = now() + make_interval(secs => $3), last_activity_at = now(), updated_at = now()
-        WHERE tenant = $1 AND session_id = $2 AND revoked_at IS NULL AND expires_at > now()`,
+        WHERE tenant = $1 AND session_id = $2 AND revoked_at IS NULL AND coalesce(expires_at, 'infinity') > now()`,
       [token.tenant, token.session_id, SESSION_SECONDS],
     )
     return rowCount === 1 ? { ...token, kept_at: seconds() } : null

@@ -12,7 +12,7 @@ use tokio_postgres::{Row, SimpleQueryMessage};
 
 use super::super::connect::Connection;
 use super::super::fault::Fault;
-use super::super::query::{DatabaseSession, FindSessions, Query, Statements, bounded};
+use super::super::query::{DatabaseSession, FindSessions, Located, Query, StatementWriter, bounded, locate};
 use crate::error::Error;
 use crate::store::{SessionKey, SessionRecord};
 
@@ -36,7 +36,7 @@ pub enum Parameter<'a> {
 
 /// How queries run on all connections to one database.
 pub(super) struct QuerySettings {
-    pub(super) statements: Statements,
+    pub(super) statements: StatementWriter,
     /// For one step.
     pub(super) limit: Duration,
     pub(super) prepared_statements: bool,
@@ -112,19 +112,30 @@ impl<'s> Examiner<'s> {
         .await
     }
 
-    /// Runs the session query for one key, as for a request.
-    pub async fn find_session(&self, key: SessionKey) -> StepResult<Option<SessionRecord>> {
-        let QuerySettings { statements, prepared_statements, .. } = self.settings;
-        let session = DatabaseSession { client: &self.connection.client, prepares: *prepared_statements };
-        let query = FindSessions { statements: &statements.find, keys: &[key] };
-        let found = self.step("the session query", query.run(&session)).await?;
-        let records = found.into_iter().collect::<Result<Vec<_>, _>>().map_err(StepError::Failed)?;
-        Ok(records.into_iter().next().flatten())
+    /// Where the tables are.
+    pub async fn locate(&self) -> StepResult<Located> {
+        self.step("finding the tables", locate(&self.session(), self.settings.statements.schema())).await
     }
 
-    /// The SQL of [`Self::find_session`]: `$1` is the tenant, `$2` the session id.
-    pub fn session_query(&self) -> &str {
-        &self.settings.statements.find.one.sql
+    /// Runs the session query for some keys, as for as many requests.
+    pub async fn find_sessions(&self, keys: &[SessionKey]) -> StepResult<Vec<Result<Option<SessionRecord>, Error>>> {
+        let session = self.session();
+        let work = async {
+            let statements = self.settings.statements.statements(&session).await?;
+            FindSessions { keys }.run(&session, &statements).await
+        };
+        self.step("the session query", work).await
+    }
+
+    /// The SQL of [`Self::find_sessions`] for one key: `$1` is the tenant, `$2` the session id.
+    pub async fn session_query(&self) -> StepResult<String> {
+        let session = self.session();
+        let statements = self.step("finding the tables", self.settings.statements.statements(&session)).await?;
+        Ok(statements.find.one.sql.clone())
+    }
+
+    fn session(&self) -> DatabaseSession<'_> {
+        DatabaseSession { client: &self.connection.client, prepares: self.settings.prepared_statements }
     }
 
     async fn step<T, E: Into<Fault>>(

@@ -13,11 +13,10 @@ pub use self::examiner::{Examiner, Parameter, StepError, StepResult};
 pub use self::handshake::NegotiatedTls;
 pub use self::target::TargetFacts;
 use super::connect::Connector;
-use super::query::Statements;
+use super::query::StatementWriter;
 use super::url::Target;
 use crate::config::{Database, Environment, Limits};
 use crate::error::Error;
-use crate::schema::Schema;
 
 /// A database to examine. Each [`Examiner`] has a new connection to it.
 pub struct ExaminedDatabase {
@@ -36,17 +35,13 @@ impl ExaminedDatabase {
         let prepared_statements = target.prepared_statements;
         Ok(Self {
             settings: QuerySettings {
-                statements: Statements::new(&target.schema, database.sharded),
+                statements: StatementWriter::new(target.schema.clone(), database.sharded),
                 limit: limits.query_timeout,
                 prepared_statements,
             },
             target: TargetFacts::new(&target, &database.location),
             connector: Connector::new(target),
         })
-    }
-
-    pub fn schema(&self) -> &Schema {
-        &self.connector.target().schema
     }
 
     pub fn target(&self) -> &TargetFacts {

@@ -4,35 +4,41 @@
 use tokio_postgres::Row;
 use tokio_postgres::types::Type;
 
-use super::{DatabaseSession, Query, Statement, column};
+use super::{DatabaseSession, EQUALS, Parameter, Query, Statement, Statements, column};
 use crate::error::Error;
 use crate::postgres::fault::Fault;
 use crate::schema::Schema;
 use crate::store::{SessionEnd, SessionKey};
 
 /// Queries how one session ended.
-pub(in crate::postgres) struct FindEnd<'s> {
-    pub(in crate::postgres) statement: &'s Statement,
+pub(in crate::postgres) struct FindEnd {
     pub(in crate::postgres) key: SessionKey,
 }
 
 pub(super) fn statement(schema: &Schema) -> Statement {
     let sql = format!(
-        "SELECT extract(epoch FROM expires_at)::float8, extract(epoch FROM revoked_at)::float8, revoked_reason::text\n\
-         FROM {}\nWHERE tenant = $1 AND session_id = $2",
+        "SELECT extract(epoch FROM expires_at)::pg_catalog.float8,\n       \
+         extract(epoch FROM revoked_at)::pg_catalog.float8,\n       revoked_reason::pg_catalog.text\n\
+         FROM {}\nWHERE tenant {EQUALS} $1 AND session_id {EQUALS} $2",
         schema.sessions
     );
     Statement { sql, types: vec![Type::UUID, Type::UUID] }
 }
 
-impl Query for FindEnd<'_> {
+impl Query for FindEnd {
     type Answer = Result<Option<SessionEnd>, Error>;
 
     const IS_REPEATABLE: bool = true;
 
-    async fn run(&self, session: &DatabaseSession<'_>) -> Result<Self::Answer, Fault> {
-        let rows = session.fetch(self.statement, &[&self.key.tenant, &self.key.session_id], 1).await?;
-        Ok(rows.first().map(session_end).transpose())
+    async fn run(&self, session: &DatabaseSession<'_>, statements: &Statements) -> Result<Self::Answer, Fault> {
+        let mut found = Ok(None);
+        let parameters: [Parameter; 2] = [&self.key.tenant, &self.key.session_id];
+        let read = |row: &Row| {
+            found = session_end(row).map(Some);
+            Ok(())
+        };
+        session.for_each_row(&statements.end, &parameters, read).await?;
+        Ok(found)
     }
 }
 

@@ -8,7 +8,7 @@ use tokio_postgres::Row;
 use tokio_postgres::types::Type;
 use uuid::Uuid;
 
-use super::{DatabaseSession, Query, Statement, column};
+use super::{DatabaseSession, EQUALS, Parameter, Query, Statement, column};
 use crate::error::Error;
 use crate::postgres::fault::{DUPLICATE_ROW, Fault};
 use crate::schema::Schema;
@@ -19,7 +19,6 @@ pub(in crate::postgres) type Found = Result<Option<SessionRecord>, Error>;
 
 /// Queries the sessions under `keys`, and answers in their order.
 pub(in crate::postgres) struct FindSessions<'a> {
-    pub(in crate::postgres) statements: &'a Statements,
     pub(in crate::postgres) keys: &'a [SessionKey],
 }
 
@@ -31,37 +30,40 @@ pub(in crate::postgres) struct Statements {
     by_tenant: bool,
 }
 
-/// Facts only: [`crate::store::Liveness`] judges them. `now()` is the database's own clock.
+/// Facts only: [`crate::store::Liveness`] judges them. `now()` is the database's own clock. `extract` reads a time without
+/// a zone as UTC, which is what Prisma and Drizzle write; a plain comparison would read it in the time zone of the connection.
 const COLUMNS: &str = "\
 SELECT s.user_id,
        s.revoked_at IS NOT NULL,
-       coalesce(s.expires_at <= now(), false),
-       u.user_type::text";
+       coalesce(extract(epoch FROM s.expires_at) OPERATOR(pg_catalog.<=) extract(epoch FROM pg_catalog.now()), false),
+       u.user_type::pg_catalog.text";
 
 impl Statements {
     /// The tenant leads each key and each join, so that a distributed database queries one shard.
     pub(super) fn new(schema: &Schema, by_tenant: bool) -> Self {
         let Schema { sessions, users, .. } = schema;
-        let join_users = format!("LEFT JOIN {users} u ON u.tenant = s.tenant AND u.user_id = s.user_id");
+        let join_users = format!("LEFT JOIN {users} u ON u.tenant {EQUALS} s.tenant AND u.user_id {EQUALS} s.user_id");
         Self {
             one: Statement {
-                sql: format!("{COLUMNS}\nFROM {sessions} s\n{join_users}\nWHERE s.tenant = $1 AND s.session_id = $2"),
+                sql: format!(
+                    "{COLUMNS}\nFROM {sessions} s\n{join_users}\nWHERE s.tenant {EQUALS} $1 AND s.session_id {EQUALS} $2"
+                ),
                 types: vec![Type::UUID, Type::UUID],
             },
-            // `unnest` pairs the two lists and numbers the pairs. The subselects hide their length from the
+            // `unnest` pairs the two lists and numbers the pairs; with two lists it is always PostgreSQL's own. The subselects hide their length from the
             // planner: it would plan anew for each short list, which takes longer than the query.
             many: Statement {
                 sql: format!(
-                    "{COLUMNS},\n       (k.place - 1)::int4\n\
+                    "{COLUMNS},\n       (k.place OPERATOR(pg_catalog.-) 1)::pg_catalog.int4\n\
                      FROM unnest((SELECT $1), (SELECT $2)) WITH ORDINALITY AS k (tenant, session_id, place)\n\
-                     JOIN {sessions} s ON s.tenant = k.tenant AND s.session_id = k.session_id\n{join_users}"
+                     JOIN {sessions} s ON s.tenant {EQUALS} k.tenant AND s.session_id {EQUALS} k.session_id\n{join_users}"
                 ),
                 types: vec![Type::UUID_ARRAY, Type::UUID_ARRAY],
             },
             of_tenant: Statement {
                 sql: format!(
                     "{COLUMNS},\n       s.session_id\nFROM {sessions} s\n{join_users}\n\
-                     WHERE s.tenant = $1 AND s.session_id = ANY ($2)"
+                     WHERE s.tenant {EQUALS} $1 AND s.session_id {EQUALS} ANY ($2)"
                 ),
                 types: vec![Type::UUID, Type::UUID_ARRAY],
             },
@@ -75,46 +77,52 @@ impl Query for FindSessions<'_> {
 
     const IS_REPEATABLE: bool = true;
 
-    async fn run(&self, session: &DatabaseSession<'_>) -> Result<Vec<Found>, Fault> {
+    async fn run(&self, session: &DatabaseSession<'_>, statements: &super::Statements) -> Result<Vec<Found>, Fault> {
+        let statements = &statements.find;
         match self.keys {
-            [key] => Ok(vec![self.find_one(session, key).await?]),
-            _ if self.statements.by_tenant => self.find_by_tenant(session).await,
-            _ => self.find_many(session).await,
+            [key] => Ok(vec![statements.find_one(session, key).await?]),
+            _ if statements.by_tenant => statements.find_by_tenant(session, self.keys).await,
+            _ => statements.find_many(session, self.keys).await,
         }
     }
 }
 
-impl FindSessions<'_> {
+impl Statements {
     async fn find_one(&self, session: &DatabaseSession<'_>, key: &SessionKey) -> Result<Found, Fault> {
-        let rows = session.fetch(&self.statements.one, &[&key.tenant, &key.session_id], 1).await?;
-        Ok(rows.first().map(session_record).transpose())
+        let mut found = Ok(None);
+        let parameters: [Parameter; 2] = [&key.tenant, &key.session_id];
+        let read = |row: &Row| {
+            add(&mut found, row);
+            Ok(())
+        };
+        session.for_each_row(&self.one, &parameters, read).await?;
+        Ok(found)
     }
 
-    async fn find_many(&self, session: &DatabaseSession<'_>) -> Result<Vec<Found>, Fault> {
-        let keys = self.keys;
+    async fn find_many(&self, session: &DatabaseSession<'_>, keys: &[SessionKey]) -> Result<Vec<Found>, Fault> {
         let tenants: Vec<_> = keys.iter().map(|key| key.tenant).collect();
         let session_ids: Vec<_> = keys.iter().map(|key| key.session_id).collect();
-        let rows = session.fetch(&self.statements.many, &[&tenants, &session_ids], keys.len()).await?;
         let mut found = vec![Ok(None); keys.len()];
-        for row in &rows {
-            let place = match column::<i32>(row, 4, "its place") {
-                Ok(place) => usize::try_from(place).ok().and_then(|place| found.get_mut(place)),
-                Err(error) => return Ok(vec![Err(error); keys.len()]),
-            };
-            add(place.ok_or(Fault::UnexpectedRow)?, row);
-        }
+        let parameters: [Parameter; 2] = [&tenants, &session_ids];
+        let read = |row: &Row| {
+            let place = column::<i32>(row, 4, "its place").ok().and_then(|place| usize::try_from(place).ok());
+            let place = place.and_then(|place| found.get_mut(place)).ok_or(Fault::UnexpectedRow)?;
+            add(place, row);
+            Ok(())
+        };
+        session.for_each_row(&self.many, &parameters, read).await?;
         Ok(found)
     }
 
     /// All queries are sent before the first is answered.
-    async fn find_by_tenant(&self, session: &DatabaseSession<'_>) -> Result<Vec<Found>, Fault> {
+    async fn find_by_tenant(&self, session: &DatabaseSession<'_>, keys: &[SessionKey]) -> Result<Vec<Found>, Fault> {
         let mut tenants: HashMap<Uuid, Vec<Uuid>> = HashMap::new();
-        for key in self.keys {
+        for key in keys {
             tenants.entry(key.tenant).or_default().push(key.session_id);
         }
         let queries = tenants.iter().map(|(tenant, session_ids)| self.find_of_tenant(session, tenant, session_ids));
         let mut found: HashMap<_, _> = try_join_all(queries).await?.into_iter().flatten().collect();
-        Ok(self.keys.iter().map(|key| found.remove(key).unwrap_or(Ok(None))).collect())
+        Ok(keys.iter().map(|key| found.remove(key).unwrap_or(Ok(None))).collect())
     }
 
     async fn find_of_tenant(
@@ -128,15 +136,15 @@ impl FindSessions<'_> {
             let key = key(session_id);
             return Ok(HashMap::from([(key, self.find_one(session, &key).await?)]));
         }
-        let rows = session.fetch(&self.statements.of_tenant, &[tenant, session_ids], session_ids.len()).await?;
         let mut found: HashMap<_, _> = session_ids.iter().map(|id| (key(*id), Ok(None))).collect();
-        for row in &rows {
-            let place = match column::<Uuid>(row, 4, "sessions.session_id") {
-                Ok(session_id) => found.get_mut(&key(session_id)),
-                Err(error) => return Ok(session_ids.iter().map(|id| (key(*id), Err(error.clone()))).collect()),
-            };
-            add(place.ok_or(Fault::UnexpectedRow)?, row);
-        }
+        let parameters: [Parameter; 2] = [tenant, session_ids];
+        let read = |row: &Row| {
+            let session_id = column::<Uuid>(row, 4, "sessions.session_id").ok();
+            let place = session_id.and_then(|id| found.get_mut(&key(id))).ok_or(Fault::UnexpectedRow)?;
+            add(place, row);
+            Ok(())
+        };
+        session.for_each_row(&self.of_tenant, &parameters, read).await?;
         Ok(found)
     }
 }
@@ -172,10 +180,10 @@ mod tests {
         let [one, many, of_tenant] = statements(None);
         for sql in [&one, &of_tenant] {
             let (_, filter) = sql.split_once("WHERE ").expect("a filter");
-            assert!(filter.starts_with("s.tenant = $1 AND "), "{sql}");
+            assert!(filter.starts_with("s.tenant OPERATOR(pg_catalog.=) $1 AND "), "{sql}");
         }
         for sql in [one, many, of_tenant] {
-            assert!(sql.contains(r#"LEFT JOIN "users" u ON u.tenant = s.tenant AND u.user_id = s.user_id"#), "{sql}");
+            assert!(sql.contains(r#"LEFT JOIN "users" u ON u.tenant OPERATOR(pg_catalog.=) s.tenant AND "#), "{sql}");
         }
     }
 

@@ -3,9 +3,11 @@
 
 mod end;
 mod find;
+mod locate;
 
 use std::future::{Future, poll_fn};
 use std::pin::pin;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::Poll;
 
 use deadpool_postgres::ClientWrapper;
@@ -15,9 +17,15 @@ use tokio_postgres::{Client, Row};
 
 pub(super) use self::end::FindEnd;
 pub(super) use self::find::{FindSessions, Found};
+pub use self::locate::Located;
+pub(super) use self::locate::locate;
 use super::fault::{Fault, on_one_line};
 use crate::error::Error;
 use crate::schema::Schema;
+
+/// Many more rows than a batch has keys. So tables in which a session has several rows are read to their end, and a
+/// server that sends rows without end is not.
+const MAX_ROWS: usize = 10_000;
 
 /// A query with its parameters.
 pub(super) trait Query: Sync {
@@ -26,19 +34,55 @@ pub(super) trait Query: Sync {
     /// Whether the query may be repeated on a new connection if the first one broke. True for a query that only reads.
     const IS_REPEATABLE: bool;
 
-    fn run(&self, session: &DatabaseSession) -> impl Future<Output = Result<Self::Answer, Fault>> + Send;
+    fn run(
+        &self,
+        session: &DatabaseSession,
+        statements: &Statements,
+    ) -> impl Future<Output = Result<Self::Answer, Fault>> + Send;
 }
 
-/// The statements of one store, written once for its tables.
+/// The statements of one store, written when the PostgreSQL schema of each table is known.
 pub(super) struct Statements {
     pub(super) find: find::Statements,
-    pub(super) end: Statement,
+    end: Statement,
 }
 
-impl Statements {
-    /// With `by_tenant` each statement is about one tenant, so that a distributed database queries one shard.
-    pub(super) fn new(schema: &Schema, by_tenant: bool) -> Self {
-        Self { find: find::Statements::new(schema, by_tenant), end: end::statement(schema) }
+/// Writes the statements of one store at the first query.
+pub(super) struct StatementWriter {
+    schema: Schema,
+    /// Whether each statement is about one tenant, so that a distributed database queries one shard.
+    by_tenant: bool,
+    written: Mutex<Option<Arc<Statements>>>,
+}
+
+impl StatementWriter {
+    pub(super) fn new(schema: Schema, by_tenant: bool) -> Self {
+        Self { schema, by_tenant, written: Mutex::new(None) }
+    }
+
+    pub(super) fn schema(&self) -> &Schema {
+        &self.schema
+    }
+
+    /// If a table is not found, the next call looks again.
+    pub(super) async fn statements(&self, session: &DatabaseSession<'_>) -> Result<Arc<Statements>, Fault> {
+        if let Some(statements) = self.written().clone() {
+            return Ok(statements);
+        }
+        let schema = locate(session, &self.schema).await?.into_schema()?;
+        let find = find::Statements::new(&schema, self.by_tenant);
+        let statements = Arc::new(Statements { find, end: end::statement(&schema) });
+        *self.written() = Some(Arc::clone(&statements));
+        Ok(statements)
+    }
+
+    /// For a table that is no longer where it was.
+    pub(super) fn forget(&self) {
+        *self.written() = None;
+    }
+
+    fn written(&self) -> MutexGuard<'_, Option<Arc<Statements>>> {
+        self.written.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -51,6 +95,9 @@ pub(super) struct Statement {
 /// A parameter of a statement.
 type Parameter<'p> = &'p (dyn ToSql + Sync);
 
+/// The operator, whatever the search path of the connection is.
+const EQUALS: &str = "OPERATOR(pg_catalog.=)";
+
 /// One connection, and how statements are sent on it.
 pub(super) struct DatabaseSession<'c> {
     pub(super) client: &'c ClientWrapper,
@@ -59,8 +106,14 @@ pub(super) struct DatabaseSession<'c> {
 }
 
 impl DatabaseSession<'_> {
-    /// Returns at most `max` rows. A further row is a fault, and the rest is not read.
-    async fn fetch(&self, statement: &Statement, parameters: &[Parameter<'_>], max: usize) -> Result<Vec<Row>, Fault> {
+    /// Passes each row to `read`. What it returns an error for, and a row after [`MAX_ROWS`], is a fault: the rest is
+    /// not read.
+    async fn for_each_row(
+        &self,
+        statement: &Statement,
+        parameters: &[Parameter<'_>],
+        mut read: impl FnMut(&Row) -> Result<(), Fault> + Send,
+    ) -> Result<(), Fault> {
         let Statement { sql, types } = statement;
         let parameters = parameters.iter().copied();
         let rows = if self.prepares {
@@ -70,14 +123,13 @@ impl DatabaseSession<'_> {
             bounded(self.client, self.client.query_typed_raw(sql, parameters.zip(types.iter().cloned()))).await?
         };
         let mut rows = pin!(rows);
-        let mut found = Vec::new();
-        while let Some(row) = rows.try_next().await? {
-            if found.len() == max {
-                return Err(Fault::UnexpectedRow);
+        for _ in 0..MAX_ROWS {
+            match rows.try_next().await? {
+                Some(row) => read(&row)?,
+                None => return Ok(()),
             }
-            found.push(row);
         }
-        Ok(found)
+        Err(Fault::TooManyRows)
     }
 }
 

@@ -16,7 +16,10 @@ pub(super) use self::hosts::Host;
 pub(super) use self::settings::Settings;
 use super::password::PasswordSources;
 use super::tls::Tls;
-use crate::config::{DEFAULT_CONNECT_TIMEOUT, DEFAULT_MAX_CONNECTIONS, Database, Environment, Limits, Password};
+use crate::config::{
+    DEFAULT_CONNECT_TIMEOUT, DEFAULT_IDLE_TIMEOUT, DEFAULT_MAX_CONNECTIONS, DEFAULT_MAX_LIFETIME, Database,
+    Environment, Limits, Password,
+};
 use crate::error::Error;
 use crate::redacted::redacted;
 use crate::schema::Schema;
@@ -24,6 +27,13 @@ use crate::schema::Schema;
 /// How much longer the server's `statement_timeout` is than the client's limit. Normally the client cancels the query
 /// first; the server does so if the cancel request doesn't reach it.
 const STATEMENT_TIMEOUT_MARGIN: Duration = Duration::from_secs(1);
+
+/// The most time for the answer to a probe, which takes one round trip.
+const PROBE_TIMEOUT: Duration = Duration::from_millis(500);
+/// How much of a call's time a probe may take: the rest is for a new connection and the query.
+const PROBE_SHARE: f64 = 0.25;
+/// How much of a call's time connecting may take: the rest is for the query.
+const CONNECTING_SHARE: f64 = 0.9;
 
 /// Where and how to connect. Redacted in `Debug`, since it holds the password.
 pub(super) struct Target {
@@ -38,7 +48,16 @@ pub(super) struct Target {
     pub(super) config: Config,
     /// Empty if the password is a text.
     pub(super) passwords: PasswordSources,
+    /// The most time for one attempt to connect to one address.
     pub(super) connect_timeout: Duration,
+    /// The most time for all attempts that are made for one connection.
+    pub(super) connecting_timeout: Duration,
+    /// The most time for a connection to show that it is alive.
+    pub(super) probe_timeout: Duration,
+    /// For how long a connection is used; `None` for no end.
+    pub(super) max_lifetime: Option<Duration>,
+    /// After which time an idle connection is closed, unless it is the last one; `None` for never.
+    pub(super) idle_timeout: Option<Duration>,
     pub(super) max_connections: usize,
     pub(super) prepared_statements: bool,
     pub(super) schema: Schema,
@@ -88,6 +107,10 @@ impl Target {
             config,
             passwords: PasswordSources::default(),
             connect_timeout: limits.connect_timeout.or(settings.connect_timeout).unwrap_or(DEFAULT_CONNECT_TIMEOUT),
+            probe_timeout: limits.call_timeout.mul_f64(PROBE_SHARE).min(PROBE_TIMEOUT),
+            max_lifetime: limit_unless_zero(limits.max_lifetime.or(settings.max_lifetime), DEFAULT_MAX_LIFETIME),
+            idle_timeout: limit_unless_zero(limits.idle_timeout.or(settings.idle_timeout), DEFAULT_IDLE_TIMEOUT),
+            connecting_timeout: limits.call_timeout.mul_f64(CONNECTING_SHARE),
             max_connections: limits.max_connections.or(settings.max_connections).unwrap_or(DEFAULT_MAX_CONNECTIONS),
             prepared_statements,
             schema: database.schema.clone().in_namespace(settings.schema),
@@ -98,4 +121,8 @@ impl Target {
     pub(super) fn address(&self) -> String {
         self.hosts.iter().map(Host::describe).collect::<Vec<_>>().join(", ")
     }
+}
+
+fn limit_unless_zero(set: Option<Duration>, default: Duration) -> Option<Duration> {
+    Some(set.unwrap_or(default)).filter(|limit| !limit.is_zero())
 }

@@ -11,6 +11,8 @@ const UNNAMED: &str = "a parameter";
 /// A longer name is not shown in a message.
 const MAX_NAME_BYTES: usize = 40;
 
+const UNITS: [(&str, f64); 4] = [("ms", 0.001), ("s", 1.0), ("m", 60.0), ("h", 3600.0)];
+
 /// A name, a value, and where the developer has set it.
 #[derive(Clone)]
 pub(in crate::postgres) struct Parameter {
@@ -80,12 +82,36 @@ impl Parameter {
         Ok(u64::try_from(seconds).ok().filter(|seconds| *seconds > 0).map(Duration::from_secs))
     }
 
+    /// Whole seconds, or numbers with units as Go writes them: `90s`, `1h30m`.
+    pub(in crate::postgres) fn duration(&self) -> Result<Duration, Error> {
+        let text = self.value.trim();
+        let seconds = text.parse::<u32>().ok().map(|seconds| Duration::from_secs(seconds.into()));
+        let duration = seconds.or_else(|| duration_with_units(text));
+        duration.ok_or_else(|| self.error("must be a time in seconds, or one with a unit, such as 30m"))
+    }
+
     /// The name of one PostgreSQL schema; `None` if it is empty.
     pub(in crate::postgres) fn schema(&self) -> Result<Option<String>, Error> {
         match self.value.trim() {
             "" => Ok(None),
             name if name.contains([',', '"', ';', '=']) => Err(self.error("must be the name of one schema")),
             name => Ok(Some(name.to_owned())),
+        }
+    }
+}
+
+fn duration_with_units(mut text: &str) -> Option<Duration> {
+    let mut seconds = 0.0;
+    loop {
+        let unit = text.find(|character: char| character != '.' && !character.is_ascii_digit())?;
+        let (number, rest) = text.split_at(unit);
+        let next = rest.find(|character: char| character == '.' || character.is_ascii_digit()).unwrap_or(rest.len());
+        let (unit, rest) = rest.split_at(next);
+        let (_, unit_seconds) = UNITS.iter().find(|(name, _)| *name == unit)?;
+        seconds += number.parse::<f64>().ok()? * unit_seconds;
+        text = rest;
+        if text.is_empty() {
+            return Duration::try_from_secs_f64(seconds).ok();
         }
     }
 }

@@ -21,19 +21,16 @@ const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(10);
 const KEEPALIVE_RETRIES: u32 = 3;
 
 /// Parameters of libpq and other clients for features that this package doesn't have, or has its own options for.
-pub(super) const IGNORED: [&str; 25] = [
+pub(super) const IGNORED: [&str; 22] = [
     "charset",
     "client_encoding",
     "gssdelegation",
     "gssencmode",
     "gsslib",
     "idle_in_transaction_session_timeout",
-    "idle_timeout",
     "krbsrvname",
     "lock_timeout",
-    "max_lifetime",
-    "pool_max_conn_idle_time",
-    "pool_max_conn_lifetime",
+    "pool_max_conn_lifetime_jitter",
     "pool_min_conns",
     "pool_mode",
     "pool_timeout",
@@ -74,6 +71,10 @@ pub(in crate::postgres) struct Settings {
     pub(in crate::postgres) tls: TlsParameters,
     pub(super) connect_timeout: Option<Duration>,
     pub(super) max_connections: Option<usize>,
+    /// Zero for no limit.
+    pub(super) max_lifetime: Option<Duration>,
+    /// Zero for no limit.
+    pub(super) idle_timeout: Option<Duration>,
     /// Set by the parameters that turn prepared statements off.
     pub(super) unnamed_statements: bool,
     pub(super) schema: Option<String>,
@@ -95,6 +96,8 @@ impl Default for Settings {
             tls: TlsParameters::default(),
             connect_timeout: None,
             max_connections: None,
+            max_lifetime: None,
+            idle_timeout: None,
             unnamed_statements: false,
             schema: None,
         }
@@ -165,6 +168,12 @@ impl Settings {
                 let limit = parameter.number::<usize>().ok().filter(|limit| (1..=MAX_CONNECTIONS).contains(limit));
                 let problem = || parameter.error(format!("must be a whole number from 1 to {MAX_CONNECTIONS}"));
                 self.max_connections = Some(limit.ok_or_else(problem)?);
+            }
+            "max_lifetime" | "max_connection_lifetime" | "pool_max_conn_lifetime" => {
+                self.max_lifetime = Some(parameter.duration()?);
+            }
+            "idle_timeout" | "max_idle_connection_lifetime" | "pool_max_conn_idle_time" => {
+                self.idle_timeout = Some(parameter.duration()?);
             }
             "schema" | "search_path" => self.schema = parameter.schema()?,
             "pgbouncer" => self.unnamed_statements |= parameter.boolean()?,

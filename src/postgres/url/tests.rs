@@ -174,6 +174,18 @@ fn parameters_change_the_settings() {
     assert_eq!(target("").max_connections, 10);
     assert_eq!(target("connect_timeout=3").connect_timeout, Duration::from_secs(3));
     assert_eq!(target("connect_timeout=0").connect_timeout, Duration::from_secs(5));
+    let minutes = |minutes: u64| Some(Duration::from_secs(60 * minutes));
+    for (parameters, max_lifetime, idle_timeout) in [
+        ("", minutes(30), minutes(1)),
+        ("max_lifetime=300&idle_timeout=120", minutes(5), minutes(2)),
+        ("max_connection_lifetime=300&max_idle_connection_lifetime=120", minutes(5), minutes(2)),
+        ("max_connection_lifetime=0&max_idle_connection_lifetime=0", None, None),
+        ("pool_max_conn_lifetime=1h30m&pool_max_conn_idle_time=90000ms", minutes(90), Some(Duration::from_secs(90))),
+        ("pool_max_conn_lifetime=0.5h&pool_max_conn_idle_time=0s", minutes(30), None),
+    ] {
+        let target = target(parameters);
+        assert_eq!((target.max_lifetime, target.idle_timeout), (max_lifetime, idle_timeout), "{parameters}");
+    }
     assert_eq!(target("schema=app").schema.sessions.namespace.as_deref(), Some("app"));
     assert_eq!(target("schema=public").schema.sessions.namespace.as_deref(), Some("public"));
     assert_eq!(target("schema=").schema, Schema::new(None));
@@ -210,14 +222,21 @@ fn statement_timeout_is_set_unless_there_may_be_a_pooler() {
 
 #[test]
 fn options_override_the_url() {
-    let url = "postgres://u@h/d?pgbouncer=true&connection_limit=3&connect_timeout=3".to_owned();
+    let url =
+        "postgres://u@h/d?pgbouncer=true&connection_limit=3&connect_timeout=3&max_lifetime=3&idle_timeout=3".to_owned();
     let location = Location::Url { url: url.into(), from: "databaseUrl" };
-    let limits =
-        Limits { connect_timeout: Some(Duration::from_millis(1)), max_connections: Some(7), ..Limits::default() };
+    let limits = Limits {
+        connect_timeout: Some(Duration::from_millis(1)),
+        max_connections: Some(7),
+        max_lifetime: Some(Duration::from_millis(2)),
+        idle_timeout: Some(Duration::ZERO),
+        ..Limits::default()
+    };
     let database = Database { prepared_statements: Some(true), ..Database::at(location) };
     let target = Target::new(&database, &limits, &FakeEnvironment(&[])).expect("is a URL");
     assert_eq!((target.prepared_statements, target.max_connections), (true, 7));
     assert_eq!(target.connect_timeout, Duration::from_millis(1));
+    assert_eq!((target.max_lifetime, target.idle_timeout), (Some(Duration::from_millis(2)), None));
 }
 
 #[test]
@@ -286,6 +305,11 @@ fn errors_name_the_parameter_and_leak_no_password() {
         ("postgres://u:hunter2@h/d?sslkey=/nowhere", "sslkey needs sslcert"),
         ("postgres://u:hunter2@h/d?sslcert=/nowhere&sslkey=/nowhere", "sslcert must name a readable file"),
         ("postgres://u:hunter2@h/d?target_session_attrs=main", "target_session_attrs must be one of any, read-write"),
+        ("postgres://u:hunter2@h/d?max_lifetime=hunter2", "max_lifetime must be a time in seconds, or one with a unit"),
+        ("postgres://u:hunter2@h/d?idle_timeout=", "idle_timeout must be a time in seconds, or one with a unit"),
+        ("postgres://u:hunter2@h/d?pool_max_conn_lifetime=1x", "a time in seconds, or one with a unit"),
+        ("postgres://u:hunter2@h/d?pool_max_conn_idle_time=-1s", "a time in seconds, or one with a unit"),
+        ("postgres://u:hunter2@h/d?max_lifetime=99999999999999999999", "a time in seconds, or one with a unit"),
         ("postgres://u:hunter2@h/d?connection_limit=few", "connection_limit must be a whole number"),
         ("postgres://u:hunter2@h/d?connection_limit=9223372036854775807", "a whole number from 1 to 1000"),
         ("postgres://u:hunter2@h/d?connection_limit=0", "a whole number from 1 to 1000"),

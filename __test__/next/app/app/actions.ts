@@ -2,7 +2,7 @@ import { auth } from 'authjs-bridge/next'
 import { revalidatePath } from 'next/cache'
 import { Client } from 'pg'
 
-/** What `auth()` said before and after the action revoked the session. */
+/** The results of `auth()` before and after the action revokes the session. */
 export const notes: string[] = []
 
 export async function signOutHere() {

@@ -1,0 +1,135 @@
+// Behind a pooler another client shares the connection to the server, and may have set anything on it. It decides neither which
+// tables are asked, nor what an operator or a function in our query means.
+
+import pg from 'pg'
+import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest'
+import type { AuthBridgeOptions } from '../../index.js'
+import { SECRET, useBridges } from '../support/bridges.js'
+import { diagnose, MARKERS } from '../support/command-line.js'
+import { mintCookie } from '../support/cookies.mjs'
+import { QUICK, withClient } from '../support/faults.js'
+import { startPgBouncer } from '../support/pgbouncer.mjs'
+import { startPostgres } from '../support/postgres.mjs'
+import { claimsOf, createSession, createTables, createUser } from '../support/tenants.mjs'
+
+const CALLS = 10
+const PAST = new Date('2026-01-02')
+
+let server: Awaited<ReturnType<typeof startPostgres>>
+/** Of a live session, and of some that are not. */
+let live: { cookie: string; session_id: string }
+let refused: string[]
+
+beforeAll(async () => {
+  server = await startPostgres()
+  await withClient(server.url(), async (client) => {
+    await createTables(client)
+    const user = await createUser(client)
+    const create = async (columns = {}) => {
+      const session = await createSession(client, user, columns)
+      return { ...session, cookie: await mintCookie(claimsOf(user, session), { secret: SECRET }) }
+    }
+    live = await create()
+    const [revoked, expired, unknown] = [
+      await create({ revoked_at: PAST }),
+      await create({ expires_at: PAST }),
+      await create(),
+    ]
+    await client.query('DELETE FROM sessions WHERE session_id = $1', [unknown.session_id])
+    refused = [revoked.cookie, expired.cookie, unknown.cookie]
+    // Where all is the other way round.
+    const others = [revoked, expired, unknown].map(({ session_id }) => `'${session_id}'`).join()
+    await client.query(`
+      CREATE SCHEMA tenant_b;
+      CREATE TABLE tenant_b.users AS TABLE users;
+      CREATE TABLE tenant_b.sessions AS SELECT tenant, id::uuid AS session_id, user_id, NULL::timestamptz AS expires_at,
+        NULL::timestamptz AS revoked_at, NULL AS revoked_reason FROM users, unnest(ARRAY[${others}]) AS id;
+      CREATE ROLE tenant_b;
+      GRANT USAGE ON SCHEMA tenant_b TO tenant_b;
+      GRANT SELECT ON ALL TABLES IN SCHEMA public, tenant_b TO tenant_b;
+      CREATE SCHEMA evil;
+      CREATE FUNCTION evil.yes(uuid, uuid) RETURNS boolean LANGUAGE sql AS 'SELECT true';
+      CREATE OPERATOR evil.= (FUNCTION = evil.yes, LEFTARG = uuid, RIGHTARG = uuid);
+      CREATE FUNCTION evil.no(numeric, numeric) RETURNS boolean LANGUAGE sql AS 'SELECT false';
+      CREATE OPERATOR evil.<= (FUNCTION = evil.no, LEFTARG = numeric, RIGHTARG = numeric);
+      CREATE FUNCTION evil.now() RETURNS timestamptz LANGUAGE sql AS $$ SELECT '1970-01-01'::timestamptz $$;
+      CREATE DOMAIN evil.text AS pg_catalog.text CHECK (false);`)
+  })
+})
+afterAll(() => server.dispose())
+
+const HOSTILE: [string, string][] = [
+  ['nothing', ''],
+  ['another search path', 'SET search_path = tenant_b'],
+  ['a schema before the right one', 'SET search_path = tenant_b, public'],
+  ['a search path without tables', 'SET search_path = pg_catalog'],
+  ['another role, whose schema has its name', 'SET ROLE tenant_b'],
+  [
+    'temporary tables',
+    'CREATE TEMP TABLE users AS TABLE tenant_b.users; CREATE TEMP TABLE sessions AS TABLE tenant_b.sessions',
+  ],
+  ['operators and functions before those of PostgreSQL', 'SET search_path = evil, public, pg_catalog'],
+]
+const MODES: [string, Record<string, string | number>, AuthBridgeOptions][] = [
+  ['transaction mode', {}, { preparedStatements: false }],
+  ['transaction mode, sharded', {}, { preparedStatements: false, sharded: true }],
+  ['statement mode', { pool_mode: 'statement' }, { preparedStatements: false }],
+  ['session mode without a reset, prepared', { pool_mode: 'session', ignore_startup_parameters: 'options' }, {}],
+]
+
+describe.each(MODES)('%s', (_, settings, options) => {
+  let pooler: Awaited<ReturnType<typeof startPgBouncer>>
+
+  beforeAll(async () => {
+    // One connection, which all clients share.
+    pooler = await startPgBouncer(server.url(), { default_pool_size: 1, server_reset_query: '', ...settings })
+  })
+  afterAll(() => pooler.stop())
+  afterEach(() => asOther('DISCARD ALL'))
+  // Closed before that, since in session mode a bridge keeps the connection.
+  const open = useBridges()
+
+  async function asOther(statements: string) {
+    const client = new pg.Client(server.url({ port: pooler.port }))
+    await client.connect()
+    for (const statement of statements.split('; ')) await client.query(statement)
+    await client.end()
+  }
+
+  test.each(HOSTILE)('another client has set %s', async (_, statements) => {
+    await asOther(statements)
+    const bridge = open(server.url({ port: pooler.port }), { ...QUICK, maxConnections: 1, ...options })
+    for (let call = 0; call < CALLS; call++) {
+      for (const cookie of refused) expect(await bridge.getSession(cookie)).toEqual({})
+      expect((await bridge.getSession(live.cookie)).session_id).toBe(live.session_id)
+    }
+    const together = [live.cookie, ...refused, live.cookie, ...refused].map((cookie) => bridge.getSession(cookie))
+    expect((await Promise.all(together)).map((body) => body.session_id !== undefined)).toEqual([
+      ...[true, false, false, false],
+      ...[true, false, false, false],
+    ])
+    expect(bridge.stats().batches.max).toBeGreaterThan(1)
+    expect(await bridge.explainSession(refused[0])).toMatchObject({
+      ...{ reason: 'session-revoked', revokedAt: expect.stringContaining('2026-01-02') },
+    })
+  })
+})
+
+test('doctor says which tables are asked, and why, whatever another client has set', async () => {
+  const pooler = await startPgBouncer(server.url(), { default_pool_size: 1 })
+  const examine = (parameters: string) => {
+    const url = server.url({ port: pooler.port }) + parameters
+    return diagnose({ env: { AUTH_SECRET: MARKERS.secret, DATABASE_URL: url } })
+  }
+  const client = new pg.Client(server.url({ port: pooler.port }))
+  await client.connect()
+  await client.query('SET search_path = tenant_b')
+  const found = [await examine('?pgbouncer=true'), await examine('?pgbouncer=true&schema=tenant_b')]
+  await client.end()
+  await pooler.stop()
+  expect(found.map(({ check }) => check('tables')?.message)).toEqual([
+    'table public.sessions, table public.users; by the search path ("$user", public)',
+    'table tenant_b.sessions, table tenant_b.users; by schema=tenant_b in DATABASE_URL',
+  ])
+  expect(found[0].check('sessions')?.details).toEqual({ live: 1, expired: 1, revoked: 1 })
+})

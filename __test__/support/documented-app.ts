@@ -1,0 +1,113 @@
+// What docs and example give Auth.js, loaded from their very text and run by the real Auth.js.
+
+import { randomUUID } from 'node:crypto'
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { dirname, join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { Auth, type AuthConfig, skipCSRFCheck } from '@auth/core'
+import type { Adapter } from '@auth/core/adapters'
+import credentials from '@auth/core/providers/credentials'
+import { SECRET } from './bridges.js'
+import { COOKIE_NAME } from './cookies.mjs'
+import { codeBlocks } from './pages.js'
+
+const ROOT = fileURLToPath(new URL('../..', import.meta.url))
+const ORIGIN = 'http://localhost:3000'
+
+/** Stands in for what only a request of Next.js has. */
+const NEXT_AUTH = `export default (config) => ({ config, handlers: {}, auth() {}, signIn() {}, signOut() {} })`
+const NEXT_HEADERS = `
+export const jar = new Map()
+export const headers = async () => new Headers()
+export const cookies = async () => ({
+  getAll: () => [...jar].map(([name, { value }]) => ({ name, value })),
+  set: (name, value, options) => jar.set(name, { value, options }),
+})`
+
+/** The text of a block of code whose first line names this file. */
+export function documented(page: string, file: string) {
+  const block = codeBlocks(page).find(({ text }) => text.startsWith(`// ${file}\n`))
+  if (!block) throw new Error(`${page} shows no ${file}`)
+  return block.text
+}
+
+export const example = (file: string) => readFileSync(join(ROOT, 'examples', 'nextjs', file), 'utf8')
+
+/** Writes the files of an app, and imports them with the variables of the environment as they are now. */
+export function writeApp(files: Record<string, string>) {
+  // In the repository, so that they find its packages; not in `node_modules`, where TypeScript is not compiled.
+  const folder = join(ROOT, 'target', `documented-app-${randomUUID()}`)
+  for (const [file, text] of Object.entries({ 'next-auth.ts': NEXT_AUTH, 'next-headers.ts': NEXT_HEADERS, ...files })) {
+    mkdirSync(dirname(join(folder, file)), { recursive: true })
+    const imported = text
+      .replaceAll("from 'next-auth'", `from '${folder}/next-auth.ts'`)
+      .replaceAll("from 'next-auth/providers/", "from '@auth/core/providers/")
+      .replaceAll("from 'next/headers'", `from '${folder}/next-headers.ts'`)
+      .replaceAll("from 'authjs-bridge'", `from '${ROOT}index.js'`)
+      .replaceAll("from '@/", `from '${folder}/`)
+    writeFileSync(join(folder, file), imported)
+  }
+  return { folder, load: (file: string) => import(join(folder, file)) }
+}
+
+/** A browser, and the real Auth.js with the app's callbacks and events. `user` is who signs in. */
+export function browse(app: Pick<AuthConfig, 'callbacks' | 'events' | 'session'>, user: { id: string; email: string }) {
+  const config: AuthConfig = {
+    ...app,
+    session: { ...app.session, strategy: 'jwt' },
+    secret: SECRET,
+    trustHost: true,
+    basePath: '/auth',
+    skipCSRFCheck,
+    providers: [
+      credentials({ authorize: () => user }),
+      { id: 'email', name: 'E-mail', type: 'email', maxAge: 60, async sendVerificationRequest() {} },
+    ],
+    adapter: newcomer(user),
+    logger: { debug() {}, warn() {}, error() {} },
+  }
+  let token: string | undefined
+
+  async function ask(path: string, init: RequestInit = {}, cookie = token) {
+    const headers = { ...init.headers, cookie: cookie ? `${COOKIE_NAME}=${cookie}` : '' }
+    const response = await Auth(new Request(`${ORIGIN}/auth/${path}`, { ...init, headers }), config)
+    const [set] = response.headers.getSetCookie().filter((line) => line.startsWith(`${COOKIE_NAME}=`))
+    return { response, set: set?.slice(set.indexOf('=') + 1, set.indexOf(';')) }
+  }
+
+  /** As a browser does it: an empty value deletes the cookie. */
+  async function go(path: string, init?: RequestInit) {
+    const { response, set } = await ask(path, init)
+    if (set !== undefined) token = set || undefined
+    return response
+  }
+
+  const post = (path: string) => go(path, { method: 'POST', body: new URLSearchParams() })
+  return {
+    cookie: () => token && `${COOKIE_NAME}=${token}`,
+    hold: (value: string) => (token = value),
+    signIn: () => post('callback/credentials'),
+    /** For the first time, by a link in an e-mail: `trigger` is `signUp`. */
+    signUp: () => go(`callback/email?token=x&email=${user.email}`),
+    signOut: () => post('signout'),
+    read: async () => (await go('session')).json(),
+    /** Requests that come at once, all with the same cookie, whose answers come late. */
+    readAtOnce: (count: number) => Promise.all(Array.from({ length: count }, () => ask('session'))),
+    /** `update(data)` of the client. */
+    update: async () => {
+      const headers = { 'content-type': 'application/json' }
+      return (await go('session', { method: 'POST', headers, body: '{"data":{}}' })).json()
+    },
+  }
+}
+
+/** An adapter that knows nobody yet. */
+function newcomer(user: { id: string; email: string }) {
+  const adapter: Adapter = {
+    createVerificationToken: (token) => token,
+    useVerificationToken: ({ identifier, token }) => ({ identifier, token, expires: new Date(Date.now() + 60_000) }),
+    getUserByEmail: () => null,
+    createUser: () => ({ emailVerified: new Date(), ...user }),
+  }
+  return adapter
+}
