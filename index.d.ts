@@ -61,8 +61,8 @@ export interface AuthSessionUser {
 }
 
 /**
- * Options of `new AuthBridge(options)`. An omitted option is read from the environment or has its default; an unknown option is
- * an error.
+ * Options of `new AuthBridge(options)`. An omitted option is read from the environment or has its default. An unknown option is
+ * an error, and so is one that is given but undefined, null or empty.
  */
 export interface AuthBridgeOptions {
   /**
@@ -84,7 +84,8 @@ export interface AuthBridgeOptions {
   secureCookie?: boolean
   /**
    * `postgres://user:password@host:port/database?sslmode=...`, with one or more hosts. docs/configuration.md lists the parameters.
-   * Default: `DATABASE_URL`, or else libpq's variables: `PGHOST`, `PGPORT`, `PGUSER`, `PGPASSWORD`, `PGDATABASE`, `PGSSLMODE`, ...
+   * Default: `AUTH_BRIDGE_DATABASE_URL`, or else `DATABASE_URL`. What the URL leaves open is read from libpq's variables, as by
+   * psql: `PGHOST`, `PGPORT`, `PGUSER`, `PGPASSWORD`, `PGDATABASE`, `PGSSLMODE`, ...
    */
   databaseUrl?: string
   /**
@@ -381,10 +382,11 @@ export declare const __napiBindingTarget: 'native' | 'wasm32-wasi' | 'wasm32-was
 /** Reads sessions with the given options. Bridges with the same database options share their connections. */
 export declare class AuthBridge {
   /**
-   * Doesn't connect yet: the first lookup does.
+   * Checks the options at once. The environment and certificate files are read at the first call, and the database is connected
+   * at the first lookup. So a module can make a bridge where `next build` imports it.
    *
    * @param options An omitted option is read from the environment or has its default.
-   * @throws {AuthBridgeError} `ERR_AUTH_BRIDGE_CONFIG`; the message names the option or the variable.
+   * @throws {AuthBridgeError} `ERR_AUTH_BRIDGE_CONFIG`; the message names the option.
    */
   constructor(options?: AuthBridgeOptions)
   /**
@@ -392,7 +394,7 @@ export declare class AuthBridge {
    *
    * @param cookieHeader The raw value of the request's `Cookie` header; null or undefined when it has none.
    * @returns The body of `GET /api/auth/session`: the session, or `{}` when the request is unauthenticated.
-   * @throws {AuthBridgeError} Rejects when the database can't be queried or this bridge is closed, never because of what the client sent.
+   * @throws {AuthBridgeError} Rejects when the configuration is invalid, the database can't be queried or this bridge is closed, never because of what the client sent.
    */
   getSession(cookieHeader?: string | null): Promise<AuthSessionResponse>
   /**
@@ -400,7 +402,7 @@ export declare class AuthBridge {
    *
    * @param cookieHeader The raw value of the request's `Cookie` header; null or undefined when it has none.
    * @returns The text that `JSON.stringify` returns for the object of `getSession`: the session, or `{}` when the request is unauthenticated.
-   * @throws {AuthBridgeError} Rejects when the database can't be queried or this bridge is closed, never because of what the client sent.
+   * @throws {AuthBridgeError} Rejects when the configuration is invalid, the database can't be queried or this bridge is closed, never because of what the client sent.
    */
   getSessionJson(cookieHeader?: string | null): Promise<string>
   /**
@@ -408,12 +410,14 @@ export declare class AuthBridge {
    *
    * @param cookieHeader The raw value of the request's `Cookie` header; null or undefined when it has none.
    * @returns What `getSession` does with this request, the reason, and its details.
-   * @throws {AuthBridgeError} Rejects when this bridge is closed, but neither because of what the client sent nor when the database can't be queried.
+   * @throws {AuthBridgeError} Rejects when the configuration is invalid or this bridge is closed, but neither because of what the client sent nor when the database can't be queried.
    */
   explainSession(cookieHeader?: string | null): Promise<SessionExplanation>
   /**
    * Counts of this bridge since it was created, and the current state of its connection pool. Cheap to call: the counts
    * are kept up to date anyway.
+   *
+   * @throws {AuthBridgeError} `ERR_AUTH_BRIDGE_CONFIG` when no call was made before and the configuration is invalid.
    */
   stats(): BridgeStats
   /**
@@ -431,9 +435,8 @@ export declare class AuthBridge {
 }
 
 /**
- * The bridge that the functions of this module use, for its `stats`, `health` and `close`.
- *
- * @throws {AuthBridgeError} `ERR_AUTH_BRIDGE_CONFIG` when an environment variable is missing or invalid.
+ * The bridge that the functions of this module use, for its `stats`, `health` and `close`. After `close`, the next call makes
+ * a new one.
  */
 export declare function defaultBridge(): AuthBridge
 
@@ -449,7 +452,7 @@ export declare function explainSession(cookieHeader?: string | null): Promise<Se
 
 /**
  * Reads the session of a request. The configuration is read from the environment variables (`AUTH_SECRET`, `AUTH_URL`,
- * `DATABASE_URL`, ...) at the first call that needs it.
+ * `DATABASE_URL`, `AUTH_BRIDGE_OPTIONS`, ...) at the first call that needs it.
  *
  * @param cookieHeader The raw value of the request's `Cookie` header; null or undefined when it has none.
  * @returns The body of `GET /api/auth/session`: the session, or `{}` when the request is unauthenticated.

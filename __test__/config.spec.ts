@@ -1,4 +1,4 @@
-import { describe, expect, test } from 'vitest'
+import { describe, expect, test, vi } from 'vitest'
 import { AuthBridge, getSession } from '../index.js'
 
 const COMPLETE = { secret: 'the secret of the test, 32 bytes', databaseUrl: 'postgres://user:hunter2@127.0.0.1:1/app' }
@@ -19,18 +19,26 @@ describe('new AuthBridge', () => {
     expect(new AuthBridge(COMPLETE)).toBeInstanceOf(AuthBridge)
   })
 
-  test('treats undefined as an absent option', () => {
-    expect(new AuthBridge({ ...COMPLETE, cookieName: undefined, ignoreExpiresAt: undefined })).toBeDefined()
+  // A check that relies on such an option would vanish silently.
+  describe.each([undefined, null])('an option that is given, but is %s', (nothing) => {
+    test.each([
+      ...['secret', 'cookieName', 'secureCookie', 'databaseUrl', 'tls', 'preparedStatements', 'sharded'],
+      ...['ignoreExpiresAt', 'connectTimeout', 'queryTimeout', 'callTimeout', 'maxConnections', 'maxWaiting'],
+      ...['tls.ca', 'cookieName.name', 'cookieName.issuer'],
+    ])('%s', (name) => {
+      const [option = '', key] = name.split('.')
+      const value = key ? { name: 'a', [key]: nothing } : nothing
+      const options = { ...COMPLETE, [option]: option === 'tls' && key ? { [key]: nothing } : value }
+      expect(constructorError(options)).toMatchObject({
+        code: 'ERR_AUTH_BRIDGE_CONFIG',
+        message: `${name}: is ${nothing}; give it a value, or leave it out`,
+      })
+    })
   })
 
   test.each([
-    [
-      'no secret',
-      { databaseUrl: COMPLETE.databaseUrl },
-      'secret: is missing; set the environment variable AUTH_SECRET',
-    ],
     ['empty secret', { ...COMPLETE, secret: '' }, 'secret: is an empty string'],
-    ['empty list of secrets', { ...COMPLETE, secret: [] }, 'secret: is missing'],
+    ['empty list of secrets', { ...COMPLETE, secret: [] }, 'secret: is an empty list'],
     ['empty secret in the list', { ...COMPLETE, secret: ['a', ''] }, 'secret: is an empty string'],
     ['secret of the wrong type', { ...COMPLETE, secret: 7 }, 'secret: must be a string, not number'],
     [
@@ -38,7 +46,6 @@ describe('new AuthBridge', () => {
       { ...COMPLETE, secret: ['a', null] },
       'secret: must be a string, not null',
     ],
-    ['no database', { secret: 'a' }, 'databaseUrl: is missing; set the environment variable DATABASE_URL'],
     ['no database URL', { ...COMPLETE, databaseUrl: 'mysql://localhost' }, 'databaseUrl: must begin with postgres://'],
     ['empty database URL', { ...COMPLETE, databaseUrl: '' }, 'databaseUrl: must begin with postgres://'],
     [
@@ -46,16 +53,15 @@ describe('new AuthBridge', () => {
       { ...COMPLETE, databaseUrl: new URL('postgres://a') },
       'databaseUrl: must be a string, not object',
     ],
-    ['unknown parameter in the URL', { ...COMPLETE, databaseUrl: 'postgres://a/b?colour=blue' }, 'colour'],
+    [
+      'misspelled parameter in the URL',
+      { ...COMPLETE, databaseUrl: 'postgres://a/b?sslmod=verify-full' },
+      'databaseUrl: sslmod is unknown; sslmode is probably meant',
+    ],
     [
       'unknown sslmode',
       { ...COMPLETE, databaseUrl: 'postgres://a/b?sslmode=on' },
       'sslmode must be one of disable, allow, prefer',
-    ],
-    [
-      'unreadable sslrootcert',
-      { ...COMPLETE, databaseUrl: 'postgres://a/b?sslmode=verify-full&sslrootcert=/nowhere.pem' },
-      "sslrootcert names a file that can't be read: ",
     ],
     ['raw @ in the password', { ...COMPLETE, databaseUrl: 'postgres://user:hun@ter2@h/d' }, '%40'],
     ['bad cookie name', { ...COMPLETE, cookieName: 'a b' }, 'cookieName: is not a valid cookie name'],
@@ -98,6 +104,8 @@ describe('new AuthBridge', () => {
     ['idleTimeout as text', { ...COMPLETE, idleTimeout: '10s' }, 'idleTimeout: must be a number, not string'],
     ['maxWaiting as text', { ...COMPLETE, maxWaiting: '10' }, 'maxWaiting: must be a number, not string'],
     ['tls as text', { ...COMPLETE, tls: 'PEM' }, 'tls: must be an object with the key ca, not string'],
+    ['tls that holds nothing', { ...COMPLETE, tls: {} }, 'tls: is empty; give it the key ca, or leave it out'],
+    ['tls as a list', { ...COMPLETE, tls: [] }, 'tls: must be an object with the key ca, not an array'],
     ['unknown key of tls', { ...COMPLETE, tls: { cert: '' } }, 'tls.cert: is not an option'],
     ['a path for a certificate', { ...COMPLETE, tls: { ca: '/ca.pem' } }, 'tls.ca: must hold certificates as PEM'],
     [
@@ -111,6 +119,8 @@ describe('new AuthBridge', () => {
     ],
     ['sharded of the wrong type', { ...COMPLETE, sharded: 1 }, 'sharded: must be true or false, not number'],
     ['unknown option', { ...COMPLETE, secrets: 'a' }, 'secrets: is not an option; the options are secret, cookieName'],
+    ['unknown option that is undefined', { ...COMPLETE, secrets: undefined }, 'secrets: is not an option'],
+    ['a list', [], 'options: must be an object, not an array'],
     ['null', null, 'options: must be an object, not null'],
     ['a string', COMPLETE.databaseUrl, 'options: must be an object, not string'],
   ])('%s', (_, options, message) => {
@@ -118,6 +128,56 @@ describe('new AuthBridge', () => {
     expect(error.code).toBe('ERR_AUTH_BRIDGE_CONFIG')
     expect(error.message).toContain(message)
     expect(error.message).not.toMatch(/hunter2|hun@|ter2/)
+  })
+})
+
+describe('the first call', () => {
+  const calls: [string, (bridge: AuthBridge) => unknown][] = [
+    ['getSession', (bridge) => bridge.getSession('a=b')],
+    ['getSessionJson', (bridge) => bridge.getSessionJson()],
+    ['explainSession', (bridge) => bridge.explainSession()],
+    ['health', (bridge) => bridge.health()],
+    ['stats', async (bridge) => bridge.stats()],
+  ]
+  describe.each(calls)('%s', (_, call) => {
+    test.each([
+      [
+        'no secret',
+        { databaseUrl: COMPLETE.databaseUrl },
+        'secret: is missing; set the environment variable AUTH_SECRET',
+      ],
+      ['no database', { secret: 'a' }, 'databaseUrl: is missing; set the environment variable DATABASE_URL'],
+      [
+        'unreadable sslrootcert',
+        { ...COMPLETE, databaseUrl: 'postgres://a/b?sslmode=verify-full&sslrootcert=/nowhere.pem' },
+        "databaseUrl: sslrootcert names a file that can't be read: ",
+      ],
+      [
+        'sslmode without its sslrootcert',
+        { ...COMPLETE, databaseUrl: 'postgres://a/b?sslmode=verify-ca' },
+        'databaseUrl: sslmode needs sslrootcert',
+      ],
+    ])('%s: rejects, each time', async (_, options, message) => {
+      const bridge = new AuthBridge(options)
+      for (let time = 0; time < 2; time++) {
+        const expected = { code: 'ERR_AUTH_BRIDGE_CONFIG', message: expect.stringContaining(message) }
+        await expect(call(bridge)).rejects.toMatchObject(expected)
+      }
+    })
+  })
+
+  test('reads the environment of that moment, once it is complete', async () => {
+    const bridge = new AuthBridge({ databaseUrl: COMPLETE.databaseUrl })
+    await expect(bridge.getSession()).rejects.toMatchObject({ code: 'ERR_AUTH_BRIDGE_CONFIG' })
+    vi.stubEnv('AUTH_SECRET', COMPLETE.secret)
+    try {
+      expect(bridge.stats().calls).toMatchObject({ unauthenticated: 0, failed: 0 })
+      expect(await bridge.getSession()).toEqual({})
+    } finally {
+      vi.unstubAllEnvs()
+    }
+    expect(await bridge.getSession()).toEqual({})
+    expect(bridge.stats().calls.unauthenticated).toBe(2)
   })
 })
 
@@ -148,6 +208,15 @@ describe('close', () => {
         message: 'this AuthBridge is closed',
       })
     }
+  })
+
+  test('before the first call: it rejects, too', async () => {
+    const bridge = new AuthBridge({})
+    expect(await bridge.close()).toBeUndefined()
+    await bridge.close()
+    await expect(bridge.getSession()).rejects.toMatchObject({ code: 'ERR_AUTH_BRIDGE_CLOSED' })
+    await expect(bridge.health()).rejects.toMatchObject({ code: 'ERR_AUTH_BRIDGE_CLOSED' })
+    expect(() => bridge.stats()).toThrow(expect.objectContaining({ code: 'ERR_AUTH_BRIDGE_CLOSED' }))
   })
 
   test('twice, also concurrently', async () => {

@@ -95,11 +95,11 @@ describe('the rotation of secrets in operating.md', () => {
   async function opens(sealed: Record<string, string | undefined>, read: Record<string, string | undefined>) {
     for (const [name, value] of Object.entries(read)) vi.stubEnv(name, value)
     const bridge = new AuthBridge({ databaseUrl: database.url, secureCookie: false })
-    vi.unstubAllEnvs()
     const user = await createUser(database.client)
     const session = await createSession(database.client, user)
     const cookie = await mintCookie(claimsOf(user, session), { secret: sealingSecret(sealed) })
     const { session_id } = await bridge.getSession(cookie)
+    vi.unstubAllEnvs()
     await bridge.close()
     return session_id === session.session_id
   }

@@ -96,9 +96,40 @@ describe('a healthy database', () => {
 
   test('in production without verified TLS: a warning, and exit code 0', async () => {
     const { code, mode, check, withStatus } = await diagnose({ env: environment(database.url) }, '--production')
-    expect({ code, mode, warnings: withStatus('warning') }).toEqual({ code: 0, mode: 'production', warnings: ['tls'] })
+    const warnings = ['cookies', 'tls']
+    expect({ code, mode, warnings: withStatus('warning') }).toEqual({ code: 0, mode: 'production', warnings })
     expect(check('tls')?.advice).toMatch(/sslmode=verify-full in DATABASE_URL/)
     expect(check('cookies')?.message).toMatch(/^__Secure-authjs\.session-token, since NODE_ENV is production/)
+    expect(check('cookies')?.advice).toBe('Set AUTH_URL to the URL of the app.')
+  })
+
+  test('with a parameter that is unknown: a warning that names it', async () => {
+    const env = environment(`${database.url}?workaround=supabase-pooler.vercel`)
+    const { code, check, withStatus } = await diagnose({ env })
+    expect({ code, warnings: withStatus('warning') }).toEqual({ code: 0, warnings: ['database-url'] })
+    expect(check('database-url')?.message).toMatch(/; ignored, since unknown: workaround$/)
+  })
+
+  test('by AUTH_BRIDGE_OPTIONS', async () => {
+    const options = { secret: MARKERS.secret, databaseUrl: database.url, cookieName: ['sid', '__Host-sid'] }
+    const env = { AUTH_BRIDGE_OPTIONS: JSON.stringify(options), AUTH_SECRET: 'other' }
+    const { code, check, withStatus } = await diagnose({ env })
+    expect({ code, ok: withStatus('ok') }).toEqual({ code: 0, ok: IDS })
+    expect(check('secrets')?.message).toBe('AUTH_BRIDGE_OPTIONS (38 bytes)')
+    expect(check('cookies')?.message).toBe('__Host-sid, sid, by AUTH_BRIDGE_OPTIONS')
+    expect(check('database-url')?.message).toMatch(/^databaseUrl in AUTH_BRIDGE_OPTIONS: /)
+  })
+
+  test('by an AUTH_BRIDGE_OPTIONS that is wrong: says so', async () => {
+    const env = { AUTH_BRIDGE_OPTIONS: `{"secrets":"${MARKERS.secret}"}` }
+    const { code, stdout } = await run(['doctor', '--json'], { env })
+    expect({ code, error: JSON.parse(stdout).error }).toEqual({
+      code: 1,
+      error: {
+        code: 'ERR_AUTH_BRIDGE_CONFIG',
+        message: expect.stringMatching(/^secrets in AUTH_BRIDGE_OPTIONS: is not an option; the options are secret, /),
+      },
+    })
   })
 
   test.runIf(process.platform === 'linux')('has colours on a terminal, elsewhere only with FORCE_COLOR', async () => {
@@ -123,6 +154,12 @@ describe('a healthy database', () => {
       code: 0,
       message: expect.stringMatching(/^PGHOST, PGPORT, PGDATABASE, PGUSER, PGPASSWORD: 127\.0\.0\.1/),
     })
+    const both = await diagnose({
+      env: { AUTH_SECRET: MARKERS.secret, DATABASE_URL: `postgres://${username}@/`, PGHOST: hostname, PGPORT: port },
+    })
+    expect(both.check('database-url')?.message).toBe(
+      `DATABASE_URL, PGHOST, PGPORT: ${hostname}:${port}, user ${username}`,
+    )
   })
 
   test('of partitioned tables', async () => {

@@ -167,6 +167,13 @@ describe.each(installs)('%s', (_, loader, install) => {
     expect((await find({ '.env': 'AUTH_SECRET=a$PART\nPART=b$PART' })).bytes).toEqual({ AUTH_SECRET: 2 })
   })
 
+  test('options in a variable', async () => {
+    const options = `AUTH_BRIDGE_OPTIONS='{ "cookieName": "sid", "secret": "${MARKERS.secret}" }'\n`
+    const { check } = await diagnose({ cwd: await folderWith({ '.env.local': options }) })
+    expect(check('cookies')?.message).toBe('sid, by AUTH_BRIDGE_OPTIONS')
+    expect(check('secrets')?.message).toBe('AUTH_BRIDGE_OPTIONS (38 bytes)')
+  })
+
   test('warns of a password that Next.js cuts at a $', async () => {
     const contents = `AUTH_SECRET=${MARKERS.secret}$tail\nOTHER=a$b\nDATABASE_URL=postgres://u:${MARKERS.password}\\$x@localhost:1/d\n`
     const { check } = await diagnose({ cwd: await folderWith({ '.env': contents }) })

@@ -132,8 +132,10 @@ describe('a wrong option is an error that names it', () => {
     )
   })
 
-  test('undefined counts as absent', async () => {
-    expect((await get({ bridge, unauthenticated: undefined }, cookie)).status).toBe(200)
+  test('that is given, but is undefined', () => {
+    const options = { bridge: undefined }
+    const message = 'bridge: is undefined; give it a value, or leave it out'
+    for (const create of [createSessionRoute, createAuth]) expect(() => create(options)).toThrow(message)
   })
 })
 

@@ -27,12 +27,17 @@ async function outputOf(databaseUrl: string) {
   } catch (error) {
     return describe(error)
   }
-  parts.push(bridge, bridge.stats())
-  const calls = [bridge.getSession(cookie), bridge.getSessionJson(cookie), bridge.health()]
-  for (const outcome of await Promise.allSettled(calls)) {
+  parts.push(bridge)
+  const stats = async () => bridge.stats()
+  const calls = [
+    bridge.getSession(cookie),
+    bridge.getSessionJson(cookie),
+    bridge.explainSession(cookie),
+    bridge.health(),
+  ]
+  for (const outcome of [...(await Promise.allSettled(calls)), ...(await Promise.allSettled([stats()]))]) {
     parts.push(outcome.status === 'fulfilled' ? outcome.value : outcome.reason)
   }
-  parts.push(await bridge.explainSession(cookie), bridge.stats())
   await bridge.close()
   return parts.map(describe).join('\n')
 }

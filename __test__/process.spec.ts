@@ -6,7 +6,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import manifest from '../package.json' with { type: 'json' }
 import { makeTarballs } from '../scripts/tarballs.mjs'
 import { SECRET } from './support/bridges.js'
-import { mintCookie, SECURE_COOKIE_NAME } from './support/cookies.mjs'
+import { COOKIE_NAME, mintCookie, SECURE_COOKIE_NAME } from './support/cookies.mjs'
 import { useDatabase } from './support/database.js'
 import { freePort } from './support/postgres.mjs'
 import { runScript } from './support/script.js'
@@ -177,6 +177,7 @@ describe('the environment', () => {
     PGDATABASE: URL_PARTS.pathname.slice(1),
   }
   const base = { AUTH_SECRET: SECRET, DATABASE_URL: database.url }
+  const withoutPassword = database.url.replace(`:${URL_PARTS.password}@`, '@')
 
   test.each<[string, Record<string, string>, () => Promise<string>, boolean]>([
     ['AUTH_SECRET', base, () => mint(), true],
@@ -185,13 +186,25 @@ describe('the environment', () => {
     ['NEXTAUTH_SECRET', { NEXTAUTH_SECRET: SECRET, DATABASE_URL: database.url }, () => mint(), true],
     ['other AUTH_SECRET', { ...base, AUTH_SECRET: OTHER_SECRET }, () => mint(), false],
     ['PG* variables', { AUTH_SECRET: SECRET, ...PG }, () => mint(), true],
+    [
+      'AUTH_BRIDGE_DATABASE_URL before DATABASE_URL',
+      { ...base, AUTH_BRIDGE_DATABASE_URL: database.url, DATABASE_URL: 'postgres://host.invalid/d?schema=none' },
+      () => mint(),
+      true,
+    ],
+    ['PG* variables beside an empty URL', { ...base, ...PG, DATABASE_URL: 'postgres://' }, () => mint(), true],
+    [
+      'PGPASSWORD beside a URL without a password',
+      { ...base, ...PG, DATABASE_URL: withoutPassword },
+      () => mint(),
+      true,
+    ],
     ['DATABASE_URL before PGHOST', { ...base, PGHOST: 'host.invalid' }, () => mint(), true],
     ['AUTH_URL https, secure cookie', { ...base, AUTH_URL: 'https://a.example' }, () => mint(SECURE_COOKIE_NAME), true],
     ['AUTH_URL https, plain cookie', { ...base, AUTH_URL: 'https://a.example' }, () => mint(), false],
     ['AUTH_URL http, plain cookie', { ...base, AUTH_URL: 'http://a.example' }, () => mint(), true],
     ['NEXTAUTH_URL https, plain cookie', { ...base, NEXTAUTH_URL: 'https://a.example' }, () => mint(), false],
     ['no URL, secure cookie', base, () => mint(SECURE_COOKIE_NAME), true],
-    ['production without URL, plain cookie', { ...base, NODE_ENV: 'production' }, () => mint(), false],
     [
       'production without URL, secure cookie',
       { ...base, NODE_ENV: 'production' },
@@ -205,6 +218,23 @@ describe('the environment', () => {
   })
 })
 
+test.each([
+  [
+    'PGSSLMODE=verify-full beside a URL without sslmode: no connection without TLS',
+    (url: string) => ({ DATABASE_URL: url, PGSSLMODE: 'verify-full' }),
+    'server does not support TLS',
+  ],
+  [
+    'no PGPASSWORD beside a URL without a password',
+    (url: string) => ({ DATABASE_URL: url.replace(/:[^:@]+@/, '@') }),
+    'password missing',
+  ],
+])('%s', async (_, env, message) => {
+  const output = await run(read(await mint()), { AUTH_SECRET: SECRET, ...env(database.url) })
+  expect(output).toContain('ERR_AUTH_BRIDGE_DATABASE cannot connect to the database')
+  expect(output).toContain(message)
+})
+
 describe('warnings', () => {
   const twice = `
     const { AuthBridge } = require('authjs-bridge')
@@ -214,6 +244,7 @@ describe('warnings', () => {
 
   test.each<[string, Record<string, string>]>([
     ['AUTH_BRIDGE_SHORT_SECRET', { AUTH_SECRET: 'hunter2' }],
+    ['AUTH_BRIDGE_WRAPPED_SECRET', { AUTH_SECRET: `"hunter2 ${SECRET}"` }],
     ['AUTH_BRIDGE_EMPTY_SECRET', { AUTH_SECRET: '', NEXTAUTH_SECRET: SECRET }],
   ])('%s is emitted once', async (code, env) => {
     const { errors } = await runWithWarnings(twice, { ...env, DATABASE_URL: database })
@@ -222,10 +253,162 @@ describe('warnings', () => {
     expect(errors).not.toContain('hunter2')
   })
 
+  test('AUTH_BRIDGE_UNKNOWN_PARAMETER is given once, and names them', async () => {
+    const env = { AUTH_SECRET: SECRET, DATABASE_URL: `${database}?workaround=supabase-pooler.vercel&env=local` }
+    const { errors } = await runWithWarnings(twice, env)
+    expect(errors.match(/AuthBridgeWarning: /g)).toHaveLength(1)
+    expect(errors).toContain('[AUTH_BRIDGE_UNKNOWN_PARAMETER] AuthBridgeWarning: DATABASE_URL has parameters')
+    expect(errors).toContain(': workaround, env;')
+  })
+
   test('AUTH_BRIDGE_PLAIN_COOKIE', async () => {
-    const script = `new (require('authjs-bridge').AuthBridge)({ secureCookie: false })`
+    const script = `new (require('authjs-bridge').AuthBridge)({ secureCookie: false }).getSession()`
     const env = { AUTH_SECRET: SECRET, DATABASE_URL: database, NODE_ENV: 'production', AUTH_URL: 'https://a.example' }
     expect((await runWithWarnings(script, env)).errors).toContain('[AUTH_BRIDGE_PLAIN_COOKIE] AuthBridgeWarning: ')
+  })
+})
+
+describe('in production without AUTH_URL, a request with the plain cookie only', () => {
+  const env = { AUTH_SECRET: SECRET, DATABASE_URL: database.url, NODE_ENV: 'production' }
+  const cookies = (...names: string[]) => names.map((name) => `${name}=x.y.z`).join('; ')
+  const script = (bridge: string, cookie: string) => `
+    const { AuthBridge, ...module } = require('authjs-bridge')
+    const bridge = ${bridge}
+    bridge.getSession('${cookie}').then(() => bridge.getSession('${cookie}')).then(JSON.stringify).then(console.log)`
+
+  test.each(['module', 'new AuthBridge()'])('%s: {}, and a warning, once', async (bridge) => {
+    const { output, errors } = await runWithWarnings(script(bridge, cookies(COOKIE_NAME)), env)
+    expect(output).toBe('{}')
+    expect(errors.match(/AuthBridgeWarning: /g)).toHaveLength(1)
+    expect(errors).toContain('[AUTH_BRIDGE_IGNORED_COOKIE] AuthBridgeWarning: ')
+  })
+
+  test.each<[string, string, Record<string, string>]>([
+    ['the secure one, too', cookies(COOKIE_NAME, SECURE_COOKIE_NAME), env],
+    ['none', cookies('other'), env],
+    ['AUTH_URL', cookies(COOKIE_NAME), { ...env, AUTH_URL: 'https://a.example' }],
+    ['development', cookies(COOKIE_NAME), { ...env, NODE_ENV: 'development' }],
+  ])('not with %s', async (_, cookie, env) => {
+    for (const bridge of ['module', 'new AuthBridge()']) expect(await run(script(bridge, cookie), env)).toBe('{}')
+  })
+})
+
+describe('the bridge of the module', () => {
+  const env = { AUTH_SECRET: SECRET, DATABASE_URL: database.url }
+
+  test('is made anew by the next call after it was closed', async () => {
+    const script = `
+      const { defaultBridge, getSession } = require('authjs-bridge')
+      const cookie = '${await mint()}'
+      const bridge = defaultBridge()
+      const id = async () => (await getSession(cookie)).session_id
+      const twice = async () => [await id(), bridge.stats().calls.authenticated, await bridge.close()]
+      bridge.close().then(twice).then(async (first) => console.log(JSON.stringify([first, await twice()])))`
+    const time = [claims.session_id, 1, null]
+    expect(JSON.parse(await run(script, env))).toEqual([time, time])
+  })
+
+  test('needs no environment until it is called', async () => {
+    const script = `
+      const bridge = require('authjs-bridge').defaultBridge()
+      const codes = []
+      try { bridge.stats() } catch ({ code }) { codes.push(code) }
+      bridge.health().catch(({ code }) => console.log(...codes, code))`
+    expect(await run(script)).toBe('ERR_AUTH_BRIDGE_CONFIG ERR_AUTH_BRIDGE_CONFIG')
+  })
+
+  test.each([
+    ['development', 'no-matching-secret live no-matching-secret'],
+    ['production', 'no-matching-secret no-matching-secret no-matching-secret'],
+  ])('under NODE_ENV=%s after its variables have changed', async (mode, expected) => {
+    const script = `
+      const { explainSession } = require('authjs-bridge')
+      const reasons = []
+      async function explain(secret) {
+        process.env.AUTH_SECRET = secret
+        reasons.push((await explainSession('${await mint(SECURE_COOKIE_NAME)}')).reason)
+      }
+      explain('${OTHER_SECRET}').then(() => explain('${SECRET}')).then(() => explain('${OTHER_SECRET}'))
+        .then(() => console.log(...reasons))`
+    expect(await run(script, { ...env, NODE_ENV: mode })).toBe(expected)
+  })
+
+  test('keeps its counts in development while nothing that it was made from changes', async () => {
+    const script = `
+      const { defaultBridge, getSession } = require('authjs-bridge')
+      function again() {
+        process.env.OTHER = String(Math.random())
+        return getSession('${await mint()}')
+      }
+      again().then(again).then(again).then(() => console.log(defaultBridge().stats().calls.authenticated))`
+    expect(await run(script, { ...env, NODE_ENV: 'development' })).toBe('3')
+  })
+})
+
+describe('AUTH_BRIDGE_OPTIONS', () => {
+  const explain = (cookie: string) => `
+    require('authjs-bridge').explainSession('${cookie}')
+      .then(({ reason }) => console.log(reason), ({ code, message }) => console.log(code, message))`
+  const OPTIONS = { secret: SECRET, databaseUrl: database.url, cookieName: ['sid', COOKIE_NAME] }
+
+  test('sets all options, as JSON or as the path of a JSON file', async () => {
+    const file = join(folder, 'options.json')
+    await writeFile(file, JSON.stringify(OPTIONS, null, 2))
+    const cookie = await mint('sid')
+    for (const AUTH_BRIDGE_OPTIONS of [
+      JSON.stringify(OPTIONS),
+      ` ${JSON.stringify(OPTIONS)}\n`,
+      file,
+      'options.json',
+    ]) {
+      expect(await run(explain(cookie), { AUTH_BRIDGE_OPTIONS })).toBe('live')
+    }
+  })
+
+  test('counts before the other variables, which complete it', async () => {
+    const env = { AUTH_SECRET: OTHER_SECRET, DATABASE_URL: database.url, AUTH_BRIDGE_OPTIONS: `{"secret":"${SECRET}"}` }
+    expect(await run(explain(await mint()), env)).toBe('live')
+  })
+
+  test('is not for an AuthBridge of the app', async () => {
+    const script = `
+      const { AuthBridge } = require('authjs-bridge')
+      new AuthBridge().explainSession('${await mint()}').then(({ reason }) => console.log(reason))`
+    const env = { AUTH_SECRET: SECRET, DATABASE_URL: database.url, AUTH_BRIDGE_OPTIONS: '{"cookieName":"sid"}' }
+    expect(await run(script, env)).toBe('live')
+  })
+
+  test('answers {} without a database to a request without the cookie that it names', async () => {
+    const env = { AUTH_BRIDGE_OPTIONS: '{"cookieName":"sid"}' }
+    expect(await run(read(await mint()), env)).toBe('{}')
+    expect(await run(read('sid=x'), env)).toMatch(/^ERR_AUTH_BRIDGE_CONFIG secret: is missing/)
+  })
+
+  test.each([
+    ['{"secrets":"hunter2"}', 'secrets in AUTH_BRIDGE_OPTIONS: is not an option; the options are secret, '],
+    ['{"secret":null}', 'secret in AUTH_BRIDGE_OPTIONS: is null; give it a value, or leave it out'],
+    ['{"secret":""}', 'secret in AUTH_BRIDGE_OPTIONS: is an empty string'],
+    ['{"tls":{"ca":7}}', 'tls.ca in AUTH_BRIDGE_OPTIONS: must be a string, not number'],
+    ['{"__proto__":{"secret":"hunter2"}}', '__proto__ in AUTH_BRIDGE_OPTIONS: is not an option'],
+    ['{"callTimeout":0}', 'callTimeout in AUTH_BRIDGE_OPTIONS: must be a whole number of milliseconds'],
+    ['{"databaseUrl":"mysql://u:hunter2@h"}', 'databaseUrl in AUTH_BRIDGE_OPTIONS: must begin with postgres://'],
+    [
+      '{"secret":"s","databaseUrl":"postgres://u:hunter2@h/d?sslmode=verify-ca"}',
+      'databaseUrl in AUTH_BRIDGE_OPTIONS: sslmode needs sslrootcert',
+    ],
+    ['{"secret":"hunter2"', 'AUTH_BRIDGE_OPTIONS: is not valid JSON'],
+    [
+      '\'{"secret":"hunter2"}\'',
+      'AUTH_BRIDGE_OPTIONS: must be JSON text that begins with {, or the path of a JSON file',
+    ],
+    ['list.json', 'AUTH_BRIDGE_OPTIONS: must be an object, not an array'],
+    ['broken.json', 'AUTH_BRIDGE_OPTIONS: is not valid JSON'],
+  ])('%s is an error that names it, and shows no value', async (AUTH_BRIDGE_OPTIONS, message) => {
+    await writeFile(join(folder, 'list.json'), '[]')
+    await writeFile(join(folder, 'broken.json'), 'hunter2')
+    const output = await run(explain(await mint()), { AUTH_BRIDGE_OPTIONS })
+    expect(output.startsWith(`ERR_AUTH_BRIDGE_CONFIG ${message}`), output).toBe(true)
+    expect(output).not.toContain('hunter2')
   })
 })
 

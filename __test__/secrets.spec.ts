@@ -149,6 +149,14 @@ function wrongConfigurations(): Scenario[] {
     { AUTH_SECRET: '', NEXTAUTH_SECRET: SECRET, DATABASE_URL: urls[0] },
     ...urls.map((url) => ({ AUTH_SECRET_1: SECRET, NEXTAUTH_SECRET: OTHER_SECRET, DATABASE_URL: url })),
     ...parameters.map((name) => ({ AUTH_SECRET: SECRET, PGHOST: 'h', PGPASSWORD: PASSWORD, [name]: WRONG })),
+    ...[
+      `{ "secret": "${SECRET}"`,
+      `'{ "secret": "${SECRET}" }'`,
+      JSON.stringify({ secret: SECRET, databaseUrl: urls[0] }),
+      JSON.stringify({ secret: [SECRET, null] }),
+      JSON.stringify({ tls: { ca: WRONG } }),
+      JSON.stringify({ unknown: WRONG }),
+    ].map((AUTH_BRIDGE_OPTIONS) => ({ AUTH_BRIDGE_OPTIONS })),
     ...['AUTH_URL', 'NEXTAUTH_URL'].map((name) => ({
       ...{ AUTH_SECRET: SECRET, DATABASE_URL: good.databaseUrl, [name]: WRONG },
     })),
@@ -329,8 +337,9 @@ test('types with secrets, cookies, claims or rows are redacted in Debug', () => 
   const text = files.map((file) => readFileSync(new URL(file, folder), 'utf8')).join('')
   const redacted = [...text.matchAll(/^redacted!\((.+)\);$/gm)].flatMap(([, types = '']) => types.split(', '))
   expect(redacted.sort()).toEqual([
-    ...["Claims<'t>", 'Connection', 'Connector', 'ContentCipher', "CookieValues<'h>", 'Database', 'Holder'],
+    ...["Claims<'t>", 'Connection', 'Connector', 'ContentCipher', "CookieValues<'h>", 'Database', 'DatabaseUrl'],
     ...[
+      'Holder',
       'Identity',
       'IssuedHeader',
       'Key',
@@ -340,11 +349,9 @@ test('types with secrets, cookies, claims or rows are redacted in Debug', () => 
       "Reading<'h>",
       'Secret',
       'Sensitive',
-      'Session',
-      'SessionEnd',
-      'SessionExplanation',
     ],
-    ...['SessionKey', 'SessionRecord', 'SharedPostgres', 'Target', 'Variable'],
+    ...['Session', 'SessionEnd', 'SessionExplanation', 'SessionKey', 'SessionRecord', 'SharedPostgres', 'Snapshot'],
+    ...['Target', 'Variable'],
   ])
 })
 

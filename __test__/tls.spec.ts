@@ -341,6 +341,15 @@ describe('refuses', () => {
     expect(await read(host, parameters())).toMatchObject(expected)
   })
 
+  test.each<[string, (pem: string) => string]>([
+    ['as it is', (pem) => pem],
+    ['with \\n for its line breaks', (pem) => pem.trim().replaceAll('\n', '\\n')],
+    ['with \\r\\n for them, in quotes', (pem) => `"${pem.replaceAll('\n', '\\r\\n')}"\n`],
+  ])('verify-full by tls.ca: PEM %s', async (_, spell) => {
+    const session = await read('localhost', {}, servers.good, { tls: { ca: spell(authorities.right) } })
+    expect(session).toHaveProperty('session_id')
+  })
+
   test('verify-full by tls.ca: another authority', async () => {
     const options = { tls: { ca: authorities.other } }
     expect(await read('localhost', {}, servers.good, options)).toMatchObject({

@@ -17,7 +17,7 @@ const COMMANDS = {
 
 Checks the environment variables, the .env files that Next.js reads in this folder, and the database. Prints
 each check as ok, warning, failed or skipped, with what to do about it. Writes nothing, and shows no secret,
-password or session. It can't see options that the app passes to new AuthBridge().
+password or session. Options are those in AUTH_BRIDGE_OPTIONS: it can't see what the app passes to new AuthBridge().
 
   --json        print one JSON object: { ok, mode, checks: [{ id, status, message, advice?, details? }] },
                 or { error: { code, message } } if the checks could not start

@@ -10,10 +10,10 @@ function parseOptions(options = {}, known) {
     throw configError('options', `must be an object, not ${typeOf(options)}`)
   }
   for (const [name, value] of Object.entries(options)) {
-    if (value === undefined) continue
     if (!Object.hasOwn(known, name)) {
       throw configError(name, `is not an option; the options are ${Object.keys(known).join(' and ')}`)
     }
+    if (value === undefined) throw configError(name, 'is undefined; give it a value, or leave it out')
     assertValid(name, value, known[name])
   }
   return Object.assign(Object.create(null), options)

@@ -8,4 +8,6 @@ const app = useApp()
 
 test('next dev', () => app.expectToDevelop('turbopack'))
 
+test('next dev, and an edit of .env.local', () => app.expectToNoticeAnEdit('turbopack'))
+
 test('next build, without a database or a secret, and next start', () => app.expectToBuildAndStart('turbopack'))

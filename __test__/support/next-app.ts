@@ -1,6 +1,6 @@
 // Installs the small app of `__test__/next/app` with this package as users do, and tests it in each way to run it.
 
-import { cp, mkdtemp, readFile, rm } from 'node:fs/promises'
+import { cp, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, afterEach, beforeAll, beforeEach, expect } from 'vitest'
@@ -49,7 +49,7 @@ export function useApp() {
   afterEach(() => Promise.all(open.splice(0).map((server) => server.stop())))
 
   /** Starts the app by a command of Next.js, or a standalone build of it. */
-  async function start(args: string[] | { standalone: string }, env: Record<string, string> = {}) {
+  async function start(args: string[] | { standalone: string }, env: Record<string, string | undefined> = {}) {
     const port = String(await freePort())
     const origin = `http://localhost:${port}`
     const standalone = !Array.isArray(args)
@@ -77,7 +77,7 @@ export function useApp() {
     const idOf = (html: string, id: string) => html.match(new RegExp(`<p id="${id}">([^<]*)</p>`))?.[1]
 
     const body = await bridge.getSessionJson(cookie)
-    for (const path of ['/api/auth/session', '/api/null', '/api/hand']) {
+    for (const path of ['/api/auth/session', '/api/null', '/api/hand', '/api/own']) {
       expect(await text(path, signedIn)).toBe(body)
       expect(await text(path)).toBe(path === '/api/null' ? 'null' : '{}')
     }
@@ -124,6 +124,21 @@ export function useApp() {
     await expectResponses(origin)
   }
 
+  /** Tests `next dev` and an edit of `.env.local` while it runs. */
+  async function expectToNoticeAnEdit(bundler: Bundler) {
+    const file = join(app, '.env.local')
+    await writeFile(file, `AUTH_SECRET="${SECRET} that was replaced"\n`)
+    try {
+      const { origin } = await start(['dev', `--${bundler}`], { AUTH_SECRET: undefined })
+      const read = async () => (await fetch(`${origin}/api/auth/session`, { headers: { cookie } })).text()
+      expect(await read()).toBe('{}')
+      await writeFile(file, `AUTH_SECRET="${SECRET}"\n`)
+      await expect.poll(read).toBe(await bridge.getSessionJson(cookie))
+    } finally {
+      await rm(file)
+    }
+  }
+
   /** Tests `next build` without a database or a secret, then `next start`. */
   async function expectToBuildAndStart(bundler: Bundler) {
     await build(bundler)
@@ -142,5 +157,13 @@ export function useApp() {
     expect((await fetch(withoutDatabase.origin, { headers: { cookie }, redirect: 'manual' })).status).toBe(500)
   }
 
-  return { folder: () => app, start, build, expectResponses, expectToDevelop, expectToBuildAndStart }
+  return {
+    folder: () => app,
+    start,
+    build,
+    expectResponses,
+    expectToDevelop,
+    expectToNoticeAnEdit,
+    expectToBuildAndStart,
+  }
 }

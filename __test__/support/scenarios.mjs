@@ -45,7 +45,7 @@ async function runScenario({ env = {}, options, header, calls = 1, closed = fals
     // A session may contain the claims.
     if (!result?.user) print(result instanceof Response && result.status === 200 ? result.status : result)
   }
-  print(api.stats())
+  print(await attempt(api.stats))
   print(bridge)
   await attempt(api.close)
 }

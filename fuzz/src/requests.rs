@@ -101,9 +101,10 @@ impl TestBridge {
     fn new(setup: CookieSetup) -> Self {
         let cookie = |name: &Name| SessionCookie::by_name(name.as_str()).expect("a name");
         let config = Config {
+            ignored_cookie: None,
             secrets: configured_secrets(),
             cookies: setup.names().iter().map(cookie).collect(),
-            database: Database::at(Location::Variables(Vec::new())),
+            database: Database::at(Location::default()),
             row_expiry: RowExpiry::Checked,
             limits: Limits::default(),
             warnings: Vec::new(),

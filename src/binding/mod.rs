@@ -2,6 +2,8 @@
 //!
 //! `///` on an exported item becomes its TSDoc in `index.d.ts`; `types.d.ts` holds the types.
 
+mod bridges;
+mod default_options;
 mod environment;
 mod options;
 mod password;
@@ -18,27 +20,17 @@ use napi::bindgen_prelude::{Unknown, retain_current_module_for_unload_safety};
 use napi_derive::{module_init, napi};
 use serde::Serialize;
 
+use self::bridges::{LazyBridge, SharedBridge, module};
 use self::environment::ProcessEnv;
 use self::respond::{Form, SessionCall};
-use self::settle::{Settler, Value};
-use crate::bridge::Bridge;
-use crate::config::{self, Config, Options};
+use self::settle::Value;
+use crate::config::warning::Warning;
 use crate::cookie::MAX_HEADER_BYTES;
 use crate::doctor;
 use crate::error::Error;
 use crate::panics::{catch_panic, catch_panic_async};
-use crate::postgres::SharedPostgres;
 use crate::versions::Versions;
 use crate::{outcome, panics, runtime};
-
-type SharedBridge = Arc<Bridge<SharedPostgres, Arc<Settler>>>;
-
-/// State of one environment: the main thread, or a worker thread.
-struct Module {
-    settler: Arc<Settler>,
-    /// The bridge of the module's own functions.
-    bridge: Option<SharedBridge>,
-}
 
 #[module_init]
 fn on_load() {
@@ -46,14 +38,14 @@ fn on_load() {
 }
 
 /// Reads the session of a request. The configuration is read from the environment variables (`AUTH_SECRET`, `AUTH_URL`,
-/// `DATABASE_URL`, ...) at the first call that needs it.
+/// `DATABASE_URL`, `AUTH_BRIDGE_OPTIONS`, ...) at the first call that needs it.
 ///
 /// @param cookieHeader The raw value of the request's `Cookie` header; null or undefined when it has none.
 /// @returns The body of `GET /api/auth/session`: the session, or `{}` when the request is unauthenticated.
 /// @throws {AuthBridgeError} Rejects when the configuration is invalid or the database can't be queried, never because of what the client sent.
 #[napi(ts_args_type = "cookieHeader?: string | null", ts_return_type = "Promise<AuthSessionResponse>")]
 pub fn get_session<'env>(env: &'env Env, cookie_header: Unknown<'env>) -> napi::Result<Unknown<'env>> {
-    body(env, Form::Object, cookie_header, |header| bridge_for(env, header))
+    body(env, Form::Object, cookie_header, |header| bridges::default_bridge_for(env, header))
 }
 
 /// The same as `getSession`, but resolves to JSON text: for a handler that forwards the body without reading it.
@@ -63,7 +55,7 @@ pub fn get_session<'env>(env: &'env Env, cookie_header: Unknown<'env>) -> napi::
 /// @throws {AuthBridgeError} Rejects when the configuration is invalid or the database can't be queried, never because of what the client sent.
 #[napi(ts_args_type = "cookieHeader?: string | null", ts_return_type = "Promise<string>")]
 pub fn get_session_json<'env>(env: &'env Env, cookie_header: Unknown<'env>) -> napi::Result<Unknown<'env>> {
-    body(env, Form::Text, cookie_header, |header| bridge_for(env, header))
+    body(env, Form::Text, cookie_header, |header| bridges::default_bridge_for(env, header))
 }
 
 /// Explains to the developer why a request has a session or not. It makes the same checks as `getSession`. The explanation
@@ -74,16 +66,14 @@ pub fn get_session_json<'env>(env: &'env Env, cookie_header: Unknown<'env>) -> n
 /// @throws {AuthBridgeError} Rejects when the configuration is invalid, but neither because of what the client sent nor when the database can't be queried.
 #[napi(ts_args_type = "cookieHeader?: string | null", ts_return_type = "Promise<SessionExplanation>")]
 pub fn explain_session<'env>(env: &'env Env, cookie_header: Unknown<'env>) -> napi::Result<Unknown<'env>> {
-    explanation(env, cookie_header, || shared_bridge(env))
+    explanation(env, cookie_header, || bridges::default_bridge(env))
 }
 
-/// The bridge that the functions of this module use, for its `stats`, `health` and `close`.
-///
-/// @throws {AuthBridgeError} `ERR_AUTH_BRIDGE_CONFIG` when an environment variable is missing or invalid.
+/// The bridge that the functions of this module use, for its `stats`, `health` and `close`. After `close`, the next call makes
+/// a new one.
 #[napi]
-pub fn default_bridge(env: &Env) -> Result<AuthBridge, napi::Error<&'static str>> {
-    let bridge = catch_panic(|| shared_bridge(env));
-    Ok(AuthBridge { bridge: bridge.map_err(settle::coded)? })
+pub fn default_bridge() -> AuthBridge {
+    AuthBridge { bridge: LazyBridge::of_module() }
 }
 
 /// The versions of the native addon and of the OpenSSL in it, to compare with security advisories. Needs no configuration.
@@ -95,14 +85,18 @@ pub fn versions(env: &Env) -> napi::Result<Unknown<'_>> {
 // For `npx authjs-bridge doctor` only: not in `index.d.ts`, and exported by no entry point of the package.
 #[napi(skip_typescript)]
 pub fn diagnose(env: &Env) -> napi::Result<Unknown<'_>> {
-    let ready = catch_panic(|| Ok((Arc::clone(&module(env)?.settler), runtime::handle()?)));
-    let (settler, runtime) = match ready {
+    let ready = catch_panic(|| {
+        let environment = ProcessEnv::of(env);
+        let options = default_options::read(env, &environment)?;
+        let checks = doctor::examine(&options, &environment);
+        Ok((Arc::clone(&module(env)?.settler), runtime::handle()?, checks))
+    });
+    let (settler, runtime, checks) = match ready {
         Ok(ready) => ready,
         Err(error) => return settle::settled(env, Err(error)),
     };
     // The runtime's thread outlives the environment, so its code must stay loaded.
     retain_current_module_for_unload_safety();
-    let checks = doctor::examine(&ProcessEnv::of(env));
     let (promise, deferred) = settler.promise(env)?;
     runtime.spawn(async move {
         let resolution = catch_panic_async(async { Ok(Value::Json(json_of(&checks.await))) }).await;
@@ -120,18 +114,19 @@ pub fn outcomes(env: &Env) -> napi::Result<Unknown<'_>> {
 /// Reads sessions with the given options. Bridges with the same database options share their connections.
 #[napi]
 pub struct AuthBridge {
-    bridge: SharedBridge,
+    bridge: LazyBridge,
 }
 
 #[napi]
 impl AuthBridge {
-    /// Doesn't connect yet: the first lookup does.
+    /// Checks the options at once. The environment and certificate files are read at the first call, and the database is connected
+    /// at the first lookup. So a module can make a bridge where `next build` imports it.
     ///
     /// @param options An omitted option is read from the environment or has its default.
-    /// @throws {AuthBridgeError} `ERR_AUTH_BRIDGE_CONFIG`; the message names the option or the variable.
+    /// @throws {AuthBridgeError} `ERR_AUTH_BRIDGE_CONFIG`; the message names the option.
     #[napi(constructor, ts_args_type = "options?: AuthBridgeOptions")]
-    pub fn new(env: &Env, options: Unknown) -> Result<Self, napi::Error<&'static str>> {
-        let bridge = catch_panic(|| new_bridge(env, options::parse(options)?, &ProcessEnv::of(env)));
+    pub fn new(options: Unknown) -> Result<Self, napi::Error<&'static str>> {
+        let bridge = catch_panic(|| LazyBridge::new(options::parse(options)?));
         Ok(Self { bridge: bridge.map_err(settle::coded)? })
     }
 
@@ -139,37 +134,41 @@ impl AuthBridge {
     ///
     /// @param cookieHeader The raw value of the request's `Cookie` header; null or undefined when it has none.
     /// @returns The body of `GET /api/auth/session`: the session, or `{}` when the request is unauthenticated.
-    /// @throws {AuthBridgeError} Rejects when the database can't be queried or this bridge is closed, never because of what the client sent.
+    /// @throws {AuthBridgeError} Rejects when the configuration is invalid, the database can't be queried or this bridge is closed, never because of what the client sent.
     #[napi(ts_args_type = "cookieHeader?: string | null", ts_return_type = "Promise<AuthSessionResponse>")]
     pub fn get_session<'env>(&self, env: &'env Env, cookie_header: Unknown<'env>) -> napi::Result<Unknown<'env>> {
-        body(env, Form::Object, cookie_header, |_| Ok(Some(Arc::clone(&self.bridge))))
+        body(env, Form::Object, cookie_header, |_| self.bridge.get(env).map(Some))
     }
 
     /// The same as `getSession`, but resolves to JSON text: for a handler that forwards the body without reading it.
     ///
     /// @param cookieHeader The raw value of the request's `Cookie` header; null or undefined when it has none.
     /// @returns The text that `JSON.stringify` returns for the object of `getSession`: the session, or `{}` when the request is unauthenticated.
-    /// @throws {AuthBridgeError} Rejects when the database can't be queried or this bridge is closed, never because of what the client sent.
+    /// @throws {AuthBridgeError} Rejects when the configuration is invalid, the database can't be queried or this bridge is closed, never because of what the client sent.
     #[napi(ts_args_type = "cookieHeader?: string | null", ts_return_type = "Promise<string>")]
     pub fn get_session_json<'env>(&self, env: &'env Env, cookie_header: Unknown<'env>) -> napi::Result<Unknown<'env>> {
-        body(env, Form::Text, cookie_header, |_| Ok(Some(Arc::clone(&self.bridge))))
+        body(env, Form::Text, cookie_header, |_| self.bridge.get(env).map(Some))
     }
 
     /// Explains to the developer why a request has a session or not. Never send the explanation to a client.
     ///
     /// @param cookieHeader The raw value of the request's `Cookie` header; null or undefined when it has none.
     /// @returns What `getSession` does with this request, the reason, and its details.
-    /// @throws {AuthBridgeError} Rejects when this bridge is closed, but neither because of what the client sent nor when the database can't be queried.
+    /// @throws {AuthBridgeError} Rejects when the configuration is invalid or this bridge is closed, but neither because of what the client sent nor when the database can't be queried.
     #[napi(ts_args_type = "cookieHeader?: string | null", ts_return_type = "Promise<SessionExplanation>")]
     pub fn explain_session<'env>(&self, env: &'env Env, cookie_header: Unknown<'env>) -> napi::Result<Unknown<'env>> {
-        explanation(env, cookie_header, || Ok(Arc::clone(&self.bridge)))
+        explanation(env, cookie_header, || self.bridge.get(env))
     }
 
     /// Counts of this bridge since it was created, and the current state of its connection pool. Cheap to call: the counts
     /// are kept up to date anyway.
+    ///
+    /// @throws {AuthBridgeError} `ERR_AUTH_BRIDGE_CONFIG` when no call was made before and the configuration is invalid.
     #[napi(ts_return_type = "BridgeStats")]
-    pub fn stats<'env>(&self, env: &'env Env) -> napi::Result<Unknown<'env>> {
-        settle::parsed(env, &json_of(&self.bridge.lookups().stats()))
+    pub fn stats<'env>(&self, env: &'env Env) -> Result<Unknown<'env>, napi::Error<&'static str>> {
+        let stats = catch_panic(|| Ok(json_of(&self.bridge.get(env)?.lookups().stats())));
+        let object = settle::parsed(env, &stats.map_err(settle::coded)?);
+        object.map_err(|cause| settle::coded(Error::Internal(cause.reason.clone())))
     }
 
     /// Runs the session query for a session that doesn't exist, and returns the round-trip time in ms.
@@ -178,12 +177,16 @@ impl AuthBridge {
     /// @throws {AuthBridgeError} Rejects with the error of `getSession` when the database can't be queried or this bridge is closed.
     #[napi(ts_return_type = "Promise<BridgeHealth>")]
     pub fn health<'env>(&self, env: &'env Env) -> napi::Result<Unknown<'env>> {
-        let lookups = self.bridge.lookups();
-        if lookups.is_closed() {
-            return settle::settled(env, Err(Error::Closed));
-        }
-        let lookups = Arc::clone(lookups);
-        promise_json(env, &self.bridge, async move {
+        let open = catch_panic(|| self.bridge.get(env)).and_then(|bridge| match bridge.lookups().is_closed() {
+            true => Err(Error::Closed),
+            false => Ok(bridge),
+        });
+        let bridge = match open {
+            Ok(bridge) => bridge,
+            Err(error) => return settle::settled(env, Err(error)),
+        };
+        let lookups = Arc::clone(bridge.lookups());
+        promise_json(env, &bridge, async move {
             let milliseconds = lookups.health().await?.as_secs_f64() * 1000.0;
             Ok(format!(r#"{{"milliseconds":{milliseconds:.3}}}"#))
         })
@@ -193,7 +196,12 @@ impl AuthBridge {
     /// `callTimeout`, and closes every connection that no other bridge uses. A second call does nothing.
     #[napi(ts_return_type = "Promise<void>")]
     pub fn close<'env>(&self, env: &'env Env) -> napi::Result<Unknown<'env>> {
-        let lookups = self.bridge.lookups();
+        let bridge = match catch_panic(|| self.bridge.take_to_close(env)) {
+            Ok(Some(bridge)) => bridge,
+            Ok(None) => return settle::settled(env, Ok(Value::Undefined)),
+            Err(error) => return settle::settled(env, Err(error)),
+        };
+        let lookups = bridge.lookups();
         let closed = lookups.close();
         let (promise, deferred) = lookups.responder().promise(env)?;
         let settler = Arc::clone(lookups.responder());
@@ -218,6 +226,9 @@ fn body<'env>(
             return Ok(None);
         };
         let Some(sessions) = bridge.read_and_count(&header, unix_time())? else {
+            if bridge.ignores_cookie_of(&header) {
+                warn::warn_once(env, &[Warning::IgnoredCookie]);
+            }
             return Ok(None);
         };
         let identities = sessions.identities();
@@ -266,52 +277,8 @@ fn promise_json<'env>(
     Ok(promise)
 }
 
-/// The module's own bridge. `None` if it doesn't exist yet and the request has no session cookie: the answer is `{}` then,
-/// and nothing but the cookie's name has to be configured.
-fn bridge_for(env: &Env, header: &str) -> Result<Option<SharedBridge>, Error> {
-    if let Some(bridge) = &module(env)?.bridge {
-        return Ok(Some(Arc::clone(bridge)));
-    }
-    let cookies = config::session_cookies(&Options::default(), &ProcessEnv::of(env))?;
-    if cookies.iter().all(|cookie| cookie.name.find(header).is_none()) {
-        return Ok(None);
-    }
-    shared_bridge(env).map(Some)
-}
-
-/// The module's own bridge, created from the environment when it is first needed.
-fn shared_bridge(env: &Env) -> Result<SharedBridge, Error> {
-    if let Some(bridge) = &module(env)?.bridge {
-        return Ok(Arc::clone(bridge));
-    }
-    let bridge = new_bridge(env, Options::default(), &ProcessEnv::of(env))?;
-    Ok(Arc::clone(module(env)?.bridge.get_or_insert(bridge)))
-}
-
-fn new_bridge(env: &Env, options: Options, environment: &ProcessEnv) -> Result<SharedBridge, Error> {
-    let config = Config::new(options, environment)?;
-    let postgres = SharedPostgres::new(&config.database, &config.limits, environment)?;
-    warn::warn_once(env, &config.warnings);
-    let settler = Arc::clone(&module(env)?.settler);
-    // The runtime's thread outlives the environment, so its code must stay loaded.
-    retain_current_module_for_unload_safety();
-    Ok(Arc::new(Bridge::new(config, postgres, settler, runtime::handle()?.clone())?))
-}
-
 fn json_of(value: &impl Serialize) -> String {
     serde_json::to_string(value).expect("keys are strings, and no value fails")
-}
-
-/// Don't hold the reference while JavaScript can run: it could call this function again.
-fn module(env: &Env) -> Result<&mut Module, Error> {
-    let made = || {
-        if env.get_instance_data::<Module>()?.is_none() {
-            env.set_instance_data(Module { settler: Settler::new(env)?, bridge: None }, (), |_| {})?;
-        }
-        env.get_instance_data::<Module>()
-    };
-    let module = made().map_err(|cause: napi::Error| Error::Internal(cause.reason.clone()))?;
-    module.ok_or_else(|| Error::Internal("no instance data".to_owned()))
 }
 
 /// Whole seconds, as Auth.js compares them. With a clock before 1970 every token is expired.

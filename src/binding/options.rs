@@ -18,12 +18,13 @@ pub fn parse(value: Unknown) -> Result<Options, Error> {
     }
     let mut reader = Reader::new("options", "an object", "", value)?;
     let options = Options {
+        are_in_variable: false,
         secret: reader.take("secret", |name, value| list(name, value, sensitive))?,
         cookie_name: reader.take("cookieName", |name, value| list(name, value, cookie))?,
         secure_cookie: reader.take("secureCookie", boolean)?,
         database_url: reader.take("databaseUrl", sensitive)?,
         password: reader.take("password", password)?,
-        tls_ca: reader.take("tls", tls)?.flatten(),
+        tls_ca: reader.take("tls", tls)?,
         prepared_statements: reader.take("preparedStatements", boolean)?,
         sharded: reader.take("sharded", boolean)?,
         ignore_expires_at: reader.take("ignoreExpiresAt", boolean)?,
@@ -84,18 +85,18 @@ fn password(name: &str, value: Unknown) -> Result<Password, Error> {
 }
 
 /// The certificates of `tls.ca`.
-fn tls(name: &str, value: Unknown) -> Result<Option<Vec<String>>, Error> {
+fn tls(name: &str, value: Unknown) -> Result<Vec<String>, Error> {
     let mut reader = Reader::new(name, "an object with the key ca", "tls.", value)?;
     let ca = reader.take("ca", |name, value| list(name, value, string))?;
     reader.finish()?;
-    Ok(ca)
+    ca.ok_or_else(|| Error::config(name, "is empty; give it the key ca, or leave it out"))
 }
 
 /// Reads an object of options key by key, and reports unknown keys.
 struct Reader<'env> {
     /// Precedes a key in messages: `tls.` for `tls.ca`.
     prefix: &'static str,
-    /// The own properties of the object that are not read yet, without those that are `undefined`.
+    /// The own properties of the object that are not read yet.
     left: Vec<(String, Unknown<'env>)>,
     /// The keys that were asked for.
     known: Vec<&'static str>,
@@ -104,7 +105,8 @@ struct Reader<'env> {
 impl<'env> Reader<'env> {
     fn new(name: &str, expected: &str, prefix: &'static str, value: Unknown<'env>) -> Result<Self, Error> {
         match type_of(&value) {
-            ValueType::Object => {}
+            ValueType::Object if !value.is_array().unwrap_or(false) => {}
+            ValueType::Object => return Err(Error::config(name, format!("must be {expected}, not an array"))),
             other => return Err(wrong_type(name, expected, other)),
         }
         let object = convert::<Object>(name, value)?;
@@ -114,14 +116,16 @@ impl<'env> Reader<'env> {
                 continue;
             }
             let value: Unknown = object.get_named_property(&key).map_err(|_| unreadable(&key))?;
-            if type_of(&value) != ValueType::Undefined {
-                left.push((key, value));
-            }
+            left.push((key, value));
         }
         Ok(Self { prefix, left, known: Vec::new() })
     }
 
     /// Reads and removes `key`; `None` if it is absent. `read` gets the key with its prefix, for its messages.
+    ///
+    /// # Errors
+    /// If `key` is there without a value. Most likely a variable is not set that the developer relies on, such as in
+    /// `tls: { ca: process.env.DATABASE_CA }`; the default would be used in its place, silently.
     fn take<T>(
         &mut self,
         key: &'static str,
@@ -132,7 +136,12 @@ impl<'env> Reader<'env> {
             return Ok(None);
         };
         let (key, value) = self.left.remove(place);
-        read(&format!("{}{key}", self.prefix), value).map(Some)
+        let name = format!("{}{key}", self.prefix);
+        match type_of(&value) {
+            ValueType::Undefined => Err(empty(name, "undefined")),
+            ValueType::Null => Err(empty(name, "null")),
+            _ => read(&name, value).map(Some),
+        }
     }
 
     /// # Errors
@@ -180,6 +189,10 @@ fn type_of(value: &Unknown) -> ValueType {
 
 fn convert<'env, T: FromNapiValue>(name: &str, value: Unknown<'env>) -> Result<T, Error> {
     T::from_unknown(value).map_err(|_| unreadable(name))
+}
+
+fn empty(name: String, value: &str) -> Error {
+    Error::config(name, format!("is {value}; give it a value, or leave it out"))
 }
 
 fn unreadable(name: &str) -> Error {

@@ -11,7 +11,8 @@ use napi::{Env, JsError, Status};
 use tokio::sync::oneshot;
 use tokio_util::sync::CancellationToken;
 
-use super::{module, settle};
+use super::bridges::module;
+use super::settle;
 use crate::config::PasswordSource;
 use crate::error::Error;
 use crate::sensitive::Sensitive;

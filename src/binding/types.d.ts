@@ -61,8 +61,8 @@ export interface AuthSessionUser {
 }
 
 /**
- * Options of `new AuthBridge(options)`. An omitted option is read from the environment or has its default; an unknown option is
- * an error.
+ * Options of `new AuthBridge(options)`. An omitted option is read from the environment or has its default. An unknown option is
+ * an error, and so is one that is given but undefined, null or empty.
  */
 export interface AuthBridgeOptions {
   /**
@@ -84,7 +84,8 @@ export interface AuthBridgeOptions {
   secureCookie?: boolean
   /**
    * `postgres://user:password@host:port/database?sslmode=...`, with one or more hosts. docs/configuration.md lists the parameters.
-   * Default: `DATABASE_URL`, or else libpq's variables: `PGHOST`, `PGPORT`, `PGUSER`, `PGPASSWORD`, `PGDATABASE`, `PGSSLMODE`, ...
+   * Default: `AUTH_BRIDGE_DATABASE_URL`, or else `DATABASE_URL`. What the URL leaves open is read from libpq's variables, as by
+   * psql: `PGHOST`, `PGPORT`, `PGUSER`, `PGPASSWORD`, `PGDATABASE`, `PGSSLMODE`, ...
    */
   databaseUrl?: string
   /**

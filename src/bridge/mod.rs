@@ -18,6 +18,7 @@ use self::read::Reader;
 pub use self::read::Unauthenticated;
 use crate::claims::Session;
 use crate::config::{Config, SessionCookie};
+use crate::cookie::CookieName;
 use crate::crypto::Keyring;
 use crate::error::Error;
 use crate::lookups::{Lookups, Responder};
@@ -28,6 +29,8 @@ use crate::store::{Candidates, Identity, SessionStore};
 pub struct Bridge<S: SessionStore, R: Responder> {
     reader: Reader,
     lookups: Arc<Lookups<S, R>>,
+    /// See [`Config`].
+    ignored_cookie: Option<CookieName>,
 }
 
 impl<S: SessionStore + 'static, R: Responder> Bridge<S, R> {
@@ -38,6 +41,7 @@ impl<S: SessionStore + 'static, R: Responder> Bridge<S, R> {
         };
         let cookies = config.cookies.into_iter().map(with_keys).collect::<Result<_, Error>>()?;
         Ok(Self {
+            ignored_cookie: config.ignored_cookie,
             reader: Reader { cookies, schema: config.database.schema },
             lookups: Arc::new(Lookups::new(store, config.row_expiry, config.limits, responder, runtime)),
         })
@@ -64,6 +68,12 @@ impl<S: SessionStore + 'static, R: Responder> Bridge<S, R> {
             metrics.count_several_users();
         }
         Ok(read.inspect_err(|reason| metrics.count(reason.outcome())).ok())
+    }
+
+    /// Whether the request has no session cookie but one that doesn't count. The developer is to be told of it.
+    pub fn ignores_cookie_of(&self, cookie_header: &str) -> bool {
+        let has = |name: &CookieName| name.find(cookie_header).is_some();
+        self.ignored_cookie.as_ref().is_some_and(has) && !self.reader.cookies.iter().any(|(name, _)| has(name))
     }
 
     /// Looks up which of the sessions is live, and answers `call`.

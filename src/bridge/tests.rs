@@ -22,7 +22,7 @@ const SECURE: &str = "__Secure-authjs.session-token";
 
 /// Not used, since the store is a fake.
 fn unused_database() -> Database {
-    Database::at(Location::Variables(Vec::new()))
+    Database::at(Location::default())
 }
 
 fn secret() -> Secret {
@@ -31,6 +31,7 @@ fn secret() -> Secret {
 
 fn bridge(names: &[&str], store: &Arc<Fake>) -> Bridge<Arc<Fake>, Channels> {
     let config = Config {
+        ignored_cookie: None,
         secrets: vec![secret()],
         cookies: names.iter().map(|name| SessionCookie::by_name(name).expect("a name")).collect(),
         database: unused_database(),
@@ -149,6 +150,7 @@ fn bridge_of(vector: &Value) -> Bridge<Arc<Fake>, Channels> {
     let secrets = vector["secrets"].as_array().expect("a list");
     let secret = |text: &Value| Secret::new(text.as_str().expect("a text").to_owned()).expect("a secret");
     let config = Config {
+        ignored_cookie: None,
         secrets: secrets.iter().map(secret).collect(),
         cookies: vec![SessionCookie::by_name(vector["name"].as_str().expect("a name")).expect("a name")],
         database: unused_database(),

@@ -58,6 +58,14 @@ pub fn session_cookies(options: &Options, environment: &impl Environment) -> Res
     })
 }
 
+/// The cookie that Auth.js sets over http. It doesn't count in production, unless a variable or an option says that the app is
+/// served that way.
+pub fn ignored_cookie(options: &Options, environment: &impl Environment) -> Option<CookieName> {
+    let is_chosen = options.cookie_name.is_some() || options.secure_cookie.is_some();
+    let is_ignored = !is_chosen && is_production(environment) && matches!(app_url_is_https(environment), Ok(None));
+    CookieName::new(COOKIE_NAME).filter(|_| is_ignored)
+}
+
 fn named_cookies(names: &[CookieOption]) -> Result<Vec<SessionCookie>, Error> {
     let problem = |problem: &str| Error::config("cookieName", problem);
     let mut cookies = names
@@ -112,7 +120,9 @@ mod tests {
         for (case, options, variables, expected) in [
             ("nothing set", Options::default(), &[] as &[_], &[SECURE, PLAIN] as &[_]),
             ("production", Options::default(), &[("NODE_ENV", "production")], &[SECURE]),
+            ("production with a blank", Options::default(), &[("NODE_ENV", "production ")], &[SECURE]),
             ("development", Options::default(), &[("NODE_ENV", "development")], &[SECURE, PLAIN]),
+            ("a line break around it", Options::default(), &[("AUTH_URL", " https://a.example\n")], &[SECURE]),
             ("https", Options::default(), &[("AUTH_URL", "https://a.example")], &[SECURE]),
             ("HTTPS", Options::default(), &[("AUTH_URL", "HTTPS://a.example")], &[SECURE]),
             ("http", Options::default(), &[("AUTH_URL", "http://localhost:3000")], &[PLAIN]),
@@ -147,6 +157,29 @@ mod tests {
             let cookies = session_cookies(&options, &FakeEnvironment(variables)).expect(case);
             assert_eq!(cookies.iter().map(|cookie| cookie.name.as_str()).collect::<Vec<_>>(), expected, "{case}");
         }
+    }
+
+    #[test]
+    fn the_plain_cookie_is_ignored_in_production_if_nothing_says_which_counts() {
+        const PRODUCTION: (&str, &str) = ("NODE_ENV", "production");
+        for (options, variables, expected) in [
+            (Options::default(), &[PRODUCTION] as &[_], Some(COOKIE_NAME)),
+            (Options::default(), &[], None),
+            (Options::default(), &[PRODUCTION, ("AUTH_URL", "https://a.example")], None),
+            (Options::default(), &[PRODUCTION, ("NEXTAUTH_URL", "http://a.example")], None),
+            (secure(true), &[PRODUCTION], None),
+            (named(&["sid"]), &[PRODUCTION], None),
+        ] {
+            let ignored = ignored_cookie(&options, &FakeEnvironment(variables));
+            assert_eq!(ignored.as_ref().map(CookieName::as_str), expected, "{variables:?}");
+        }
+    }
+
+    #[test]
+    fn quotes_around_the_url_are_named() {
+        let error = session_cookies(&Options::default(), &FakeEnvironment(&[("AUTH_URL", "\"https://a.example\"")]));
+        let expected = "AUTH_URL: must begin with https:// or http://, without quotes around it";
+        assert_eq!(error.expect_err("is quoted").to_string(), expected);
     }
 
     #[test]

@@ -40,6 +40,9 @@ const VARIABLES: [(&str, &str); 25] = [
 ];
 /// Without a URL, one of these must be set.
 const REQUIRED_VARIABLES: [&str; 5] = ["PGHOST", "PGHOSTADDR", "PGUSER", "PGDATABASE", "PGSERVICE"];
+/// The URL of the first that is set is used. The first is for this package alone: other clients may not know a parameter that
+/// this one needs, such as `schema`.
+const URL_VARIABLES: [&str; 2] = ["AUTH_BRIDGE_DATABASE_URL", "DATABASE_URL"];
 
 /// Redacted in `Debug`, since it holds the password. Bridges with equal values share connections.
 #[derive(Clone, PartialEq, Eq)]
@@ -58,14 +61,19 @@ pub struct Database {
     pub schema: Schema,
 }
 
+#[derive(Clone, Default, PartialEq, Eq)]
+pub struct Location {
+    pub url: Option<DatabaseUrl>,
+    /// They set what the URL leaves open, or everything if there is none.
+    pub variables: Vec<Variable>,
+}
+
+/// A connection URL.
 #[derive(Clone, PartialEq, Eq)]
-pub enum Location {
-    /// A connection URL, and the option or variable that holds it.
-    Url {
-        url: Sensitive,
-        from: &'static str,
-    },
-    Variables(Vec<Variable>),
+pub struct DatabaseUrl {
+    pub text: Sensitive,
+    /// The option or variable that holds it.
+    pub from: &'static str,
 }
 
 /// One of libpq's environment variables that is set.
@@ -77,17 +85,28 @@ pub struct Variable {
     pub value: Sensitive,
 }
 
-redacted!(Database, Location, Variable);
+redacted!(Database, DatabaseUrl, Location, Variable);
 
 impl Database {
-    pub fn new(options: &mut Options, environment: &impl Environment) -> Result<Self, Error> {
+    pub fn new(options: &Options, environment: &impl Environment) -> Result<Self, Error> {
+        let database = Self::of_options(options)?;
         Ok(Self {
-            password: password(options.password.take())?,
-            ca: authorities(options.tls_ca.as_deref())?,
+            location: database.location.complete(environment)?,
             extra_ca: environment.variable("NODE_EXTRA_CA_CERTS").map(|path| path.as_str().to_owned()),
+            ..database
+        })
+    }
+
+    /// What the options alone say.
+    pub(super) fn of_options(options: &Options) -> Result<Self, Error> {
+        let from = if options.are_in_variable { "databaseUrl in AUTH_BRIDGE_OPTIONS" } else { "databaseUrl" };
+        let location = options.database_url.clone().map(|url| Location::of_url(url, from));
+        Ok(Self {
+            password: password(options.password.clone())?,
+            ca: authorities(options.tls_ca.as_deref())?,
             prepared_statements: options.prepared_statements,
             sharded: options.sharded.unwrap_or(false),
-            ..Self::at(location(options.database_url.take(), environment)?)
+            ..Self::at(location.unwrap_or_default())
         })
     }
 
@@ -105,26 +124,29 @@ impl Database {
     }
 }
 
-fn location(option: Option<Sensitive>, environment: &impl Environment) -> Result<Location, Error> {
-    let url = match option {
-        Some(url) => Some(("databaseUrl", url)),
-        None => first_set(["DATABASE_URL"], environment),
-    };
-    if let Some((from, url)) = url {
-        return Ok(Location::Url { url, from });
+impl Location {
+    /// Only this URL, without the environment.
+    pub fn of_url(text: Sensitive, from: &'static str) -> Self {
+        Self { url: Some(DatabaseUrl { text, from }), variables: Vec::new() }
     }
-    if REQUIRED_VARIABLES.iter().all(|name| environment.variable(name).is_none()) {
-        return Err(Error::config(
-            "databaseUrl",
-            "is missing; set the environment variable DATABASE_URL (or PGHOST, PGUSER, \
-             PGDATABASE, ...), or pass the option databaseUrl",
-        ));
+
+    /// Adds what the environment says.
+    fn complete(self, environment: &impl Environment) -> Result<Self, Error> {
+        let of_variable = || first_set(URL_VARIABLES, environment).map(|(from, text)| DatabaseUrl { text, from });
+        let url = self.url.or_else(of_variable);
+        if url.is_none() && REQUIRED_VARIABLES.iter().all(|name| environment.variable(name).is_none()) {
+            return Err(Error::config(
+                "databaseUrl",
+                "is missing; set the environment variable DATABASE_URL (or PGHOST, PGUSER, \
+                 PGDATABASE, ...), or pass the option databaseUrl",
+            ));
+        }
+        let set = VARIABLES.into_iter().filter_map(|(name, parameter)| {
+            let value = environment.variable(name)?;
+            Some(Variable { name, parameter, value })
+        });
+        Ok(Self { url, variables: set.collect() })
     }
-    let set = VARIABLES.into_iter().filter_map(|(name, parameter)| {
-        let value = environment.variable(name)?;
-        Some(Variable { name, parameter, value })
-    });
-    Ok(Location::Variables(set.collect()))
 }
 
 fn password(option: Option<Password>) -> Result<Option<Password>, Error> {
@@ -136,7 +158,8 @@ fn password(option: Option<Password>) -> Result<Option<Password>, Error> {
     }
 }
 
-/// All certificates as one PEM text.
+/// All certificates as one PEM text. In a variable, PEM often has `\n` for its line breaks, or the quotes of a line of a `.env`
+/// file around it; neither can be part of PEM.
 fn authorities(option: Option<&[String]>) -> Result<Option<String>, Error> {
     let Some(texts) = option else {
         return Ok(None);
@@ -149,7 +172,8 @@ fn authorities(option: Option<&[String]>) -> Result<Option<String>, Error> {
              sslrootcert in the URL instead",
         ));
     }
-    Ok(Some(texts.join("\n")))
+    let plain = |text: &String| text.replace("\\r", "").replace("\\n", "\n").replace(['"', '\''], "");
+    Ok(Some(texts.iter().map(plain).collect::<Vec<_>>().join("\n")))
 }
 
 #[cfg(test)]
@@ -158,23 +182,42 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_option_is_used_before_the_url_variable_and_that_before_the_others() {
-        let url = |from, url: &str| Location::Url { url: url.to_owned().into(), from };
-        let variable =
-            |(name, parameter, value): (_, _, &str)| Variable { name, parameter, value: value.to_owned().into() };
-        for (option, variables, expected) in [
-            (Some("postgres://a"), &[("DATABASE_URL", "postgres://b")] as &[_], url("databaseUrl", "postgres://a")),
-            (None, &[("PGHOST", "h"), ("DATABASE_URL", "postgres://b")], url("DATABASE_URL", "postgres://b")),
+    fn the_option_is_used_before_the_url_variables_and_the_others_beside_them() {
+        const HOST: (&str, &str, &str) = ("PGHOST", "host", "h");
+        const USER: (&str, &str, &str) = ("PGUSER", "user", "u");
+        const MODE: (&str, &str, &str) = ("PGSSLMODE", "sslmode", "require");
+        for (option, variables, url, others) in [
+            (
+                Some("postgres://a"),
+                &[("DATABASE_URL", "b")] as &[_],
+                Some(("databaseUrl", "postgres://a")),
+                &[] as &[_],
+            ),
+            (
+                None,
+                &[("DATABASE_URL", "b"), ("AUTH_BRIDGE_DATABASE_URL", "c")],
+                Some(("AUTH_BRIDGE_DATABASE_URL", "c")),
+                &[],
+            ),
+            (None, &[("DATABASE_URL", "b"), ("AUTH_BRIDGE_DATABASE_URL", "")], Some(("DATABASE_URL", "b")), &[]),
+            (None, &[("PGHOST", "h"), ("DATABASE_URL", "b")], Some(("DATABASE_URL", "b")), &[HOST]),
+            (Some("a"), &[("PGSSLMODE", "require")], Some(("databaseUrl", "a")), &[MODE]),
             (
                 None,
                 &[("DATABASE_URL", ""), ("PGSSLMODE", "require"), ("PGPORT", ""), ("PGUSER", "u")],
-                Location::Variables(
-                    [("PGUSER", "user", "u"), ("PGSSLMODE", "sslmode", "require")].map(variable).into(),
-                ),
+                None,
+                &[USER, MODE],
             ),
         ] {
-            let mut options = Options { database_url: option.map(|url| url.to_owned().into()), ..Options::default() };
-            let database = Database::new(&mut options, &FakeEnvironment(variables)).expect("is complete");
+            let expected = Location {
+                url: url.map(|(from, url)| DatabaseUrl { text: url.to_owned().into(), from }),
+                variables: others
+                    .iter()
+                    .map(|&(name, parameter, value)| Variable { name, parameter, value: value.to_owned().into() })
+                    .collect(),
+            };
+            let options = Options { database_url: option.map(|url| url.to_owned().into()), ..Options::default() };
+            let database = Database::new(&options, &FakeEnvironment(variables)).expect("is complete");
             assert!(database.location == expected, "{option:?} {variables:?}");
         }
     }
@@ -186,10 +229,11 @@ mod tests {
             (None, None),
             (Some(vec![PEM]), Some(PEM.to_owned())),
             (Some(vec![PEM, PEM]), Some(format!("{PEM}\n{PEM}"))),
+            (Some(vec!["\"-----BEGIN CERTIFICATE-----\\r\\nMII\\n\""]), Some(format!("{PEM}\nMII\n"))),
         ] {
             let tls_ca = option.map(|texts| texts.into_iter().map(str::to_owned).collect());
-            let mut options = Options { tls_ca, ..Options::default() };
-            let database = Database::new(&mut options, &FakeEnvironment(&[("DATABASE_URL", "postgres://h")]));
+            let options = Options { tls_ca, ..Options::default() };
+            let database = Database::new(&options, &FakeEnvironment(&[("DATABASE_URL", "postgres://h")]));
             assert_eq!(database.expect("is complete").ca, expected);
         }
     }

@@ -10,27 +10,36 @@ mod secrets;
 pub mod warning;
 
 use self::cookies::plain_cookie;
-pub use self::cookies::{CookieOption, SessionCookie, session_cookies};
-pub use self::database::{Database, Location, Variable};
+pub use self::cookies::{CookieOption, SessionCookie, ignored_cookie, session_cookies};
+pub use self::database::{Database, DatabaseUrl, Location, Variable};
 #[cfg(test)]
 pub(crate) use self::environment::FakeEnvironment;
-pub use self::environment::{Environment, app_url_variable, is_production};
+use self::environment::NoVariables;
+pub use self::environment::{
+    Environment, Recorder, Snapshot, app_url_variable, is_development, is_production, is_quoted,
+};
 pub use self::limits::{
     DEFAULT_CONNECT_TIMEOUT, DEFAULT_IDLE_TIMEOUT, DEFAULT_MAX_CONNECTIONS, DEFAULT_MAX_LIFETIME, LimitOptions, Limits,
     MAX_CONNECTIONS,
 };
 pub use self::password::{Password, PasswordSource};
 pub use self::secrets::{NamedSecret, named_secrets, secret_warnings};
-use self::secrets::{empty_secret, secrets, short_secrets};
+use self::secrets::{empty_secret, secret_mistakes, secrets};
 use self::warning::Warning;
+use crate::cookie::CookieName;
 use crate::crypto::Secret;
 use crate::error::Error;
 use crate::sensitive::Sensitive;
 use crate::store::RowExpiry;
 
+/// The variable with the options of the bridge of the module's own functions.
+pub const OPTIONS_VARIABLE: &str = "AUTH_BRIDGE_OPTIONS";
+
 /// The options of `new AuthBridge(options)`. If one is `None`, the environment or the default is used.
 #[derive(Clone, Default)]
 pub struct Options {
+    /// Whether they are those of [`OPTIONS_VARIABLE`].
+    pub are_in_variable: bool,
     pub secret: Option<Vec<Sensitive>>,
     pub cookie_name: Option<Vec<CookieOption>>,
     pub secure_cookie: Option<bool>,
@@ -43,6 +52,18 @@ pub struct Options {
     pub limits: LimitOptions,
 }
 
+impl Options {
+    /// Checks what the options say, without the environment that may complete them. Returns what they say of the database.
+    pub fn check(&self) -> Result<Database, Error> {
+        session_cookies(self, &NoVariables)?;
+        if let Some(list) = &self.secret {
+            secrets(Some(list.clone()), &NoVariables)?;
+        }
+        Limits::new(self.limits)?;
+        Database::of_options(self)
+    }
+}
+
 /// The validated configuration of a bridge.
 #[derive(Debug)]
 pub struct Config {
@@ -50,6 +71,8 @@ pub struct Config {
     pub secrets: Vec<Secret>,
     /// In order of preference, secure ones first; at least one.
     pub cookies: Vec<SessionCookie>,
+    /// A cookie that Auth.js may have set, but that doesn't count.
+    pub ignored_cookie: Option<CookieName>,
     pub database: Database,
     pub row_expiry: RowExpiry,
     pub limits: Limits,
@@ -60,14 +83,17 @@ pub struct Config {
 impl Config {
     pub fn new(mut options: Options, environment: &impl Environment) -> Result<Self, Error> {
         let cookies = session_cookies(&options, environment)?;
+        let ignored_cookie = ignored_cookie(&options, environment);
         let secrets_are_from_environment = options.secret.is_none();
         let secrets = secrets(options.secret.take(), environment)?;
-        let database = Database::new(&mut options, environment)?;
+        let database = Database::new(&options, environment)?;
         let limits = Limits::new(options.limits)?;
         let empty_secret = if secrets_are_from_environment { empty_secret(environment) } else { None };
-        let warnings = short_secrets(&secrets).chain(empty_secret).chain(plain_cookie(&cookies, environment)).collect();
+        let warnings =
+            secret_mistakes(&secrets).chain(empty_secret).chain(plain_cookie(&cookies, environment)).collect();
         Ok(Self {
             cookies,
+            ignored_cookie,
             secrets,
             warnings,
             database,
@@ -136,6 +162,26 @@ mod tests {
             (authorities(&["/etc/ca.pem"]), URL, "tls.ca"),
         ] {
             assert_eq!(with(options, variables), expected);
+        }
+    }
+
+    /// What only the environment can complete is no mistake of the options.
+    #[test]
+    fn options_are_checked_without_the_environment() {
+        let limits = LimitOptions { max_waiting: Some(0.5), ..LimitOptions::default() };
+        let secret = |secret: &str| Options { secret: Some(vec![secret.to_owned().into()]), ..Options::default() };
+        for (options, expected) in [
+            (Options::default(), None),
+            (secret("s"), None),
+            (named(&["sid"]), None),
+            (secret(""), Some("secret")),
+            (named(&["a b"]), Some("cookieName")),
+            (Options { secure_cookie: Some(true), ..named(&["a"]) }, Some("secureCookie")),
+            (Options { tls_ca: Some(vec!["ca.pem".to_owned()]), ..Options::default() }, Some("tls.ca")),
+            (Options { limits, ..Options::default() }, Some("maxWaiting")),
+        ] {
+            let name = options.check().err().map(|error| error.to_string().split(':').next().unwrap_or("").to_owned());
+            assert_eq!(name.as_deref(), expected);
         }
     }
 

@@ -3,8 +3,8 @@
 
 use serde::Serialize;
 
-use super::Environment;
 use super::warning::{SECRET_BYTES, Warning};
+use super::{Environment, OPTIONS_VARIABLE, Options};
 use crate::crypto::Secret;
 use crate::error::Error;
 use crate::sensitive::Sensitive;
@@ -16,6 +16,7 @@ const SECRET_VARIABLES: [&str; 5] =
 /// The secrets of the option `secret`, or else those of the environment; at least one.
 pub(super) fn secrets(option: Option<Vec<Sensitive>>, environment: &impl Environment) -> Result<Vec<Secret>, Error> {
     let secrets = match option {
+        Some(secrets) if secrets.is_empty() => return Err(Error::config("secret", "is an empty list")),
         Some(secrets) => secrets
             .into_iter()
             .map(|secret| {
@@ -34,30 +35,41 @@ pub(super) fn secrets(option: Option<Vec<Sensitive>>, environment: &impl Environ
     Ok(secrets)
 }
 
-/// A secret of the environment without its value, to be shown.
+/// A secret without its value, to be shown.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct NamedSecret {
+    /// The variable that holds it.
     pub variable: &'static str,
     /// Its length.
     pub bytes: usize,
 }
 
-/// The secrets of the environment, newest first.
-pub fn named_secrets(environment: &impl Environment) -> Vec<NamedSecret> {
-    let named = |variable| Some(NamedSecret { variable, bytes: environment.variable(variable)?.len() });
-    SECRET_VARIABLES.into_iter().filter_map(named).collect()
+/// The secrets of the bridge of the module's own functions, newest first.
+pub fn named_secrets(options: &Options, environment: &impl Environment) -> Vec<NamedSecret> {
+    let named = |variable, secret: Sensitive| NamedSecret { variable, bytes: secret.len() };
+    match &options.secret {
+        Some(secrets) => secrets.iter().map(|secret| named(OPTIONS_VARIABLE, secret.clone())).collect(),
+        None => SECRET_VARIABLES
+            .into_iter()
+            .filter_map(|variable| Some(named(variable, environment.variable(variable)?)))
+            .collect(),
+    }
 }
 
-/// Warnings about the secrets of the environment.
-pub fn secret_warnings(environment: &impl Environment) -> Vec<Warning> {
-    let secrets = secrets(None, environment).unwrap_or_default();
-    short_secrets(&secrets).chain(empty_secret(environment)).collect()
+/// Warnings about these secrets.
+pub fn secret_warnings(options: &Options, environment: &impl Environment) -> Vec<Warning> {
+    let secrets = secrets(options.secret.clone(), environment).unwrap_or_default();
+    let empty = if options.secret.is_none() { empty_secret(environment) } else { None };
+    secret_mistakes(&secrets).chain(empty).collect()
 }
 
-pub(super) fn short_secrets(secrets: &[Secret]) -> impl Iterator<Item = Warning> {
-    secrets.iter().enumerate().filter_map(|(index, secret)| {
+/// Warnings about the secrets themselves.
+pub(super) fn secret_mistakes(secrets: &[Secret]) -> impl Iterator<Item = Warning> {
+    secrets.iter().enumerate().flat_map(|(index, secret)| {
         let bytes = secret.bytes();
-        (bytes < SECRET_BYTES).then_some(Warning::ShortSecret { index, bytes })
+        let short = (bytes < SECRET_BYTES).then_some(Warning::ShortSecret { index, bytes });
+        let wrapped = secret.is_wrapped().then_some(Warning::WrappedSecret { index });
+        short.into_iter().chain(wrapped)
     })
 }
 
@@ -95,12 +107,38 @@ mod tests {
     }
 
     #[test]
+    fn quotes_and_white_space_around_a_secret_are_noticed() {
+        for (secret, expected) in [
+            ("a secret that has thirty-two bytes", false),
+            ("\"a secret\" that has thirty-two bytes", false),
+            ("a secret that has thirty-two \"bytes\"", false),
+            ("\"a secret that has thirty-two bytes\"", true),
+            ("'a secret that has thirty-two bytes'", true),
+            ("a secret that has thirty-two bytes\n", true),
+            (" a secret that has thirty-two bytes", true),
+        ] {
+            let secrets = [Secret::new(secret.to_owned()).expect("a secret")];
+            let warnings: Vec<_> = secret_mistakes(&secrets).collect();
+            assert_eq!(warnings == [Warning::WrappedSecret { index: 0 }], expected, "{secret}");
+            assert_eq!(warnings.len(), usize::from(expected), "{secret}");
+        }
+    }
+
+    #[test]
     fn secrets_of_the_environment_are_shown_by_name_and_length() {
         let environment =
             FakeEnvironment(&[("NEXTAUTH_SECRET", "hunter2"), ("AUTH_SECRET_1", "ä"), ("AUTH_SECRET", "")]);
         let named = [("AUTH_SECRET_1", 2), ("NEXTAUTH_SECRET", 7)];
-        assert_eq!(named_secrets(&environment), named.map(|(variable, bytes)| NamedSecret { variable, bytes }));
-        let codes: Vec<_> = secret_warnings(&environment).iter().map(Warning::code).collect();
+        assert_eq!(
+            named_secrets(&Options::default(), &environment),
+            named.map(|(variable, bytes)| NamedSecret { variable, bytes })
+        );
+        let codes: Vec<_> = secret_warnings(&Options::default(), &environment).iter().map(Warning::code).collect();
         assert_eq!(codes, ["AUTH_BRIDGE_SHORT_SECRET", "AUTH_BRIDGE_SHORT_SECRET", "AUTH_BRIDGE_EMPTY_SECRET"]);
+
+        let options = Options { secret: Some(vec!["hunter2".to_owned().into()]), ..Options::default() };
+        let named = NamedSecret { variable: OPTIONS_VARIABLE, bytes: 7 };
+        assert_eq!(named_secrets(&options, &environment), [named]);
+        assert_eq!(secret_warnings(&options, &environment), [Warning::ShortSecret { index: 0, bytes: 7 }]);
     }
 }

@@ -31,6 +31,13 @@ impl Secret {
         self.0.len()
     }
 
+    /// Whether it has quotes or white space around it, which most likely were not meant as part of it.
+    pub fn is_wrapped(&self) -> bool {
+        let text = self.0.as_str();
+        let is_quoted = |quote| text.len() > 1 && text.starts_with(quote) && text.ends_with(quote);
+        text.trim() != text || is_quoted('"') || is_quoted('\'')
+    }
+
     #[cfg(test)]
     pub(crate) fn reveal(&self) -> &str {
         &self.0

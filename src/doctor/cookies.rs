@@ -4,13 +4,13 @@
 use serde::Serialize;
 
 use super::check::Check;
-use crate::config::{self, Environment, Options};
+use crate::config::{self, Environment, OPTIONS_VARIABLE, Options};
 use crate::error::Error;
 
 pub(super) const ID: &str = "cookies";
 
-pub(super) fn check(environment: &impl Environment) -> Check {
-    judge(query(environment), config::is_production(environment))
+pub(super) fn check(options: &Options, environment: &impl Environment) -> Check {
+    judge(query(options, environment), config::is_production(environment))
 }
 
 #[derive(Serialize)]
@@ -23,6 +23,8 @@ struct Choice {
 #[derive(Debug, PartialEq, Eq, Serialize)]
 #[serde(tag = "reason", rename_all = "kebab-case")]
 enum Reason {
+    /// `cookieName` or `secureCookie` in the variable with the options.
+    Options,
     /// The scheme of the app's own URL decides.
     Url {
         variable: &'static str,
@@ -32,11 +34,13 @@ enum Reason {
     Nothing,
 }
 
-fn query(environment: &impl Environment) -> Result<Choice, Error> {
-    let cookies = config::session_cookies(&Options::default(), environment)?;
+fn query(options: &Options, environment: &impl Environment) -> Result<Choice, Error> {
+    let cookies = config::session_cookies(options, environment)?;
+    let is_chosen = options.cookie_name.is_some() || options.secure_cookie.is_some();
     Ok(Choice {
         names: cookies.into_iter().map(|cookie| cookie.name.as_str().to_owned()).collect(),
         because: match config::app_url_variable(environment) {
+            _ if is_chosen => Reason::Options,
             Some(variable) => Reason::Url { variable },
             None if config::is_production(environment) => Reason::Production,
             None => Reason::Nothing,
@@ -55,6 +59,7 @@ fn judge(choice: Result<Choice, Error>, is_production: bool) -> Check {
     };
     let name = |index: usize| choice.names.get(index).map_or("", String::as_str);
     let message = match choice.because {
+        Reason::Options => format!("{}, by {OPTIONS_VARIABLE}", choice.names.join(", ")),
         Reason::Url { variable } => format!("{}, by the scheme of {variable}", name(0)),
         Reason::Production => format!("{}, since NODE_ENV is production and {UNSET}", name(0)),
         Reason::Nothing => format!("{} if a request has it, else {}, since {UNSET}", name(0), name(1)),
@@ -67,6 +72,11 @@ fn judge(choice: Result<Choice, Error>, is_production: bool) -> Check {
             format!(
                 "If the app is served over https, set {variable} to its https:// URL: Auth.js uses the __Secure- cookie then."
             ),
+        ),
+        Reason::Production => Check::warning(
+            ID,
+            format!("{message}; the cookie that Auth.js sets over http doesn't count"),
+            "Set AUTH_URL to the URL of the app.",
         ),
         _ => Check::ok(ID, message),
     };
@@ -91,8 +101,9 @@ mod tests {
             ),
             (
                 &[PRODUCTION],
-                Status::Ok,
-                "__Secure-authjs.session-token, since NODE_ENV is production and neither AUTH_URL nor NEXTAUTH_URL is set",
+                Status::Warning,
+                "__Secure-authjs.session-token, since NODE_ENV is production and neither AUTH_URL nor NEXTAUTH_URL is set; \
+                 the cookie that Auth.js sets over http doesn't count",
             ),
             (
                 &[PRODUCTION, ("NEXTAUTH_URL", "https://a.example")],
@@ -107,8 +118,12 @@ mod tests {
             ),
             (&[("AUTH_URL", "ftp://a")], Status::Failed, "AUTH_URL: must begin with https:// or http://"),
         ] {
-            let check = check(&FakeEnvironment(variables));
+            let check = check(&Options::default(), &FakeEnvironment(variables));
             assert_eq!((check.status, check.message.as_str()), (status, message), "{variables:?}");
         }
+        let options = Options { secure_cookie: Some(false), ..Options::default() };
+        let check = check(&options, &FakeEnvironment(&[PRODUCTION]));
+        let expected = (Status::Ok, "authjs.session-token, by AUTH_BRIDGE_OPTIONS");
+        assert_eq!((check.status, check.message.as_str()), expected);
     }
 }

@@ -22,7 +22,16 @@ pub(super) fn judge(target: Result<&TargetFacts, &Error>) -> Check {
             message += &format!(", {what} {name}");
         }
     }
-    Check::ok(ID, message).with_details(target)
+    let check = match &target.unknown_parameters[..] {
+        [] => Check::ok(ID, message),
+        unknown => Check::warning(
+            ID,
+            format!("{message}; ignored, since unknown: {}", unknown.join(", ")),
+            "Check how they are spelled. If another client needs them, give this package a URL of its own in \
+             AUTH_BRIDGE_DATABASE_URL.",
+        ),
+    };
+    check.with_details(target)
 }
 
 #[cfg(test)]
@@ -39,9 +48,16 @@ mod tests {
             schema: Some("app".to_owned()),
             ..target()
         };
+        let unknown = TargetFacts { unknown_parameters: vec!["env".to_owned(), "name".to_owned()], ..target() };
         for (case, found, status, message) in [
             ("a host", Ok(&target()), Status::Ok, "DATABASE_URL: db.example:5432"),
             ("names", Ok(&named), Status::Ok, "PGHOST, PGUSER: db.example:5432, user u, schema app"),
+            (
+                "unknown parameters",
+                Ok(&unknown),
+                Status::Warning,
+                "DATABASE_URL: db.example:5432; ignored, since unknown: env, name",
+            ),
             ("an error", Err(&Error::config("sslmode", "is odd")), Status::Failed, "sslmode: is odd"),
         ] {
             let check = judge(found);

@@ -45,13 +45,13 @@ const OF_CONNECTION: [&str; 5] = [tls::ID, server::ID, pooler::ID, clock::ID, ta
 const OF_TABLES: [&str; 4] = [columns::ID, rights::ID, row_security::ID, unique_keys::ID];
 const OF_QUERIES: [&str; 3] = [lookups::ID, indexes::ID, sessions::ID];
 
-/// Runs all checks, from the configuration to the tables. Reads the environment at once; the future connects to the
-/// database.
-pub fn examine(environment: &impl Environment) -> BoxFuture<'static, Vec<Check>> {
-    let mut checks = vec![secrets::check(environment), cookies::check(environment)];
+/// Runs all checks, from the configuration to the tables. `options` are those of the bridge of the module's own functions. Reads
+/// the environment at once; the future connects to the database.
+pub fn examine(options: &Options, environment: &impl Environment) -> BoxFuture<'static, Vec<Check>> {
+    let mut checks = vec![secrets::check(options, environment), cookies::check(options, environment)];
     let is_production = config::is_production(environment);
-    let database = Database::new(&mut Options::default(), environment)
-        .and_then(|database| ExaminedDatabase::new(&database, &Limits::default(), environment));
+    let database = Database::new(options, environment)
+        .and_then(|database| ExaminedDatabase::new(&database, &Limits::new(options.limits)?, environment));
     async move {
         checks.push(database_url::judge(database.as_ref().map(ExaminedDatabase::target)));
         match database {

@@ -3,12 +3,12 @@
 
 use super::check::Check;
 use crate::config::warning::Warning;
-use crate::config::{Environment, NamedSecret, named_secrets, secret_warnings};
+use crate::config::{Environment, NamedSecret, Options, named_secrets, secret_warnings};
 
 pub(super) const ID: &str = "secrets";
 
-pub(super) fn check(environment: &impl Environment) -> Check {
-    judge(&named_secrets(environment), &secret_warnings(environment))
+pub(super) fn check(options: &Options, environment: &impl Environment) -> Check {
+    judge(&named_secrets(options, environment), &secret_warnings(options, environment))
 }
 
 fn judge(secrets: &[NamedSecret], warnings: &[Warning]) -> Check {

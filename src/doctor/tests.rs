@@ -14,6 +14,7 @@ use crate::postgres::{StepError, Verify};
 pub(super) fn target() -> TargetFacts {
     TargetFacts {
         variables: vec!["DATABASE_URL"],
+        unknown_parameters: Vec::new(),
         hosts: "db.example:5432".to_owned(),
         user: None,
         database: None,
@@ -59,7 +60,7 @@ fn facts(catalog: StepResult<Catalog>) -> Facts {
 
 #[test]
 fn without_a_database_the_checks_are_ready_at_once() {
-    let checks = examine(&FakeEnvironment(&[])).now_or_never().expect("is ready");
+    let checks = examine(&Options::default(), &FakeEnvironment(&[])).now_or_never().expect("is ready");
     let failed: Vec<_> = checks.iter().filter(|check| check.status == Status::Failed).map(|check| check.id).collect();
     assert_eq!(failed, [secrets::ID, database_url::ID]);
     let skipped: Vec<_> = checks.iter().filter(|check| check.status == Status::Skipped).map(|check| check.id).collect();
@@ -68,7 +69,7 @@ fn without_a_database_the_checks_are_ready_at_once() {
 
 #[test]
 fn each_check_has_a_file_with_its_name() {
-    let checks = examine(&FakeEnvironment(&[])).now_or_never().expect("is ready");
+    let checks = examine(&Options::default(), &FakeEnvironment(&[])).now_or_never().expect("is ready");
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/doctor");
     for Check { id, .. } in checks {
         assert!(folder.join(format!("{}.rs", id.replace('-', "_"))).is_file(), "{id}");

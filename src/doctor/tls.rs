@@ -37,10 +37,11 @@ pub(super) fn judge(negotiated: &Negotiated, address: &str, target: &TargetFacts
     let check = if is_safe || (target.is_local && !is_production) {
         Check::ok(ID, message)
     } else {
-        let advice = format!(
-            "An attacker on the network can impersonate the server: set sslmode=verify-full in {}.",
-            target.variables.join(", ")
-        );
+        let setting = match target.variables.first() {
+            Some(url) if !url.starts_with("PG") => format!("sslmode=verify-full in {url}"),
+            _ => "PGSSLMODE=verify-full".to_owned(),
+        };
+        let advice = format!("An attacker on the network can impersonate the server: set {setting}.");
         Check::warning(ID, message, advice)
     };
     check.with_details(&details)

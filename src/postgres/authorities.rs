@@ -15,6 +15,11 @@ use crate::error::Error;
 
 const NOT_PEM: &str = "can't be read as PEM certificates";
 
+/// Checks that the option `tls.ca` holds certificates.
+pub(super) fn check_authorities(ca: &str) -> Result<(), Error> {
+    certificates(ca.as_bytes()).map(drop).map_err(|problem| Error::config("tls.ca", problem))
+}
+
 /// Trusts only the authorities of the option `tls.ca`, not those that OpenSSL would load by default.
 pub(super) fn trust_only(ca: &str, builder: &mut SslConnectorBuilder) -> Result<(), Error> {
     replace(ca.as_bytes(), builder).map_err(|problem| Error::config("tls.ca", problem))

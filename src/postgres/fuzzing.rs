@@ -20,7 +20,7 @@ pub struct ReadUrl {
 
 /// Parses `url` as a bridge does, but opens no certificate files.
 pub fn read_url(url: &str) -> Result<ReadUrl, Error> {
-    let settings = Settings::of(&Location::Url { url: url.to_owned().into(), from: "databaseUrl" })?;
+    let settings = Settings::of(&Location::of_url(url.to_owned().into(), "databaseUrl"))?;
     let hosts = settings.hosts.hosts()?;
     policy(&settings.tls, false)?;
     let password = settings.config.get_password();

@@ -17,6 +17,7 @@ use super::idle::IdleCloser;
 use super::password::PasswordSources;
 use super::query::{DatabaseSession, FindEnd, FindSessions, Found, Query, StatementWriter};
 use super::url::Target;
+use crate::config::warning::Warning;
 use crate::config::{Database, Environment, Limits};
 use crate::error::Error;
 use crate::redacted::redacted;
@@ -35,6 +36,7 @@ pub(super) struct Postgres {
     prepared_statements: bool,
     /// Hosts and ports, for messages.
     address: String,
+    pub(super) warnings: Vec<Warning>,
 }
 
 redacted!(Postgres);
@@ -44,7 +46,7 @@ impl Postgres {
     pub(super) fn new(database: &Database, limits: &Limits, environment: &impl Environment) -> Result<Self, Error> {
         let target = Target::new(database, limits, environment)?;
         let statements = StatementWriter::new(target.schema.clone(), database.sharded);
-        let address = target.address();
+        let (address, warnings) = (target.address(), target.warnings());
         let (max_connections, prepared_statements) = (target.max_connections, target.prepared_statements);
         let idle_closer = target.idle_timeout.map(IdleCloser::new);
         // The connection that was used last is used first, so that those that are not needed grow old.
@@ -54,7 +56,16 @@ impl Postgres {
             .build()
             .map_err(|cause| Error::Internal(format!("connection pool: {cause}")))?;
         let query_timeout = limits.query_timeout;
-        Ok(Self { pool, idle_closer, statements, query_timeout, max_connections, prepared_statements, address })
+        Ok(Self {
+            pool,
+            idle_closer,
+            statements,
+            query_timeout,
+            max_connections,
+            prepared_statements,
+            address,
+            warnings,
+        })
     }
 
     pub(super) async fn connection(&self) -> Result<Object<Connector>, Error> {

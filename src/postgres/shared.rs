@@ -10,6 +10,8 @@ use deadpool::managed::Object;
 use super::connect::Connector;
 use super::pool::Postgres;
 use super::query::Found;
+use super::url::check;
+use crate::config::warning::Warning;
 use crate::config::{Database, Environment, Limits, Password, PasswordSource};
 use crate::error::Error;
 use crate::redacted::redacted;
@@ -59,6 +61,17 @@ impl SharedPostgres {
             postgres.password_sources().add(Arc::clone(source));
         }
         Ok(Self { postgres, password, is_closed: AtomicBool::new(false) })
+    }
+
+    /// # Errors
+    /// If the options about the database are wrong, whatever the environment adds to them. Opens no file.
+    pub fn check(options: &Database) -> Result<(), Error> {
+        check(options)
+    }
+
+    /// Likely mistakes in the connection parameters.
+    pub fn warnings(&self) -> &[Warning] {
+        &self.postgres.warnings
     }
 
     fn release(&self) {
@@ -123,7 +136,7 @@ mod tests {
     use crate::config::{FakeEnvironment, Location};
 
     fn open(url: &str) -> SharedPostgres {
-        let location = Location::Url { url: url.to_owned().into(), from: "databaseUrl" };
+        let location = Location::of_url(url.to_owned().into(), "databaseUrl");
         SharedPostgres::new(&Database::at(location), &Limits::default(), &FakeEnvironment(&[])).expect("is a URL")
     }
 

@@ -7,7 +7,7 @@ use openssl::ssl::{SslConnector, SslConnectorBuilder, SslFiletype, SslMethod, Ss
 use serde::Serialize;
 use tokio_postgres::config::SslMode;
 
-use super::authorities::{trust_only, trust_only_file, trust_system};
+use super::authorities::{check_authorities, trust_only, trust_only_file, trust_system};
 use super::encryption::{Encryption, offered_protocols};
 use super::url::parameter::Parameter;
 use crate::config::{Database, Environment};
@@ -36,6 +36,18 @@ pub(super) struct TlsParameters {
 }
 
 impl TlsParameters {
+    /// Checks what is set, but not whether it is complete.
+    pub(super) fn check(&self, ca: Option<&str>) -> Result<(), Error> {
+        mode(self, ca.is_some())?;
+        self.least_version()?;
+        ca.map_or(Ok(()), check_authorities)
+    }
+
+    fn least_version(&self) -> Result<SslVersion, Error> {
+        let least = self.min_version.as_ref().map(|version| version.choice(&VERSIONS)).transpose()?;
+        Ok(least.unwrap_or(SslVersion::TLS1_2))
+    }
+
     /// An error about the mode, with the name of the parameter that set it.
     fn mode_error(&self, problem: &str) -> Error {
         let parameter = self.mode.as_ref().or(self.ssl.as_ref());
@@ -64,8 +76,7 @@ impl Tls {
         }
         let set_up = |cause: ErrorStack| Error::config("sslmode", format!("can't be set up: {cause}"));
         let mut builder = SslConnector::builder(SslMethod::tls_client()).map_err(set_up)?;
-        let least = parameters.min_version.as_ref().map(|version| version.choice(&VERSIONS)).transpose()?;
-        builder.set_min_proto_version(Some(least.unwrap_or(SslVersion::TLS1_2))).map_err(set_up)?;
+        builder.set_min_proto_version(Some(parameters.least_version()?)).map_err(set_up)?;
         if parameters.direct {
             builder.set_alpn_protos(&offered_protocols()).map_err(set_up)?;
         }
@@ -132,12 +143,13 @@ const MODES: [(&str, Mode); 7] = [
     ("no-verify", Mode::NoVerify),
 ];
 
-/// Parameters that contradict each other are refused: to choose from them could drop the one that protects.
-pub(super) fn policy(parameters: &TlsParameters, has_ca: bool) -> Result<Policy, Error> {
+/// The mode that the parameters set, if any. Parameters that contradict each other are refused: to choose from them could drop
+/// the one that protects.
+fn mode(parameters: &TlsParameters, has_ca: bool) -> Result<Option<Mode>, Error> {
     let root_cert = parameters.root_cert.as_ref();
     let has_authorities = has_ca || root_cert.is_some();
     let is_system = !has_ca && root_cert.is_some_and(|root| root.value.as_str() == SYSTEM);
-    let mode = mode(parameters, has_authorities)?;
+    let mode = stated_mode(parameters, has_authorities)?;
     if mode == Some(Mode::NoVerify) && root_cert.is_some() {
         return Err(parameters.mode_error("contradicts sslrootcert; remove one of them"));
     }
@@ -150,7 +162,13 @@ pub(super) fn policy(parameters: &TlsParameters, has_ca: bool) -> Result<Policy,
     if is_system && mode.is_some_and(|mode| mode != Mode::VerifyFull) {
         return Err(parameters.mode_error("must be verify-full when sslrootcert is system"));
     }
-    if mode == Some(Mode::VerifyCa) && !has_ca && root_cert.is_none() {
+    Ok(mode)
+}
+
+pub(super) fn policy(parameters: &TlsParameters, has_ca: bool) -> Result<Policy, Error> {
+    let mode = mode(parameters, has_ca)?;
+    let has_authorities = has_ca || parameters.root_cert.is_some();
+    if mode == Some(Mode::VerifyCa) && !has_authorities {
         // Any certificate of any public authority would be accepted, whatever its host name.
         return Err(parameters
             .mode_error("needs sslrootcert or the option tls.ca; to trust the system's authorities, use verify-full"));
@@ -171,7 +189,7 @@ pub(super) fn policy(parameters: &TlsParameters, has_ca: bool) -> Result<Policy,
 }
 
 /// What `sslmode`, `ssl` and `sslaccept` say together.
-fn mode(parameters: &TlsParameters, has_authorities: bool) -> Result<Option<Mode>, Error> {
+fn stated_mode(parameters: &TlsParameters, has_authorities: bool) -> Result<Option<Mode>, Error> {
     const ADVICE: &str = "remove one of them";
     let mode = parameters.mode.as_ref().map(|mode| mode.choice(&MODES)).transpose()?;
     let mode = match &parameters.ssl {
@@ -232,7 +250,7 @@ mod tests {
 
     /// The policy of a URL with these parameters.
     fn policy_of(query: &str, has_ca: bool) -> Result<Policy, Error> {
-        let location = Location::Url { url: format!("postgres://h/d?{query}").into(), from: "DATABASE_URL" };
+        let location = Location::of_url(format!("postgres://h/d?{query}").into(), "DATABASE_URL");
         let mut read = TlsParameters::default();
         for parameter in parameters(&location).expect("is a URL") {
             match parameter.name.as_str() {

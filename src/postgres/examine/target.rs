@@ -7,13 +7,14 @@ use serde::Serialize;
 
 use super::super::tls::Verify;
 use super::super::url::{Host, Target};
-use crate::config::Location;
 
 #[derive(Clone, Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct TargetFacts {
-    /// The variables that this is configured with.
+    /// The options and variables that this is configured with.
     pub variables: Vec<&'static str>,
+    /// The names of unknown parameters, which are ignored.
+    pub unknown_parameters: Vec<String>,
     /// Names and ports.
     pub hosts: String,
     pub user: Option<String>,
@@ -27,12 +28,10 @@ pub struct TargetFacts {
 }
 
 impl TargetFacts {
-    pub(super) fn new(target: &Target, location: &Location) -> Self {
+    pub(super) fn new(target: &Target) -> Self {
         Self {
-            variables: match location {
-                Location::Url { from, .. } => vec![from],
-                Location::Variables(variables) => variables.iter().map(|variable| variable.name).collect(),
-            },
+            variables: target.sources.clone(),
+            unknown_parameters: target.unknown.clone(),
             hosts: target.address(),
             user: target.config.get_user().map(str::to_owned),
             database: target.config.get_dbname().map(str::to_owned),

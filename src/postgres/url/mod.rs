@@ -2,6 +2,7 @@
 #![forbid(unsafe_code)]
 
 mod hosts;
+mod misspelled;
 pub(super) mod parameter;
 pub(super) mod parse;
 mod settings;
@@ -16,6 +17,7 @@ pub(super) use self::hosts::Host;
 pub(super) use self::settings::Settings;
 use super::password::PasswordSources;
 use super::tls::Tls;
+use crate::config::warning::Warning;
 use crate::config::{
     DEFAULT_CONNECT_TIMEOUT, DEFAULT_IDLE_TIMEOUT, DEFAULT_MAX_CONNECTIONS, DEFAULT_MAX_LIFETIME, Database,
     Environment, Limits, Password,
@@ -37,6 +39,10 @@ const CONNECTING_SHARE: f64 = 0.9;
 
 /// Where and how to connect. Redacted in `Debug`, since it holds the password.
 pub(super) struct Target {
+    /// The options and variables that this is configured with.
+    pub(super) sources: Vec<&'static str>,
+    /// The names of the URL's parameters that are unknown, and ignored.
+    pub(super) unknown: Vec<String>,
     /// In the order of the parameters.
     pub(super) hosts: Vec<Host>,
     /// Whether hosts and addresses are tried in random order.
@@ -77,6 +83,13 @@ pub(super) enum SessionAttrs {
     PreferStandby,
 }
 
+/// Checks what the options say, without the variables and files that may complete them.
+pub(super) fn check(options: &Database) -> Result<(), Error> {
+    let settings = Settings::of(&options.location)?;
+    settings.hosts.hosts()?;
+    settings.tls.check(options.ca.as_deref())
+}
+
 impl Target {
     pub(super) fn new(database: &Database, limits: &Limits, environment: &impl Environment) -> Result<Self, Error> {
         let settings = Settings::of(&database.location)?;
@@ -101,6 +114,8 @@ impl Target {
         }
         Ok(Self {
             tls: Tls::new(settings.tls, database, environment)?,
+            sources: settings.sources,
+            unknown: settings.unknown,
             hosts,
             shuffled: settings.shuffled,
             session_attrs: settings.session_attrs,
@@ -115,6 +130,11 @@ impl Target {
             prepared_statements,
             schema: database.schema.clone().in_namespace(settings.schema),
         })
+    }
+
+    pub(super) fn warnings(&self) -> Vec<Warning> {
+        let from = self.sources.first().filter(|_| !self.unknown.is_empty());
+        from.map(|from| Warning::UnknownParameters { from, names: self.unknown.clone() }).into_iter().collect()
     }
 
     /// The hosts and their ports, for messages.

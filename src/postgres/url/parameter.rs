@@ -3,6 +3,7 @@
 
 use std::time::Duration;
 
+use crate::config::is_quoted;
 use crate::error::Error;
 use crate::sensitive::Sensitive;
 
@@ -33,6 +34,26 @@ pub(in crate::postgres) enum Origin {
 }
 
 impl Parameter {
+    /// Whether it decides what libpq's parameter `name` decides.
+    pub(super) fn sets(&self, name: &str) -> bool {
+        let same = match self.name.as_str() {
+            "username" => "user",
+            "database" => "dbname",
+            "ssl" => "sslmode",
+            "sslaccept" if self.value.trim() == "strict" => "sslmode",
+            own => own,
+        };
+        same == name
+    }
+
+    /// The option or variable that holds it.
+    pub(super) fn source(&self) -> &'static str {
+        match self.origin {
+            Origin::Url { from, .. } => from,
+            Origin::Variable(name) => name,
+        }
+    }
+
     /// An error that names the parameter, without its value.
     pub(in crate::postgres) fn error(&self, problem: impl AsRef<str>) -> Error {
         let problem = problem.as_ref();
@@ -45,12 +66,19 @@ impl Parameter {
         }
     }
 
-    pub(in crate::postgres) fn unknown_error(&self) -> Error {
-        self.error("is unknown; remove it from the URL, or see docs/configuration.md")
+    /// For an unknown name that may be part of the password.
+    pub(super) fn unknown_error(&self) -> Error {
+        self.error(
+            "is unknown, or has no value; if it is part of the password, write %26 for an & and %3F for a ? there",
+        )
+    }
+
+    pub(super) fn is_name_safe(&self) -> bool {
+        !matches!(self.origin, Origin::Url { is_name_safe: false, .. })
     }
 
     /// The text after a stray `?` or `&` can be part of the password.
-    fn shown_name(&self) -> &str {
+    pub(super) fn shown_name(&self) -> &str {
         let is_name = |byte: u8| byte.is_ascii_alphabetic() || byte == b'_' || byte == b'.' || byte == b'-';
         if self.name.len() <= MAX_NAME_BYTES && self.name.bytes().all(is_name) { &self.name } else { UNNAMED }
     }
@@ -61,10 +89,11 @@ impl Parameter {
     }
 
     pub(in crate::postgres) fn choice<T: Copy>(&self, choices: &[(&str, T)]) -> Result<T, Error> {
-        let found = choices.iter().find(|(name, _)| *name == self.value.as_str());
+        let found = choices.iter().find(|(name, _)| *name == self.value.trim());
         found.map(|(_, choice)| *choice).ok_or_else(|| {
             let names: Vec<_> = choices.iter().map(|(name, _)| *name).collect();
-            self.error(format!("must be one of {}", names.join(", ")))
+            let quotes = if is_quoted(&self.value) { ", without quotes around it" } else { "" };
+            self.error(format!("must be one of {}{quotes}", names.join(", ")))
         })
     }
 

@@ -1,4 +1,4 @@
-//! Connection URL or environment variables -> connection parameters with libpq's names.
+//! Connection URL and environment variables -> connection parameters with libpq's names.
 //!
 //! `postgres://user:password@host:port,host:port/dbname?name=value&...` (PostgreSQL documentation, chapter "libpq",
 //! section "Connection URIs"). No message shows a value, since any part of a malformed URL can be the password.
@@ -10,18 +10,23 @@ use percent_encoding::percent_decode_str;
 use zeroize::{Zeroize, Zeroizing};
 
 use super::parameter::{Origin, Parameter};
-use crate::config::{Location, Variable};
+use crate::config::{DatabaseUrl, Location, Variable, is_quoted};
 use crate::error::Error;
 use crate::sensitive::Sensitive;
 
 const SCHEMES: [&str; 2] = ["postgres://", "postgresql://"];
 
-/// If a name occurs twice, the later parameter replaces the earlier one.
+/// If a name occurs twice, the later parameter replaces the earlier one. As in libpq, a variable counts only if the URL
+/// doesn't set the same.
 pub(in crate::postgres) fn parameters(location: &Location) -> Result<Vec<Parameter>, Error> {
-    match location {
-        Location::Url { url, from } => Url { from }.parse(url.trim()),
-        Location::Variables(variables) => Ok(variables.iter().map(parameter_of).collect()),
-    }
+    let mut parameters = match &location.url {
+        Some(DatabaseUrl { text, from }) => Url { from }.parse(text.trim())?,
+        None => Vec::new(),
+    };
+    let is_open = |variable: &&Variable| !parameters.iter().any(|parameter| parameter.sets(variable.parameter));
+    let filled: Vec<_> = location.variables.iter().filter(is_open).map(parameter_of).collect();
+    parameters.extend(filled);
+    Ok(parameters)
 }
 
 fn parameter_of(variable: &Variable) -> Parameter {
@@ -134,7 +139,7 @@ fn wrong_scheme(url: &str) -> String {
     if url.starts_with("prisma") {
         return format!("{expected}; use the URL of the database itself, not that of Prisma's proxy");
     }
-    if url.starts_with(['"', '\'']) {
+    if is_quoted(url) {
         return format!("{expected}, without quotes around it");
     }
     expected.to_owned()

@@ -9,6 +9,7 @@ use tokio_postgres::config::{ChannelBinding, SslNegotiation};
 
 use super::SessionAttrs;
 use super::hosts::HostParameters;
+use super::misspelled::meant_by;
 use super::parse::parameters;
 use crate::config::{Location, MAX_CONNECTIONS};
 use crate::error::Error;
@@ -21,7 +22,7 @@ const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(10);
 const KEEPALIVE_RETRIES: u32 = 3;
 
 /// Parameters of libpq and other clients for features that this package doesn't have, or has its own options for.
-pub(super) const IGNORED: [&str; 22] = [
+pub(super) const IGNORED: [&str; 23] = [
     "charset",
     "client_encoding",
     "gssdelegation",
@@ -44,6 +45,8 @@ pub(super) const IGNORED: [&str; 22] = [
     "uselibpqcompat",
     "max_pipeline",
     "fetch_types",
+    // TablePlus; `tlsmode` in another spelling is refused.
+    "tLSMode",
 ];
 /// Parameters of libpq that are refused: they ask for features that this package doesn't have, and ignoring them would be
 /// unsafe.
@@ -63,6 +66,10 @@ pub(super) const UNSUPPORTED: [&str; 11] = [
 
 /// The settings of all parameters that were applied.
 pub(in crate::postgres) struct Settings {
+    /// The options and variables that the parameters come from.
+    pub(super) sources: Vec<&'static str>,
+    /// The names of unknown parameters, as they can be shown.
+    pub(super) unknown: Vec<String>,
     pub(in crate::postgres) config: Config,
     pub(in crate::postgres) hosts: HostParameters,
     pub(super) fallback_application_name: Option<String>,
@@ -88,6 +95,8 @@ impl Default for Settings {
             .keepalives_interval(KEEPALIVE_INTERVAL)
             .keepalives_retries(KEEPALIVE_RETRIES);
         Self {
+            sources: Vec::new(),
+            unknown: Vec::new(),
             config,
             hosts: HostParameters::default(),
             fallback_application_name: None,
@@ -107,8 +116,12 @@ impl Default for Settings {
 impl Settings {
     pub(in crate::postgres) fn of(location: &Location) -> Result<Self, Error> {
         let mut settings = Self::default();
+        settings.sources.extend(location.url.as_ref().map(|url| url.from));
         for parameter in parameters(location)? {
             settings.set(&parameter)?;
+            if !settings.sources.contains(&parameter.source()) {
+                settings.sources.push(parameter.source());
+            }
         }
         Ok(settings)
     }
@@ -188,7 +201,11 @@ impl Settings {
 
             name if IGNORED.contains(&name) => {}
             name if UNSUPPORTED.contains(&name) => return Err(parameter.error("is not supported")),
-            _ => return Err(parameter.unknown_error()),
+            name => match meant_by(name) {
+                _ if !parameter.is_name_safe() => return Err(parameter.unknown_error()),
+                Some(meant) => return Err(parameter.error(format!("is unknown; {meant} is probably meant"))),
+                None => self.unknown.push(parameter.shown_name().to_owned()),
+            },
         }
         Ok(())
     }

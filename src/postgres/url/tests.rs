@@ -3,20 +3,26 @@ use tokio_postgres::config::SslMode;
 
 use super::settings::{IGNORED, KEEPALIVE_IDLE, SESSION_ATTRS, UNSUPPORTED};
 use super::*;
-use crate::config::{FakeEnvironment, Location, Variable};
+use crate::config::{DatabaseUrl, FakeEnvironment, Location, Variable};
 
 fn from_url(url: &str) -> Result<Target, Error> {
-    let location = Location::Url { url: url.to_owned().into(), from: "DATABASE_URL" };
-    Target::new(&Database::at(location), &Limits::default(), &FakeEnvironment(&[]))
+    from_both(Some(url), &[])
 }
 
-fn from_variables(variables: &[(&'static str, &'static str, &str)]) -> Result<Target, Error> {
-    let variable = |(name, parameter, value): &(&'static str, &'static str, &str)| Variable {
-        name,
-        parameter,
-        value: (*value).to_owned().into(),
+fn from_variables(variables: &[NamedValue]) -> Result<Target, Error> {
+    from_both(None, variables)
+}
+
+/// A name, the parameter that it sets, and its value.
+type NamedValue<'a> = (&'static str, &'static str, &'a str);
+
+fn from_both(url: Option<&str>, variables: &[NamedValue]) -> Result<Target, Error> {
+    let variable =
+        |(name, parameter, value): &NamedValue| Variable { name, parameter, value: (*value).to_owned().into() };
+    let location = Location {
+        url: url.map(|url| DatabaseUrl { text: url.to_owned().into(), from: "DATABASE_URL" }),
+        variables: variables.iter().map(variable).collect(),
     };
-    let location = Location::Variables(variables.iter().map(variable).collect());
     Target::new(&Database::at(location), &Limits::default(), &FakeEnvironment(&[]))
 }
 
@@ -224,7 +230,7 @@ fn statement_timeout_is_set_unless_there_may_be_a_pooler() {
 fn options_override_the_url() {
     let url =
         "postgres://u@h/d?pgbouncer=true&connection_limit=3&connect_timeout=3&max_lifetime=3&idle_timeout=3".to_owned();
-    let location = Location::Url { url: url.into(), from: "databaseUrl" };
+    let location = Location::of_url(url.into(), "databaseUrl");
     let limits = Limits {
         connect_timeout: Some(Duration::from_millis(1)),
         max_connections: Some(7),
@@ -322,8 +328,10 @@ fn errors_name_the_parameter_and_leak_no_password() {
         ("postgres://u:hunter2@h/d?pgbouncer=yes", "pgbouncer must be one of true, false"),
         ("postgres://u:hunter2@h/d?schema=a,b", "schema must be the name of one schema"),
         ("postgres://u:hunter2@h/d?sslcrl=a", "sslcrl is not supported"),
-        ("postgres://u:hunter2@h/d?colour=blue", "colour is unknown"),
-        ("postgres://u:hunter2@h/d?hunter2%20!=blue", "a parameter is unknown"),
+        ("postgres://u:hunter2@h/d?sslmod=verify-full", "sslmod is unknown; sslmode is probably meant"),
+        ("postgres://u:hunter2@h/d?prot=1", "prot is unknown; port is probably meant"),
+        ("postgres://u@h/d?password=abc&colour=blue", "a parameter is unknown, or has no value"),
+        ("postgres://u@h/d?colour", "a parameter is unknown, or has no value"),
     ] {
         let error = from_url(url).err().unwrap_or_else(|| panic!("{url} is accepted"));
         assert_eq!(error.code(), "ERR_AUTH_BRIDGE_CONFIG", "{url}");
@@ -350,7 +358,7 @@ proptest! {
         let url = format!("postgres://{user}:{before}HUNTER{after}@{host}/{database}?{parameters}");
         let shown = match from_url(&url) {
             Err(error) => format!("{error} {error:?}"),
-            Ok(target) => format!("{target:?} {}", target.address()),
+            Ok(target) => format!("{target:?} {} {:?}", target.address(), target.warnings()),
         };
         prop_assert!(!shown.contains("HUNTER"), "{}: {}", url, shown);
     }
@@ -384,6 +392,12 @@ fn variables_are_read_as_in_libpq() {
     let user_only = from_variables(&[("PGUSER", "user", "u")]).expect("is enough");
     assert_eq!(user_only.address(), "localhost:5432");
 
+    let blank =
+        from_variables(&[("PGHOST", "host", " h "), ("PGSSLMODE", "sslmode", "verify-full\n")]).expect("is enough");
+    assert_eq!((blank.address().as_str(), blank.tls.modes), ("h:5432", REQUIRE));
+    let quoted = from_variables(&[("PGHOST", "host", "h"), ("PGSSLMODE", "sslmode", "\"verify-full\"")]);
+    assert!(quoted.expect_err("is quoted").to_string().ends_with(", without quotes around it"));
+
     for (name, parameter, value) in [
         ("PGPORT", "port", "x"),
         ("PGPORT", "port", "1,2"),
@@ -395,6 +409,125 @@ fn variables_are_read_as_in_libpq() {
         let all = [("PGHOST", "host", "h"), ("PGSSLMODE", "sslmode", "verify-full"), (name, parameter, value)];
         let error = from_variables(&all).expect_err("is wrong");
         assert!(error.to_string().starts_with(&format!("{name}: ")), "{error}");
+    }
+}
+
+/// What a variable or a file may complete is no mistake of the options.
+#[test]
+fn options_are_checked_without_variables_and_files() {
+    let checked = |url: &str, ca: Option<&str>| {
+        let location = Location::of_url(url.to_owned().into(), "databaseUrl");
+        check(&Database { ca: ca.map(str::to_owned), ..Database::at(location) }).map_err(|error| error.to_string())
+    };
+    for url in [
+        "postgres://",
+        "postgres://h/d?sslmode=verify-ca",
+        "postgres://h/d?sslmode=verify-full&sslrootcert=/nowhere.pem",
+        "postgres://h/d?sslkey=/nowhere.pem",
+        "postgres://h/d?sslnegotiation=direct",
+    ] {
+        assert_eq!(checked(url, None), Ok(()), "{url}");
+    }
+    const NO_PEM: &str = "-----BEGIN CERTIFICATE-----";
+    for (url, ca, problem) in [
+        ("mysql://h", None, "databaseUrl: must begin with postgres://"),
+        ("postgres://h/d?sslmode=on", None, "databaseUrl: sslmode must be one of"),
+        ("postgres://h/d?ssl_min_protocol_version=1", None, "databaseUrl: ssl_min_protocol_version must be one of"),
+        ("postgres://h/d?sslmode=require&sslrootcert=system", None, "databaseUrl: sslmode must be verify-full"),
+        ("postgres://h:x/d", None, "databaseUrl: port must be a number"),
+        ("postgres://h/d?connection_limit=0", None, "databaseUrl: connection_limit must be"),
+        ("postgres://h/d?sslmode=prefer", Some(NO_PEM), "tls.ca: has no effect"),
+        ("postgres://h/d", Some(NO_PEM), "tls.ca: can't be read as PEM"),
+    ] {
+        let error = checked(url, ca).expect_err(url);
+        assert!(error.starts_with(problem), "{error}");
+    }
+}
+
+#[test]
+fn unknown_parameters_are_ignored_and_named() {
+    for (query, names) in [
+        ("pool_flavour=0&single_use_connections=true", "pool_flavour single_use_connections"),
+        ("workaround=supabase-pooler.vercel", "workaround"),
+        ("serverVersion=16&charset=utf8", "serverVersion"),
+        ("statusColor=686B6F&env=local&name=app&tLSMode=0&lazyload=false", "statusColor env name lazyload"),
+        ("prepareThreshold=0", "prepareThreshold"),
+        ("hunter2%20!=blue", "a parameter"),
+        ("sslmode=require", ""),
+    ] {
+        let target = from_url(&format!("postgres://u:p@h/d?{query}")).expect(query);
+        assert_eq!(target.unknown.join(" "), names, "{query}");
+        let codes: Vec<_> = target.warnings().iter().map(Warning::code).collect();
+        assert_eq!(codes, if names.is_empty() { vec![] } else { vec!["AUTH_BRIDGE_UNKNOWN_PARAMETER"] }, "{query}");
+    }
+}
+
+/// As libpq does it: `PGSSLMODE=verify-full psql postgres://h/d` verifies the server.
+#[test]
+fn variables_fill_the_gaps_of_a_url() {
+    const HOST: NamedValue = ("PGHOST", "host", "other");
+    const PORT: NamedValue = ("PGPORT", "port", "6543");
+    const USER: NamedValue = ("PGUSER", "user", "v");
+    const PASSWORD: NamedValue = ("PGPASSWORD", "password", "q@?%41");
+    const DATABASE: NamedValue = ("PGDATABASE", "dbname", "e");
+    const FULL: NamedValue = ("PGSSLMODE", "sslmode", "verify-full");
+    const DISABLED: NamedValue = ("PGSSLMODE", "sslmode", "disable");
+    let all = [HOST, PORT, USER, PASSWORD, DATABASE, FULL];
+    for (url, variables, address, user, password, dbname, modes, sources) in [
+        ("postgres://u:p@h:1/d?sslmode=disable", &all as &[_], "h:1", "u", "p", "d", DISABLE, "DATABASE_URL"),
+        ("postgres://u:p@h:1/d", &[FULL], "h:1", "u", "p", "d", REQUIRE, "DATABASE_URL PGSSLMODE"),
+        ("postgres://u@h/d", &[PASSWORD], "h:5432", "u", "q@?%41", "d", PREFER, "DATABASE_URL PGPASSWORD"),
+        ("postgres://u:@h/d", &[PASSWORD], "h:5432", "u", "q@?%41", "d", PREFER, "DATABASE_URL PGPASSWORD"),
+        (
+            "postgres://h",
+            &[PORT, USER, PASSWORD],
+            "h:6543",
+            "v",
+            "q@?%41",
+            "",
+            PREFER,
+            "DATABASE_URL PGPORT PGUSER PGPASSWORD",
+        ),
+        ("postgres://u:p@/d", &[HOST], "other:5432", "u", "p", "d", PREFER, "DATABASE_URL PGHOST"),
+        (
+            "postgres://",
+            &all,
+            "other:6543",
+            "v",
+            "q@?%41",
+            "e",
+            REQUIRE,
+            "DATABASE_URL PGHOST PGPORT PGUSER PGPASSWORD PGDATABASE PGSSLMODE",
+        ),
+        (
+            "postgres://h?username=u&password=p&database=d",
+            &[USER, DATABASE],
+            "h:5432",
+            "u",
+            "p",
+            "d",
+            PREFER,
+            "DATABASE_URL",
+        ),
+        ("postgres://u:p@h/d?ssl=true", &[DISABLED], "h:5432", "u", "p", "d", REQUIRE, "DATABASE_URL"),
+        ("postgres://u:p@h/d?sslaccept=strict", &[DISABLED], "h:5432", "u", "p", "d", REQUIRE, "DATABASE_URL"),
+    ] {
+        let target = from_both(Some(url), variables).unwrap_or_else(|error| panic!("{url}: {error}"));
+        let password_read = target.config.get_password().map(String::from_utf8_lossy);
+        let read = (target.config.get_user(), password_read.as_deref(), target.config.get_dbname().unwrap_or_default());
+        assert_eq!(read, (Some(user), Some(password), dbname), "{url}");
+        assert_eq!((target.address().as_str(), target.tls.modes), (address, modes), "{url}");
+        assert_eq!(target.sources.join(" "), sources, "{url}");
+    }
+    let by_address = from_both(Some("postgres://h/d"), &[("PGHOSTADDR", "hostaddr", "::1")]).expect("is complete");
+    assert_eq!(by_address.hosts[0].address.map(|address| address.to_string()).as_deref(), Some("::1"));
+    for (variable, name) in [
+        (("PGSSLMODE", "sslmode", "on"), "PGSSLMODE: "),
+        (("PGREQUIREAUTH", "require_auth", "scram-sha-256"), "PGREQUIREAUTH: is not supported"),
+        (("PGHOSTADDR", "hostaddr", "::1,::2"), "PGHOSTADDR: must have one address for each host"),
+    ] {
+        let error = from_both(Some("postgres://u:p@h/d"), &[variable]).expect_err("is wrong");
+        assert!(error.to_string().starts_with(name), "{error}");
     }
 }
 

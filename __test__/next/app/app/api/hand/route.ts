@@ -1,5 +1,5 @@
-import { getSession } from 'authjs-bridge'
+import { bridgeOfModule } from '@/bridges'
 
 export async function GET(request: Request) {
-  return Response.json(await getSession(request.headers.get('cookie')))
+  return Response.json(await bridgeOfModule.getSession(request.headers.get('cookie')))
 }

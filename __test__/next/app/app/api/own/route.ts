@@ -1,0 +1,4 @@
+import { createSessionRoute } from 'authjs-bridge/next'
+import { bridge } from '@/bridges'
+
+export const { GET } = createSessionRoute({ bridge })
