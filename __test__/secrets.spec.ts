@@ -99,6 +99,8 @@ function wrongConfigurations(): Scenario[] {
     ['cookieName', { name: 'a', unknown: WRONG }],
     ['secureCookie', WRONG],
     ['databaseUrl', { url: PASSWORD }],
+    ['password', [PASSWORD]],
+    ['password', `${PASSWORD}\0`],
     ['tls', WRONG],
     ['tls', { ca: WRONG }],
     ['tls', { ca: `-----BEGIN CERTIFICATE-----\n${WRONG}` }],
@@ -336,7 +338,18 @@ test('types with secrets, cookies, claims or rows are redacted in Debug', () => 
   const redacted = [...text.matchAll(/^redacted!\((.+)\);$/gm)].flatMap(([, types = '']) => types.split(', '))
   expect(redacted.sort()).toEqual([
     ...["Claims<'t>", 'Connection', 'Connector', 'ContentCipher', "CookieValues<'h>", 'Database', 'DatabaseUrl'],
-    ...['Holder', 'Identity', 'IssuedHeader', 'Key', 'Location', 'Postgres', "Reading<'h>", 'Secret', 'Sensitive'],
+    ...[
+      'Holder',
+      'Identity',
+      'IssuedHeader',
+      'Key',
+      'Location',
+      'Password',
+      'Postgres',
+      "Reading<'h>",
+      'Secret',
+      'Sensitive',
+    ],
     ...['Session', 'SessionEnd', 'SessionExplanation', 'SessionKey', 'SessionRecord', 'SharedPostgres', 'Snapshot'],
     ...['Target', 'Variable'],
   ])

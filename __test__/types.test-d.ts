@@ -124,6 +124,7 @@ expectTypeOf<AuthBridgeOptions>().toEqualTypeOf<{
   cookieName?: string | SessionCookie | (string | SessionCookie)[]
   secureCookie?: boolean
   databaseUrl?: string
+  password?: string | (() => string | Promise<string>)
   tls?: { ca?: string | string[] }
   preparedStatements?: boolean
   sharded?: boolean

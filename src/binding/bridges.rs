@@ -8,38 +8,14 @@ use napi::Env;
 use napi::bindgen_prelude::retain_current_module_for_unload_safety;
 
 use super::environment::ProcessEnv;
-use super::settle::Settler;
+use super::module::{Module, SharedBridge, module};
 use super::{default_options, warn};
 use crate::bridge::Bridge;
 use crate::config::warning::Warning;
-use crate::config::{self, Config, Environment, Options, Recorder, Snapshot};
+use crate::config::{self, Config, Environment, Options, Recorder};
 use crate::error::Error;
 use crate::postgres::SharedPostgres;
 use crate::runtime;
-
-pub type SharedBridge = Arc<Bridge<SharedPostgres, Arc<Settler>>>;
-
-/// State of one environment: the main thread, or a worker thread.
-pub struct Module {
-    pub settler: Arc<Settler>,
-    /// The bridge of the module's own functions.
-    bridge: Option<SharedBridge>,
-    /// The variables that it was made from, in development: Next.js changes them when a file is edited.
-    variables: Option<Arc<Snapshot>>,
-}
-
-/// Don't hold the reference while JavaScript can run: it could call this function again.
-pub fn module(env: &Env) -> Result<&mut Module, Error> {
-    let made = || {
-        if env.get_instance_data::<Module>()?.is_none() {
-            let module = Module { settler: Settler::new(env)?, bridge: None, variables: None };
-            env.set_instance_data(module, (), |_| {})?;
-        }
-        env.get_instance_data::<Module>()
-    };
-    let module = made().map_err(|cause: napi::Error| Error::Internal(cause.reason.clone()))?;
-    module.ok_or_else(|| Error::Internal("no instance data".to_owned()))
-}
 
 /// What an `AuthBridge` of JavaScript refers to.
 pub struct LazyBridge(RefCell<State>);
@@ -57,10 +33,8 @@ impl LazyBridge {
         Self(RefCell::new(State::Default))
     }
 
-    /// Checks the options, without the environment that may complete them.
-    pub fn new(options: Options) -> Result<Self, Error> {
-        check(&options)?;
-        Ok(Self(RefCell::new(State::NotMade(Box::new(options)))))
+    pub fn new(options: Options) -> Self {
+        Self(RefCell::new(State::NotMade(Box::new(options))))
     }
 
     /// The bridge, which is made if there is none. After an error, the next call tries again.
@@ -98,12 +72,6 @@ impl LazyBridge {
             }
         })
     }
-}
-
-/// # Errors
-/// If an option is wrong whatever the environment is.
-pub fn check(options: &Options) -> Result<(), Error> {
-    SharedPostgres::check(&options.check()?)
 }
 
 /// The module's own bridge. `None` if it doesn't exist yet and the request has no session cookie: the answer is `{}` then,

@@ -4,7 +4,7 @@ use std::fs;
 
 use napi::Env;
 
-use super::{bridges, options, settle};
+use super::{options, settle};
 use crate::config::{Environment, OPTIONS_VARIABLE, Options};
 use crate::error::Error;
 use crate::sensitive::Sensitive;
@@ -19,8 +19,8 @@ pub fn read(env: &Env, environment: &impl Environment) -> Result<Options, Error>
     // The engine's own message would quote the text.
     let object = settle::unless_thrown(env, settle::parsed(env, &json))
         .ok_or_else(|| Error::config(OPTIONS_VARIABLE, "is not valid JSON"))?;
-    let options = options::parse(object).and_then(|options| bridges::check(&options).map(|()| options));
-    Ok(Options { are_in_variable: true, ..options.map_err(in_variable)? })
+    let options = options::parse(object).map_err(in_variable)?;
+    Ok(Options { are_in_variable: true, ..options })
 }
 
 /// The value itself, or the contents of the file that it names.

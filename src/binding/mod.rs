@@ -5,7 +5,9 @@
 mod bridges;
 mod default_options;
 mod environment;
+mod module;
 mod options;
+mod password;
 mod respond;
 mod settle;
 mod warn;
@@ -19,8 +21,9 @@ use napi::bindgen_prelude::{Unknown, retain_current_module_for_unload_safety};
 use napi_derive::{module_init, napi};
 use serde::Serialize;
 
-use self::bridges::{LazyBridge, SharedBridge, module};
+use self::bridges::LazyBridge;
 use self::environment::ProcessEnv;
+use self::module::{SharedBridge, module};
 use self::respond::{Form, SessionCall};
 use self::settle::Value;
 use crate::config::warning::Warning;
@@ -125,7 +128,7 @@ impl AuthBridge {
     /// @throws {AuthBridgeError} `ERR_AUTH_BRIDGE_CONFIG`; the message names the option.
     #[napi(constructor, ts_args_type = "options?: AuthBridgeOptions")]
     pub fn new(options: Unknown) -> Result<Self, napi::Error<&'static str>> {
-        let bridge = catch_panic(|| LazyBridge::new(options::parse(options)?));
+        let bridge = catch_panic(|| Ok(LazyBridge::new(options::parse(options)?)));
         Ok(Self { bridge: bridge.map_err(settle::coded)? })
     }
 

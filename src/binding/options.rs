@@ -1,14 +1,18 @@
 //! JavaScript values -> [`Options`] and the cookie header, with errors that name the wrong option.
 
+use std::sync::Arc;
+
 use napi::bindgen_prelude::{FromNapiValue, JsObjectValue, JsValue, Object, Unknown};
 use napi::{Env, ValueType};
 
+use super::password::PasswordFunction;
 use super::settle;
-use crate::config::{CookieOption, LimitOptions, Options};
+use crate::config::{CookieOption, LimitOptions, Options, Password};
 use crate::error::Error;
+use crate::postgres::SharedPostgres;
 use crate::sensitive::Sensitive;
 
-/// Parses the argument of `new AuthBridge(options)`.
+/// Parses the argument of `new AuthBridge(options)`, and checks it without the environment that may complete it.
 pub fn parse(value: Unknown) -> Result<Options, Error> {
     if type_of(&value) == ValueType::Undefined {
         return Ok(Options::default());
@@ -20,6 +24,7 @@ pub fn parse(value: Unknown) -> Result<Options, Error> {
         cookie_name: reader.take("cookieName", |name, value| list(name, value, cookie))?,
         secure_cookie: reader.take("secureCookie", boolean)?,
         database_url: reader.take("databaseUrl", sensitive)?,
+        password: reader.take("password", password)?,
         tls_ca: reader.take("tls", tls)?,
         prepared_statements: reader.take("preparedStatements", boolean)?,
         sharded: reader.take("sharded", boolean)?,
@@ -35,6 +40,7 @@ pub fn parse(value: Unknown) -> Result<Options, Error> {
         },
     };
     reader.finish()?;
+    SharedPostgres::check(&options.check()?)?;
     Ok(options)
 }
 
@@ -69,6 +75,15 @@ fn cookie(name: &str, value: Unknown) -> Result<CookieOption, Error> {
         CookieOption { name: reader.take("name", string)?.unwrap_or_default(), issuer: reader.take("issuer", string)? };
     reader.finish()?;
     Ok(cookie)
+}
+
+/// A text, or a function that gives it.
+fn password(name: &str, value: Unknown) -> Result<Password, Error> {
+    match type_of(&value) {
+        ValueType::String => sensitive(name, value).map(Password::Text),
+        ValueType::Function => Ok(Password::Function(Arc::new(PasswordFunction::new(value)?))),
+        other => Err(wrong_type(name, "a string, or a function that returns one", other)),
+    }
 }
 
 /// The certificates of `tls.ca`.

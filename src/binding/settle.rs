@@ -17,6 +17,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use napi::bindgen_prelude::{Function, JsObjectValue, Object, Unknown};
 use napi::{Env, JsError, JsValue, check_status, sys};
+use tokio_util::sync::CancellationToken;
 use zeroize::Zeroize;
 
 use crate::error::Error;
@@ -48,6 +49,7 @@ pub struct Settler {
     /// Promises that are not settled yet; while there are any, the process stays alive. Only the
     /// JavaScript thread touches it.
     pending: AtomicUsize,
+    environment: CancellationToken,
 }
 
 /// The thread-safe function that settles a batch.
@@ -67,7 +69,11 @@ struct Context {
 
 impl Settler {
     pub fn new(env: &Env) -> napi::Result<Arc<Self>> {
-        let settler = Arc::new(Self { wake: Mutex::new(None), pending: AtomicUsize::new(0) });
+        let settler = Arc::new(Self {
+            wake: Mutex::new(None),
+            pending: AtomicUsize::new(0),
+            environment: CancellationToken::new(),
+        });
         let context = Box::new(Context { settler: Arc::clone(&settler), parse: json_parse(env)? });
         let name = env.create_string("authjs-bridge")?;
         let mut function = null_mut();
@@ -98,11 +104,17 @@ impl Settler {
 
     /// Called when the environment ends: from now on promises can't be settled.
     fn end(&self) {
+        self.environment.cancel();
         if let Some(Wake(function)) = self.wake().take() {
             // SAFETY: the function is there, since its own hook has not run yet. Without this, newer versions of
             // Node keep it for threads that might still use it.
             unsafe { sys::napi_release_threadsafe_function(function, sys::ThreadsafeFunctionReleaseMode::release) };
         }
+    }
+
+    /// Cancelled when the environment ends.
+    pub fn environment(&self) -> CancellationToken {
+        self.environment.clone()
     }
 
     /// A promise and its deferred. The process stays alive until the promise is settled.

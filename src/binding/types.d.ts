@@ -88,6 +88,11 @@ export interface AuthBridgeOptions {
    * psql: `PGHOST`, `PGPORT`, `PGUSER`, `PGPASSWORD`, `PGDATABASE`, `PGSSLMODE`, ...
    */
   databaseUrl?: string
+  /**
+   * The password, in place of that of the URL. A function is called for each new connection, such as for a token that expires;
+   * `connectTimeout` is its time limit.
+   */
+  password?: string | (() => string | Promise<string>)
   /** TLS settings that can't be part of the URL. */
   tls?: {
     /**

@@ -3,7 +3,7 @@
 #![forbid(unsafe_code)]
 
 use super::environment::first_set;
-use super::{Environment, Options};
+use super::{Environment, Options, Password};
 use crate::error::Error;
 use crate::redacted::redacted;
 use crate::schema::Schema;
@@ -48,6 +48,8 @@ const URL_VARIABLES: [&str; 2] = ["AUTH_BRIDGE_DATABASE_URL", "DATABASE_URL"];
 #[derive(Clone, PartialEq, Eq)]
 pub struct Database {
     pub location: Location,
+    /// Counts more than that of the location.
+    pub password: Option<Password>,
     /// PEM certificates of the only authorities to trust; `None` for those of the URL or the system.
     pub ca: Option<String>,
     /// A PEM file with authorities to trust beside those of the system: `NODE_EXTRA_CA_CERTS`.
@@ -100,6 +102,7 @@ impl Database {
         let from = if options.are_in_variable { "databaseUrl in AUTH_BRIDGE_OPTIONS" } else { "databaseUrl" };
         let location = options.database_url.clone().map(|url| Location::of_url(url, from));
         Ok(Self {
+            password: password(options.password.clone())?,
             ca: authorities(options.tls_ca.as_deref())?,
             prepared_statements: options.prepared_statements,
             sharded: options.sharded.unwrap_or(false),
@@ -111,6 +114,7 @@ impl Database {
     pub fn at(location: Location) -> Self {
         Self {
             location,
+            password: None,
             ca: None,
             extra_ca: None,
             prepared_statements: None,
@@ -142,6 +146,15 @@ impl Location {
             Some(Variable { name, parameter, value })
         });
         Ok(Self { url, variables: set.collect() })
+    }
+}
+
+fn password(option: Option<Password>) -> Result<Option<Password>, Error> {
+    match option {
+        Some(Password::Text(text)) if text.is_empty() || text.contains('\0') => {
+            Err(Error::config("password", "must not be empty or contain a NUL character"))
+        }
+        option => Ok(option),
     }
 }
 

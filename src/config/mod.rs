@@ -5,6 +5,7 @@ mod cookies;
 mod database;
 mod environment;
 mod limits;
+mod password;
 mod secrets;
 pub mod warning;
 
@@ -21,6 +22,7 @@ pub use self::limits::{
     DEFAULT_CONNECT_TIMEOUT, DEFAULT_IDLE_TIMEOUT, DEFAULT_MAX_CONNECTIONS, DEFAULT_MAX_LIFETIME, LimitOptions, Limits,
     MAX_CONNECTIONS,
 };
+pub use self::password::{Password, PasswordSource};
 pub use self::secrets::{NamedSecret, named_secrets, secret_warnings};
 use self::secrets::{empty_secret, secret_mistakes, secrets};
 use self::warning::Warning;
@@ -42,6 +44,7 @@ pub struct Options {
     pub cookie_name: Option<Vec<CookieOption>>,
     pub secure_cookie: Option<bool>,
     pub database_url: Option<Sensitive>,
+    pub password: Option<Password>,
     pub tls_ca: Option<Vec<String>>,
     pub prepared_statements: Option<bool>,
     pub sharded: Option<bool>,
@@ -154,6 +157,7 @@ mod tests {
             (secrets(&["a", ""]), &[], "secret"),
             (secrets(&["a"]), &[], "databaseUrl"),
             (secrets(&["a"]), &[("DATABASE_URL", ""), ("PGPORT", "5432")], "databaseUrl"),
+            (Options { password: Some(Password::Text(Sensitive::default())), ..secrets(&["a"]) }, URL, "password"),
             (authorities(&[]), URL, "tls.ca"),
             (authorities(&["/etc/ca.pem"]), URL, "tls.ca"),
         ] {

@@ -18,6 +18,7 @@ use super::fault::{describe, is_login_refused, may_accept_other_tls_mode, with_p
 use super::url::{Host, SessionAttrs, Target};
 use crate::error::Error;
 use crate::redacted::redacted;
+use crate::sensitive::Sensitive;
 
 /// The name of this step in timeout errors.
 const STEP: &str = "connecting to the database";
@@ -50,6 +51,8 @@ enum Failure {
     UnknownHost(std::io::Error),
     /// The server doesn't match `target_session_attrs`.
     WrongSessionAttrs(&'static str),
+    /// The app's function gave no password.
+    NoPassword(Error),
 }
 
 impl Connector {
@@ -124,7 +127,11 @@ impl Connector {
                 match self.connect_to(host, *address, attrs, share(end, addresses.len() - index)).await {
                     Ok(connection) => return Ok(connection),
                     Err(failure) => {
-                        let is_final = matches!(&failure, Failure::Refused(cause) if is_login_refused(cause));
+                        let is_final = match &failure {
+                            Failure::Refused(cause) => is_login_refused(cause),
+                            Failure::NoPassword(_) => true,
+                            _ => false,
+                        };
                         failures.push((*host, failure));
                         if is_final {
                             break 'hosts;
@@ -172,11 +179,12 @@ impl Connector {
     ) -> Result<Connection, Failure> {
         // As in libpq, TLS is not used over a Unix socket.
         let modes = if address.is_none() { &[SslMode::Disable] } else { self.target.tls.modes };
+        let password = self.target.passwords.password(self.limit(end)).await.map_err(Failure::NoPassword)?;
         let limit = self.limit(end);
         let end = Instant::now() + limit;
         let mut failure = Failure::Timeout(limit);
         for (index, mode) in modes.iter().enumerate() {
-            match timeout_at(end, self.open(host, address, *mode, attrs)).await {
+            match timeout_at(end, self.open(host, address, *mode, attrs, password.as_ref())).await {
                 Ok(Ok(connection)) => return Ok(connection),
                 Ok(Err(cause)) => {
                     let may_retry = matches!(&cause, Failure::Refused(cause) if may_accept_other_tls_mode(cause));
@@ -199,8 +207,12 @@ impl Connector {
         address: Option<IpAddr>,
         mode: SslMode,
         attrs: SessionAttrs,
+        password: Option<&Sensitive>,
     ) -> Result<Connection, Failure> {
         let mut config = self.target.config.clone();
+        if let Some(password) = password {
+            config.password(password.as_str());
+        }
         config.host(&host.name).port(host.port).ssl_mode(mode);
         if let Some(address) = address {
             config.hostaddr(address);
@@ -225,12 +237,16 @@ impl Connector {
         if let Some(limit) = timeouts.sum() {
             return Error::Timeout { step: STEP, limit };
         }
+        if let Some((_, Failure::NoPassword(error))) = failures.last() {
+            return error.clone();
+        }
         let describe = |(host, failure): &(&Host, Failure)| {
             let cause = match failure {
                 Failure::Timeout(limit) => format!("took longer than {} ms", limit.as_millis()),
                 Failure::Refused(cause) => with_pooler_advice(describe(cause), cause, self.target.prepared_statements),
                 Failure::UnknownHost(cause) => format!("the name can't be looked up: {cause}"),
                 Failure::WrongSessionAttrs(mismatch) => (*mismatch).to_owned(),
+                Failure::NoPassword(error) => error.to_string(),
             };
             format!("{}: {cause}", host.describe())
         };

@@ -3,8 +3,8 @@
 //! [`url`] parses the connection parameters, [`tls`] those about TLS, [`authorities`] finds the certificates to trust.
 //! [`connect`] opens connections, [`encryption`] makes their TLS handshakes, [`age`] says which are too old, [`idle`]
 //! closes those that are not needed, [`pool`] keeps them and runs queries on them, [`query`] has the queries, [`cancel`]
-//! cancels an abandoned one, and [`fault`] classifies errors. [`shared`] lets bridges with the same options share a pool.
-//! [`examine`] runs the queries of [`crate::doctor`].
+//! cancels an abandoned one, and [`fault`] classifies errors. [`shared`] lets bridges with the same options share a pool,
+//! [`password`] asks their functions for the password. [`examine`] runs the queries of [`crate::doctor`].
 #![forbid(unsafe_code)]
 
 mod age;
@@ -17,6 +17,7 @@ mod fault;
 #[cfg(feature = "fuzzing")]
 pub mod fuzzing;
 mod idle;
+mod password;
 mod pool;
 mod query;
 mod shared;

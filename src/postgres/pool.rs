@@ -14,6 +14,7 @@ use super::age::Fitness;
 use super::connect::Connector;
 use super::fault::Fault;
 use super::idle::IdleCloser;
+use super::password::PasswordSources;
 use super::query::{DatabaseSession, FindEnd, FindSessions, Found, Query, StatementWriter};
 use super::url::Target;
 use crate::config::warning::Warning;
@@ -80,6 +81,10 @@ impl Postgres {
             closer.start(&self.pool);
         }
         Ok(connection)
+    }
+
+    pub(super) fn password_sources(&self) -> &PasswordSources {
+        &self.pool.manager().target().passwords
     }
 
     pub(super) fn has_idle(&self) -> bool {

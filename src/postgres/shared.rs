@@ -12,7 +12,7 @@ use super::pool::Postgres;
 use super::query::Found;
 use super::url::check;
 use crate::config::warning::Warning;
-use crate::config::{Database, Environment, Limits};
+use crate::config::{Database, Environment, Limits, Password, PasswordSource};
 use crate::error::Error;
 use crate::redacted::redacted;
 use crate::store::{PoolStatus, SessionEnd, SessionKey, SessionStore};
@@ -30,6 +30,7 @@ struct Entry {
 /// A reference to a shared pool. When the last one is closed or dropped, the connections are closed.
 pub struct SharedPostgres {
     postgres: Arc<Postgres>,
+    password: Option<Arc<dyn PasswordSource>>,
     is_closed: AtomicBool,
 }
 
@@ -52,7 +53,14 @@ impl SharedPostgres {
                 postgres
             }
         };
-        Ok(Self { postgres, is_closed: AtomicBool::new(false) })
+        let password = match &database.password {
+            Some(Password::Function(source)) => Some(Arc::clone(source)),
+            _ => None,
+        };
+        if let Some(source) = &password {
+            postgres.password_sources().add(Arc::clone(source));
+        }
+        Ok(Self { postgres, password, is_closed: AtomicBool::new(false) })
     }
 
     /// # Errors
@@ -69,6 +77,9 @@ impl SharedPostgres {
     fn release(&self) {
         if self.is_closed.swap(true, Ordering::SeqCst) {
             return;
+        }
+        if let Some(source) = &self.password {
+            self.postgres.password_sources().remove(source);
         }
         let mut open = OPEN.lock().unwrap_or_else(PoisonError::into_inner);
         let Some(index) = open.iter().position(|entry| Arc::ptr_eq(&entry.postgres, &self.postgres)) else {

@@ -16,11 +16,12 @@ use tokio_postgres::Config;
 
 pub(super) use self::hosts::Host;
 pub(super) use self::settings::Settings;
+use super::password::PasswordSources;
 use super::tls::Tls;
 use crate::config::warning::Warning;
 use crate::config::{
     DEFAULT_CONNECT_TIMEOUT, DEFAULT_IDLE_TIMEOUT, DEFAULT_MAX_CONNECTIONS, DEFAULT_MAX_LIFETIME, Database,
-    Environment, Limits,
+    Environment, Limits, Password,
 };
 use crate::error::Error;
 use crate::redacted::redacted;
@@ -52,6 +53,8 @@ pub(super) struct Target {
     /// Everything but the host and the TLS mode. tokio-postgres keeps copies of the password, here and for each attempt
     /// to connect, and doesn't wipe them.
     pub(super) config: Config,
+    /// Empty if the password is a text.
+    pub(super) passwords: PasswordSources,
     /// The most time for one attempt to connect to one address.
     pub(super) connect_timeout: Duration,
     /// The most time for all attempts that are made for one connection.
@@ -94,6 +97,9 @@ impl Target {
         let hosts = settings.hosts.hosts()?;
         let prepared_statements = database.prepared_statements.unwrap_or(!settings.unnamed_statements);
         let mut config = settings.config;
+        if let Some(Password::Text(text)) = &database.password {
+            config.password(text.as_str());
+        }
         if config.get_application_name().is_none() {
             config.application_name(settings.fallback_application_name.as_deref().unwrap_or("authjs-bridge"));
         }
@@ -115,6 +121,7 @@ impl Target {
             shuffled: settings.shuffled,
             session_attrs: settings.session_attrs,
             config,
+            passwords: PasswordSources::default(),
             connect_timeout: limits.connect_timeout.or(settings.connect_timeout).unwrap_or(DEFAULT_CONNECT_TIMEOUT),
             probe_timeout: limits.call_timeout.mul_f64(PROBE_SHARE).min(PROBE_TIMEOUT),
             max_lifetime: limit_unless_zero(limits.max_lifetime.or(settings.max_lifetime), DEFAULT_MAX_LIFETIME),

@@ -1,0 +1,35 @@
+//! What the addon keeps for each JavaScript environment.
+
+use std::sync::Arc;
+
+use napi::Env;
+
+use super::settle::Settler;
+use crate::bridge::Bridge;
+use crate::config::Snapshot;
+use crate::error::Error;
+use crate::postgres::SharedPostgres;
+
+pub type SharedBridge = Arc<Bridge<SharedPostgres, Arc<Settler>>>;
+
+/// State of one environment: the main thread, or a worker thread.
+pub struct Module {
+    pub settler: Arc<Settler>,
+    /// The bridge of the module's own functions.
+    pub bridge: Option<SharedBridge>,
+    /// The variables that it was made from, in development: Next.js changes them when a file is edited.
+    pub variables: Option<Arc<Snapshot>>,
+}
+
+/// Don't hold the reference while JavaScript can run: it could call this function again.
+pub fn module(env: &Env) -> Result<&mut Module, Error> {
+    let made = || {
+        if env.get_instance_data::<Module>()?.is_none() {
+            let module = Module { settler: Settler::new(env)?, bridge: None, variables: None };
+            env.set_instance_data(module, (), |_| {})?;
+        }
+        env.get_instance_data::<Module>()
+    };
+    let module = made().map_err(|cause: napi::Error| Error::Internal(cause.reason.clone()))?;
+    module.ok_or_else(|| Error::Internal("no instance data".to_owned()))
+}
