@@ -147,6 +147,8 @@ describe('a wrong command line', () => {
   test.each([
     ['more than one line', () => `Cookie: ${live}\nHost: localhost\n`, /more than one line/],
     ['an empty line', () => '\n', /standard input is empty/],
+    ['a token alone', () => `${tokenOf(live)}\n`, /has no name=value/],
+    ['a curl command', () => `curl 'http://localhost/' \\\n  -b '${live}'\n`, /is a curl command/],
   ])('%s', async (_, input, message) => {
     const { code, stderr } = await explain(input())
     expect({ code, stderr }).toEqual({ code: 2, stderr: expect.stringMatching(message) })

@@ -87,6 +87,11 @@ const absent: Case[] = [
         { name: 'authjs.session-token.3000', differs: ['prefix', 'suffix'] },
       ]),
   },
+  {
+    reason: 'no-cookie',
+    request: () => `theme=dark, ${whole('x')}`,
+    details: () => noCookie([{ name: COOKIE_NAME, differs: ['separator'] }]),
+  },
   { reason: 'header-too-large', request: () => 'x'.repeat(65_537), details: () => ({ bytes: 65_537, limit: 65_536 }) },
   {
     reason: 'chunk-gap',
@@ -169,6 +174,11 @@ const undecryptable: Case[] = [
     details: () => ({ bytes: 32_769, limit: 32_768 }),
   },
   { reason: 'malformed-token', request: () => whole('garbage') },
+  { reason: 'malformed-token', request: () => whole(session.session_id.replaceAll('-', '')) },
+  { reason: 'malformed-token', request: () => whole('eyJhbGciOiJub25lIn0.e30.') },
+  { reason: 'database-token', request: () => whole(randomUUID()) },
+  { reason: 'database-token', request: () => whole('0123456789abcdef'.repeat(4)) },
+  { reason: 'signed-token', request: () => whole('eyJhbGciOiJIUzI1NiJ9.e30.c2lnbmF0dXJl') },
   {
     reason: 'unsupported-header',
     request: () => whole(forge(claims(), { alg: 'A256KW', crit: ['exp'], exp: 1 })),

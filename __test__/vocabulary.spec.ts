@@ -15,7 +15,14 @@ const CODES = Object.keys({
 } satisfies Record<ErrorCode, true>)
 
 /** Reasons that `explainSession` alone returns, or that are not refusals. */
-const NO_REFUSAL = ['live', 'chunk-gap', 'stale-chunks', 'database-unavailable'] as const
+const NO_REFUSAL = [
+  'live',
+  'chunk-gap',
+  'stale-chunks',
+  'database-token',
+  'signed-token',
+  'database-unavailable',
+] as const
 
 test('the types and the advice have the same reasons', () => {
   expectTypeOf<keyof typeof REASONS>().toEqualTypeOf<SessionExplanation['reason']>()

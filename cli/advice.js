@@ -10,7 +10,7 @@ const REASONS = {
   'no-cookie': {
     meaning: 'the header has none of the cookies in `expected`',
     advice:
-      "look at `nearMisses`. Another prefix: Auth.js and this package disagree about `AUTH_URL` or `secureCookie`. Another suffix or issuer: set the option `cookieName`. No near misses: the browser sent no session cookie, because the user is signed out or the cookie's `SameSite`, `Domain` or `Path` doesn't match the request",
+      "look at `nearMisses`. Another prefix: Auth.js and this package disagree about `AUTH_URL` or `secureCookie`. Another suffix or issuer: set the option `cookieName`. Another separator: a proxy joined several `Cookie` headers by commas; make it join them by `; `. No near misses: the browser sent no session cookie, because the user is signed out or the cookie's `SameSite`, `Domain` or `Path` doesn't match the request",
   },
   'header-too-large': {
     meaning: 'the header is larger than 64 KiB',
@@ -36,6 +36,16 @@ const REASONS = {
     meaning: 'the value is not a compact JWE, or its header is not valid',
     advice:
       'find out what changed the value on its way or writes this cookie: a proxy, other software, or your own `encode`',
+  },
+  'database-token': {
+    meaning: 'the value is the key of a session in the database of Auth.js, not a token',
+    advice:
+      "set `session: { strategy: 'jwt' }` in your Auth.js configuration, since an adapter makes `'database'` the default",
+  },
+  'signed-token': {
+    meaning: 'the token is a signed JWT, which is not encrypted',
+    advice:
+      'remove your own `encode` and `decode` from the Auth.js configuration, or find out which software writes this cookie',
   },
   'unsupported-header': {
     meaning: "a field of the token's header is not one that Auth.js writes",

@@ -35,8 +35,16 @@ async function explain({ json, production }) {
 function parseInput(input) {
   const line = input.trim()
   if (line === '') throw new UsageError('standard input is empty; pass the Cookie header of a request')
+  if (/^curl\s/.test(line)) {
+    throw new UsageError('standard input is a curl command; pass only what it has after `cookie:` or `-b`')
+  }
   if (/[\r\n]/.test(line)) throw new UsageError('standard input has more than one line; pass the Cookie header alone')
-  return line.replace(/^cookie:\s*/i, '')
+  const header = line.replace(/^cookie:\s*/i, '')
+  // Without `=` there is no cookie at all, only perhaps its value.
+  if (header !== '' && !header.includes('=')) {
+    throw new UsageError('standard input has no name=value; pass the Cookie header, with the name before the token')
+  }
+  return header
 }
 
 /**

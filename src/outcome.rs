@@ -51,6 +51,8 @@ outcomes! {
     StaleChunks         "stale-chunks"             Unauthenticated false,
     TokenTooLarge       "token-too-large"          Unauthenticated true,
     MalformedToken      "malformed-token"          Unauthenticated true,
+    DatabaseToken       "database-token"           Unauthenticated false,
+    SignedToken         "signed-token"             Unauthenticated false,
     UnsupportedHeader   "unsupported-header"       Unauthenticated true,
     NoMatchingSecret    "no-matching-secret"       Unauthenticated true,
     Undecryptable       "undecryptable"            Unauthenticated true,

@@ -211,6 +211,10 @@ export type RefusedCookie = { status: 'unauthenticated'; cookie: FoundCookie } &
   | { reason: 'token-too-large'; bytes: number; limit: number }
   /** Not a compact JWE. */
   | { reason: 'malformed-token' }
+  /** The key of a session that Auth.js keeps in its database. */
+  | { reason: 'database-token' }
+  /** A JWT that is signed, but not encrypted. */
+  | { reason: 'signed-token' }
   /** Fields of the token's header that differ from what Auth.js writes. */
   | { reason: 'unsupported-header'; fields: ('alg' | 'enc' | 'crit' | 'zip' | 'iss' | 'sub' | 'aud')[] }
   /** The first eight characters of the token's `kid` (null if it is not a thumbprint), and of that of each secret, newest first. */
@@ -248,9 +252,9 @@ export interface NearMiss {
   name: string
   /**
    * How the name differs from the first accepted name: in its `prefix` (`__Secure-` or none), its `issuer` (`authjs` or
-   * `next-auth`) or its `suffix` (`.3000` or none).
+   * `next-auth`) or its `suffix` (`.3000` or none), or a comma stands before it in place of a semicolon (`separator`).
    */
-  differs: ('prefix' | 'issuer' | 'suffix')[]
+  differs: ('prefix' | 'issuer' | 'suffix' | 'separator')[]
 }
 
 /**
@@ -324,7 +328,7 @@ export interface BridgeStats {
 /** The reasons of `explainSession` that `stats` counts. */
 export type RefusalReason = Exclude<
   SessionExplanation['reason'],
-  'live' | 'database-unavailable' | 'chunk-gap' | 'stale-chunks'
+  'live' | 'database-unavailable' | 'chunk-gap' | 'stale-chunks' | 'database-token' | 'signed-token'
 >
 
 /** A histogram of measured values. A quantile is too high by an eighth at most. Everything is 0 until there is a value. */

@@ -6,6 +6,8 @@ use std::sync::Arc;
 
 use futures_util::future::join_all;
 use tokio::time::Instant;
+use uuid::Uuid;
+use uuid::fmt::Hyphenated;
 
 use super::explanation::{ClaimedSession, FoundCookie, FoundReading, Ignored, KnownSecret, Reason, SessionExplanation};
 use super::read::{MatchedCookie, Reader, candidates, check_size};
@@ -206,9 +208,36 @@ fn explain_refusal(refusal: Unauthenticated, found: &MatchedCookie) -> Reason {
         // Never `NoCookie`, since one was found.
         Unauthenticated::NoCookie | Unauthenticated::Size(SizeError::Empty) => SizeError::Empty.into(),
         Unauthenticated::Size(error) => error.into(),
+        Unauthenticated::Token(Malformed) => explain_malformed(values),
         Unauthenticated::Token(error) => Reason::of_token(error, |enc| known_secrets(keyring, enc)),
         Unauthenticated::Claims(error) => error.into(),
     }
+}
+
+/// Recognizes the other kinds of session tokens that Auth.js can be configured to write.
+fn explain_malformed(values: &CookieValues) -> Reason {
+    for token in values.readings().filter_map(|reading| reading.token.ok()) {
+        if is_database_token(&token) {
+            return Reason::DatabaseToken {};
+        }
+        if is_signed_jwt(&token) {
+            return Reason::SignedToken {};
+        }
+    }
+    Reason::MalformedToken {}
+}
+
+/// With `session: { strategy: 'database' }` the token is a UUID, or in NextAuth v4 on an old Node.js 32 bytes as hex
+/// (`generateSessionToken` in @auth/core's lib/init.ts and next-auth 4's core/init.ts).
+fn is_database_token(token: &str) -> bool {
+    let is_hex = || token.len() == 64 && token.bytes().all(|byte| byte.is_ascii_hexdigit());
+    (token.len() == Hyphenated::LENGTH && Uuid::try_parse(token).is_ok()) || is_hex()
+}
+
+/// Header, claims and signature (RFC 7515, section 3.1); the header is a JSON object in base64url.
+fn is_signed_jwt(token: &str) -> bool {
+    let parts: Vec<_> = token.split('.').collect();
+    token.starts_with("eyJ") && parts.len() == 3 && !parts.contains(&"")
 }
 
 /// The first chunk that is missing although a later one is there.

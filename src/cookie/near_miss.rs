@@ -23,6 +23,8 @@ pub enum Part {
     Issuer,
     /// `.3000` or another number, as some apps add for a port.
     Suffix,
+    /// A comma before the name in place of a semicolon.
+    Separator,
 }
 
 const PREFIXES: [&str; 2] = ["__Secure-", "__Host-"];
@@ -40,14 +42,22 @@ pub fn near_misses(header: &str, accepted: &[&CookieName]) -> Vec<NearMiss> {
     };
     let is_known_stem = |stem| DEFAULT_STEMS.contains(&stem) || expected.iter().any(|parts| parts.stem == stem);
     let mut found: Vec<NearMiss> = Vec::new();
-    for (name, _) in cookie::pairs(header) {
+    let mut add = |name, is_after_comma: bool| {
         let seen = NameParts::of_cookie(without_chunk(name));
-        if !is_known_stem(seen.stem) || expected.contains(&seen) || found.len() == MAX_FOUND {
-            continue;
+        if !is_known_stem(seen.stem) || (expected.contains(&seen) && !is_after_comma) || found.len() == MAX_FOUND {
+            return;
         }
         let name = seen.to_string();
         if found.iter().all(|miss| miss.name != name) {
-            found.push(NearMiss { name, differs: seen.differs_from(first) });
+            let mut differs = if expected.contains(&seen) { Vec::new() } else { seen.differs_from(first) };
+            differs.extend(is_after_comma.then_some(Part::Separator));
+            found.push(NearMiss { name, differs });
+        }
+    };
+    for (name, value) in cookie::pairs(header) {
+        add(name, false);
+        for (name, _) in value.split(',').skip(1).flat_map(cookie::pairs) {
+            add(name, true);
         }
     }
     found
@@ -109,7 +119,7 @@ mod tests {
 
     #[test]
     fn names_that_are_near_misses() {
-        use Part::{Issuer, Prefix, Suffix};
+        use Part::{Issuer, Prefix, Separator, Suffix};
         for (accepted, header, expected) in [
             (&[SECURE] as &[_], "a=b; theme=dark", &[] as &[(&str, &[Part])]),
             (&[], "authjs.session-token=x", &[]),
@@ -135,6 +145,10 @@ mod tests {
             (&[PLAIN], "authjs.session-token.3000.4000=x", &[]),
             (&["next-auth.session-token"], "authjs.session-token=x", &[(PLAIN, &[Issuer])]),
             (&["sid"], "__Secure-sid=x; xsid=y; sid-x=z", &[("__Secure-sid", &[Prefix])]),
+            (&[PLAIN], "a=1, authjs.session-token=x", &[(PLAIN, &[Separator])]),
+            (&[SECURE, PLAIN], "a=1,b=2,authjs.session-token.0=x; c=3", &[(PLAIN, &[Separator])]),
+            (&[SECURE], "a=1, authjs.session-token=x", &[(PLAIN, &[Prefix, Separator])]),
+            (&[PLAIN], "a=1, b=authjs.session-token", &[]),
             (&[PLAIN], "authjs.session-token-x=x; AUTHJS.session-token=y; authjs.session-token.=z", &[]),
         ] {
             let names: Vec<_> = accepted.iter().map(|name| CookieName::new(*name).expect("a name")).collect();
