@@ -1,6 +1,6 @@
-//! Tests whether the time to refuse a token depends on the reason, by the method of dudect (Reparaz,
-//! Balasch and Verbauwhede, "Dude, is my code constant time?", 2017): opens tokens of two classes in
-//! random order, and computes Welch's t of their times, of all and of those below each of many percentiles.
+//! Tests whether the time to refuse a token depends on the reason. The method is that of dudect (Reparaz, Balasch and
+//! Verbauwhede, "Dude, is my code constant time?", 2017). It opens tokens of two classes in random order, and computes
+//! Welch's t of their times: of all, and of those below each of many percentiles.
 //!
 //!   cargo bench --bench timing -- --measurements=1000000         prints a line of JSON for each pair of classes
 //!   cargo bench --bench timing -- --class=cbc-padding --count=9  opens a token of a class 9 times, for callgrind

@@ -1,6 +1,5 @@
-// Runs the tests with the other supported versions of Node.js:
-// - all tests with the newest release of each major version, except the major version that runs this script
-// - the tests of loading and ending a process with the oldest versions that `engines` in package.json allows
+// Runs the tests with the other supported versions of Node.js. With the newest release of each other major version it runs
+// all tests. With the oldest versions that `engines` in package.json allows it runs those of loading and ending a process.
 // Node.js comes from npm packages for Linux x64.
 //
 //   node scripts/node-versions.mjs [22.13.0]

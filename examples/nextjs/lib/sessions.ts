@@ -40,8 +40,8 @@ export async function startSession(user: Account, loginMethod: string, headers: 
 /**
  * Extends a session that is in use. Never revives one that is revoked or expired.
  *
- * @param now whether the database is asked even if it was asked a moment ago, as for `update()` of the client, which shows its
- *   result as the session
+ * @param now Asks the database even if it was asked a moment ago. For `update()` of the client, which shows the result as
+ *   the session.
  * @returns the claims of the next token, or null, which makes Auth.js delete the cookie
  */
 export async function keepSession(token: JWT, now = false): Promise<JWT | null> {
