@@ -253,10 +253,11 @@ test('invalid details of an ended session: it stays ended', async () => {
 })
 
 describe('an endless reply: rejects in time, takes no memory, and blocks no other call', () => {
+  /** The minimum number of other calls that succeed meanwhile. Of rows, the second is refused at once. */
   test.each([
-    ['rows', dataRow(LIVE)],
-    ['notices', notice('again')],
-  ])('%s', async (_, one) => {
+    ['rows', dataRow(LIVE), 1],
+    ['notices', notice('again'), 3],
+  ])('%s', async (_, one, least) => {
     const flood = Buffer.concat(Array.from({ length: 1000 }, () => one))
     const bridge = connect({ maxConnections: 2 })
     await expectSession(bridge)
@@ -283,7 +284,7 @@ describe('an endless reply: rejects in time, takes no memory, and blocks no othe
       expect(await honest.getSession(cookie)).toEqual({})
       if (!isOver) expect(await bridge.getSession(other)).toMatchObject({ user: { id: user.id } })
     }
-    expect(answered).toBeGreaterThan(0)
+    expect(answered).toBeGreaterThanOrEqual(least)
     const { code, elapsedMs } = await refused
     expect([DATABASE, TIMEOUT]).toContain(code)
     expect(elapsedMs).toBeLessThan(QUICK.queryTimeout + SLACK_MS)
