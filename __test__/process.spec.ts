@@ -365,6 +365,23 @@ describe('AUTH_BRIDGE_OPTIONS', () => {
     }
   })
 
+  test('a file is read once, however many requests come before the first session', async () => {
+    const script = `
+      const fs = require('node:fs')
+      const { getSession } = require('authjs-bridge')
+      fs.writeFileSync('once.json', ${JSON.stringify(JSON.stringify(OPTIONS))})
+      getSession('theme=dark').then(async body => {
+        fs.rmSync('once.json')
+        console.log(JSON.stringify([body, await getSession('theme=dark')]))
+        console.log(Object.keys(await getSession('${await mint('sid')}')).length > 0)
+        process.env.AUTH_BRIDGE_OPTIONS = 'other.json'
+        const { closed } = await require('authjs-bridge').defaultBridge().close()
+          .then(() => getSession('theme=dark')).catch(({ message }) => ({ closed: message }))
+        console.log(closed.includes('no such file'))
+      })`
+    expect(await run(script, { AUTH_BRIDGE_OPTIONS: 'once.json' })).toBe('[{},{}]\ntrue\ntrue')
+  })
+
   test('counts before the other variables, which complete it', async () => {
     const env = { AUTH_SECRET: OTHER_SECRET, DATABASE_URL: database.url, AUTH_BRIDGE_OPTIONS: `{"secret":"${SECRET}"}` }
     expect(await run(explain(await mint()), env)).toBe('live')

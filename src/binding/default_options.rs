@@ -4,18 +4,31 @@ use std::fs;
 
 use napi::Env;
 
+use super::module::module;
 use super::{options, settle};
 use crate::config::{Environment, OPTIONS_VARIABLE, Options};
 use crate::error::Error;
 use crate::sensitive::Sensitive;
 
+/// Read once for each value of the variable, since requests without a session cookie make no bridge.
+///
 /// # Errors
 /// Name the option and the variable, and show no value.
 pub fn read(env: &Env, environment: &impl Environment) -> Result<Options, Error> {
     let Some(value) = environment.variable(OPTIONS_VARIABLE) else {
         return Ok(Options::default());
     };
-    let json = json_of(value)?;
+    if let Some((of, options)) = &module(env)?.default_options
+        && *of == value
+    {
+        return Ok(options.clone());
+    }
+    let options = parse(env, json_of(value.clone())?)?;
+    module(env)?.default_options = Some((value, options.clone()));
+    Ok(options)
+}
+
+fn parse(env: &Env, json: Sensitive) -> Result<Options, Error> {
     // The engine's own message would quote the text.
     let object = settle::unless_thrown(env, settle::parsed(env, &json))
         .ok_or_else(|| Error::config(OPTIONS_VARIABLE, "is not valid JSON"))?;

@@ -6,9 +6,10 @@ use napi::Env;
 
 use super::settle::Settler;
 use crate::bridge::Bridge;
-use crate::config::Snapshot;
+use crate::config::{Options, Snapshot};
 use crate::error::Error;
 use crate::postgres::SharedPostgres;
+use crate::sensitive::Sensitive;
 
 pub type SharedBridge = Arc<Bridge<SharedPostgres, Arc<Settler>>>;
 
@@ -19,13 +20,15 @@ pub struct Module {
     pub bridge: Option<SharedBridge>,
     /// The variables that it was made from, in development: Next.js changes them when a file is edited.
     pub variables: Option<Arc<Snapshot>>,
+    /// The options in `AUTH_BRIDGE_OPTIONS`, with the value of the variable that they were read from.
+    pub default_options: Option<(Sensitive, Options)>,
 }
 
 /// Don't hold the reference while JavaScript can run: it could call this function again.
 pub fn module(env: &Env) -> Result<&mut Module, Error> {
     let made = || {
         if env.get_instance_data::<Module>()?.is_none() {
-            let module = Module { settler: Settler::new(env)?, bridge: None, variables: None };
+            let module = Module { settler: Settler::new(env)?, bridge: None, variables: None, default_options: None };
             env.set_instance_data(module, (), |_| {})?;
         }
         env.get_instance_data::<Module>()
