@@ -23,12 +23,14 @@ describe('new AuthBridge', () => {
   describe.each([undefined, null])('an option that is given, but is %s', (nothing) => {
     test.each([
       ...['secret', 'cookieName', 'secureCookie', 'databaseUrl', 'tls', 'preparedStatements', 'sharded'],
-      ...['ignoreExpiresAt', 'connectTimeout', 'queryTimeout', 'callTimeout', 'maxConnections', 'maxWaiting'],
-      ...['tls.ca', 'cookieName.name', 'cookieName.issuer'],
+      ...['ignoreExpiresAt', 'tables', 'multiTenant', 'userCheck', 'extraClaims', 'freshClaims', 'expires'],
+      ...['connectTimeout', 'queryTimeout', 'callTimeout', 'maxConnections', 'maxWaiting'],
+      ...['tls.ca', 'tables.sessions', 'tables.users', 'cookieName.name', 'cookieName.issuer'],
     ])('%s', (name) => {
       const [option = '', key] = name.split('.')
       const value = key ? { name: 'a', [key]: nothing } : nothing
-      const options = { ...COMPLETE, [option]: option === 'tls' && key ? { [key]: nothing } : value }
+      const isObject = key && ['tls', 'tables'].includes(option)
+      const options = { ...COMPLETE, [option]: isObject ? { [key]: nothing } : value }
       expect(constructorError(options)).toMatchObject({
         code: 'ERR_AUTH_BRIDGE_CONFIG',
         message: `${name}: is ${nothing}; give it a value, or leave it out`,
@@ -117,7 +119,82 @@ describe('new AuthBridge', () => {
       },
       'tls.ca: has no effect with this sslmode',
     ],
+    [
+      'tables as a name',
+      { ...COMPLETE, tables: 'sessions' },
+      'tables: must be an object with the keys sessions and users, not string',
+    ],
+    ['tables that hold nothing', { ...COMPLETE, tables: {} }, 'tables: is empty; give it the key sessions or users'],
+    ['unknown key of tables', { ...COMPLETE, tables: { user: 'u' } }, 'tables.user: is not an option'],
+    ['a name with quotes', { ...COMPLETE, tables: { users: '"User"' } }, 'tables.users: must be the name of a table'],
+    ['multiTenant as text', { ...COMPLETE, multiTenant: 'no' }, 'multiTenant: must be true or false, not string'],
+    [
+      'sharded without tenants',
+      { ...COMPLETE, multiTenant: false, sharded: true },
+      'sharded: needs tenants: leave it out, or set multiTenant to true',
+    ],
+    ['unknown userCheck', { ...COMPLETE, userCheck: 'row' }, "userCheck: must be 'type', 'exists' or 'none'"],
+    ['extraClaims as a name', { ...COMPLETE, extraClaims: 'role' }, 'extraClaims: must be a list of names, not string'],
+    ['no extraClaims', { ...COMPLETE, extraClaims: [] }, 'extraClaims: is empty; give it a name, or leave it out'],
+    [
+      'a documented field as an extra claim',
+      { ...COMPLETE, extraClaims: ['role', 'email'] },
+      'extraClaims: has email, which is not a claim of the app',
+    ],
+    [
+      'an unknown fresh claim',
+      { ...COMPLETE, freshClaims: ['plan', 'role'] },
+      'freshClaims: has role, which is neither a field that can be fresh nor one of extraClaims',
+    ],
+    [
+      'user_type fresh and compared',
+      { ...COMPLETE, freshClaims: ['user_type'] },
+      "freshClaims: has user_type, which is compared with the token's; set userCheck to 'exists'",
+    ],
+    [
+      'fresh claims without users',
+      { ...COMPLETE, freshClaims: ['plan'], userCheck: 'none' },
+      "freshClaims: needs the users relation, which userCheck 'none' doesn't read",
+    ],
+    ['expires as a time', { ...COMPLETE, expires: 60 }, 'expires: must be true or false, not number'],
     ['sharded of the wrong type', { ...COMPLETE, sharded: 1 }, 'sharded: must be true or false, not number'],
+    ['sharded without tenants', { ...COMPLETE, sharded: true, multiTenant: false }, 'sharded: needs tenants'],
+    [
+      'tables as text',
+      { ...COMPLETE, tables: 'auth' },
+      'tables: must be an object with the keys sessions and users, not string',
+    ],
+    ['tables that hold nothing', { ...COMPLETE, tables: {} }, 'tables: is empty; give it the key sessions or users'],
+    [
+      'unknown key of tables',
+      { ...COMPLETE, tables: { session: 's' } },
+      'tables.session: is not an option; the options',
+    ],
+    [
+      'a table without a name',
+      { ...COMPLETE, tables: { users: 'auth.' } },
+      'tables.users: must be the name of a table',
+    ],
+    ['a table that is undefined', { ...COMPLETE, tables: { users: undefined } }, 'tables.users: is undefined'],
+    ['multiTenant as text', { ...COMPLETE, multiTenant: 'no' }, 'multiTenant: must be true or false, not string'],
+    ['unknown userCheck', { ...COMPLETE, userCheck: 'role' }, "userCheck: must be 'type', 'exists' or 'none'"],
+    ['userCheck that is false', { ...COMPLETE, userCheck: false }, 'userCheck: must be a string, not boolean'],
+    ['extraClaims as text', { ...COMPLETE, extraClaims: 'role' }, 'extraClaims: must be a list of names, not string'],
+    ['no extraClaims', { ...COMPLETE, extraClaims: [] }, 'extraClaims: is empty; give it a name, or leave it out'],
+    ['an extra claim that is documented', { ...COMPLETE, extraClaims: ['plan'] }, 'extraClaims: has plan, which is'],
+    [
+      'an extra claim of the wrong type',
+      { ...COMPLETE, extraClaims: [7] },
+      'extraClaims: must be a string, not number',
+    ],
+    ['a fresh claim that is none', { ...COMPLETE, freshClaims: ['role'] }, 'freshClaims: has role, which is neither'],
+    ['a fresh user_type', { ...COMPLETE, freshClaims: ['user_type'] }, 'freshClaims: has user_type, which is compared'],
+    [
+      'fresh claims without users',
+      { ...COMPLETE, freshClaims: ['plan'], userCheck: 'none' },
+      'freshClaims: needs the users relation',
+    ],
+    ['expires as a number', { ...COMPLETE, expires: 1 }, 'expires: must be true or false, not number'],
     ['unknown option', { ...COMPLETE, secrets: 'a' }, 'secrets: is not an option; the options are secret, cookieName'],
     ['unknown option that is undefined', { ...COMPLETE, secrets: undefined }, 'secrets: is not an option'],
     ['a list', [], 'options: must be an object, not an array'],

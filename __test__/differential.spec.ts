@@ -3,42 +3,80 @@
 
 import fc from 'fast-check'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import { AuthBridge } from '../index.js'
+import { AuthBridge, type AuthBridgeOptions } from '../index.js'
 import { useDatabase } from './support/database.js'
 import { compact, deriveKey, type Enc, seal, thumbprint } from './support/forge.js'
 import {
   bodyOf,
   type Claims,
   differences,
+  type Form,
   type Issuer,
   readAsDocumented,
   readByReference,
 } from './support/reference.js'
-import { claimsOf, createSession, createUser } from './support/tenants.mjs'
+import { claimsOf, createSession, createTables, createUser } from './support/tenants.mjs'
 
 const CASES = Number(process.env.DIFFERENTIAL_CASES ?? 5000)
 const SEED = Number(process.env.DIFFERENTIAL_SEED ?? Date.now() % 2 ** 31)
 const SECRETS = ['the newest of the secrets', 'the middle of the secrets', 'the oldest of the secrets', 'a foreign one']
 const NAMES: Record<Issuer, string> = { authjs: 'authjs.session-token', 'next-auth-v4': 'next-auth.session-token' }
 
-const database = useDatabase()
-const bridges: Record<Issuer, AuthBridge[]> = { authjs: [], 'next-auth-v4': [] }
+/** The documented app, one with claims of its own and fresh ones, and one with a single tenant and texts as ids. */
+const FORMS: Record<string, Form & Pick<AuthBridgeOptions, 'tables'>> = {
+  documented: {},
+  own: {
+    options: { userCheck: 'exists', extraClaims: ['role', 'limits'], expires: true },
+    fresh: { plan: 'fresh "plan"', addons: ['a'], image: null, role: { of: ['the', 'row', null] } },
+    tables: { users: 'fresh_users' },
+  },
+  single: {
+    options: { multiTenant: false, userCheck: 'none', extraClaims: ['limits', 'role'], expires: true },
+    textIds: true,
+    tables: { sessions: 'single.sessions' },
+  },
+}
+const formNames = Object.keys(FORMS)
+
+const database = useDatabase(async (client) => {
+  await createTables(client)
+  await client.query(`
+    CREATE VIEW fresh_users AS
+    SELECT *, 'fresh "plan"'::text AS plan, '["a"]'::jsonb AS addons, NULL::text AS image,
+      '{"of": ["the", "row", null]}'::jsonb AS role FROM users;
+    CREATE SCHEMA single;
+    CREATE VIEW single.sessions AS
+    SELECT session_id::text, user_id::text, expires_at, revoked_at, revoked_reason FROM sessions`)
+})
+const bridges: Record<Issuer, AuthBridge[][]> = { authjs: [], 'next-auth-v4': [] }
 let required: Claims
 beforeAll(async () => {
   const user = await createUser(database.client)
   required = claimsOf(user, await createSession(database.client, user))
   for (const issuer of ['authjs', 'next-auth-v4'] as const) {
-    bridges[issuer] = [1, 2, 3].map(
-      (count) =>
-        new AuthBridge({ secret: SECRETS.slice(0, count), databaseUrl: database.url, cookieName: NAMES[issuer] }),
+    const common = { databaseUrl: database.url, cookieName: NAMES[issuer] }
+    bridges[issuer] = [1, 2, 3].map((count) =>
+      Object.values(FORMS).map(({ options, fresh, tables }) => {
+        const own = { ...(fresh && { freshClaims: Object.keys(fresh) }), ...(tables && { tables }) }
+        return new AuthBridge({ secret: SECRETS.slice(0, count), ...common, ...options, ...own })
+      }),
     )
   }
 })
-afterAll(() => Promise.all(Object.values(bridges).flatMap((list) => list.map((bridge) => bridge.close()))))
+afterAll(() =>
+  Promise.all(
+    Object.values(bridges)
+      .flat(2)
+      .map((bridge) => bridge.close()),
+  ),
+)
 
 const utf16 = fc.string({ unit: fc.integer({ min: 0, max: 0xffff }).map((unit) => String.fromCharCode(unit)) })
 const value = fc.oneof(fc.jsonValue(), utf16, fc.uuid(), fc.constantFrom('active', null, '', true))
-const known = ['email', 'name', 'image', 'picture', 'plan', 'clientId', 'addons', 'trial_end', 'subscription_status']
+const known = [
+  ...['email', 'name', 'image', 'picture', 'plan', 'clientId', 'addons', 'trial_end', 'subscription_status'],
+  ...['role', 'limits'],
+]
 const claims = fc.oneof(
   fc.record(Object.fromEntries(known.map((name) => [name, value])), { requiredKeys: [] }),
   fc.dictionary(utf16, value, { noNullPrototype: true, maxKeys: 4 }),
@@ -192,6 +230,7 @@ type Transport = typeof transport extends fc.Arbitrary<infer T> ? T : never
 
 interface Case {
   issuer: Issuer
+  form: number
   enc: Enc
   secrets: number
   sealedBy: number
@@ -203,6 +242,7 @@ interface Case {
 
 const requests: fc.Arbitrary<Case> = fc.record({
   issuer: fc.constantFrom<Issuer>('authjs', 'authjs', 'next-auth-v4'),
+  form: fc.nat(formNames.length - 1),
   enc: fc.constantFrom<Enc>('A256CBC-HS512', 'A256GCM'),
   secrets: fc.integer({ min: 1, max: 3 }),
   sealedBy: fc.oneof({ weight: 5, arbitrary: fc.constant(0) }, fc.nat(3)),
@@ -232,24 +272,27 @@ describe('against @auth/core and next-auth 4', () => {
     const reasons = new Set<string | undefined>()
     const property = fc.asyncProperty(requests, async (request) => {
       const { issuer } = request
+      const form = FORMS[formNames[request.form] ?? ''] ?? {}
       const header = cookieHeader(request)
       const setup = { issuer, name: NAMES[issuer], secrets: SECRETS.slice(0, request.secrets) }
-      const bridge = bridges[issuer][request.secrets - 1]
-      const [answer, explanation, documented, reference] = await Promise.all([
+      const bridge = bridges[issuer][request.secrets - 1]?.[request.form]
+      const [answer, text, explanation, documented, reference] = await Promise.all([
         bridge?.getSession(header),
+        bridge?.getSessionJson(header),
         bridge?.explainSession(header),
-        readAsDocumented(header, setup),
+        readAsDocumented(header, setup, form),
         readByReference(header, setup),
       ])
       // Only one session exists, so claims with other ids have no session.
-      const body = documented ? bodyOf(documented) : {}
-      const expected = isLive(documented) ? body : {}
+      const body = documented ? bodyOf(documented, form) : {}
+      const expected = isLive(documented, form) ? body : {}
       expect(answer, header.slice(0, 200)).toEqual(expected)
+      expect(JSON.parse(text ?? ''), header.slice(0, 200)).toEqual(answer)
       const status = Object.keys(expected).length > 0 ? 'authenticated' : 'unauthenticated'
       expect(explanation?.status, header.slice(0, 200)).toBe(status)
       count[status]++
       reasons.add(explanation?.reason)
-      if (JSON.stringify(reference ? bodyOf(reference) : {}) === JSON.stringify(body)) return
+      if (JSON.stringify(reference ? bodyOf(reference, form) : {}) === JSON.stringify(body)) return
       const rows = differences(header, setup, reference)
       expect(rows, `undocumented: ${header.slice(0, 200)}`).not.toEqual([])
       for (const row of rows) different.set(row, (different.get(row) ?? 0) + 1)
@@ -263,9 +306,11 @@ describe('against @auth/core and next-auth 4', () => {
   })
 })
 
-function isLive(claims: Claims | null) {
+function isLive(claims: Claims | null, { options = {} }: Form) {
   if (!claims) return false
   const id = claims.id ?? claims.sub
-  const same = ['tenant', 'session_id', 'user_type'].every((name) => claims[name] === required[name])
+  const { multiTenant = true, userCheck = 'type' } = options
+  const compared = ['session_id', ...(multiTenant ? ['tenant'] : []), ...(userCheck === 'type' ? ['user_type'] : [])]
+  const same = compared.every((name) => claims[name] === required[name])
   return same && id === required.id
 }

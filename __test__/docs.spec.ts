@@ -1,5 +1,6 @@
 // Checks the links, commands, SQL and settings in the documentation. next/docs.spec.ts checks its TypeScript in an app,
-// documented-callbacks.spec.ts runs its callbacks, and next-modes/walkthrough.spec.ts follows the steps of getting started.
+// documented-callbacks.spec.ts runs its callbacks, claims-and-tables.spec.ts the examples of that page, and
+// next-modes/walkthrough.spec.ts follows the steps of getting started.
 
 import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
@@ -36,8 +37,9 @@ test('every command is one of npm, and its script exists', () => {
   expect(commands).toContain('npm ci')
   const scripts = ['npm ci', 'npm test', ...Object.keys(manifest.scripts).map((script) => `npm run ${script}`)]
   const tarballs = 'npm install /path/to/tarballs/*.tgz'
-  // doctor.spec.ts and explain-command.spec.ts test these.
-  const own = ['npx authjs-bridge doctor', 'npx authjs-bridge explain']
+  // doctor.spec.ts, explain-command.spec.ts and schema-recipes.spec.ts test these.
+  const schema = 'npx authjs-bridge schema --for prisma | psql "$DATABASE_URL"'
+  const own = ['npx authjs-bridge doctor', 'npx authjs-bridge explain', schema]
   for (const command of commands) expect([...scripts, ...own, tarballs]).toContain(command)
 })
 
@@ -64,9 +66,9 @@ test('the README shows the output of doctor', async () => {
 describe('SQL', () => {
   const pages = ['docs/nextjs.md', 'docs/operating.md']
 
-  test('is on these pages, and in moving-from-authjs.md', () => {
+  test('is on these pages, and on those that have a test of their own', () => {
     const found = new Set(blocks.filter(({ language }) => language === 'sql').map(({ page }) => page))
-    expect(found).toEqual(new Set([...pages, 'docs/moving-from-authjs.md']))
+    expect(found).toEqual(new Set([...pages, 'docs/moving-from-authjs.md', 'docs/claims-and-tables.md']))
   })
 
   test.each(pages)('of %s is valid for the tables of schema.sql', async (page) => {

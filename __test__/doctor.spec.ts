@@ -293,8 +293,27 @@ describe('tables', () => {
     ['missing', async () => {}, [check('tables', 'failed', /^sessions and users not found/, /psql .*schema\.sql/)]],
     [
       'in a schema outside the search path',
+      changed('CREATE SCHEMA app', 'ALTER TABLE sessions SET SCHEMA app', 'ALTER TABLE users SET SCHEMA app'),
+      [
+        check(
+          'tables',
+          'failed',
+          /^sessions and users not found in the search path/,
+          /^There is one in schema app: set schema=app in DATABASE_URL, or the user's search_path\.$/,
+        ),
+      ],
+    ],
+    [
+      'one of them in a schema outside the search path',
       changed('CREATE SCHEMA app', 'ALTER TABLE sessions SET SCHEMA app'),
-      [check('tables', 'failed', /^sessions not found in the search path/, /schema app: set schema=app/)],
+      [
+        check(
+          'tables',
+          'failed',
+          /^sessions not found in the search path/,
+          /^There is app\.sessions: set tables\.sessions to app\.sessions in AUTH_BRIDGE_OPTIONS\.$/,
+        ),
+      ],
     ],
     [
       'without a column',
@@ -306,23 +325,43 @@ describe('tables', () => {
     ],
     [
       'with a column of a wrong type',
-      changed('ALTER TABLE sessions ALTER session_id TYPE text'),
+      changed(
+        `ALTER TABLE sessions ALTER session_id TYPE bytea USING decode(replace(session_id::text, '-', ''), 'hex')`,
+      ),
       [
-        check('columns', 'failed', /^sessions\.session_id is text$/, /TYPE uuid USING session_id::uuid;$/),
-        check('lookups', 'failed', /text pg_catalog\.= uuid.*42883/, /^Fix columns first/),
+        check('columns', 'failed', /^sessions\.session_id is bytea$/, /ALTER COLUMN session_id TYPE text;$/),
+        check(
+          'lookups',
+          'failed',
+          /sessions\.session_id is bytea, but ids must be uuid, text, .* domain over one of them$/,
+          /^Fix columns first/,
+        ),
       ],
     ],
     [
-      "with a type that the query accepts, but this package doesn't",
-      changed('ALTER TABLE sessions ALTER user_id TYPE text', 'ALTER TABLE users ALTER user_id TYPE text'),
+      "with a type that PostgreSQL compares, but this package doesn't",
+      changed(...['sessions', 'users'].map((table) => `ALTER TABLE ${table} ALTER user_id TYPE numeric USING 7`)),
       [
-        check('columns', 'failed', /^sessions\.user_id is text; users\.user_id is text$/, /USING user_id::uuid;$/),
         check(
-          'sessions',
+          'columns',
           'failed',
-          /2 tried, 2 can't be read \(.*sessions\.user_id is not of the type/,
-          /types of their columns/,
+          /^sessions\.user_id is numeric; users\.user_id is numeric$/,
+          /ALTER TABLE "public"\."users" ALTER COLUMN user_id TYPE text;$/,
         ),
+        check('lookups', 'failed', /sessions\.user_id is numeric, but ids must be/, /^Fix columns first/),
+      ],
+    ],
+    [
+      'with users of another type than the sessions have',
+      changed('ALTER TABLE users ALTER user_id TYPE text'),
+      [
+        check(
+          'columns',
+          'failed',
+          /^sessions\.user_id is uuid, but users\.user_id is text: they can't be compared$/,
+          /^ALTER TABLE "public"\."sessions" ALTER COLUMN user_id TYPE text;$/,
+        ),
+        check('lookups', 'failed', /text pg_catalog\.= uuid.*42883/, /^Fix columns first/),
       ],
     ],
     [

@@ -6,7 +6,7 @@ import { createRequire } from 'node:module'
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import { diagnose, MARKERS } from './support/command-line.js'
+import { diagnose, MARKERS, run } from './support/command-line.js'
 
 const NEXT_ENV = dirname(createRequire(import.meta.url).resolve('@next/env/package.json'))
 let home: string
@@ -174,6 +174,30 @@ describe.each(installs)('%s', (_, loader, install) => {
     const { check } = await diagnose({ cwd: await folderWith({ '.env.local': options }) })
     expect(check('cookies')?.message).toBe('sid, by AUTH_BRIDGE_OPTIONS')
     expect(check('secrets')?.message).toBe('AUTH_BRIDGE_OPTIONS (38 bytes)')
+  })
+
+  test.each<[string, object, RegExp]>([
+    [
+      'a name of a table',
+      { tables: { sessions: '"auth"."sessions"' } },
+      /^tables\.sessions in AUTH_BRIDGE_OPTIONS: must be the name of a table or view, /,
+    ],
+    [
+      'two that contradict each other',
+      { userCheck: 'none', freshClaims: ['plan'] },
+      /^freshClaims in AUTH_BRIDGE_OPTIONS: needs the users relation/,
+    ],
+    ['two of tenants', { multiTenant: false, sharded: true }, /^sharded in AUTH_BRIDGE_OPTIONS: needs tenants/],
+  ])('options about the tables that are wrong, in a file that the variable names: %s', async (_, options, message) => {
+    const cwd = await folderWith({
+      '.env.local': 'AUTH_BRIDGE_OPTIONS=./bridge.json\n',
+      'bridge.json': JSON.stringify(options),
+    })
+    for (const command of [['doctor'], ['explain']]) {
+      const { code, stdout } = await run([...command, '--json'], { cwd, input: 'theme=dark' })
+      const error = { code: 'ERR_AUTH_BRIDGE_CONFIG', message: expect.stringMatching(message) }
+      expect({ code, output: JSON.parse(stdout) }).toEqual({ code: 1, output: { error } })
+    }
   })
 
   test('warns of a password that Next.js cuts at a $', async () => {

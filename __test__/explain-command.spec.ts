@@ -2,6 +2,7 @@
 
 import { readFileSync } from 'node:fs'
 import { beforeAll, describe, expect, test } from 'vitest'
+import type { AuthBridgeOptions } from '../index.js'
 import { MARKERS, run, runOnTerminal } from './support/command-line.js'
 import { COOKIE_NAME, mintCookie } from './support/cookies.mjs'
 import { useDatabase } from './support/database.js'
@@ -77,6 +78,68 @@ describe('the result of explainSession', () => {
       reason: 'no-cookie',
       nearMisses: [{ name: COOKIE_NAME, differs: ['prefix'] }],
     })
+  })
+})
+
+describe('of tables and claims as an app has them, by AUTH_BRIDGE_OPTIONS', () => {
+  const OPTIONS: AuthBridgeOptions = {
+    ...{ tables: { sessions: 'auth.Session', users: 'auth.User' }, multiTenant: false, userCheck: 'exists' },
+    ...{ extraClaims: ['role'], freshClaims: ['plan'] },
+  }
+  /** It would control the terminal, or turn the direction of what follows. */
+  const ODD = 'a\u001b[2J\u202eb'
+  const own = useDatabase((client) =>
+    client.query(`
+      CREATE SCHEMA auth;
+      CREATE TABLE auth."User" (user_id int PRIMARY KEY, plan text);
+      CREATE TABLE auth."Session" (session_id text PRIMARY KEY, user_id int, expires_at timestamptz, revoked_at timestamptz);
+      INSERT INTO auth."User" VALUES (17, 'pro');
+      INSERT INTO auth."Session" VALUES ('${ODD}', 17), ('orphan', 18);
+      INSERT INTO auth."Session" VALUES ('revoked', 17, NULL, '2026-01-02 03:04:05Z');`),
+  )
+  const explainOwn = async (claims: object, ...args: string[]) => {
+    const env = { AUTH_SECRET: secret, DATABASE_URL: own.url, AUTH_BRIDGE_OPTIONS: JSON.stringify(OPTIONS) }
+    return run(['explain', ...args], { env, input: await mintCookie({ ...claims }, { secret }) })
+  }
+
+  test('a live session: ids of any form, no tenant, no type of user; claims by their names', async () => {
+    const claims = { session_id: ODD, id: 17, email: MARKERS.email, role: MARKERS.password }
+    const found = JSON.parse((await explainOwn(claims, '--json')).stdout)
+    expect(found).toEqual({
+      ...{ status: 'authenticated', reason: 'live', advice: 'nothing' },
+      cookie: { name: COOKIE_NAME, whole: true, chunks: [] },
+      session: { sessionId: ODD, userId: '17', tokenExpiresAt: expect.any(String) },
+      ...{ extraClaims: ['role'], freshClaims: ['plan'] },
+    })
+    const { code, stdout } = await explainOwn(claims)
+    expect(code).toBe(0)
+    expect(stdout).toMatch(/^ {2}session +\{"sessionId":"a\\u001b\[2J b","userId":"17","tokenExpiresAt":".*"\}$/m)
+    expect(stdout).not.toMatch(/tenant|user_?type/i)
+  })
+
+  test.each<[string, object, string, object]>([
+    ['an id that the column can’t hold', { session_id: 'orphan', id: 'ada' }, 'missing-claims', { claims: ['id'] }],
+    ['no id', { session_id: 'orphan' }, 'missing-claims', { claims: ['id'] }],
+    ['an unknown session', { session_id: 'x', sub: '17' }, 'session-unknown', { session: { sessionId: 'x' } }],
+    ['another user', { session_id: 'orphan', id: 17 }, 'user-mismatch', { sessionUserId: '18' }],
+    ['no such user', { session_id: 'orphan', id: 18 }, 'user-gone', { session: { userId: '18' } }],
+    [
+      'a revoked session of a table without reasons',
+      { session_id: 'revoked', id: 17 },
+      'session-revoked',
+      { revokedAt: '2026-01-02T03:04:05Z', revokedReason: null },
+    ],
+  ])('%s', async (_, claims, reason, details) => {
+    const { code, stdout } = await explainOwn(claims, '--json')
+    expect({ code, ...JSON.parse(stdout) }).toMatchObject({ code: 0, status: 'unauthenticated', reason, ...details })
+    expect(stdout).not.toMatch(/"(tenant|userType)"/)
+  })
+
+  test('the advice for missing claims says what ids must be', async () => {
+    const { stdout } = await explainOwn({ session_id: 'orphan', id: 'ada' })
+    expect(stdout).toMatch(/^unauthenticated: missing-claims, .*or is an id that its column can't hold/)
+    expect(stdout).toMatch(/^ {2}claims +\["id"\]$/m)
+    expect(stdout).toMatch(/^what to do: .*its ids must be what the columns of the tables hold\./m)
   })
 })
 

@@ -20,8 +20,10 @@ let bridge: AuthBridge
 let user: Awaited<ReturnType<typeof createUser>>
 let session: Awaited<ReturnType<typeof createSession>>
 
-beforeAll(() => {
+beforeAll(async () => {
   bridge = new AuthBridge({ secret: [SECRET, OTHER_SECRET], databaseUrl: database.url })
+  // From here on it knows which ids the columns can hold.
+  await bridge.health()
 })
 afterAll(() => bridge.close())
 beforeEach(async () => {

@@ -126,18 +126,15 @@ describe('the database is unavailable: rejects at once, never {}; after the repa
       url: async () => {
         await execute('CREATE DATABASE texts')
         await fill('texts')
-        await asSuperuser((client) => client.query('ALTER TABLE users ALTER user_id TYPE text'), 'texts')
-        await asSuperuser(
-          (client) => client.query('ALTER TABLE sessions ALTER user_id TYPE text USING user_id::text'),
-          'texts',
-        )
+        await asSuperuser((client) => client.query('ALTER TABLE users ALTER user_id TYPE numeric USING 7'), 'texts')
+        await asSuperuser((client) => client.query('ALTER TABLE sessions ALTER user_id TYPE numeric USING 7'), 'texts')
         return server.url({ database: 'texts' })
       },
-      message: /sessions\.user_id is not of the type that schema\.sql gives it, but text/,
+      message: /sessions\.user_id is numeric, but ids must be uuid, text, /,
       repair: () =>
         asSuperuser(async (client) => {
-          await client.query('ALTER TABLE users ALTER user_id TYPE uuid USING user_id::uuid')
-          await client.query('ALTER TABLE sessions ALTER user_id TYPE uuid USING user_id::uuid')
+          await client.query(`ALTER TABLE users ALTER user_id TYPE uuid USING '${user.user_id}'`)
+          await client.query(`ALTER TABLE sessions ALTER user_id TYPE uuid USING '${user.user_id}'`)
         }, 'texts'),
     },
     'connection slots used up': {

@@ -53,6 +53,7 @@ describe('the packages', () => {
       'cli/explain.js',
       'cli/index.js',
       'cli/native.js',
+      'cli/schema.js',
       'cli/terminal.js',
       'cli/usage-error.js',
       ...PAGES.filter((page) => page.startsWith('docs/')),
@@ -64,6 +65,10 @@ describe('the packages', () => {
       'next/options.js',
       'package.json',
       'schema.sql',
+      'schema/auth-adapter.sql',
+      'schema/drizzle.sql',
+      'schema/prisma.sql',
+      'schema/single-tenant.sql',
       'unavailable.js',
     ])
     const name = `authjs-bridge.${manifestOf(platform).name.replace('authjs-bridge-', '')}.node`

@@ -382,6 +382,22 @@ describe('AUTH_BRIDGE_OPTIONS', () => {
     expect(await run(script, { AUTH_BRIDGE_OPTIONS: 'once.json' })).toBe('[{},{}]\ntrue\ntrue')
   })
 
+  test('has the options of tables and claims, for all of the module’s functions', async () => {
+    const own = { extraClaims: ['role'], freshClaims: ['email'], expires: true, tables: { users: 'public.users' } }
+    const script = `
+      const { getSession, getSessionJson, explainSession } = require('authjs-bridge')
+      const cookie = '${await mintCookie({ ...claims, email: 'of the token', role: { a: 1 } }, { secret: SECRET, name: 'sid' })}'
+      Promise.all([getSession(cookie), getSessionJson(cookie), explainSession(cookie)]).then(([session, text, why]) => {
+        const { email, role } = session.user
+        console.log(JSON.stringify([email, role, typeof session.expires, text === JSON.stringify(session)]))
+        console.log(JSON.stringify([why.extraClaims, why.freshClaims]))
+      })`
+    const AUTH_BRIDGE_OPTIONS = JSON.stringify({ ...OPTIONS, ...own })
+    expect(await run(script, { AUTH_BRIDGE_OPTIONS })).toBe(
+      '["ada@example.com",{"a":1},"string",true]\n[["role"],["email"]]',
+    )
+  })
+
   test('counts before the other variables, which complete it', async () => {
     const env = { AUTH_SECRET: OTHER_SECRET, DATABASE_URL: database.url, AUTH_BRIDGE_OPTIONS: `{"secret":"${SECRET}"}` }
     expect(await run(explain(await mint()), env)).toBe('live')

@@ -3,6 +3,7 @@
 
 import pg from 'pg'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import type { AuthBridgeOptions } from '../index.js'
 import { SECRET, useBridges } from './support/bridges.js'
 import { diagnose, MARKERS } from './support/command-line.js'
 import { mintCookie } from './support/cookies.mjs'
@@ -18,7 +19,7 @@ const LOGIN = { user: ROLE, password: MARKERS.password }
 /** What a multi-tenant app has: its queries name the tenant in a setting. */
 const OF_TENANT = `(tenant = current_setting('app.tenant')::uuid)`
 const enable = (table: string) => `ALTER TABLE ${table} ENABLE ROW LEVEL SECURITY`
-const policies: [string, string[]][] = [
+const policies: [string, string[], AuthBridgeOptions?][] = [
   [
     'for everyone, by a setting that must be there',
     ['sessions', 'users'].flatMap((table) => [enable(table), `CREATE POLICY tenant ON ${table} USING ${OF_TENANT}`]),
@@ -66,6 +67,26 @@ const policies: [string, string[]][] = [
       ]),
     ],
   ],
+  [
+    'on tables that the option names, with fresh claims, outside of all search paths',
+    [
+      'CREATE SCHEMA "Auth"',
+      'ALTER TABLE sessions SET SCHEMA "Auth"',
+      'ALTER TABLE "Auth".sessions RENAME TO "Session"',
+      'ALTER TABLE users ADD "Product Code" text',
+      'CREATE VIEW sessions AS TABLE "Auth"."Session"',
+      'GRANT USAGE ON SCHEMA "Auth" TO app',
+      'GRANT SELECT ON sessions TO app',
+      ...['"Auth"."Session"', 'users'].flatMap((table) => [
+        enable(table),
+        `CREATE POLICY tenant ON ${table} TO app USING (tenant::text = current_setting('app.tenant', true))`,
+      ]),
+    ],
+    {
+      tables: { sessions: 'Auth.Session', users: 'public.users' },
+      ...{ extraClaims: ['Product Code'], freshClaims: ['Product Code', 'email'] },
+    },
+  ],
 ]
 
 let server: Awaited<ReturnType<typeof startPostgres>>
@@ -74,7 +95,7 @@ beforeAll(async () => {
 })
 afterAll(() => server.dispose())
 
-describe.each(policies)('policies %s', (_, statements) => {
+describe.each(policies)('policies %s', (_, statements, options) => {
   const open = useBridges()
   let client: pg.Client
   let url: (login: { user: string; password: string }) => string
@@ -127,7 +148,12 @@ describe.each(policies)('policies %s', (_, statements) => {
     })
 
   const examine = (login: { user: string; password: string }) =>
-    diagnose({ env: { AUTH_SECRET: MARKERS.secret, DATABASE_URL: url(login) } })
+    diagnose({
+      env: {
+        ...{ AUTH_SECRET: MARKERS.secret, DATABASE_URL: url(login) },
+        ...(options && { AUTH_BRIDGE_OPTIONS: JSON.stringify(options) }),
+      },
+    })
 
   test('the app sees the same rows as before, and the bridge works', async () => {
     const before = await rowsOfApp()
@@ -135,17 +161,21 @@ describe.each(policies)('policies %s', (_, statements) => {
     const found = check('row-security')
     expect(['warning', 'failed']).toContain(found?.status)
     expect(found?.advice).toMatch(/would show the rows of all tenants to all that connects as app\./)
+    expect(found?.advice).toMatch(
+      /connect the bridge alone as authjs_bridge, by a URL of its own in AUTH_BRIDGE_DATABASE_URL\.$/,
+    )
+    if (options) expect(found?.advice).not.toContain('search_path')
     await runAdvice(client, found?.advice)
     await client.query(`ALTER ROLE ${ROLE} PASSWORD '${MARKERS.password}'`)
 
     expect(await rowsOfApp()).toEqual(before)
-    const bridge = open(url(LOGIN))
+    const bridge = open(url(LOGIN), options)
     const bodies = await Promise.all(cookies.map(({ cookie }) => bridge.getSession(cookie)))
     expect(bodies.map((body) => body.session_id)).toEqual(cookies.map(({ session_id }) => session_id))
     const examined = await examine(LOGIN)
     expect(examined.checks.filter(({ status }) => status !== 'ok')).toEqual([])
     const { rows } = await client.query(
-      `SELECT grantee FROM information_schema.column_privileges WHERE table_name IN ('sessions', 'users') AND grantee NOT IN
+      `SELECT grantee FROM information_schema.column_privileges WHERE table_name IN ('sessions', 'Session', 'users') AND grantee NOT IN
          ('postgres', 'app', '${ROLE}')`,
     )
     expect(rows).toEqual([])

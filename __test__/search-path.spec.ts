@@ -134,10 +134,8 @@ describe('tables that come, move or go', () => {
     expect(await bridge.explainSession(nobody)).toMatchObject({ reason: 'session-unknown' })
 
     await client.query('CREATE SCHEMA postgres; ALTER TABLE sessions SET SCHEMA postgres')
-    expect(await rejectionOf(bridge, cookie)).toMatchObject({ message: expect.stringMatching(/42P01/) })
     expect(await bridge.getSession(cookie)).toHaveProperty('session_id')
     await client.query('DROP TABLE postgres.sessions')
-    expect(await rejectionOf(bridge, cookie)).toMatchObject({ message: expect.stringMatching(/42P01/) })
     expect(await rejectionOf(bridge, cookie)).toMatchObject({
       message: expect.stringMatching(/^.*: sessions not found/),
     })

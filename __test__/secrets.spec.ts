@@ -340,21 +340,32 @@ test('types with secrets, cookies, claims or rows are redacted in Debug', () => 
   const text = files.map((file) => readFileSync(new URL(file, folder), 'utf8')).join('')
   const redacted = [...text.matchAll(/^redacted!\((.+)\);$/gm)].flatMap(([, types = '']) => types.split(', '))
   expect(redacted.sort()).toEqual([
-    ...["Claims<'t>", 'Connection', 'Connector', 'ContentCipher', "CookieValues<'h>", 'Database', 'DatabaseUrl'],
     ...[
-      'Holder',
+      'Body',
+      "Claims<'t>",
+      'Connection',
+      'Connector',
+      'ContentCipher',
+      "CookieValues<'h>",
+      'Database',
+      'DatabaseUrl',
+    ],
+    ...[
+      'FreshValue',
+      'Id',
       'Identity',
       'IssuedHeader',
       'Key',
       'Location',
+      'Lookup',
       'Password',
       'Postgres',
       "Reading<'h>",
       'Secret',
       'Sensitive',
     ],
-    ...['Session', 'SessionEnd', 'SessionExplanation', 'SessionKey', 'SessionRecord', 'SharedPostgres', 'Snapshot'],
-    ...['Target', 'Variable'],
+    ...['Session', 'SessionEnd', 'SessionExplanation', 'SessionKey', 'SessionReader', 'SessionRecord'],
+    ...['SharedPostgres', 'Snapshot', 'Target', 'UserRow', 'Variable'],
   ])
 })
 

@@ -35,17 +35,19 @@ test('each query is for one tenant and uses one shard; all calls succeed', async
   const bridge = new AuthBridge({ secret: SECRET, databaseUrl: database.url, sharded: true, maxConnections: 1 })
 
   /** The tables whose partitions the plan of our connection's last statement uses, once per partition. */
-  async function shardsOfLastQuery(tenant: string, rest: string) {
+  async function shardsOfLastQuery(tenant: string, ...ids: [string, string]) {
     const { rows } = await database.client.query(
       `SELECT query FROM pg_stat_activity WHERE application_name = 'authjs-bridge' AND datname = current_database()`,
     )
     expect(rows).toHaveLength(1)
     const { query } = rows[0]
-    expect(query).toMatch(/WHERE s\.tenant OPERATOR\(pg_catalog\.=\) \$1 AND /)
+    expect(query).toMatch(/WHERE s\.tenant OPERATOR\(pg_catalog\.=\) \$1( AND |$)/m)
     expect(query).toContain('ON u.tenant OPERATOR(pg_catalog.=) s.tenant AND ')
-    const name = `statement_${rest.length}`
-    await database.client.query(`PREPARE ${name} AS ${query}`)
-    const plan = await database.client.query(`EXPLAIN EXECUTE ${name}('${tenant}', '${rest}')`)
+    const name = `statement_${ids[0].length}`
+    await database.client.query(
+      `PREPARE ${name} (uuid, ${ids[0].startsWith('{') ? 'uuid[], uuid[]' : 'uuid, uuid'}) AS ${query}`,
+    )
+    const plan = await database.client.query(`EXPLAIN EXECUTE ${name}('${[tenant, ...ids].join("', '")}')`)
     const text = plan.rows.map((row) => row['QUERY PLAN']).join('\n')
     return [...new Set(text.match(/\b(sessions|users)_\d\b/g))].map((partition) => partition.slice(0, -2)).sort()
   }
@@ -53,12 +55,12 @@ test('each query is for one tenant and uses one shard; all calls succeed', async
 
   const { session, cookie } = people[0]
   expect((await bridge.getSession(cookie)).session_id).toBe(session.session_id)
-  expect(await shardsOfLastQuery(session.tenant, session.session_id)).toEqual(oneOfEach)
+  expect(await shardsOfLastQuery(session.tenant, session.session_id, session.user_id)).toEqual(oneOfEach)
 
   // A batch for one tenant, then one for all tenants.
   const ofOneTenant = people.slice(0, 3)
   await Promise.all([cookie, ...ofOneTenant.map((person) => person.cookie)].map((header) => bridge.getSession(header)))
-  expect(await shardsOfLastQuery(session.tenant, `{${session.session_id}}`)).toEqual(oneOfEach)
+  expect(await shardsOfLastQuery(session.tenant, `{${session.session_id}}`, `{${session.user_id}}`)).toEqual(oneOfEach)
 
   const bodies = await Promise.all([people[0], ...people].map((person) => bridge.getSession(person.cookie)))
   expect(bodies.map((body) => body.session_id)).toEqual(

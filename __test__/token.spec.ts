@@ -171,7 +171,10 @@ describe('without a valid token no query is sent: {} although the database is do
     ['an expired token', () => withClaims({ exp: 1 })],
     ['a token that is not yet valid', () => withClaims({ nbf: 9e9 })],
     ['no session_id', () => withClaims({ session_id: undefined })],
-    ['a tenant that is not a UUID', () => withClaims({ tenant: 'acme' })],
+    ['an empty tenant', () => withClaims({ tenant: '' })],
+    ['a session_id that no column can hold', () => withClaims({ session_id: 'a\0b' })],
+    ['a user id that no column can hold', () => withClaims({ id: 'x'.repeat(10_000) })],
+    ['a user id that is no id', () => withClaims({ id: true })],
     ['an unknown user_type', () => withClaims({ user_type: 'admin' })],
   ])('%s', async (_, token) => {
     const cookie = `${COOKIE_NAME}=${token()}`

@@ -65,6 +65,7 @@ getSession(new Headers())
 new AuthBridge({ secrets: 'x' })
 
 // The object, field by field.
+// register.spec.ts tests what an app changes by `Register`.
 expectTypeOf<AuthSessionResponse>().toEqualTypeOf<AuthSession | UnauthenticatedSession>()
 expectTypeOf<AuthSession>().toEqualTypeOf<{
   session_id: string
@@ -116,6 +117,10 @@ if (explanation.reason === 'session-revoked') {
   expectTypeOf(explanation.revokedAt).toEqualTypeOf<string | null>()
   expectTypeOf(explanation.session.sessionId).toEqualTypeOf<string>()
 }
+if (explanation.status === 'authenticated') {
+  expectTypeOf(explanation.extraClaims).toEqualTypeOf<string[] | undefined>()
+  expectTypeOf(explanation.freshClaims).toEqualTypeOf<string[] | undefined>()
+}
 if (explanation.status === 'unavailable') expectTypeOf(explanation.code).toExtend<ErrorCode>()
 
 // Options and errors.
@@ -129,6 +134,12 @@ expectTypeOf<AuthBridgeOptions>().toEqualTypeOf<{
   preparedStatements?: boolean
   sharded?: boolean
   ignoreExpiresAt?: boolean
+  tables?: { sessions?: string; users?: string }
+  multiTenant?: boolean
+  userCheck?: 'type' | 'exists' | 'none'
+  extraClaims?: string[]
+  freshClaims?: string[]
+  expires?: boolean
   connectTimeout?: number
   queryTimeout?: number
   callTimeout?: number

@@ -46,11 +46,13 @@ export async function runRounds(trials, { rounds, warmUp, onRound }) {
  *
  * @param {(input: string) => unknown} call may return a promise
  * @param {string[]} inputs taken in turn
- * @param {{ inFlight: number, seconds: number }} options
+ * @param {{ inFlight: number, seconds: number, serverTime?: () => number }} options `serverTime` returns the CPU time of the
+ *   database server so far, in µs
  * @returns {Promise<Sample>}
  */
-export async function measureCalls(call, inputs, { inFlight, seconds }) {
+export async function measureCalls(call, inputs, { inFlight, seconds, serverTime }) {
   await keepCalling(call, inputs, { inFlight, seconds: seconds * LEAD_IN })
+  const ofServer = serverTime?.() ?? 0
   const cpu = process.cpuUsage()
   const loop = performance.eventLoopUtilization()
   const start = performance.now()
@@ -67,6 +69,7 @@ export async function measureCalls(call, inputs, { inFlight, seconds }) {
     p95: percentile(0.95),
     p99: percentile(0.99),
     cpu: (user + system) / calls,
+    ...(serverTime && { serverCpu: (serverTime() - ofServer) / calls }),
     eventLoop: (active * 1000) / calls,
   }
 }

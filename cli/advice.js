@@ -67,8 +67,9 @@ const REASONS = {
   },
   'missing-claims': {
     meaning:
-      'a required claim is absent or is not a UUID (`user_type`: is neither `client` nor `internal`). `id` is the claim `id`, or `sub` where there is none',
-    advice: 'correct your `jwt` callback. Tokens from before the correction need a new sign-in',
+      "a required claim is absent, or is an id that its column can't hold (`user_type`: is neither `client` nor `internal`). `id` is the claim `id`, or `sub` where there is none",
+    advice:
+      'correct your `jwt` callback: its ids must be what the columns of the tables hold. Tokens from before the correction need a new sign-in',
   },
   'token-expired': {
     meaning: '`exp` has passed',
@@ -79,7 +80,7 @@ const REASONS = {
     advice: 'synchronize the clocks of the servers',
   },
   'session-unknown': {
-    meaning: 'the tenant has no session with this id',
+    meaning: 'there is no session with this id, or not in this tenant',
     advice: 'insert the row before you issue the token, and check whether the row was deleted',
   },
   'session-revoked': {
@@ -95,7 +96,7 @@ const REASONS = {
     advice: 'check the code that writes the row, and when the app switches users',
   },
   'user-gone': {
-    meaning: 'the user of the row is not in the tenant',
+    meaning: "the user of the row doesn't exist, or not in this tenant",
     advice: 'check whether the user was deleted or moved to another tenant',
   },
   'user-type-changed': {

@@ -5,12 +5,27 @@ const { parseArgs } = require('node:util')
 const { version } = require('../package.json')
 const { UsageError } = require('./usage-error.js')
 
-/** @typedef {{ json: boolean, production: boolean }} Options */
+/** @typedef {NonNullable<import('node:util').ParseArgsConfig['options']>} OptionTypes */
+/** @typedef {{ json: boolean, production: boolean, 'single-tenant'?: boolean, for?: string }} Options */
 /**
- * `noArguments` is the message if there are any; `run` returns the exit code.
+ * `noArguments` is the message if there are any, `wrongOptions` that for options other than `options`; `run` returns the
+ * exit code.
  *
- * @type {Record<string, { help: string, noArguments: string, run: (options: Options) => Promise<number> }>}
+ * @typedef {object} Command
+ * @property {string} help
+ * @property {string} noArguments
+ * @property {OptionTypes} options
+ * @property {string} wrongOptions
+ * @property {(options: Options) => Promise<number>} run
  */
+
+/** @satisfies {Partial<Command>} */
+const OPTIONS_OF_CHECKS = {
+  options: { json: { type: 'boolean', default: false }, production: { type: 'boolean', default: false } },
+  wrongOptions: 'unknown option; the options are --json, --production and --help',
+}
+
+/** @type {Record<string, Command>} */
 const COMMANDS = {
   doctor: {
     help: `Usage: npx authjs-bridge doctor [--json] [--production]
@@ -28,6 +43,7 @@ Exit code: 0 if no check failed, 1 if one failed, 2 for a wrong command line.
 Colours: on a terminal, unless NO_COLOR is set; everywhere if FORCE_COLOR is set.
 `,
     noArguments: 'doctor takes no arguments',
+    ...OPTIONS_OF_CHECKS,
     run: (options) => require('./doctor.js').doctor(options),
   },
   explain: {
@@ -48,13 +64,36 @@ configuration is wrong, 2 for a wrong command line.
 `,
     noArguments:
       'explain reads the cookie from standard input: arguments stay in the history of the shell and show in the list of processes',
+    ...OPTIONS_OF_CHECKS,
     run: (options) => require('./explain.js').explain(options),
+  },
+  schema: {
+    help: `Usage: npx authjs-bridge schema [--single-tenant | --for <tool>]
+
+Prints the SQL of the tables that a session check reads. Connects to no database: pipe the SQL into psql, or put it
+into a migration. With --for it adds sessions to an app whose users are in tables made for Auth.js. That SQL begins
+with the options and claims that go with it, ends with the rights that a role needs, and can be run again.
+
+  --single-tenant     tables without tenants, for the option multiTenant: false
+  --for prisma        beside the tables that Prisma makes
+  --for drizzle       beside the tables that Drizzle makes
+  --for auth-adapter  beside the tables that @auth/pg-adapter uses
+  --help              print this text
+
+Exit code: 0, or 2 for a wrong command line.
+`,
+    noArguments: 'schema takes no arguments, only options',
+    options: { 'single-tenant': { type: 'boolean' }, for: { type: 'string' } },
+    wrongOptions:
+      'unknown option, or --for without a value; the options are --single-tenant, --for prisma, --for drizzle, --for auth-adapter and --help',
+    run: (options) => require('./schema.js').schema(options),
   },
 }
 const HELP = `Usage: npx authjs-bridge <command>
 
   doctor     check the configuration and the database
   explain    say why a request has a session or has none
+  schema     print the SQL of the tables
 
   --help     print this text, or the help of a command
   --version  print the version of this package
@@ -76,7 +115,7 @@ process.stdout.on('error', () => process.exit())
 async function main([name, ...args]) {
   const command = name !== undefined && Object.hasOwn(COMMANDS, name) ? COMMANDS[name] : undefined
   if (!command) return runWithoutCommand(name)
-  const { help, ...options } = parse(args, command.noArguments)
+  const { help, ...options } = parse(args, command)
   if (help) return print(command.help)
   return command.run(options).catch((error) => {
     if (!options.json || typeof error.code !== 'string') throw error
@@ -93,22 +132,18 @@ function runWithoutCommand(name) {
   throw new UsageError(`${problem}\n\n${HELP}`)
 }
 
-/** @param {string[]} args @param {string} noArguments */
-function parse(args, noArguments) {
+/** @param {string[]} args @param {Command} command */
+function parse(args, { noArguments, options, wrongOptions }) {
   try {
     const { values, positionals } = parseArgs({
       args,
       allowPositionals: true,
-      options: {
-        json: { type: 'boolean', default: false },
-        production: { type: 'boolean', default: false },
-        help: { type: 'boolean', short: 'h', default: false },
-      },
+      options: { ...options, help: { type: 'boolean', short: 'h', default: false } },
     })
-    if (positionals.length === 0) return /** @type {Options & { help: boolean }} */ (values)
+    if (positionals.length === 0) return /** @type {Options & { help: boolean }} */ (/** @type {unknown} */ (values))
   } catch {
     // The message of `parseArgs` contains the argument, which may be a cookie.
-    throw new UsageError('unknown option; the options are --json, --production and --help')
+    throw new UsageError(wrongOptions)
   }
   throw new UsageError(noArguments)
 }

@@ -18,12 +18,14 @@ const LLVM = process.env.LLVM_BIN ? `${process.env.LLVM_BIN}/` : ''
 
 /** The modules that run before the database is queried, and do no I/O. */
 const PURE_MODULES = [
-  'schema.rs',
+  'schema/mod.rs',
+  'schema/id.rs',
   'config/mod.rs',
   'config/cookies.rs',
   'config/database.rs',
   'config/environment.rs',
   'config/limits.rs',
+  'config/schema.rs',
   'config/secrets.rs',
   'config/warning.rs',
   'cookie/chunks.rs',
@@ -42,7 +44,11 @@ const PURE_MODULES = [
   'token/seal.rs',
   'claims/read.rs',
   'claims/json_string.rs',
-  'claims/fields.rs',
+  'claims/form.rs',
+  'claims/shape.rs',
+  'claims/session.rs',
+  'claims/body.rs',
+  'iso8601.rs',
   'store/identity.rs',
   'store/liveness.rs',
   'postgres/url/mod.rs',

@@ -33,7 +33,32 @@ const CLAIMS = {
   premium_trial_effective_date: '2027-01-01',
   premium_trial_confirmed: true,
   subscription_status: 'past_due',
+  role: 'admin',
+  limits: { seats: [3, { 'a b': 'c\n"' }], none: null },
 }
+
+/** The claims of an app with other ids, and no tenants. */
+const OTHER_IDS = { ...CLAIMS, session_id: 17, sub: 'clh3k2jd50000qzrm3v1x9d0f', tenant: undefined }
+
+/** Few claims, so that mutations change the ids. @type {Record<Column, string>} */
+const FEW_CLAIMS = {
+  uuid: `{"exp":1800000060,"session_id":"${CLAIMS.session_id}","tenant":"${CLAIMS.tenant}","id":"${CLAIMS.sub}","user_type":"client"}`,
+  integer: '{"exp":1800000060,"session_id":17,"tenant":-1,"id":"18","user_type":"client"}',
+  text: '{"exp":1800000060,"session_id":"s-17","tenant":7.5,"sub":"\u0075","user_type":"client"}',
+}
+
+/** What the columns of the fresh claims have; the first is for null in all. */
+const FRESH = [
+  '',
+  '{"login_method":"saml","email":"e","name":null,"image":null,"plan":"team","addons":["x"],"trial_end":"2027-01-15T08:00:00.000Z","premium_trial_confirmed":false,"subscription_status":"unpaid","user_type":"internal","role":null,"limits":{ "seats" : [1] }}',
+]
+
+/** Encoded {@link setup}s. The second and the third go with {@link OTHER_IDS}. */
+const [SIMPLE, ALL, NO_USERS] = [
+  setup({ tenant: 'uuid', sessionId: 'uuid', userId: 'uuid', userCheck: 'type', extra: 0, fresh: 0, expires: 0 }),
+  setup({ sessionId: 'integer', userId: 'text', userCheck: 'exists', extra: 0xff, fresh: 0xffff, expires: 1 }),
+  setup({ sessionId: 'text', userId: 'text', userCheck: 'none', extra: 0xff, fresh: 0, expires: 1 }),
+]
 
 const DATABASE_URLS = [
   'postgres://u:p@h/d',
@@ -62,7 +87,21 @@ export async function makeSeeds(folder) {
   for (const vector of vectors) plaintexts.push(...(await plaintextsOf(vector)))
 
   write(`${folder}/cookie_header`, [...vectors.map(({ header }) => header), ...LARGE_HEADERS])
-  write(`${folder}/claims_to_body`, plaintexts)
+  const others = JSON.stringify(OTHER_IDS)
+  const cases = [
+    ...plaintexts.map((plaintext) => ({ options: SIMPLE, fresh: '', plaintext })),
+    ...FRESH.map((fresh) => ({ options: ALL, fresh, plaintext: others })),
+    { options: NO_USERS, fresh: '', plaintext: others },
+    ...Object.entries(FEW_CLAIMS).map(([name, plaintext]) => {
+      const column = /** @type {Column} */ (name)
+      const ids = { tenant: column, sessionId: column, userId: column }
+      return { options: setup({ ...ids, userCheck: 'type', extra: 0, fresh: 0, expires: 0 }), fresh: '', plaintext }
+    }),
+  ]
+  write(
+    `${folder}/claims_to_body`,
+    cases.map(({ options, fresh, plaintext }) => [...options, ...Buffer.from(`${fresh}\n${plaintext}`)]),
+  )
   write(`${folder}/compact_token`, [
     ...vectors.map((vector) => [...variant(0, 4), ...variant(0, 4), ...Buffer.from(tokenOf(vector))]),
     ...plaintexts.map((plaintext) => [...variant(1, 4), ...variant(0, 4), ...recipe(), ...Buffer.from(plaintext)]),
@@ -73,8 +112,8 @@ export async function makeSeeds(folder) {
     DATABASE_URLS.map((url) => [...variant(0, 3), ...Buffer.from(url)]),
   )
   write(`${folder}/pipeline`, [
-    ...plaintexts.map((plaintext) => request(`theme=dark\n${plaintext}`)),
-    ...vectors.map(({ header }) => request(`${header}\n${JSON.stringify(CLAIMS)}`)),
+    ...cases.map(({ options, fresh, plaintext }) => request(options, `theme=dark\n${fresh}\n${plaintext}`)),
+    ...vectors.map(({ header }) => request(SIMPLE, `${header}\n\n${JSON.stringify(CLAIMS)}`)),
   ])
 }
 
@@ -127,11 +166,36 @@ function headers() {
 // The functions below encode the structures in src as `arbitrary` decodes them: the variant of an enum is four bytes, scaled
 // from their whole range to the number of variants; a bool is the lowest bit of a byte; the last field gets the rest.
 
-/** A live session in one whole cookie, the plain one of Auth.js. @param {string} rest */
-function request(rest) {
+/**
+ * A live session in one whole cookie, the plain one of Auth.js.
+ *
+ * @param {number[]} options
+ * @param {string} rest
+ */
+function request(options, rest) {
   const cookie = [...recipe(), ...variant(0, 4), ...variant(0, 6)]
-  const [second, firstGoesLast, padding] = [0, 0, 0]
-  return [...variant(0, 4), ...variant(0, 8), ...cookie, second, firstGoesLast, padding, ...Buffer.from(rest)]
+  const [knowsTypes, second, firstGoesLast, padding] = [1, 0, 0, 0]
+  const state = [knowsTypes, ...variant(0, 8)]
+  return [...variant(0, 4), ...options, ...state, ...cookie, second, firstGoesLast, padding, ...Buffer.from(rest)]
+}
+
+/**
+ * The options about tables and claims.
+ *
+ * @typedef {'uuid' | 'integer' | 'text'} Column
+ * @param {{ tenant?: Column, sessionId: Column, userId: Column, userCheck: string, extra: number, fresh: number, expires: number }} options
+ */
+function setup({ tenant, sessionId, userId, userCheck, extra, fresh, expires }) {
+  const column = (/** @type {Column} */ name) => variant(['uuid', 'integer', 'text'].indexOf(name), 3)
+  return [
+    ...(tenant ? [1, ...column(tenant)] : [0]),
+    ...column(sessionId),
+    ...column(userId),
+    ...variant(['type', 'exists', 'none'].indexOf(userCheck), 3),
+    extra,
+    ...[fresh & 0xff, fresh >> 8],
+    expires,
+  ]
 }
 
 /** A token with the header that Auth.js writes, without damage. */

@@ -14,6 +14,7 @@
 //! call can end, and [`error`] the errors among them.
 
 pub mod error;
+mod iso8601;
 pub mod outcome;
 pub mod panics;
 mod redacted;

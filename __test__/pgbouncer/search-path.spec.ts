@@ -15,6 +15,23 @@ import { claimsOf, createSession, createTables, createUser } from '../support/te
 const CALLS = 10
 const PAST = new Date('2026-01-02')
 
+/** What the queries of the catalog use. */
+const SHADOWED_TYPES = ['text', 'float8', 'int2', 'int4', 'oid', 'name']
+const SHADOWED_FUNCTIONS = ['unnest(int2[])', 'unnest(oid[])', 'lower(text)', 'regexp_replace(text, text, text)']
+const RAISE = `LANGUAGE plpgsql AS 'BEGIN RAISE EXCEPTION $shadowed$shadowed$shadowed$; END'`
+/** All comparisons of the types that the catalog has, but those that are shadowed already. */
+const SHADOW_OPERATORS = `
+  DO $do$ DECLARE o record; types regtype[] = '{name,text,oid,"char",int2,int4,int8,float4,float8}';
+  BEGIN
+    FOR o IN
+      SELECT oprname AS name, oprleft::regtype AS l, oprright::regtype AS r FROM pg_operator
+      WHERE oprname IN ('=', '<>', '<', '>', '<=', '>=', '~', '!~') AND oprleft = ANY (types) AND oprright = ANY (types)
+    LOOP
+      EXECUTE format('CREATE OR REPLACE FUNCTION evil.raise(%s, %s) RETURNS boolean %s', o.l, o.r, $raise$${RAISE}$raise$);
+      EXECUTE format('CREATE OPERATOR evil.%s (FUNCTION = evil.raise, LEFTARG = %s, RIGHTARG = %s)', o.name, o.l, o.r);
+    END LOOP;
+  END $do$;`
+
 let server: Awaited<ReturnType<typeof startPostgres>>
 /** Of a live session, and of some that are not. */
 let live: { cookie: string; session_id: string }
@@ -53,7 +70,14 @@ beforeAll(async () => {
       CREATE FUNCTION evil.no(numeric, numeric) RETURNS boolean LANGUAGE sql AS 'SELECT false';
       CREATE OPERATOR evil.<= (FUNCTION = evil.no, LEFTARG = numeric, RIGHTARG = numeric);
       CREATE FUNCTION evil.now() RETURNS timestamptz LANGUAGE sql AS $$ SELECT '1970-01-01'::timestamptz $$;
-      CREATE DOMAIN evil.text AS pg_catalog.text CHECK (false);`)
+      CREATE FUNCTION evil.minus(bigint, integer) RETURNS bigint LANGUAGE sql AS 'SELECT 0::bigint';
+      CREATE OPERATOR evil.- (FUNCTION = evil.minus, LEFTARG = bigint, RIGHTARG = integer);
+      CREATE FUNCTION evil.replace(text, text, text) RETURNS text LANGUAGE sql AS $$ SELECT 'tenant_b' $$;
+      CREATE FUNCTION evil.getdatabaseencoding() RETURNS name LANGUAGE sql AS $$ SELECT 'SQL_ASCII'::name $$;
+      CREATE FUNCTION evil.unnest(anyarray) RETURNS SETOF anyelement LANGUAGE sql AS 'SELECT $1[1] WHERE false';
+      ${SHADOWED_TYPES.map((type) => `CREATE DOMAIN evil.${type} AS pg_catalog.${type} CHECK (false);`).join('')}
+      ${SHADOW_OPERATORS}
+      ${SHADOWED_FUNCTIONS.map((signature) => `CREATE FUNCTION evil.${signature} RETURNS text ${RAISE};`).join('')}`)
   })
 })
 afterAll(() => server.dispose())
@@ -128,21 +152,30 @@ describe.each(MODES)('%s', (_, settings, options) => {
   })
 })
 
-test('doctor says which tables are asked, and why, whatever another client has set', async () => {
-  const pooler = await startPgBouncer(server.url(), { default_pool_size: 1 })
+describe('doctor', () => {
+  let pooler: Awaited<ReturnType<typeof startPgBouncer>>
+  beforeAll(async () => {
+    pooler = await startPgBouncer(server.url(), { default_pool_size: 1 })
+  })
+  afterAll(() => pooler.stop())
+
   const examine = (parameters: string) => {
     const url = server.url({ port: pooler.port }) + parameters
     return diagnose({ env: { AUTH_SECRET: MARKERS.secret, DATABASE_URL: url } })
   }
-  const client = new pg.Client(server.url({ port: pooler.port }))
-  await client.connect()
-  await client.query('SET search_path = tenant_b')
-  const found = [await examine('?pgbouncer=true'), await examine('?pgbouncer=true&schema=tenant_b')]
-  await client.end()
-  await pooler.stop()
-  expect(found.map(({ check }) => check('tables')?.message)).toEqual([
-    'table public.sessions, table public.users; by the search path ("$user", public)',
-    'table tenant_b.sessions, table tenant_b.users; by schema=tenant_b in DATABASE_URL',
-  ])
-  expect(found[0].check('sessions')?.details).toMatchObject({ live: 1, expired: 1, revoked: 1, trial: { tried: 1 } })
+
+  test.each(HOSTILE)('says which tables are asked, and why; another client has set %s', async (_, statements) => {
+    const client = new pg.Client(server.url({ port: pooler.port }))
+    await client.connect()
+    for (const statement of statements.split('; ')) await client.query(statement)
+    const found = [await examine('?pgbouncer=true'), await examine('?pgbouncer=true&schema=tenant_b')]
+    await client.query('DISCARD ALL')
+    await client.end()
+    expect(found.map(({ check }) => check('tables')?.message)).toEqual([
+      'table public.sessions, table public.users; by the search path ("$user", public)',
+      'table tenant_b.sessions, table tenant_b.users; by schema=tenant_b in DATABASE_URL',
+    ])
+    expect(found[0].check('sessions')?.details).toMatchObject({ live: 1, expired: 1, revoked: 1, trial: { tried: 1 } })
+    expect([...found[0].withStatus('failed'), ...found[0].withStatus('warning')]).toEqual([])
+  })
 })

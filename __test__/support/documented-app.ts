@@ -51,7 +51,10 @@ export function writeApp(files: Record<string, string>) {
 }
 
 /** A browser, and the real Auth.js with the app's callbacks and events. `user` is who signs in. */
-export function browse(app: Pick<AuthConfig, 'callbacks' | 'events' | 'session'>, user: { id: string; email: string }) {
+export function browse(
+  app: Pick<AuthConfig, 'adapter' | 'callbacks' | 'events' | 'session'>,
+  user: { id: string; email: string },
+) {
   const config: AuthConfig = {
     ...app,
     session: { ...app.session, strategy: 'jwt' },
@@ -63,7 +66,7 @@ export function browse(app: Pick<AuthConfig, 'callbacks' | 'events' | 'session'>
       credentials({ authorize: () => user }),
       { id: 'email', name: 'E-mail', type: 'email', maxAge: 60, async sendVerificationRequest() {} },
     ],
-    adapter: newcomer(user),
+    adapter: { ...newcomer(user), ...app.adapter },
     logger: { debug() {}, warn() {}, error() {} },
   }
   let token: string | undefined

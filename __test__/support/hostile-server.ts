@@ -7,11 +7,13 @@ import { type AddressInfo, createServer, type Socket } from 'node:net'
  */
 export type Reply = (socket: Socket, types: string) => unknown
 
-/** A fake PostgreSQL server that sends any reply. It accepts every login. */
+/** A fake PostgreSQL server that sends any reply. It accepts every login, and says that the tables are those of schema.sql. */
 export async function startHostileServer() {
   const sockets = new Set<Socket>()
   let reply: Reply = () => {}
+  let replyAboutTables: Reply = rows(TABLE_COLUMNS, ...Array.from({ length: 6 }, () => locatedRow()))
   let login: ((socket: Socket) => void) | undefined
+  const queries: string[] = []
   const server = createServer((socket) => {
     sockets.add(socket)
     socket.on('error', () => {})
@@ -19,7 +21,12 @@ export async function startHostileServer() {
     if (login) return login(socket)
     let isGreeted = false
     socket.on('data', (bytes) => {
-      if (isGreeted) return endsWithSync(bytes) && reply(socket, messageTypes(bytes))
+      if (isGreeted) {
+        if (!endsWithSync(bytes)) return
+        const isAboutTables = bytes.includes('WITH RECURSIVE wanted')
+        queries.push(bytes.toString('latin1'))
+        return (isAboutTables ? replyAboutTables : reply)(socket, messageTypes(bytes))
+      }
       isGreeted = true
       socket.write(Buffer.concat([authenticationOk, readyForQuery]))
     })
@@ -28,12 +35,18 @@ export async function startHostileServer() {
   await once(server, 'listening')
   const { port } = server.address() as AddressInfo
   return {
-    /** Without prepared statements, and with the schema of the tables, so that each query is one request and one reply. */
-    url: `postgres://u:hunter2@127.0.0.1:${port}/d?sslmode=disable&pgbouncer=true&schema=public`,
-    /** Sets the reply to the following queries. */
+    /** Without prepared statements, so that each query is one request and one reply. */
+    url: `postgres://u:hunter2@127.0.0.1:${port}/d?sslmode=disable&pgbouncer=true`,
+    /** Sets the reply to the following queries, except that for the tables. */
     answer(next: Reply) {
       reply = next
     },
+    /** Sets the reply to the query for the tables. */
+    answerAboutTables(next: Reply) {
+      replyAboutTables = next
+    },
+    /** What was sent after the login: queries, with the messages around them. */
+    queries,
     /** Handles new connections itself, instead of accepting the login. */
     onConnect(next: (socket: Socket) => void) {
       login = next
@@ -68,6 +81,12 @@ export function int32(value: number) {
   return bytes
 }
 
+export function float8(value: number) {
+  const bytes = Buffer.alloc(8)
+  bytes.writeDoubleBE(value)
+  return bytes
+}
+
 function int16(value: number) {
   const bytes = Buffer.alloc(2)
   bytes.writeInt16BE(value)
@@ -81,7 +100,18 @@ export const accepted = Buffer.concat([parseComplete, bindComplete])
 export const commandComplete = message('C', 'SELECT\0')
 
 /** OIDs of PostgreSQL's types. */
-export const TYPES = { bool: 16, char: 18, name: 19, int4: 23, text: 25, oid: 26, uuid: 2950, unknown: 100_000 }
+export const TYPES = {
+  bool: 16,
+  char: 18,
+  name: 19,
+  int4: 23,
+  text: 25,
+  oid: 26,
+  float8: 701,
+  textArray: 1009,
+  uuid: 2950,
+  unknown: 100_000,
+}
 
 export function rowDescription(types: number[]) {
   const fields = types.map((type) =>
@@ -93,6 +123,39 @@ export function rowDescription(types: number[]) {
 export function dataRow(values: (Buffer | null)[]) {
   const fields = values.map((value) => (value ? Buffer.concat([int32(value.length), value]) : int32(-1)))
   return message('D', int16(values.length), ...fields)
+}
+
+/** A reply to a query that is not prepared. */
+export function reply(...messages: Buffer[]): Reply {
+  return (socket) => socket.write(Buffer.concat([accepted, ...messages, readyForQuery]))
+}
+
+export function rows(columns: number[], ...rows: (Buffer | null)[][]) {
+  return reply(rowDescription(columns), ...rows.map(dataRow), commandComplete)
+}
+
+const { text, bool } = TYPES
+/** The columns of the query for the tables. */
+export const TABLE_COLUMNS = [text, text, text, text, text, bool, text, text, bool]
+
+/** A row of the query for the tables: that a column is a `uuid`, with changes. */
+export function locatedRow(changes: Record<string, string | boolean | Buffer | null> = {}) {
+  const column = {
+    searchPath: 'public',
+    schema: 'public',
+    encoding: 'UTF8',
+    typeSchema: 'pg_catalog',
+    typeName: 'uuid',
+    isEnum: false,
+    elementSchema: null,
+    elementName: null,
+    elementIsEnum: null,
+    ...changes,
+  }
+  return Object.values(column).map((value) => {
+    if (typeof value === 'boolean') return Buffer.from([Number(value)])
+    return typeof value === 'string' ? Buffer.from(value) : value
+  })
 }
 
 export function errorResponse(fields: Record<string, string>) {
@@ -108,7 +171,7 @@ export function notice(text: string) {
 export function endlessTypes(baseType: () => number, typeName = 't'): Reply {
   const { char, name, oid } = TYPES
   const columns = rowDescription([name, char, oid, oid, oid, name, oid])
-  const parameters = message('t', int16(1), int32(oid))
+  const parameters = parameterDescription([oid])
   return (socket, types) => {
     const type = (oid: number) => [
       Buffer.from(typeName),
@@ -128,11 +191,22 @@ export function endlessTypes(baseType: () => number, typeName = 't'): Reply {
 
 /** Replies to a prepared statement: describes its parameters and columns, then sends `messages` each time it runs. */
 export function prepared(columns: number[], ...messages: Buffer[]): Reply {
-  const parameters = message('t', int16(2), int32(TYPES.uuid), int32(TYPES.uuid))
+  return preparedWith(PARAMETERS, columns, ...messages)
+}
+
+/** The same, with parameters of other types than those of the session query. */
+export function preparedWith(parameters: number[], columns: number[], ...messages: Buffer[]): Reply {
   return (socket, types) => {
     const parts = types.includes('B')
       ? [bindComplete, ...messages]
-      : [parseComplete, parameters, rowDescription(columns)]
+      : [parseComplete, parameterDescription(parameters), rowDescription(columns)]
     socket.write(Buffer.concat([...parts, readyForQuery]))
   }
+}
+
+/** The parameters of the session query for one session: tenant, session and user. */
+export const PARAMETERS = [TYPES.uuid, TYPES.uuid, TYPES.uuid]
+
+export function parameterDescription(types: number[]) {
+  return message('t', int16(types.length), ...types.map(int32))
 }

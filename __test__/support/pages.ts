@@ -58,12 +58,23 @@ export function read(page: string) {
 
 /** The code blocks of a page. The indentation of blocks in lists is removed. */
 export function codeBlocks(page: string): CodeBlock[] {
-  const blocks = read(page).matchAll(/^(?<indent> *)```(?<language>\w*)\n(?<text>.*?)^\k<indent>```$/gms)
+  return blocksOf(read(page)).map((block) => ({ page, ...block }))
+}
+
+/** The code blocks of a part of a page. */
+export function blocksOf(text: string): Omit<CodeBlock, 'page'>[] {
+  const blocks = text.matchAll(/^(?<indent> *)```(?<language>\w*)\n(?<text>.*?)^\k<indent>```$/gms)
   return [...blocks].map(({ groups: { indent = '', language = '', text = '' } = {} }) => ({
-    page,
     language,
     text: text.replaceAll(new RegExp(`^${indent}`, 'gm'), ''),
   }))
+}
+
+/** The text below a heading of the second level. */
+export function section(page: string, heading: string) {
+  const [, text] = read(page).split(`\n## ${heading}\n`)
+  if (text === undefined) throw new Error(`${page} has no ${heading}`)
+  return text.split('\n## ')[0] ?? ''
 }
 
 /** The statements in a block of SQL. */

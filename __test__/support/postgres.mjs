@@ -114,6 +114,12 @@ async function createServerOf({ directory, data, postgres, owner }, settings) {
     await rm(directory, { recursive: true, force: true })
   }
 
+  /** The postmaster, then the processes that it has started. On Linux only. */
+  function processes() {
+    const pid = /** @type {number} */ (server?.pid)
+    return [pid, ...readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8').trim().split(' ').map(Number)]
+  }
+
   return {
     port,
     data,
@@ -124,13 +130,12 @@ async function createServerOf({ directory, data, postgres, owner }, settings) {
     start,
     stop,
     dispose,
+    processes,
     /** Sends a signal to the postmaster, and with `connections` to the processes that serve connections, too. */
     signal(/** @type {NodeJS.Signals} */ signal, { connections = false } = {}) {
-      const pid = /** @type {number} */ (server?.pid)
-      process.kill(pid, signal)
-      if (!connections) return
-      const children = readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8').trim().split(' ')
-      for (const child of children) signalIfAlive(Number(child), signal)
+      const [postmaster = 0, ...children] = processes()
+      process.kill(postmaster, signal)
+      if (connections) for (const child of children) signalIfAlive(child, signal)
     },
   }
 }

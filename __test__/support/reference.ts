@@ -3,6 +3,7 @@
 import { decode as decode5, getToken as getToken5 } from '@auth/core/jwt'
 import { parse } from 'cookie'
 import { decode as decode4, getToken as getToken4 } from 'next-auth-4/jwt'
+import type { AuthBridgeOptions } from '../../index.js'
 
 export type Claims = Record<string, unknown>
 export type Issuer = 'authjs' | 'next-auth-v4'
@@ -13,6 +14,15 @@ export interface Setup {
   name: string
   /** Newest first. */
   secrets: string[]
+}
+
+/** Which object an app has, and what its tables are. */
+export interface Form {
+  options?: Pick<AuthBridgeOptions, 'multiTenant' | 'userCheck' | 'extraClaims' | 'expires'>
+  /** Whether the columns of ids are texts; else they are UUIDs. */
+  textIds?: boolean
+  /** What the database says in place of the token. */
+  fresh?: Claims
 }
 
 /** The claims that Auth.js or next-auth 4 reads. */
@@ -27,12 +37,12 @@ export async function readByReference(header: string, { issuer, name, secrets }:
 }
 
 /** The claims that this package must read: decoded by the reference, with the documented differences applied. */
-export async function readAsDocumented(header: string, setup: Setup): Promise<Claims | null> {
+export async function readAsDocumented(header: string, setup: Setup, form: Form = {}): Promise<Claims | null> {
   if (Buffer.byteLength(header) > MAX_HEADER_BYTES) return null
   for (const token of readings(header, setup.name)) {
     if (tokenDifferences(token, setup).some((difference) => REFUSED.includes(difference))) continue
     const claims = await decode(token, setup)
-    if (claims?.exp !== undefined && bodyOf(claims).user) return claims
+    if (claims?.exp !== undefined && bodyOf(claims, form).user) return claims
   }
   return null
 }
@@ -185,15 +195,19 @@ const text = (value: unknown) => (typeof value === 'string' ? value : undefined)
 const uuid = (value: unknown) => (typeof value === 'string' && UUID.test(value) ? value : undefined)
 
 /** The documented session object for a live session with these claims. */
-export function bodyOf(claims: Claims) {
-  const id = text(claims.id ?? claims.sub)
+export function bodyOf(token: Claims, { options = {}, textIds = false, fresh = {} }: Form = {}) {
+  const { multiTenant = true, userCheck = 'type', extraClaims = [], expires = false } = options
+  const claims: Claims = { ...token, ...fresh }
+  const isId = textIds ? textId : uuid
+  const id = textIds ? textId(claims.id ?? claims.sub) : text(claims.id ?? claims.sub)
   const { user_type, addons, subscription_status } = claims
-  if (!uuid(id) || !uuid(claims.tenant) || !uuid(claims.session_id)) return {}
-  if (user_type !== 'client' && user_type !== 'internal') return {}
+  if (!isId(id) || !isId(claims.session_id) || (multiTenant && !isId(claims.tenant))) return {}
+  const isType = user_type === 'client' || user_type === 'internal'
+  if (userCheck === 'type' && !isType) return {}
   const listed = Array.isArray(addons) && addons.every((addon) => typeof addon === 'string')
   const known = ['active', 'trialing', 'past_due', 'unpaid'].includes(subscription_status as string)
   return present({
-    session_id: claims.session_id,
+    session_id: isId(claims.session_id),
     login_method: text(claims.login_method),
     user: present({
       id,
@@ -204,8 +218,8 @@ export function bodyOf(claims: Claims) {
       proToken: text(claims.proToken),
       tenantSlug: text(claims.tenantSlug),
       plan: text(claims.plan),
-      tenant: claims.tenant,
-      user_type,
+      tenant: multiTenant ? claims.tenant : undefined,
+      user_type: isType ? user_type : undefined,
       clientId: uuid(claims.clientId),
       contactId: uuid(claims.contactId),
       addons: listed ? addons : [],
@@ -215,8 +229,26 @@ export function bodyOf(claims: Claims) {
       premium_trial_effective_date: text(claims.premium_trial_effective_date) ?? null,
       premium_trial_confirmed: claims.premium_trial_confirmed === true,
       subscription_status: known ? subscription_status : null,
+      // What the token lacks is left out, null is not; of the database's values null is left out, too.
+      ...Object.fromEntries(
+        extraClaims.map((name) => [name, name in fresh ? (fresh[name] ?? undefined) : token[name]]),
+      ),
     }),
+    expires: expires ? expiry(Number(claims.exp)) : undefined,
   })
+}
+
+/** A number is read as its text. */
+function textId(value: unknown) {
+  const id = typeof value === 'number' ? JSON.stringify(value) : text(value)
+  return id && !/\0|[\ud800-\udfff]/u.test(id) && Buffer.byteLength(id) <= 1024 ? id : undefined
+}
+
+function expiry(exp: number) {
+  const last = Date.UTC(9999, 11, 31, 23, 59, 59, 999)
+  const time = new Date(Math.min(Math.round(exp * 1000), last))
+  // The reference also reads tokens with an odd `exp`, which this package refuses.
+  return Number.isNaN(time.getTime()) ? 'invalid' : time.toISOString()
 }
 
 /** Removes the fields that are undefined. */

@@ -5,6 +5,7 @@ use std::collections::VecDeque;
 use serde_json::Value;
 
 use crate::json::{Fields, without_lone_surrogates};
+use crate::setup::{IdColumn, Setup, UserCheck};
 
 /// The type of a field's value.
 #[derive(Clone, Copy)]
@@ -17,17 +18,16 @@ enum Kind {
     OneOf(&'static [&'static str]),
     OneOfOrNull(&'static [&'static str]),
     User,
+    Any,
 }
 
-use Kind::{Flag, OneOf, OneOfOrNull, Text, TextOrNull, Texts, User, Uuid};
+use Kind::{Any, Flag, OneOf, OneOfOrNull, Text, TextOrNull, Texts, User, Uuid};
 
-/// Name, whether it is required, and type of each field, in order.
-type Schema = &'static [(&'static str, bool, Kind)];
+/// Name, whether it is required, and type of a field.
+type Field = (&'static str, bool, Kind);
 
-const SESSION: Schema = &[("session_id", true, Uuid), ("login_method", false, Text), ("user", true, User)];
-
-const USER: Schema = &[
-    ("id", true, Uuid),
+/// After `id`, with tenants and a user type.
+const USER: [Field; 18] = [
     ("email", true, Text),
     ("name", true, Text),
     ("username", true, Text),
@@ -35,7 +35,7 @@ const USER: Schema = &[
     ("proToken", false, Text),
     ("tenantSlug", false, Text),
     ("plan", false, Text),
-    ("tenant", true, Uuid),
+    ("tenant", true, Text),
     ("user_type", true, OneOf(&["client", "internal"])),
     ("clientId", false, Uuid),
     ("contactId", false, Uuid),
@@ -49,26 +49,46 @@ const USER: Schema = &[
 ];
 
 /// Panics unless `body` is a session object.
-pub fn assert_session(body: &str) {
-    assert_object(&without_lone_surrogates(body), SESSION);
+pub fn assert_session(body: &str, setup: &Setup) {
+    let mut session =
+        vec![("session_id", true, id(setup.ids.session_id)), ("login_method", false, Text), ("user", true, User)];
+    session.extend(setup.expires.then_some(("expires", true, Text)));
+    assert_object(&without_lone_surrogates(body, '\u{fffd}'), &session, setup);
 }
 
-fn assert_object(json: &str, schema: Schema) {
+fn user(setup: &Setup) -> Vec<Field> {
+    let mut fields = vec![("id", true, id(setup.ids.user_id))];
+    fields.extend(USER.into_iter().filter_map(|(name, is_required, kind)| match (name, setup.ids.tenant) {
+        ("tenant", None) => None,
+        ("tenant", Some(column)) => Some((name, true, id(column))),
+        ("user_type", _) => Some((name, setup.user_check == UserCheck::Type, kind)),
+        _ => Some((name, is_required, kind)),
+    }));
+    fields.extend(setup.extra_claims().into_iter().map(|name| (name, false, Any)));
+    fields
+}
+
+fn id(column: IdColumn) -> Kind {
+    if column == IdColumn::Uuid { Uuid } else { Text }
+}
+
+fn assert_object(json: &str, schema: &[Field], setup: &Setup) {
     let Fields(fields) = Fields::parse(json).unwrap_or_else(|| panic!("not an object: {json}"));
     let mut fields = VecDeque::from(fields);
     for (name, is_required, kind) in schema {
         match fields.pop_front_if(|(found, _)| found == name) {
-            Some((_, value)) => assert_kind(name, value.get(), *kind),
+            Some((_, value)) => assert_kind(name, value.get(), *kind, setup),
             None => assert!(!is_required, "{name} is missing or misplaced: {json}"),
         }
     }
     assert!(fields.is_empty(), "{} is unknown or misplaced: {json}", fields[0].0);
 }
 
-fn assert_kind(name: &str, json: &str, kind: Kind) {
+fn assert_kind(name: &str, json: &str, kind: Kind, setup: &Setup) {
     let value = || serde_json::from_str::<Value>(json).expect("JSON");
     let is_right = match kind {
-        User => return assert_object(json, USER),
+        User => return assert_object(json, &user(setup), setup),
+        Any => true,
         Text => value().is_string(),
         TextOrNull => value().is_string() || value().is_null(),
         Uuid => value().as_str().is_some_and(is_uuid),

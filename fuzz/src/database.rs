@@ -1,15 +1,16 @@
 //! A fake database, and channels instead of JavaScript promises.
 
-use std::sync::{Mutex, MutexGuard};
+use std::sync::Mutex;
 
 use arbitrary::Arbitrary;
 use authjs_bridge::error::Error;
 use authjs_bridge::lookups::{Answer, Responder};
-use authjs_bridge::store::{PoolStatus, SessionEnd, SessionKey, SessionRecord, SessionStore};
+use authjs_bridge::schema::IdTypes;
+use authjs_bridge::store::{Lookup, PoolStatus, SessionEnd, SessionKey, SessionRecord, SessionStore, UserRow};
 use tokio::sync::oneshot;
-use uuid::Uuid;
 
 use crate::claims::Expected;
+use crate::setup::{Ids, UserCheck};
 
 /// The state of the only session that may be looked up.
 #[derive(Arbitrary, Clone, Copy, Debug, PartialEq, Eq)]
@@ -26,61 +27,81 @@ pub enum Row {
 }
 
 impl Row {
-    fn record(self, session: &Expected) -> Result<Option<SessionRecord>, Error> {
-        let type_name = |is_client| if is_client { "client" } else { "internal" };
+    /// What is left of it if the user is checked in this way.
+    pub fn seen_by(self, check: UserCheck) -> Self {
+        match (self, check) {
+            (Self::UserGone, UserCheck::None) => Self::Live,
+            (Self::OtherUserType, UserCheck::Exists | UserCheck::None) => Self::Live,
+            (row, _) => row,
+        }
+    }
+
+    fn record(self, session: &Expected, check: UserCheck) -> Result<Option<SessionRecord>, Error> {
+        let user = |is_client| match check {
+            UserCheck::Type => UserRow::OfType(if is_client { "client" } else { "internal" }.to_owned()),
+            UserCheck::Exists | UserCheck::None => UserRow::Present,
+        };
+        let is_client = session.is_client == Some(true);
         let live = SessionRecord {
-            user_id: Some(session.user_id),
+            is_of_user: true,
             revoked: false,
             expired: false,
-            user_type: Some(type_name(session.is_client).to_owned()),
+            user: user(is_client),
+            fresh: session.fresh.row(),
         };
         Ok(Some(match self {
             Self::Live => live,
             Self::Missing => return Ok(None),
             Self::Revoked => SessionRecord { revoked: true, ..live },
             Self::Expired => SessionRecord { expired: true, ..live },
-            Self::OtherUser => SessionRecord { user_id: Some(Uuid::from_u128(!session.user_id.as_u128())), ..live },
-            Self::UserGone => SessionRecord { user_type: None, ..live },
-            Self::OtherUserType => SessionRecord { user_type: Some(type_name(!session.is_client).to_owned()), ..live },
+            Self::OtherUser => SessionRecord { is_of_user: false, ..live },
+            Self::UserGone => SessionRecord { user: UserRow::Missing, fresh: None, ..live },
+            Self::OtherUserType => SessionRecord { user: user(!is_client), ..live },
             Self::Outage => return Err(Error::Connect("refused".to_owned())),
         }))
     }
 }
 
 /// Holds the sessions of one request. Panics if another one is looked up.
-#[derive(Debug, Default)]
-pub struct FakeDatabase(Mutex<Contents>);
+#[derive(Debug)]
+pub struct FakeDatabase(Mutex<Option<Contents>>);
 
-#[derive(Debug, Default)]
-struct Contents {
+#[derive(Clone, Debug)]
+pub struct Contents {
     /// Newest first.
-    sessions: Vec<(Row, Expected)>,
-    lookups: usize,
+    pub sessions: Vec<(Row, Expected)>,
+    pub user_check: UserCheck,
+    pub ids: Ids,
+    /// Whether the types of the columns are known before the first query.
+    pub knows_types: bool,
+    /// How many sessions were looked up.
+    pub lookups: usize,
 }
 
+pub static DATABASE: FakeDatabase = FakeDatabase(Mutex::new(None));
+
 impl FakeDatabase {
-    /// Replaces the sessions and resets the count of lookups. `row` is of the newest session; the others are live.
-    pub fn set_sessions(&self, row: Row, sessions: &[Expected]) {
-        let rows = std::iter::once(row).chain(std::iter::repeat(Row::Live));
-        *self.contents() = Contents { sessions: rows.zip(sessions.iter().cloned()).collect(), lookups: 0 };
+    pub fn set(&self, contents: Contents) {
+        *self.0.lock().expect("no panic") = Some(contents);
     }
 
-    /// The number of sessions that were looked up since the last [`Self::set_sessions`].
+    /// The number of sessions that were looked up since the last [`Self::set`].
     pub fn lookups(&self) -> usize {
-        self.contents().lookups
+        self.with(|contents| contents.lookups)
     }
 
-    fn record(&self, key: SessionKey) -> Result<Option<SessionRecord>, Error> {
-        let mut contents = self.contents();
-        contents.lookups += 1;
-        let is_asked =
-            |(_, session): &&(Row, Expected)| (key.tenant, key.session_id) == (session.tenant, session.session_id);
-        let (row, session) = contents.sessions.iter().find(is_asked).expect("a query for another session");
-        row.record(session)
+    fn with<T>(&self, read: impl FnOnce(&mut Contents) -> T) -> T {
+        read(self.0.lock().expect("no panic").as_mut().expect("contents"))
     }
+}
 
-    fn contents(&self) -> MutexGuard<'_, Contents> {
-        self.0.lock().expect("no panic")
+impl Contents {
+    fn record(&mut self, lookup: &Lookup) -> Result<Option<SessionRecord>, Error> {
+        self.lookups += 1;
+        self.knows_types = true;
+        let is_asked = |(_, session): &&(Row, Expected)| session.is_looked_up_by(lookup);
+        let (row, session) = self.sessions.iter().find(is_asked).expect("a query for another session");
+        row.record(session, self.user_check)
     }
 }
 
@@ -99,12 +120,20 @@ impl SessionStore for &'static FakeDatabase {
         true
     }
 
-    async fn find(&self, (): (), keys: &[SessionKey]) -> Vec<Result<Option<SessionRecord>, Error>> {
-        keys.iter().map(|key| self.record(*key)).collect()
+    fn id_types(&self) -> IdTypes {
+        self.with(
+            |Contents { ids, knows_types, .. }| {
+                if *knows_types { ids.types() } else { IdTypes::unknown(ids.tenant.is_some()) }
+            },
+        )
     }
 
-    async fn find_end(&self, _: SessionKey) -> Result<Option<SessionEnd>, Error> {
-        Ok(Some(SessionEnd { expires_at: Some(1.5), revoked_at: Some(f64::INFINITY), revoked_reason: None }))
+    async fn find(&self, (): (), lookups: &[Lookup]) -> Vec<Result<Option<SessionRecord>, Error>> {
+        self.with(|contents| lookups.iter().map(|lookup| contents.record(lookup)).collect())
+    }
+
+    async fn find_end(&self, _: &SessionKey) -> Result<Option<SessionEnd>, Error> {
+        Ok(Some(SessionEnd { expires_at: Some(1.5), revoked_at: Some(f64::INFINITY), ..SessionEnd::default() }))
     }
 
     fn status(&self) -> PoolStatus {

@@ -3,15 +3,22 @@
 use std::fmt;
 
 use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
+use serde_json::Value;
 use serde_json::value::RawValue;
 
 /// The fields of an object in their order; a name can be repeated.
+#[derive(Default)]
 pub struct Fields<'j>(pub Vec<(String, &'j RawValue)>);
 
 impl<'j> Fields<'j> {
     /// `None` unless `json` is an object.
     pub fn parse(json: &'j str) -> Option<Self> {
         serde_json::from_str(json).ok()
+    }
+
+    /// The value of a field. If its name is repeated, the last one counts.
+    pub fn last(&self, name: &str) -> Option<&'j str> {
+        self.0.iter().rfind(|(found, _)| found == name).map(|(_, value)| value.get())
     }
 }
 
@@ -39,8 +46,32 @@ impl<'de> Deserialize<'de> for Fields<'de> {
     }
 }
 
-/// Replaces escaped lone surrogates, which a Rust string can't hold, by U+FFFD.
-pub fn without_lone_surrogates(json: &str) -> String {
+/// Any value as `JSON.stringify` writes it, but with the order and the numbers that it has.
+pub fn compact(json: &str) -> String {
+    let list = |values: Vec<String>| values.join(",");
+    match json.as_bytes().first() {
+        Some(b'{') => {
+            let Fields(fields) = Fields::parse(json).expect("an object");
+            let field = |(name, value): (String, &RawValue)| format!("{}:{}", Value::from(name), compact(value.get()));
+            format!("{{{}}}", list(fields.into_iter().map(field).collect()))
+        }
+        Some(b'[') => {
+            let values: Vec<&RawValue> = serde_json::from_str(json).expect("a list");
+            format!("[{}]", list(values.into_iter().map(|value| compact(value.get())).collect()))
+        }
+        Some(b'"') => serde_json::from_str::<Value>(json).expect("a string").to_string(),
+        _ => json.to_owned(),
+    }
+}
+
+/// The first line as text, and the rest.
+pub fn split_line(bytes: &[u8]) -> (String, &[u8]) {
+    let (line, rest) = bytes.split_at(bytes.iter().position(|byte| *byte == b'\n').unwrap_or(0));
+    (String::from_utf8_lossy(line).into_owned(), rest.strip_prefix(b"\n").unwrap_or(rest))
+}
+
+/// Replaces escaped lone surrogates, which a Rust string can't hold.
+pub fn without_lone_surrogates(json: &str, substitute: char) -> String {
     let mut text = String::with_capacity(json.len());
     let mut rest = json;
     while let Some((plain, escape)) = rest.split_once('\\') {
@@ -48,7 +79,7 @@ pub fn without_lone_surrogates(json: &str) -> String {
         let (spelled, after) =
             match (code_unit(escape), escape.get(5..).and_then(|rest| code_unit(rest.strip_prefix('\\')?))) {
                 (Some(0xd800..=0xdbff), Some(0xdc00..=0xdfff)) => (None, 11),
-                (Some(0xd800..=0xdfff), _) => (Some('\u{fffd}'), 5),
+                (Some(0xd800..=0xdfff), _) => (Some(substitute), 5),
                 _ => (None, escape.chars().next().map_or(0, char::len_utf8)),
             };
         match spelled {

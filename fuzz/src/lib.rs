@@ -1,6 +1,6 @@
 //! Code that the fuzz targets share.
 //!
-//! - Structured input: [`tokens`], [`token_cases`], [`requests`] and [`urls`].
+//! - Structured input: [`setup`], [`tokens`], [`token_cases`], [`requests`] and [`urls`].
 //! - Oracles, which say what the result must be: [`cookies`], [`claims`] and [`body`]. They are written
 //!   from the README, not from the code. [`allocations`] limits memory.
 //! - [`headers`] compares the package with the oracle; [`json`] parses JSON; [`database`] is a fake database.
@@ -13,6 +13,7 @@ pub mod database;
 pub mod headers;
 mod json;
 pub mod requests;
+pub mod setup;
 pub mod token_cases;
 pub mod tokens;
 pub mod urls;

@@ -7,7 +7,7 @@ use napi::{Env, ValueType};
 
 use super::password::PasswordFunction;
 use super::settle;
-use crate::config::{CookieOption, LimitOptions, Options, Password};
+use crate::config::{CookieOption, LimitOptions, Options, Password, TableOptions};
 use crate::error::Error;
 use crate::postgres::SharedPostgres;
 use crate::sensitive::Sensitive;
@@ -29,6 +29,12 @@ pub fn parse(value: Unknown) -> Result<Options, Error> {
         prepared_statements: reader.take("preparedStatements", boolean)?,
         sharded: reader.take("sharded", boolean)?,
         ignore_expires_at: reader.take("ignoreExpiresAt", boolean)?,
+        tables: reader.take("tables", tables)?,
+        multi_tenant: reader.take("multiTenant", boolean)?,
+        user_check: reader.take("userCheck", string)?,
+        extra_claims: reader.take("extraClaims", strings)?,
+        fresh_claims: reader.take("freshClaims", strings)?,
+        expires: reader.take("expires", boolean)?,
         limits: LimitOptions {
             connect_timeout: reader.take("connectTimeout", number)?,
             query_timeout: reader.take("queryTimeout", number)?,
@@ -92,6 +98,25 @@ fn tls(name: &str, value: Unknown) -> Result<Vec<String>, Error> {
     let ca = reader.take("ca", |name, value| list(name, value, string))?;
     reader.finish()?;
     ca.ok_or_else(|| Error::config(name, "is empty; give it the key ca, or leave it out"))
+}
+
+/// The names of the tables.
+fn tables(name: &str, value: Unknown) -> Result<TableOptions, Error> {
+    let mut reader = Reader::new(name, "an object with the keys sessions and users", "tables.", value)?;
+    let tables = TableOptions { sessions: reader.take("sessions", string)?, users: reader.take("users", string)? };
+    reader.finish()?;
+    if tables.sessions.is_none() && tables.users.is_none() {
+        return Err(Error::config(name, "is empty; give it the key sessions or users, or leave it out"));
+    }
+    Ok(tables)
+}
+
+/// A list of names.
+fn strings(name: &str, value: Unknown) -> Result<Vec<String>, Error> {
+    if !value.is_array().unwrap_or(false) {
+        return Err(wrong_type(name, "a list of names", type_of(&value)));
+    }
+    list(name, value, string)
 }
 
 /// Reads an object of options key by key, and reports unknown keys.

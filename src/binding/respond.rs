@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::sync::Arc;
 
 use super::settle::{Deferred, Resolution, Settler, Value};
-use crate::claims::UNAUTHENTICATED_BODY;
+use crate::claims::{Body, UNAUTHENTICATED_BODY};
 use crate::lookups::{Answer, Responder};
 use crate::store::Candidates;
 
@@ -36,7 +36,7 @@ impl Form {
 pub struct SessionCall {
     pub deferred: Deferred,
     pub form: Form,
-    pub bodies: Candidates<String>,
+    pub bodies: Candidates<Body>,
 }
 
 impl Responder for Arc<Settler> {
@@ -50,7 +50,8 @@ impl Responder for Arc<Settler> {
 fn resolve(SessionCall { deferred, form, bodies }: SessionCall, answer: Answer) -> (Deferred, Resolution) {
     let resolution = answer.map(|verdict| {
         let body = if verdict.is_live() { bodies.take(verdict.place) } else { None };
-        body.map_or_else(|| form.unauthenticated(), |body| form.of_body(body))
+        let fresh = verdict.record.and_then(|record| record.fresh);
+        body.map_or_else(|| form.unauthenticated(), |body| form.of_body(body.render(fresh.as_deref())))
     });
     (deferred, resolution)
 }

@@ -1,9 +1,43 @@
 /** The body of `GET /api/auth/session`: the session, or `{}` when the request is unauthenticated. */
 export type AuthSessionResponse = AuthSession | UnauthenticatedSession
 
+/**
+ * What your options change in the types. The types don't see the options, so say it once, in any module of the app:
+ *
+ * ```ts
+ * declare module 'authjs-bridge' {
+ *   interface Register {
+ *     multiTenant: false
+ *     userCheck: 'exists'
+ *     expires: true
+ *     extraClaims: { product_code?: string; limits?: { seats: number } }
+ *   }
+ * }
+ * ```
+ *
+ * Each member is optional, and means the option of the same name. With `multiTenant: false` there is no `tenant`. With a
+ * `userCheck` of `'exists'` or `'none'`, `user_type` is optional. With `expires: true` a session has `expires`. The members of
+ * `extraClaims` are added to `AuthSessionUser`; let them be optional, since nothing makes a token have them.
+ */
+// biome-ignore lint/suspicious/noEmptyInterface: the app adds the members
+export interface Register {}
+
+// biome-ignore lint/complexity/noUselessEmptyExport: without it, a .d.ts exports the types below, too
+export {}
+
+type Nothing = Record<never, never>
+type IfMultiTenant<T> = Register extends { multiTenant: false } ? Nothing : T
+type IfUserTypeIsChecked<T> = Register extends { userCheck: 'exists' | 'none' } ? Partial<T> : T
+type IfExpires<T> = Register extends { expires: true } ? T : Nothing
+type ExtraClaims = Register extends { extraClaims: infer Claims } ? Claims : Nothing
+
 /** A live session. */
-export interface AuthSession {
-  /** UUID of the session's row in the table `sessions`. */
+export interface AuthSession
+  extends IfExpires<{
+    /** When the token expires: ISO 8601 in UTC. Only with the option `expires`. */
+    expires: string
+  }> {
+  /** Id of the session's row. */
   session_id: string
   /** How the user signed in: `credentials`, `google`, `azure-ad`, ... Absent when the token has no such claim. */
   login_method?: string
@@ -12,15 +46,24 @@ export interface AuthSession {
 }
 
 /** The empty object. Check `if (session.user)` to tell it from an `AuthSession`. */
-export interface UnauthenticatedSession {
+export interface UnauthenticatedSession extends IfExpires<{ expires?: never }> {
   session_id?: never
   login_method?: never
   user?: never
 }
 
-/** The user of a live session, read from the claims of the token. */
-export interface AuthSessionUser {
-  /** UUID of the user: the claim `id`, or else `sub`. */
+/** The user of a live session: from the claims of the token, and from the database for the claims of the option `freshClaims`. */
+export interface AuthSessionUser
+  extends IfMultiTenant<{
+      /** Id of the tenant. Not with `multiTenant: false`. */
+      tenant: string
+    }>,
+    IfUserTypeIsChecked<{
+      /** `internal` for the tenant's staff, `client` for users of its client portal. */
+      user_type: 'client' | 'internal'
+    }>,
+    ExtraClaims {
+  /** Id of the user: the claim `id`, or else `sub`. */
   id: string
   /** E-mail address; `""` when the token has none. */
   email: string
@@ -36,10 +79,6 @@ export interface AuthSessionUser {
   tenantSlug?: string
   /** The tenant's plan. */
   plan?: string
-  /** UUID of the tenant. */
-  tenant: string
-  /** `internal` for the tenant's staff, `client` for users of its client portal. */
-  user_type: 'client' | 'internal'
   /** UUID of the client company that a client-portal user belongs to. */
   clientId?: string
   /** UUID of the contact record of a client-portal user. */
@@ -118,6 +157,40 @@ export interface AuthBridgeOptions {
    */
   ignoreExpiresAt?: boolean
   /**
+   * The two tables or views, each as `name` or `schema.name`, without quotes: upper case counts. Without a PostgreSQL schema, it is
+   * that of the URL (`schema=app`), or else the search path decides. Default: `sessions` and `users`.
+   *
+   * A name of another form is an error of the code `ERR_AUTH_BRIDGE_CONFIG`; a table that doesn't exist is one of
+   * `ERR_AUTH_BRIDGE_DATABASE`, at the first query.
+   */
+  tables?: { sessions?: string; users?: string }
+  /**
+   * Whether rows and tokens have a tenant. If false, the column and the claim `tenant` are not read, and the session has none; see
+   * `Register`. It is an error together with `sharded`. Default: true.
+   */
+  multiTenant?: boolean
+  /**
+   * What is asked of the user's row. `'type'`: it exists, and its `user_type` is that of the token. `'exists'`: it exists.
+   * `'none'`: nothing; the users are not read. Unless it is `'type'`, the claim `user_type` may be absent; see `Register`.
+   * Default: `'type'`.
+   */
+  userCheck?: 'type' | 'exists' | 'none'
+  /**
+   * Names of claims of your app. Their values are passed on in `user`, after the documented fields, as the token has them. A name of
+   * a documented field, of JWT (`sub`, `exp`, ...) or of a column of the rows is an error, and so is an empty list. To give them
+   * types, see `Register`. Default: none.
+   */
+  extraClaims?: string[]
+  /**
+   * Columns of the users' table or view that count in place of the token's claims of the same names: fields of the session but `id`,
+   * `tenant` and `session_id`, and names of `extraClaims`. `user_type` needs `userCheck: 'exists'`. They are read in the same query.
+   * Null is as an absent claim. Another name is an error, as is an empty list or `userCheck: 'none'`. A column that doesn't exist, or
+   * of a type that the field can't have, is an error of the code `ERR_AUTH_BRIDGE_DATABASE` that names it. Default: none.
+   */
+  freshClaims?: string[]
+  /** Whether the session says when its token expires, as `expires`; see `Register`. Default: false. */
+  expires?: boolean
+  /**
    * The most time for one attempt to connect to one address, in ms. All attempts for one connection share nine tenths of
    * `callTimeout`. Default: `connect_timeout` of the URL, or else 5000.
    */
@@ -185,6 +258,10 @@ export interface LiveSession {
   reason: 'live'
   cookie: FoundCookie
   session: ClaimedSession
+  /** The names of the claims of the app that the session has. Only with the option `extraClaims`. */
+  extraClaims?: string[]
+  /** The names of the fresh claims that the session has. Only with the option `freshClaims`. */
+  freshClaims?: string[]
 }
 
 /** No cookie was read. */
@@ -223,7 +300,7 @@ export type RefusedCookie = { status: 'unauthenticated'; cookie: FoundCookie } &
   | { reason: 'undecryptable' }
   /** The claims are not a JSON object (`claim` is null), or `claim` is not a number. */
   | { reason: 'malformed-claims'; claim: 'exp' | 'nbf' | 'iat' | null }
-  /** Required claims that are absent or invalid. */
+  /** Required claims that are absent or invalid, such as an id that its column can't hold. */
   | { reason: 'missing-claims'; claims: ('exp' | 'session_id' | 'tenant' | 'id' | 'user_type')[] }
   | { reason: 'token-expired'; expiredAt: string | null; secondsAgo: number }
   | { reason: 'token-not-yet-valid'; validFrom: string | null; secondsToGo: number }
@@ -237,11 +314,11 @@ export type RefusedSession = {
 } & (
   | { reason: 'session-revoked'; revokedAt: string | null; revokedReason: string | null }
   | { reason: 'session-expired'; expiredAt: string | null }
-  /** No such session in this tenant. */
+  /** No such session, or not in this tenant. */
   | { reason: 'session-unknown' }
   /** The session belongs to another user. */
   | { reason: 'user-mismatch'; sessionUserId: string | null }
-  /** The session's user doesn't exist in this tenant. */
+  /** The session's user doesn't exist, or not in this tenant. */
   | { reason: 'user-gone' }
   /** `from` is the user type in the token, `to` the one in the database. */
   | { reason: 'user-type-changed'; from: 'client' | 'internal'; to: string }
@@ -286,11 +363,17 @@ export interface FoundCookie {
 }
 
 /** The session that the token is for. */
-export interface ClaimedSession {
+export interface ClaimedSession
+  extends IfMultiTenant<{
+      /** Not with `multiTenant: false`. */
+      tenant: string
+    }>,
+    IfUserTypeIsChecked<{
+      /** That of the token. */
+      userType: 'client' | 'internal'
+    }> {
   sessionId: string
-  tenant: string
   userId: string
-  userType: 'client' | 'internal'
   tokenExpiresAt: string | null
 }
 

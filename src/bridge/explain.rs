@@ -10,14 +10,16 @@ use uuid::Uuid;
 use uuid::fmt::Hyphenated;
 
 use super::explanation::{ClaimedSession, FoundCookie, FoundReading, Ignored, KnownSecret, Reason, SessionExplanation};
-use super::read::{MatchedCookie, Reader, candidates, check_size};
+use super::read::{At, MatchedCookie, Reader, candidates, check_size};
 use super::{Bridge, Unauthenticated};
+use crate::claims::Session;
 use crate::cookie::near_miss::{MIN_PORT, near_misses};
 use crate::cookie::{CookieName, CookieValues, MAX_TOKEN_BYTES, SizeError};
 use crate::crypto::{ContentEncryption, Key, Keyring, ShortKid};
 use crate::error::Error;
 use crate::lookups::{Answer, Lookups, Responder, first_live};
 use crate::outcome::Outcome;
+use crate::schema::Schema;
 use crate::store::{Candidates, Identity, Liveness, SessionStore, Verdict};
 use crate::token::{self, TokenError};
 
@@ -37,12 +39,13 @@ impl<S: SessionStore + 'static, R: Responder> Bridge<S, R> {
         if self.lookups.is_closed() {
             return Err(Error::Closed);
         }
-        let read = self.reader.explain(cookie_header, now);
+        let read = self.reader.explain(cookie_header, self.at(now));
+        let schema = self.reader.sessions.schema().clone();
         let lookups = Arc::clone(&self.lookups);
         Ok(async move {
             Ok(match read {
                 Read::Refused { reason, cookie, readings } => SessionExplanation::new(reason, cookie, None, readings),
-                Read::Open { candidates, readings } => judge(&lookups, candidates, readings).await?,
+                Read::Open { candidates, readings } => judge(&lookups, &schema, candidates, readings).await?,
             })
         })
     }
@@ -53,7 +56,7 @@ enum Read {
     /// At least one opens.
     Open {
         candidates: Candidates<Identity>,
-        readings: Vec<(FoundReading, Option<Identity>)>,
+        readings: Vec<(FoundReading, Option<Session>)>,
     },
     Refused {
         reason: Reason,
@@ -64,7 +67,7 @@ enum Read {
 
 impl Reader {
     /// Who the cookies say it is, or why they say nothing.
-    fn explain(&self, header: &str, now: u64) -> Read {
+    fn explain(&self, header: &str, at: At) -> Read {
         if let Err(error) = check_size(header) {
             return Read::Refused { reason: error.into(), cookie: None, readings: Vec::new() };
         }
@@ -75,10 +78,12 @@ impl Reader {
             let mut furthest: Option<Unauthenticated> = None;
             for reading in found.values.readings() {
                 let is_whole = reading.is_whole;
-                let opened = self.open(reading, found.keyring, now).map(|session| session.identity);
+                let opened = self.open(reading, found.keyring, at);
                 let outcome = opened.as_ref().err().map(Unauthenticated::outcome);
-                readings.push((FoundReading::new(cookie.clone(), is_whole, outcome), opened.as_ref().ok().copied()));
-                furthest = further(furthest, opened.err());
+                let (session, refusal) =
+                    opened.map_or_else(|refusal| (None, Some(refusal)), |session| (Some(session), None));
+                readings.push((FoundReading::new(cookie.clone(), is_whole, outcome), session));
+                furthest = further(furthest, refusal);
             }
             if let Some(reason) = furthest
                 && refusal.as_ref().is_none_or(|(known, _)| reason.step() >= known.step())
@@ -87,7 +92,7 @@ impl Reader {
             }
         }
         readings.extend(self.weaker(header).map(|reading| (reading, None)));
-        let mut identities = readings.iter().filter_map(|(_, identity)| *identity);
+        let mut identities = readings.iter().filter_map(|(_, session)| Some(session.as_ref()?.identity.clone()));
         if let Some(first) = identities.next() {
             let candidates = candidates(first, identities.collect(), |identity| identity);
             return Read::Open { candidates, readings };
@@ -135,53 +140,64 @@ fn further(known: Option<Unauthenticated>, new: Option<Unauthenticated>) -> Opti
 /// What the database says of the sessions that were read.
 async fn judge<S, R>(
     lookups: &Arc<Lookups<S, R>>,
+    schema: &Schema,
     candidates: Candidates<Identity>,
-    readings: Vec<(FoundReading, Option<Identity>)>,
+    readings: Vec<(FoundReading, Option<Session>)>,
 ) -> Result<SessionExplanation, Error>
 where
     S: SessionStore + 'static,
     R: Responder,
 {
     let since = Instant::now();
-    let identities: Vec<_> = candidates.iter().copied().collect();
-    let answers = join_all(identities.iter().map(|identity| lookups.verdict(*identity))).await;
+    let identities: Vec<_> = candidates.iter().cloned().collect();
+    let answers = join_all(identities.iter().map(|identity| lookups.verdict(identity.clone()))).await;
     let outcomes: Vec<_> = answers
         .iter()
         .map(|answer| answer.as_ref().map_or(Outcome::DatabaseUnavailable, |verdict| verdict.liveness.outcome()))
         .collect();
     let decided = decide(answers);
     let place = decided.as_ref().map_or(0, |verdict| verdict.place);
-    let identity = identities[place];
+    let identity = identities[place].clone();
+    let mut fresh = None;
     let reason = match decided {
         Ok(verdict) => {
             let end = match verdict.liveness {
                 // The verdict stands, whether its details can be queried or not.
-                Liveness::Revoked | Liveness::Expired => lookups.find_end(identity.key, since).await.ok().flatten(),
+                Liveness::Revoked | Liveness::Expired | Liveness::OtherUser => {
+                    lookups.find_end(&identity.lookup.key, since).await.ok().flatten()
+                }
                 _ => None,
             };
-            Reason::of_verdict(verdict, &identity, end)
+            fresh = verdict.record.as_ref().and_then(|record| record.fresh.clone());
+            Reason::of_verdict(verdict, &identity, end, identity.unfit(schema, &lookups.id_types()))
         }
         Err(outage) if outage.is_outage() => Reason::of_outage(&outage),
         Err(error) => return Err(error),
     };
-    let mut cookie = None;
-    let readings = readings.into_iter().map(|(reading, own)| {
-        if own == Some(identity) {
-            cookie.get_or_insert_with(|| reading.cookie().clone());
+    let (mut cookie, mut body) = (None, None);
+    let readings = readings.into_iter().map(|(reading, session)| {
+        let Some(Session { identity: own, body: own_body }) = session else {
+            return reading;
+        };
+        if own == identity && cookie.is_none() {
+            (cookie, body) = (Some(reading.cookie().clone()), Some(own_body));
         }
-        match own {
-            None => reading,
-            Some(own) => match identities.iter().position(|identity| *identity == own) {
-                Some(place) => reading.with_outcome(outcomes[place], &own),
-                None if identities.iter().any(|identity| identity.key == own.key) => {
-                    reading.with_ignored(Ignored::OlderToken, &own)
-                }
-                None => reading.with_ignored(Ignored::NotAsked, &own),
-            },
+        match identities.iter().position(|identity| *identity == own) {
+            Some(place) => reading.with_outcome(outcomes[place], &own),
+            None if identities.iter().any(|identity| identity.lookup.key == own.lookup.key) => {
+                reading.with_ignored(Ignored::OlderToken, &own)
+            }
+            None => reading.with_ignored(Ignored::NotAsked, &own),
         }
     });
     let readings = readings.collect();
-    Ok(SessionExplanation::new(reason, cookie, Some(ClaimedSession::from(&identity)), readings))
+    let (is_live, is_unfit) = (reason.outcome() == Outcome::Live, reason.outcome() == Outcome::MissingClaims);
+    let claimed = (!is_unfit).then(|| ClaimedSession::from(&identity));
+    let explanation = SessionExplanation::new(reason, cookie, claimed, readings);
+    Ok(match body.filter(|_| is_live) {
+        Some(body) => explanation.with_claims(&body.render(fresh.as_deref()), fresh.as_deref(), schema),
+        None => explanation,
+    })
 }
 
 /// As [`Lookups::ask`] decides.

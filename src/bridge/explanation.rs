@@ -2,10 +2,12 @@
 //! address or name.
 #![forbid(unsafe_code)]
 
-use serde::{Serialize, Serializer};
+use std::collections::HashMap;
+
+use serde::de::IgnoredAny;
+use serde::{Deserialize, Serialize, Serializer};
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
-use uuid::Uuid;
 
 use crate::claims::ClaimsError;
 use crate::cookie::near_miss::NearMiss;
@@ -14,7 +16,8 @@ use crate::crypto::{ContentEncryption, ShortKid};
 use crate::error::Error;
 use crate::outcome::{Outcome, Status};
 use crate::redacted::redacted;
-use crate::store::{Identity, Liveness, SessionEnd, UserType, Verdict};
+use crate::schema::{Id, Schema};
+use crate::store::{FreshValue, Identity, Liveness, Lookup, SessionEnd, UserRow, UserType, Verdict};
 use crate::token::TokenError;
 
 /// A header has room for thousands.
@@ -34,6 +37,12 @@ pub struct SessionExplanation {
     /// The session that the token is for.
     #[serde(skip_serializing_if = "Option::is_none")]
     session: Option<ClaimedSession>,
+    /// The names of the app's claims in the session object; `None` unless it is configured to have some.
+    #[serde(rename = "extraClaims", skip_serializing_if = "Option::is_none")]
+    extra_claims: Option<Vec<String>>,
+    /// The names of the claims that the database has a value for; `None` unless some are configured.
+    #[serde(rename = "freshClaims", skip_serializing_if = "Option::is_none")]
+    fresh_claims: Option<Vec<String>>,
     /// The possible tokens of the session cookies, if there are several.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     readings: Vec<FoundReading>,
@@ -52,7 +61,25 @@ impl SessionExplanation {
         let outcome = reason.outcome();
         let mut readings = if readings.len() > 1 { readings } else { Vec::new() };
         readings.truncate(MAX_READINGS);
-        Self { status: outcome.status(), outcome, reason, cookie, session, readings }
+        let (extra_claims, fresh_claims) = (None, None);
+        Self { status: outcome.status(), outcome, reason, cookie, session, extra_claims, fresh_claims, readings }
+    }
+
+    /// Adds the names of the claims in `body`, the session object.
+    pub fn with_claims(self, body: &str, fresh: Option<&[Option<FreshValue>]>, schema: &Schema) -> Self {
+        #[derive(Deserialize)]
+        struct Body {
+            user: HashMap<String, IgnoredAny>,
+        }
+        let user = serde_json::from_str(body).map_or_else(|_| HashMap::new(), |Body { user }| user);
+        let extra = schema.extra_claims.iter().filter(|name| user.contains_key(*name)).cloned();
+        let fresh = schema.fresh_claims.iter().zip(fresh.unwrap_or_default());
+        let fresh = fresh.filter_map(|(claim, value)| value.as_ref().map(|_| claim.name.clone()));
+        Self {
+            extra_claims: (!schema.extra_claims.is_empty()).then(|| extra.collect()),
+            fresh_claims: (!schema.fresh_claims.is_empty()).then(|| fresh.collect()),
+            ..self
+        }
     }
 
     pub fn to_json(&self) -> String {
@@ -84,9 +111,9 @@ pub enum Reason {
     SessionUnknown {},
     SessionRevoked { revoked_at: Option<Timestamp>, revoked_reason: Option<String> },
     SessionExpired { expired_at: Option<Timestamp> },
-    UserMismatch { session_user_id: Option<Uuid> },
+    UserMismatch { session_user_id: Option<String> },
     UserGone {},
-    UserTypeChanged { from: UserType, to: String },
+    UserTypeChanged { from: Option<UserType>, to: String },
     DatabaseUnavailable { code: &'static str, message: String },
 }
 
@@ -129,22 +156,32 @@ impl Reason {
         }
     }
 
-    /// `end` is how the session ended, if it has ended and that could be queried.
-    pub fn of_verdict(verdict: Verdict, identity: &Identity, end: Option<SessionEnd>) -> Self {
+    /// `end` is how the session ended, or whose it is, if that could be queried; `unfit` the claims whose ids the columns can't
+    /// hold.
+    pub fn of_verdict(
+        verdict: Verdict,
+        identity: &Identity,
+        end: Option<SessionEnd>,
+        unfit: Vec<&'static str>,
+    ) -> Self {
         let Verdict { liveness, record, .. } = verdict;
         match liveness {
             Liveness::Live => Self::Live {},
+            Liveness::UnfitId => Self::MissingClaims { claims: unfit },
             Liveness::Unknown => Self::SessionUnknown {},
             Liveness::Revoked => {
                 let SessionEnd { revoked_at, revoked_reason, .. } = end.unwrap_or_default();
                 Self::SessionRevoked { revoked_at: revoked_at.map(Timestamp), revoked_reason }
             }
             Liveness::Expired => Self::SessionExpired { expired_at: end.and_then(|end| end.expires_at).map(Timestamp) },
-            Liveness::OtherUser => Self::UserMismatch { session_user_id: record.and_then(|record| record.user_id) },
+            Liveness::OtherUser => Self::UserMismatch { session_user_id: end.and_then(|end| end.user_id) },
             Liveness::UserGone => Self::UserGone {},
             Liveness::UserTypeChanged => {
-                let to = record.and_then(|record| record.user_type).unwrap_or_default();
-                Self::UserTypeChanged { from: identity.holder.user_type, to }
+                let to = match record.map(|record| record.user) {
+                    Some(UserRow::OfType(name)) => name,
+                    _ => String::new(),
+                };
+                Self::UserTypeChanged { from: identity.user_type, to }
             }
         }
     }
@@ -197,20 +234,23 @@ pub struct FoundCookie {
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct ClaimedSession {
-    session_id: Uuid,
-    tenant: Uuid,
-    user_id: Uuid,
-    user_type: UserType,
+    session_id: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    tenant: Option<String>,
+    user_id: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    user_type: Option<UserType>,
     token_expires_at: Timestamp,
 }
 
 impl From<&Identity> for ClaimedSession {
-    fn from(Identity { key, holder, token_expires_at, .. }: &Identity) -> Self {
+    fn from(Identity { lookup: Lookup { key, user_id }, user_type, token_expires_at, .. }: &Identity) -> Self {
+        let text = |id: &Id| id.text().into_owned();
         Self {
-            session_id: key.session_id,
-            tenant: key.tenant,
-            user_id: holder.user_id,
-            user_type: holder.user_type,
+            session_id: text(&key.session_id),
+            tenant: key.tenant.as_ref().map(text),
+            user_id: text(user_id),
+            user_type: *user_type,
             token_expires_at: Timestamp(*token_expires_at),
         }
     }

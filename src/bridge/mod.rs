@@ -14,9 +14,9 @@ use std::sync::Arc;
 
 use tokio::runtime::Handle;
 
-use self::read::Reader;
 pub use self::read::Unauthenticated;
-use crate::claims::Session;
+use self::read::{At, Reader};
+use crate::claims::{Session, SessionReader};
 use crate::config::{Config, SessionCookie};
 use crate::cookie::CookieName;
 use crate::crypto::Keyring;
@@ -42,7 +42,7 @@ impl<S: SessionStore + 'static, R: Responder> Bridge<S, R> {
         let cookies = config.cookies.into_iter().map(with_keys).collect::<Result<_, Error>>()?;
         Ok(Self {
             ignored_cookie: config.ignored_cookie,
-            reader: Reader { cookies, schema: config.database.schema },
+            reader: Reader { cookies, sessions: SessionReader::new(config.database.schema) },
             lookups: Arc::new(Lookups::new(store, config.row_expiry, config.limits, responder, runtime)),
         })
     }
@@ -55,7 +55,11 @@ impl<S: SessionStore + 'static, R: Responder> Bridge<S, R> {
         if self.lookups.is_closed() {
             return Err(Error::Closed);
         }
-        Ok(self.reader.read(cookie_header, now))
+        Ok(self.reader.read(cookie_header, self.at(now)))
+    }
+
+    fn at(&self, now: u64) -> At {
+        At { now, types: self.lookups.id_types() }
     }
 
     /// The same for a call of `getSession`, which is counted: `None` if the answer is known to be `{}`.
@@ -63,7 +67,7 @@ impl<S: SessionStore + 'static, R: Responder> Bridge<S, R> {
         let metrics = self.lookups.metrics();
         let read = self.read(cookie_header, now).inspect_err(|error| metrics.count(error.outcome()))?;
         if let Ok(Candidates { newest, older }) = &read
-            && older.iter().any(|other| other.identity.holder != newest.identity.holder)
+            && older.iter().any(|other| !other.identity.is_of_user_of(&newest.identity))
         {
             metrics.count_several_users();
         }

@@ -3,11 +3,11 @@
 
 use std::collections::HashSet;
 
-use crate::claims::{Claims, ClaimsError, Session};
+use crate::claims::{ClaimsError, Session, SessionReader};
 use crate::cookie::{CookieName, CookieValues, MAX_HEADER_BYTES, Reading, SizeError};
 use crate::crypto::Keyring;
 use crate::outcome::Outcome;
-use crate::schema::Schema;
+use crate::schema::IdTypes;
 use crate::store::{Candidates, Identity};
 use crate::token::{self, TokenError};
 
@@ -32,7 +32,16 @@ pub(super) const MAX_CANDIDATES: usize = 8;
 pub(super) struct Reader {
     /// By class, the strongest first.
     pub(super) cookies: Vec<(CookieName, Keyring)>,
-    pub(super) schema: Schema,
+    pub(super) sessions: SessionReader,
+}
+
+/// When a request is read, and what is known then.
+#[derive(Clone, Copy)]
+pub(super) struct At {
+    /// In seconds since 1970.
+    pub(super) now: u64,
+    /// What the columns of ids can hold.
+    pub(super) types: IdTypes,
 }
 
 /// A session cookie of a request.
@@ -43,13 +52,13 @@ pub(super) struct MatchedCookie<'r, 'h> {
 }
 
 impl Reader {
-    /// The sessions that the request may stand for, newest first. `now` is in seconds since 1970.
-    pub(super) fn read(&self, cookie_header: &str, now: u64) -> Result<Candidates<Session>, Unauthenticated> {
+    /// The sessions that the request may stand for, newest first.
+    pub(super) fn read(&self, cookie_header: &str, at: At) -> Result<Candidates<Session>, Unauthenticated> {
         check_size(cookie_header)?;
         let mut opened = Opened::default();
         for found in self.find(cookie_header) {
             for reading in found.values.readings() {
-                opened.add(self.open(reading, found.keyring, now));
+                opened.add(self.open(reading, found.keyring, at));
             }
         }
         opened.candidates()
@@ -74,10 +83,9 @@ impl Reader {
             .flatten()
     }
 
-    pub(super) fn open(&self, reading: Reading, keyring: &Keyring, now: u64) -> Result<Session, Unauthenticated> {
+    pub(super) fn open(&self, reading: Reading, keyring: &Keyring, at: At) -> Result<Session, Unauthenticated> {
         let plaintext = token::open(&reading.token?, keyring)?;
-        let claims = Claims::parse(&plaintext, now)?;
-        Ok(Session::from_claims(&claims, &self.schema)?)
+        Ok(self.sessions.read(&plaintext, at.now, &at.types)?)
     }
 }
 
@@ -125,7 +133,7 @@ pub(super) fn candidates<T>(first: T, more: Vec<T>, identity: impl Fn(&T) -> &Id
     // A stable sort.
     all.sort_by(|one, other| identity(other).issued_at.total_cmp(&identity(one).issued_at));
     let mut keys = HashSet::new();
-    all.retain(|session| keys.insert(identity(session).key));
+    all.retain(|session| keys.insert(identity(session).lookup.key.clone()));
     all.truncate(MAX_CANDIDATES);
     let older = all.split_off(1);
     Candidates { newest: all.remove(0), older }

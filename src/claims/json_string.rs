@@ -8,28 +8,62 @@ use std::fmt::Write;
 use serde_json::value::RawValue;
 
 /// `text` is a JSON string with its quotes. Only one with a backslash can differ from what `JSON.stringify` writes.
-pub fn canonical(text: &RawValue) -> Cow<'_, RawValue> {
-    if !text.get().contains('\\') {
-        return Cow::Borrowed(text);
+pub fn canonical(text: &RawValue) -> Cow<'_, str> {
+    if text.get().contains('\\') { Cow::Owned(rewrite(text.get())) } else { Cow::Borrowed(text.get()) }
+}
+
+/// The same for any value: without white space, and each string as `JSON.stringify` writes it. Numbers are spelled as they
+/// are.
+pub fn canonical_value(value: &RawValue) -> Cow<'_, str> {
+    let mut rest = value.get();
+    if !rest.contains(['\\', ' ', '\t', '\n', '\r']) {
+        return Cow::Borrowed(rest);
     }
-    // Rewriting a valid string gives a valid string. If it ever doesn't, the original is correct JSON as well.
-    RawValue::from_string(rewrite(text.get())).map_or(Cow::Borrowed(text), Cow::Owned)
+    let mut output = String::with_capacity(rest.len());
+    while let Some((between, string)) = rest.split_once('"') {
+        push_compact(between, &mut output);
+        let end = end_of_string(string);
+        let (string, after) = string.split_at(end);
+        write_string(string, &mut output);
+        rest = after.strip_prefix('"').unwrap_or(after);
+    }
+    push_compact(rest, &mut output);
+    Cow::Owned(output)
+}
+
+/// The length of the string that `text` begins with, after its first quote.
+fn end_of_string(text: &str) -> usize {
+    let mut is_escaped = false;
+    let is_end = |byte: u8| {
+        let is_end = byte == b'"' && !is_escaped;
+        is_escaped = byte == b'\\' && !is_escaped;
+        is_end
+    };
+    text.bytes().position(is_end).unwrap_or(text.len())
+}
+
+fn push_compact(text: &str, output: &mut String) {
+    output.extend(text.chars().filter(|character| !matches!(character, ' ' | '\t' | '\n' | '\r')));
 }
 
 /// `QuoteJSONString` of ECMA-262 for the string that `text` encodes: the short escapes, `\u` for other control
 /// characters and for lone surrogates, and no other escapes.
 fn rewrite(text: &str) -> String {
     let mut output = String::with_capacity(text.len());
-    let inner = text.strip_prefix('"').and_then(|rest| rest.strip_suffix('"')).unwrap_or(text);
+    write_string(text.strip_prefix('"').and_then(|rest| rest.strip_suffix('"')).unwrap_or(text), &mut output);
+    output
+}
+
+/// `inner` is the string without its quotes.
+fn write_string(inner: &str, output: &mut String) {
     let mut rest = inner;
     output.push('"');
     while let Some((plain, escape)) = rest.split_once('\\') {
         output.push_str(plain);
-        rest = rewrite_escape(escape, &mut output);
+        rest = rewrite_escape(escape, output);
     }
     output.push_str(rest);
     output.push('"');
-    output
 }
 
 /// Writes the character that `escape`, the text after a backslash, begins with, and returns the rest of the text.
@@ -84,7 +118,7 @@ mod tests {
 
     fn canonical_text(text: &str) -> String {
         let text: &RawValue = serde_json::from_str(text).expect("is JSON");
-        canonical(text).get().to_owned()
+        canonical(text).into_owned()
     }
 
     #[test]

@@ -1,9 +1,14 @@
 //! Plaintext of a token -> validated claims -> the documented session object.
 #![forbid(unsafe_code)]
 
-mod fields;
+mod body;
+mod form;
 pub mod json_string;
 mod read;
+mod session;
+mod shape;
 
-pub use self::fields::{Session, UNAUTHENTICATED_BODY};
-pub use self::read::{CLOCK_TOLERANCE, Claim, Claims, ClaimsError};
+pub use self::body::{Body, UNAUTHENTICATED_BODY};
+pub use self::read::{CLOCK_TOLERANCE, ClaimsError};
+pub use self::session::{Session, SessionReader};
+pub use self::shape::Field;

@@ -4,12 +4,12 @@
 use std::borrow::Cow;
 use std::fmt;
 
-use serde::de::{Deserialize, Deserializer, IgnoredAny, MapAccess, Visitor};
+use serde::de::{Deserializer, IgnoredAny, MapAccess, Visitor};
 use serde_json::value::RawValue;
-use uuid::Uuid;
 
 use crate::claims::json_string;
 use crate::redacted::redacted;
+use crate::schema::{Id, IdType};
 
 /// How far the clocks of the issuer and of this machine may differ, in seconds (`clockTolerance` in
 /// `@auth/core` `jwt.js`).
@@ -45,6 +45,8 @@ impl fmt::Debug for ClaimsError {
 /// name occurs twice, the last value is used, as in `JSON.parse`.
 pub struct Claims<'t> {
     values: [Option<&'t RawValue>; Claim::COUNT],
+    /// The claims of the app, in the order of [`crate::schema::Schema::extra_claims`].
+    extra: Vec<Option<&'t RawValue>>,
     /// The claim `exp`, in seconds since 1970.
     pub exp: f64,
     /// `iat`, in seconds since 1970; `None` if the token doesn't say.
@@ -55,7 +57,7 @@ redacted!(Claims<'t>);
 
 macro_rules! claims {
     ($($claim:ident $name:literal),+ $(,)?) => {
-        /// The claims that are read; all others are ignored.
+        /// The claims that are read beside those of the app; all others are ignored.
         #[derive(Clone, Copy, Debug, PartialEq, Eq)]
         pub enum Claim { $($claim),+ }
 
@@ -66,8 +68,8 @@ macro_rules! claims {
                 match self { $(Self::$claim => $name),+ }
             }
 
-            fn from_json(name: &RawValue) -> Option<Self> {
-                match &*decode(name)? {
+            fn named(name: &str) -> Option<Self> {
+                match name {
                     $($name => Some(Self::$claim),)+
                     _ => None,
                 }
@@ -89,10 +91,10 @@ claims! {
 
 impl<'t> Claims<'t> {
     /// Checks `exp` and `nbf` against `now`, in seconds since 1970 (RFC 7519 section 4.1, but `exp` is required).
-    /// `iat` only has to be a number.
-    pub fn parse(plaintext: &'t [u8], now: u64) -> Result<Self, ClaimsError> {
+    /// `iat` only has to be a number. `extra_claims` are the names of the app's own claims.
+    pub fn parse(plaintext: &'t [u8], now: u64, extra_claims: &[String]) -> Result<Self, ClaimsError> {
         let text = decode_text(plaintext).ok_or(ClaimsError::NotAnObject)?;
-        let mut claims: Self = serde_json::from_str(text).map_err(|_| ClaimsError::NotAnObject)?;
+        let mut claims = Self::of_json(text, extra_claims).map_err(|_| ClaimsError::NotAnObject)?;
         claims.exp = claims.time(Claim::Exp)?.ok_or_else(|| ClaimsError::Missing(vec![Claim::Exp.name()]))?;
         if claims.exp <= now as f64 - CLOCK_TOLERANCE {
             return Err(ClaimsError::Expired { exp: claims.exp, now });
@@ -104,19 +106,11 @@ impl<'t> Claims<'t> {
         Ok(claims)
     }
 
-    /// A string, as JSON in the form that `JSON.stringify` writes. `None` if the claim is absent, null or of another
-    /// type; the same holds for the other readers below.
-    pub fn text(&self, claim: Claim) -> Option<Cow<'t, RawValue>> {
-        self.raw_text(claim).map(json_string::canonical)
-    }
-
-    pub fn texts(&self, claim: Claim) -> Option<Vec<Cow<'t, RawValue>>> {
-        let list: Vec<&RawValue> = self.typed(claim)?;
-        list.into_iter().map(|raw| is_text(raw).then(|| json_string::canonical(raw))).collect()
-    }
-
-    pub fn flag(&self, claim: Claim) -> Option<bool> {
-        self.typed(claim)
+    fn of_json(text: &'t str, extra_claims: &[String]) -> serde_json::Result<Self> {
+        let mut deserializer = serde_json::Deserializer::from_str(text);
+        let claims = deserializer.deserialize_map(Object { extra_claims })?;
+        deserializer.end()?;
+        Ok(claims)
     }
 
     /// Whether a claim is present and not null.
@@ -124,29 +118,30 @@ impl<'t> Claims<'t> {
         self.value(claim).is_some_and(|raw| raw.get() != "null")
     }
 
-    /// A UUID: its text as JSON, and its value.
-    pub fn uuid(&self, claim: Claim) -> Option<(Cow<'t, RawValue>, Uuid)> {
-        let text = self.raw_text(claim)?;
-        let uuid = parse_uuid(&decode(text)?)?;
-        Some((json_string::canonical(text), uuid))
+    /// The id that the claim is, for a column of the type `id_type`, and its text as JSON. A number is read as its text.
+    /// `None` if the claim is absent, or no such id.
+    pub fn id(&self, claim: Claim, id_type: IdType) -> Option<(Cow<'t, str>, Id)> {
+        let raw = self.value(claim)?;
+        if is_text(raw) {
+            return Some((json_string::canonical(raw), id_type.parse(&decode(raw)?)?));
+        }
+        let is_number = raw.get().starts_with(|first: char| first == '-' || first.is_ascii_digit());
+        let id = id_type.parse(raw.get()).filter(|_| is_number)?;
+        Some((Cow::Owned(format!("\"{}\"", raw.get())), id))
     }
 
-    /// A string that is one of `values`.
+    /// A string that is one of `values`; `None` if the claim is absent, of another type, or another string.
     pub fn one_of<T: Copy>(&self, claim: Claim, values: &[(&str, T)]) -> Option<T> {
-        let text = decode(self.raw_text(claim)?)?;
-        values.iter().find(|(value, _)| *value == text).map(|(_, meaning)| *meaning)
+        one_of(self.value(claim)?, values)
     }
 
-    fn raw_text(&self, claim: Claim) -> Option<&'t RawValue> {
-        self.value(claim).filter(|raw| is_text(raw))
-    }
-
-    fn typed<T: Deserialize<'t>>(&self, claim: Claim) -> Option<T> {
-        serde_json::from_str(self.value(claim)?.get()).ok()
-    }
-
-    fn value(&self, claim: Claim) -> Option<&'t RawValue> {
+    pub fn value(&self, claim: Claim) -> Option<&'t RawValue> {
         self.values[claim as usize]
+    }
+
+    /// The claim of the app with this index.
+    pub fn extra(&self, index: usize) -> Option<&'t RawValue> {
+        self.extra.get(index).copied().flatten()
     }
 
     /// A NumericDate (RFC 7519 section 2): any JSON number is accepted, and nothing else, not even null.
@@ -157,30 +152,34 @@ impl<'t> Claims<'t> {
     }
 }
 
-impl<'de> Deserialize<'de> for Claims<'de> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Object;
+/// Reads the members of the object of claims.
+struct Object<'n> {
+    extra_claims: &'n [String],
+}
 
-        impl<'de> Visitor<'de> for Object {
-            type Value = Claims<'de>;
+impl<'de> Visitor<'de> for Object<'_> {
+    type Value = Claims<'de>;
 
-            fn expecting(&self, f: &mut fmt::Formatter) -> fmt::Result {
-                f.write_str("an object of claims")
-            }
+    fn expecting(&self, f: &mut fmt::Formatter) -> fmt::Result {
+        f.write_str("an object of claims")
+    }
 
-            fn visit_map<A: MapAccess<'de>>(self, mut object: A) -> Result<Self::Value, A::Error> {
-                let mut values = [None; Claim::COUNT];
-                while let Some(name) = object.next_key::<&RawValue>()? {
-                    match Claim::from_json(name) {
-                        Some(claim) => values[claim as usize] = Some(object.next_value()?),
-                        None => drop(object.next_value::<IgnoredAny>()?),
-                    }
-                }
-                Ok(Claims { values, exp: 0.0, iat: None })
+    fn visit_map<A: MapAccess<'de>>(self, mut object: A) -> Result<Self::Value, A::Error> {
+        let mut values = [None; Claim::COUNT];
+        let mut extra = vec![None; self.extra_claims.len()];
+        while let Some(name) = object.next_key::<&RawValue>()? {
+            let name = decode(name);
+            let claim = name.as_deref().and_then(Claim::named);
+            let of_app = || self.extra_claims.iter().position(|known| Some(known.as_str()) == name.as_deref());
+            match claim {
+                Some(claim) => values[claim as usize] = Some(object.next_value()?),
+                None => match of_app() {
+                    Some(index) => extra[index] = Some(object.next_value()?),
+                    None => drop(object.next_value::<IgnoredAny>()?),
+                },
             }
         }
-
-        deserializer.deserialize_map(Object)
+        Ok(Claims { values, extra, exp: 0.0, iat: None })
     }
 }
 
@@ -190,20 +189,20 @@ fn decode_text(bytes: &[u8]) -> Option<&str> {
     std::str::from_utf8(bytes).ok()
 }
 
-fn is_text(raw: &RawValue) -> bool {
+pub(super) fn is_text(raw: &RawValue) -> bool {
     raw.get().starts_with('"')
 }
 
-/// `None` if the text has lone surrogates.
-fn decode(text: &RawValue) -> Option<Cow<'_, str>> {
-    let inner = text.get().strip_prefix('"')?.strip_suffix('"')?;
-    if inner.contains('\\') { serde_json::from_str(text.get()).ok().map(Cow::Owned) } else { Some(inner.into()) }
+/// A string that is one of `values`.
+pub(super) fn one_of<T: Copy>(raw: &RawValue, values: &[(&str, T)]) -> Option<T> {
+    let text = if is_text(raw) { decode(raw)? } else { return None };
+    values.iter().find(|(value, _)| *value == text).map(|(_, meaning)| *meaning)
 }
 
-/// Accepts only the form of RFC 9562 section 4; the crate would also accept braces and `urn:uuid:`.
-fn parse_uuid(text: &str) -> Option<Uuid> {
-    const HYPHENATED_BYTES: usize = uuid::fmt::Hyphenated::LENGTH;
-    (text.len() == HYPHENATED_BYTES).then(|| Uuid::try_parse(text).ok())?
+/// The string that the JSON encodes; `None` if it has lone surrogates.
+pub(super) fn decode(text: &RawValue) -> Option<Cow<'_, str>> {
+    let inner = text.get().strip_prefix('"')?.strip_suffix('"')?;
+    if inner.contains('\\') { serde_json::from_str(text.get()).ok().map(Cow::Owned) } else { Some(inner.into()) }
 }
 
 #[cfg(test)]
@@ -215,7 +214,7 @@ mod tests {
     const NOW: u64 = 1_700_000_000;
 
     fn outcome(plaintext: &str) -> Result<(), ClaimsError> {
-        Claims::parse(plaintext.as_bytes(), NOW).map(|_| ())
+        Claims::parse(plaintext.as_bytes(), NOW, &[]).map(|_| ())
     }
 
     #[test]
@@ -280,7 +279,7 @@ mod tests {
     #[test]
     fn text_must_be_utf_8() {
         let plaintext = b"{\"exp\":1800000000,\"name\":\"\xff\"}";
-        assert_eq!(Claims::parse(plaintext, NOW).err(), Some(ClaimsError::NotAnObject));
+        assert_eq!(Claims::parse(plaintext, NOW, &[]).err(), Some(ClaimsError::NotAnObject));
     }
 
     #[test]
@@ -292,50 +291,41 @@ mod tests {
 
     #[test]
     fn claims_are_read_by_type() {
-        use Claim::{Addons, Email, Id, Image, Name, Picture, Plan, ProToken, Sub, Tenant, TrialEnd, Username};
-        let plaintext = r#"{"exp":1800000000,"email":"text","name":true,"plan":1,"username":null,"addons":["a"],
-            "image":["a",1],"picture":{},"proToken":"\ud83d","sub":"\u0041",
-            "id":"5B0B0B7E-3f0e-4c0e-8d66-111111111111","\u0074enant":"text"}"#;
-        let claims = Claims::parse(plaintext.as_bytes(), NOW).expect("is valid");
-        for (name, text, flag, texts) in [
-            (Email, Some(r#""text""#), None, None),
-            (Name, None, Some(true), None),
-            (Plan, None, None, None),
-            (Username, None, None, None),
-            (Addons, None, None, Some(vec![r#""a""#])),
-            (Image, None, None, None),
-            (Picture, None, None, None),
-            (ProToken, Some(r#""\ud83d""#), None, None),
-            (Sub, Some(r#""A""#), None, None),
-            (Id, Some(r#""5B0B0B7E-3f0e-4c0e-8d66-111111111111""#), None, None),
-            (Tenant, Some(r#""text""#), None, None),
-            (TrialEnd, None, None, None),
+        use Claim::{Email, Id, Name, Plan, Sub, Tenant, Username};
+        const UUID: &str = "5B0B0B7E-3f0e-4c0e-8d66-111111111111";
+        let plaintext = format!(
+            r#"{{"exp":1800000000,"email":"text","name":true,"plan":17,"username":null,"sub":"\u0041","id":"{UUID}",
+                "\u0074enant":"\ud83d"}}"#
+        );
+        let claims = Claims::parse(plaintext.as_bytes(), NOW, &[]).expect("is valid");
+        for (claim, is_there, as_uuid, as_integer, as_text) in [
+            (Email, true, None, None, Some(r#""text""#)),
+            (Name, true, None, None, None),
+            (Plan, true, None, Some(r#""17""#), Some(r#""17""#)),
+            (Username, false, None, None, None),
+            (Id, true, Some(format!(r#""{UUID}""#)), None, Some(r#""5B0B0B7E-3f0e-4c0e-8d66-111111111111""#)),
+            (Sub, true, None, None, Some(r#""A""#)),
+            (Tenant, true, None, None, None),
+            (Claim::Picture, false, None, None, None),
         ] {
-            assert_eq!(claims.text(name).as_deref().map(RawValue::get), text, "{name:?}");
-            assert_eq!(claims.flag(name), flag, "{name:?}");
-            let list = claims.texts(name);
-            let list = list.as_ref().map(|list| list.iter().map(|text| text.get()).collect());
-            assert_eq!(list, texts, "{name:?}");
-            assert_eq!(claims.one_of(name, &[("text", 1)]), text.and_then(|text| (text == r#""text""#).then_some(1)));
-            assert_eq!(claims.uuid(name).is_some(), name == Id, "{name:?}");
+            let id = |id_type| claims.id(claim, id_type).map(|(json, _)| json.into_owned());
+            assert_eq!(claims.has(claim), is_there, "{claim:?}");
+            assert_eq!(id(IdType::Uuid), as_uuid, "{claim:?}");
+            assert_eq!(id(IdType::Integer).as_deref(), as_integer, "{claim:?}");
+            assert_eq!(id(IdType::Text).as_deref(), as_text, "{claim:?}");
+            let one_of = claims.one_of(claim, &[("text", 1)]);
+            assert_eq!(one_of, (claim == Email).then_some(1), "{claim:?}");
         }
     }
 
     #[test]
-    fn only_hyphenated_uuids_are_accepted() {
-        let uuid = "5b0b0b7e-3f0e-4c0e-8d66-111111111111";
-        assert_eq!(parse_uuid(uuid).map(|parsed| parsed.to_string()).as_deref(), Some(uuid));
-        for other in [
-            "",
-            "5b0b0b7e3f0e4c0e8d66111111111111",
-            "{5b0b0b7e-3f0e-4c0e-8d66-111111111111}",
-            "urn:uuid:5b0b0b7e-3f0e-4c0e-8d66-111111111111",
-            "5b0b0b7e-3f0e-4c0e-8d66-11111111111g",
-            " 5b0b0b7e-3f0e-4c0e-8d66-11111111111",
-            "5b0b0b7e-3f0e-4c0e-8d661-11111111111",
-        ] {
-            assert_eq!(parse_uuid(other), None, "{other}");
-        }
+    fn claims_of_the_app_are_kept_as_json() {
+        let names = ["role", "é", "limits", "absent"].map(str::to_owned);
+        let plaintext =
+            r#"{"exp":1800000000,"role":"a","other":1,"limits":{"seats": [1, 2]},"\u00e9":null,"role":"b"}"#;
+        let claims = Claims::parse(plaintext.as_bytes(), NOW, &names).expect("is valid");
+        let values = [0, 1, 2, 3, 4].map(|index| claims.extra(index).map(RawValue::get));
+        assert_eq!(values, [Some(r#""b""#), Some("null"), Some(r#"{"seats": [1, 2]}"#), None, None]);
     }
 
     proptest! {

@@ -3,6 +3,7 @@
 #![forbid(unsafe_code)]
 
 use super::environment::first_set;
+use super::schema::schema;
 use super::{Environment, Options, Password};
 use crate::error::Error;
 use crate::redacted::redacted;
@@ -106,6 +107,7 @@ impl Database {
             ca: authorities(options.tls_ca.as_deref())?,
             prepared_statements: options.prepared_statements,
             sharded: options.sharded.unwrap_or(false),
+            schema: schema(options)?,
             ..Self::at(location.unwrap_or_default())
         })
     }

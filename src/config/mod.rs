@@ -6,6 +6,7 @@ mod database;
 mod environment;
 mod limits;
 mod password;
+mod schema;
 mod secrets;
 pub mod warning;
 
@@ -23,6 +24,7 @@ pub use self::limits::{
     MAX_CONNECTIONS,
 };
 pub use self::password::{Password, PasswordSource};
+pub use self::schema::TableOptions;
 pub use self::secrets::{NamedSecret, named_secrets, secret_warnings};
 use self::secrets::{empty_secret, secret_mistakes, secrets};
 use self::warning::Warning;
@@ -49,6 +51,12 @@ pub struct Options {
     pub prepared_statements: Option<bool>,
     pub sharded: Option<bool>,
     pub ignore_expires_at: Option<bool>,
+    pub tables: Option<TableOptions>,
+    pub multi_tenant: Option<bool>,
+    pub user_check: Option<String>,
+    pub extra_claims: Option<Vec<String>>,
+    pub fresh_claims: Option<Vec<String>>,
+    pub expires: Option<bool>,
     pub limits: LimitOptions,
 }
 

@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 
 use serde::{Serialize, Serializer};
 
-use crate::schema::{Table, quoted};
+use crate::schema::{Role, Table, quoted};
 
 /// The name of these queries in timeout errors.
 pub(super) const STEP: &str = "reading the catalog";
@@ -25,13 +25,22 @@ pub(super) struct Entry {
 }
 
 #[derive(Serialize)]
-#[serde(rename_all = "lowercase")]
+#[serde(rename_all = "kebab-case")]
 pub(super) enum Finding {
     Found(TableFacts),
-    /// Not found. These PostgreSQL schemas have tables with the same name.
+    /// Not found. There are these tables with the same name, or one that differs in upper and lower case only.
     Missing {
-        elsewhere: Vec<String>,
+        elsewhere: Vec<OtherTable>,
     },
+    /// The configuration asks nothing of users.
+    NotRead,
+}
+
+/// A table of another PostgreSQL schema, or of another name.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub(super) struct OtherTable {
+    pub(super) schema: String,
+    pub(super) name: String,
 }
 
 #[derive(Serialize)]
@@ -46,6 +55,8 @@ pub(super) struct TableFacts {
     #[serde(flatten)]
     pub(super) rights: SchemaRights,
     pub(super) unique_key: UniqueKey,
+    /// Indexes that have to do with the last column of the key.
+    pub(super) indexes: Vec<IndexFacts>,
     #[serde(flatten)]
     pub(super) visibility: Visibility,
     /// From the statistics of the server; `None` if it has none yet.
@@ -58,6 +69,13 @@ pub(super) struct Behind {
     /// With its PostgreSQL schema.
     pub(super) name: String,
     pub(super) kind: Kind,
+}
+
+#[derive(Clone, Serialize)]
+pub(super) struct IndexFacts {
+    pub(super) name: String,
+    /// Its method, columns and condition.
+    pub(super) definition: String,
 }
 
 /// Whether a unique index ensures at most one row per key.
@@ -113,7 +131,9 @@ impl Kind {
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct ColumnFacts {
-    pub(super) name: &'static str,
+    pub(super) name: String,
+    #[serde(skip)]
+    pub(super) role: Role,
     pub(super) usual_type: &'static str,
     pub(super) is_optional: bool,
     /// `None` if there is no such column.
@@ -125,6 +145,9 @@ pub(super) struct ColumnFacts {
 pub(super) struct ActualColumn {
     #[serde(rename = "type")]
     pub(super) type_name: String,
+    /// The type itself; for a domain, the one that it is based on.
+    #[serde(skip)]
+    pub(super) base_name: String,
     pub(super) fit: Fit,
     pub(super) is_readable: bool,
     /// What prevents a change of the type.
@@ -182,29 +205,40 @@ impl Catalog {
     }
 
     pub(super) fn is_complete(&self) -> bool {
-        self.found().count() == self.entries().len()
+        !self.entries().iter().any(|entry| matches!(entry.finding, Finding::Missing { .. }))
     }
 
     pub(super) fn found(&self) -> impl Iterator<Item = (&Table, &TableFacts)> {
         self.entries().into_iter().filter_map(|Entry { table, finding }| match finding {
             Finding::Found(found) => Some((table, found)),
-            Finding::Missing { .. } => None,
+            Finding::Missing { .. } | Finding::NotRead => None,
         })
     }
 }
 
-/// As an object whose keys are the names of the tables.
+/// As an object with the keys `sessions` and `users`, whatever the names of the tables are.
 impl Serialize for Catalog {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let named = self.entries().map(|Entry { table, finding }| (table.name, finding));
+        let named = [("sessions", &self.sessions.finding), ("users", &self.users.finding)];
         BTreeMap::from(named).serialize(serializer)
+    }
+}
+
+impl OtherTable {
+    pub(super) fn full_name(&self) -> String {
+        format!("{}.{}", self.schema, self.name)
     }
 }
 
 impl TableFacts {
     /// The table's name for the SQL in an advice.
     pub(super) fn sql_name(&self, table: &Table) -> String {
-        format!("{}.{}", quoted(&self.schema), quoted(table.name))
+        format!("{}.{}", quoted(&self.schema), quoted(&table.name))
+    }
+
+    /// The name with its PostgreSQL schema, for messages.
+    pub(super) fn full_name(&self, table: &Table) -> String {
+        format!("{}.{}", self.schema, table.name)
     }
 
     /// Names the tables behind a view.
@@ -244,6 +278,7 @@ pub(super) mod tests {
             columns: table.columns.iter().map(column).collect(),
             rights: SchemaRights { schema_is_usable: true },
             unique_key: UniqueKey::Ensured,
+            indexes: Vec::new(),
             visibility: Visibility {
                 row_security: None,
                 holds_rows: true,
@@ -261,7 +296,7 @@ pub(super) mod tests {
         pub(in super::super) fn found_mut(&mut self) -> &mut TableFacts {
             match &mut self.finding {
                 Finding::Found(found) => found,
-                Finding::Missing { .. } => panic!("is missing"),
+                Finding::Missing { .. } | Finding::NotRead => panic!("was not found"),
             }
         }
     }
@@ -270,7 +305,7 @@ pub(super) mod tests {
     fn details_are_by_table() {
         let details = serde_json::to_value(healthy()).expect("is JSON");
         let expected = serde_json::json!({
-            "schema": "public", "kind": "table", "behind": [], "schemaIsUsable": true, "uniqueKey": "ensured", "rowSecurity": null,
+            "schema": "public", "kind": "table", "behind": [], "schemaIsUsable": true, "uniqueKey": "ensured", "rowSecurity": null, "indexes": [],
             "holdsRows": true, "estimatedRows": null, "isSecured": false, "restrictsEveryone": false,
             "hasBridgePolicy": false, "hasBridgeRole": false,
         });

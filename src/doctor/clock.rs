@@ -36,7 +36,7 @@ pub(super) async fn query(examiner: &Examiner<'_>) -> StepResult<Clock> {
 }
 
 async fn measure_once(examiner: &Examiner<'_>) -> StepResult<Clock> {
-    const SQL: &str = "SELECT extract(epoch FROM pg_catalog.clock_timestamp())::float8";
+    const SQL: &str = "SELECT extract(epoch FROM pg_catalog.clock_timestamp())::pg_catalog.float8";
     let before = SystemTime::now();
     let shown = examiner.row("asking for the time", SQL, &[], |row| row.try_get(0)).await?;
     Ok(Clock::between(since_1970(before), shown, since_1970(SystemTime::now())))

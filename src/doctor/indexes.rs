@@ -3,12 +3,12 @@
 
 use serde::Serialize;
 use serde_json::{Map, Value};
-use uuid::Uuid;
 
-use super::catalog::{Catalog, Entry, Finding, Kind, UniqueKey, sql_key};
+use super::catalog::{Catalog, Entry, Finding, IndexFacts, Kind, STEP, UniqueKey, sql_key};
 use super::check::Check;
 use super::samples::Sample;
-use crate::postgres::{Examiner, StepError, StepResult};
+use crate::postgres::{Examiner, Parameter, StepError, StepResult};
+use crate::schema::Table;
 
 pub(super) const ID: &str = "indexes";
 
@@ -28,17 +28,38 @@ pub(super) struct Scan {
 
 /// For a session of the table, if there is one: the plan depends on how many rows its tenant has.
 pub(super) async fn query(examiner: &Examiner<'_>, samples: &[Sample]) -> StepResult<Vec<Scan>> {
-    let (tenant, session_id) =
-        samples.first().map_or((Uuid::nil(), Uuid::nil()), |sample| (sample.key.tenant, sample.key.session_id));
-    let query = examiner.session_query().await?;
-    let query = query.replace("$1", &format!("'{tenant}'::uuid")).replace("$2", &format!("'{session_id}'::uuid"));
+    let query = examiner.session_query(samples.first().map(|sample| &sample.lookup)).await?;
     let explain = format!("EXPLAIN (FORMAT JSON) {query}");
     // A small table is always scanned as a whole, whatever indexes it has.
     let setting = "enable_seqscan = off";
     let rows = examiner.rows_with_setting("planning the session query", setting, &explain).await?;
     let plan = rows.first().and_then(|row| row.first()).map_or("", String::as_str);
-    // The ids are not shown.
-    Ok(scans(&plan.replace(&tenant.to_string(), "$1").replace(&session_id.to_string(), "$2")))
+    Ok(scans(plan))
+}
+
+/// The indexes that have to do with the last column of the key: on it, on an expression of it, or with a condition on it.
+pub(super) async fn of_table(examiner: &Examiner<'_>, table: &Table, oid: u32) -> StepResult<Vec<IndexFacts>> {
+    const SQL: &str = "\
+SELECT c.relname::pg_catalog.text,
+       pg_catalog.regexp_replace(pg_catalog.pg_get_indexdef(i.indexrelid), '^.* USING ', '')
+FROM pg_catalog.pg_index i
+JOIN pg_catalog.pg_class c ON c.oid OPERATOR(pg_catalog.=) i.indexrelid
+JOIN pg_catalog.pg_attribute a ON a.attrelid OPERATOR(pg_catalog.=) i.indrelid
+WHERE i.indrelid OPERATOR(pg_catalog.=) $1 AND a.attname::pg_catalog.text OPERATOR(pg_catalog.=) $2
+  AND (
+    a.attnum OPERATOR(pg_catalog.=) ANY (i.indkey::pg_catalog.int2[])
+    OR EXISTS (
+      SELECT FROM pg_catalog.pg_depend d
+      WHERE d.classid OPERATOR(pg_catalog.=) 'pg_catalog.pg_class'::pg_catalog.regclass
+        AND d.objid OPERATOR(pg_catalog.=) i.indexrelid
+        AND d.refobjid OPERATOR(pg_catalog.=) a.attrelid AND d.refobjsubid OPERATOR(pg_catalog.=) a.attnum
+    )
+  )
+ORDER BY 1";
+    let parameters = [Parameter::Oid(oid), Parameter::Text(table.key.last().copied())];
+    examiner
+        .rows(STEP, SQL, &parameters, |row| Ok(IndexFacts { name: row.try_get(0)?, definition: row.try_get(1)? }))
+        .await
 }
 
 /// The scans in a plan in JSON format. Distributed databases nest the plans of their shards deep inside.
@@ -65,7 +86,7 @@ fn collect(value: &Value, parent: Option<[&str; 2]>, found: &mut Vec<Scan>) {
 
 fn scan(node: &Map<String, Value>, [table, alias]: [&str; 2]) -> Option<Scan> {
     let kind = text(node, "Node Type").filter(|kind| kind.ends_with(" Scan") && *kind != "Bitmap Heap Scan")?;
-    let own = |name| text(node, name).map(str::to_owned);
+    let own = |name| text(node, name).map(without_literals);
     Some(Scan {
         node: kind.to_owned(),
         table: table.to_owned(),
@@ -73,6 +94,11 @@ fn scan(node: &Map<String, Value>, [table, alias]: [&str; 2]) -> Option<Scan> {
         index: own("Index Name"),
         condition: own("Index Cond"),
     })
+}
+
+/// The ids are not shown.
+fn without_literals(condition: &str) -> String {
+    condition.split('\'').step_by(2).collect::<Vec<_>>().join("'...'")
 }
 
 fn text<'a>(node: &'a Map<String, Value>, name: &str) -> Option<&'a str> {
@@ -87,19 +113,32 @@ pub(super) fn judge(scans: &StepResult<Vec<Scan>>, catalog: &StepResult<Catalog>
         (Err(lost), _) | (_, Err(lost)) => return Check::from_step_error(ID, lost),
     };
     let [whole_sessions, whole_users, whole_behind] = whole(scans, catalog);
-    let of_tenant = of_tenant(scans, catalog);
+    let (sessions, users) = (&catalog.sessions, &catalog.users);
+    let of_tenant: Vec<_> = [(sessions, "s", "sessions"), (users, "u", "users")]
+        .into_iter()
+        .map(|(entry, alias, what)| (entry, what, of_tenant(scans, entry, alias)))
+        .filter(|(.., indexes)| !indexes.is_empty())
+        .collect();
     let check = if !whole_sessions.is_empty() || !whole_users.is_empty() {
-        let entries = [(&catalog.sessions, &whole_sessions), (&catalog.users, &whole_users)];
-        let advice = entries.iter().filter(|(_, whole)| !whole.is_empty()).map(|(entry, _)| create(entry));
-        let advice = advice.collect::<Vec<_>>().join("\n");
+        let entries = [(sessions, &whole_sessions), (users, &whole_users)];
+        let whole: Vec<_> = entries.iter().filter(|(_, whole)| !whole.is_empty()).map(|(entry, _)| *entry).collect();
+        let useless: Vec<_> = whole.iter().copied().filter_map(useless).collect();
+        let useless = if useless.is_empty() { String::new() } else { format!("; it can't use {}", useless.join(", ")) };
+        let advice = whole.into_iter().map(create).collect::<Vec<_>>().join("\n");
         let names = [whole_sessions, whole_users].concat();
-        Check::failed(ID, format!("each request reads the whole table {}", names.join(" and ")), advice)
+        Check::failed(ID, format!("each request reads the whole table {}{useless}", names.join(" and ")), advice)
     } else if !of_tenant.is_empty() {
-        let message = format!("each request reads all sessions of a tenant, by {}", of_tenant.join(", "));
-        Check::warning(ID, message, create(&catalog.sessions))
+        let read = of_tenant.iter().map(|(_, what, by)| format!("all {what} of a tenant, by {}", by.join(", ")));
+        let message = format!("each request reads {}", read.collect::<Vec<_>>().join(", and "));
+        let advice = of_tenant.iter().map(|(entry, ..)| create(entry)).collect::<Vec<_>>().join("\n");
+        Check::warning(ID, message, advice)
     } else if !whole_behind.is_empty() {
         let message = format!("each request reads the whole table {}, behind a view", whole_behind.join(" and "));
-        let advice = "Unless it is small, give it an index on the columns that the view shows as tenant, session_id and user_id.";
+        let tenant = if catalog.sessions.table.key.len() > 1 { "tenant, " } else { "" };
+        let advice = format!(
+            "Unless it is small, give it an index on the columns that the view shows as {tenant}session_id and user_id. It \
+             must show them without a cast, or the index must be on the same expression."
+        );
         Check::warning(ID, message, advice)
     } else if scans.is_empty() {
         Check::ok(ID, "the plan shows no table")
@@ -130,17 +169,19 @@ fn whole<'a>(scans: &'a [Scan], catalog: &Catalog) -> [Vec<&'a str>; 3] {
     whole
 }
 
-/// Indexes by which all sessions of a tenant are read. Where there is a unique key, this tenant has few sessions.
-fn of_tenant<'a>(scans: &'a [Scan], catalog: &Catalog) -> Vec<&'a str> {
-    let Entry { table, finding } = &catalog.sessions;
-    let [_, session_id] = table.key;
+/// Indexes by which all rows of a tenant are read. Where there is a unique key, this tenant has few rows.
+fn of_tenant<'a>(scans: &'a [Scan], entry: &Entry, alias: &str) -> Vec<&'a str> {
+    let Entry { table, finding } = entry;
+    let Some(id) = table.key.last().filter(|_| table.key.len() > 1) else {
+        return Vec::new();
+    };
     if matches!(finding, Finding::Found(found) if found.unique_key == UniqueKey::Ensured) {
         return Vec::new();
     }
     scans
         .iter()
-        .filter(|scan| is_of(&catalog.sessions, "s", scan))
-        .filter(|scan| !scan.condition.as_ref().is_some_and(|condition| condition.contains(session_id)))
+        .filter(|scan| is_of(entry, alias, scan))
+        .filter(|scan| !scan.condition.as_ref().is_some_and(|condition| condition.contains(*id)))
         .map(|scan| scan.index.as_ref().unwrap_or(&scan.node).as_str())
         .collect()
 }
@@ -149,6 +190,15 @@ fn of_tenant<'a>(scans: &'a [Scan], catalog: &Catalog) -> Vec<&'a str> {
 fn is_of(entry: &Entry, alias: &str, scan: &Scan) -> bool {
     let is_view = matches!(&entry.finding, Finding::Found(found) if found.kind == Kind::View);
     !is_view && scan.alias.strip_prefix(alias).is_some_and(|rest| rest.is_empty() || rest.starts_with('_'))
+}
+
+/// The indexes of a table that is read as a whole.
+fn useless(Entry { finding, .. }: &Entry) -> Option<String> {
+    let Finding::Found(found) = finding else {
+        return None;
+    };
+    let indexes = found.indexes.iter().map(|IndexFacts { name, definition }| format!("{name}, {definition}"));
+    (!found.indexes.is_empty()).then(|| indexes.collect::<Vec<_>>().join("; "))
 }
 
 fn create(Entry { table, finding }: &Entry) -> String {
@@ -182,6 +232,7 @@ mod tests {
     #[test]
     fn scans_of_each_kind_of_plan() {
         let key = "((tenant = '0'::uuid) AND (session_id = '0'::uuid))";
+        let shown = "((tenant = '...'::uuid) AND (session_id = '...'::uuid))";
         let by_index = json!({"Node Type": "Index Scan", "Relation Name": "sessions", "Alias": "s", "Index Name": "k", "Index Cond": key});
         let whole =
             json!({"Node Type": "Seq Scan", "Relation Name": "users", "Alias": "u", "Filter": "(tenant = '0'::uuid)"});
@@ -194,7 +245,7 @@ mod tests {
             "Distributed Query": {"Job": {"Tasks": [{"Node": "n", "Remote Plan": [[{"Plan": by_index}]]}]}},
         });
         let join = json!([{"Plan": {"Node Type": "Nested Loop", "Plans": [by_index, whole]}}]);
-        let by_key = |node| scan(node, "sessions", "s", Some("k"), Some(key));
+        let by_key = |node| scan(node, "sessions", "s", Some("k"), Some(shown));
         for (case, plan, expected) in [
             ("a join", join, vec![by_key("Index Scan"), scan("Seq Scan", "users", "u", None, None)]),
             ("a bitmap", bitmap, vec![by_key("Bitmap Index Scan")]),
@@ -247,7 +298,7 @@ mod tests {
                 "each request reads the whole table logins, behind a view",
                 Some(
                     "Unless it is small, give it an index on the columns that the view shows as tenant, session_id and \
-                     user_id.",
+                     user_id. It must show them without a cast, or the index must be on the same expression.",
                 ),
             ),
             (
@@ -265,5 +316,27 @@ mod tests {
             let check = judge(&Ok(scans), &Ok(catalog));
             assert_eq!((check.status, check.message.as_str(), check.advice.as_deref()), (status, message, advice));
         }
+    }
+
+    #[test]
+    fn indexes_that_the_query_cannot_use_are_named() {
+        let mut catalog = healthy();
+        let index =
+            |name: &str, definition: &str| IndexFacts { name: name.to_owned(), definition: definition.to_owned() };
+        let users = catalog.users.found_mut();
+        users.unique_key = UniqueKey::Missing;
+        users.indexes = vec![index("by_name", "btree (lower(user_id))"), index("by_part", "hash (user_id) WHERE x")];
+        let catalog = Ok(catalog);
+        let whole = scan("Seq Scan", "users", "u", None, None);
+        let check = judge(&Ok(vec![whole]), &catalog);
+        let unused = "by_name, btree (lower(user_id)); by_part, hash (user_id) WHERE x";
+        let expected = format!("each request reads the whole table users; it can't use {unused}");
+        assert_eq!((check.status, check.message), (Status::Failed, expected));
+        let of_tenant = scan("Index Scan", "users", "u_1", Some("by_name"), Some("(u_1.tenant = '...'::uuid)"));
+        let check = judge(&Ok(vec![of_tenant]), &catalog);
+        let expected = "each request reads all users of a tenant, by by_name";
+        assert_eq!((check.status, check.message.as_str()), (Status::Warning, expected));
+        let advice = "-- users: the key that unique-keys advises is the index.";
+        assert_eq!(check.advice.as_deref(), Some(advice));
     }
 }

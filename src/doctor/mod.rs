@@ -39,7 +39,7 @@ use self::connection::Connected;
 use crate::config::{self, Database, Environment, Limits, Options};
 use crate::error::Error;
 use crate::postgres::{ExaminedDatabase, Examiner, Located, StepResult, TargetFacts};
-use crate::schema::{Schema, Table};
+use crate::schema::Table;
 
 /// Checks that need a connection.
 const OF_CONNECTION: [&str; 5] = [tls::ID, server::ID, pooler::ID, clock::ID, tables::ID];
@@ -116,7 +116,7 @@ async fn query(database: &ExaminedDatabase) -> Result<Facts, Error> {
     let lookups = lookups::query(&examiner).await;
     let located = examiner.locate().await;
     let catalog = match &located {
-        Ok(located) => query_catalog(&examiner, &located.schema).await,
+        Ok(located) => query_catalog(&examiner, located).await,
         Err(error) => Err(error.clone()),
     };
     let (samples, sessions) = match &located {
@@ -133,24 +133,29 @@ async fn query(database: &ExaminedDatabase) -> Result<Facts, Error> {
     Ok(Facts { connected, tls, server, pooler, clock, located, catalog, lookups, scans, sessions, trial })
 }
 
-async fn query_catalog(examiner: &Examiner<'_>, schema: &Schema) -> StepResult<Catalog> {
+async fn query_catalog(examiner: &Examiner<'_>, located: &Located) -> StepResult<Catalog> {
+    let schema = &located.schema;
     Ok(Catalog {
-        sessions: query_table(examiner, &schema.sessions).await?,
-        users: query_table(examiner, &schema.users).await?,
+        sessions: query_table(examiner, located, &schema.sessions).await?,
+        users: match schema.reads_users() {
+            true => query_table(examiner, located, &schema.users).await?,
+            false => Entry { table: schema.users.clone(), finding: Finding::NotRead },
+        },
         of_adapter: adapter::query(examiner).await?,
     })
 }
 
-async fn query_table(examiner: &Examiner<'_>, table: &Table) -> StepResult<Entry> {
+async fn query_table(examiner: &Examiner<'_>, located: &Located, table: &Table) -> StepResult<Entry> {
     let finding = match tables::query(examiner, table).await? {
         None => Finding::Missing { elsewhere: tables::find_elsewhere(examiner, table).await? },
         Some(tables::FoundTable { oid, schema, kind }) => Finding::Found(TableFacts {
             schema,
             kind,
             behind: tables::behind(examiner, oid).await?,
-            columns: columns::query(examiner, table, oid).await?,
+            columns: columns::query(examiner, located, table, oid).await?,
             rights: rights::query(examiner, oid).await?,
             unique_key: unique_keys::query(examiner, table, oid, kind).await?,
+            indexes: indexes::of_table(examiner, table, oid).await?,
             visibility: row_security::query(examiner, oid).await?,
             estimated_rows: sessions::estimate_rows(examiner, oid).await?,
         }),
@@ -167,7 +172,7 @@ fn judge(facts: &Facts, target: &TargetFacts, is_production: bool) -> Vec<Check>
         (Ok(catalog), _) if catalog.is_complete() => [
             columns::judge(catalog, target),
             rights::judge(catalog, user),
-            row_security::judge(catalog, user, sessions, trial),
+            row_security::judge(catalog, target, user, sessions, trial),
             unique_keys::judge(catalog),
         ],
         (_, Status::Skipped) => OF_TABLES.map(|id| Check::skipped(id, CONNECTION_LOST)),
@@ -180,13 +185,13 @@ fn judge(facts: &Facts, target: &TargetFacts, is_production: bool) -> Vec<Check>
         [
             lookups::judge(lookups, failed.map(|check| check.id)),
             indexes::judge(scans, catalog),
-            sessions::judge(sessions, trial, catalog),
+            sessions::judge(sessions, trial, catalog, &target.configured),
         ]
     };
     let of_connection = [
         connection::judge(Ok(connected), target),
         tls::judge(tls, &connected.address, target, is_production),
-        server::judge(server),
+        server::judge(server, target),
         pooler::judge(*pooler, target),
         clock::judge(clock),
         tables,

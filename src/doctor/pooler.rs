@@ -52,11 +52,11 @@ pub(super) async fn query(
 pub(super) async fn backend(examiner: &Examiner<'_>) -> StepResult<Backend> {
     const SQL: &str = "\
 SELECT pg_catalog.pg_backend_pid(),
-       (SELECT extract(epoch FROM backend_start)::float8
+       (SELECT extract(epoch FROM backend_start)::pg_catalog.float8
         FROM pg_catalog.pg_stat_activity
-        WHERE pid = pg_catalog.pg_backend_pid()),
-       extract(epoch FROM pg_catalog.now())::float8,
-       extract(epoch FROM pg_catalog.pg_postmaster_start_time())::float8";
+        WHERE pid OPERATOR(pg_catalog.=) pg_catalog.pg_backend_pid()),
+       extract(epoch FROM pg_catalog.now())::pg_catalog.float8,
+       extract(epoch FROM pg_catalog.pg_postmaster_start_time())::pg_catalog.float8";
     examiner
         .row("a query", SQL, &[], |row| {
             Ok(Backend {

@@ -4,13 +4,14 @@
 use super::catalog::{Catalog, ColumnFacts, STEP, SchemaRights};
 use super::check::Check;
 use crate::postgres::{Examiner, Parameter, StepResult};
-use crate::schema::quoted;
+use crate::schema::{quoted, quoted_if_needed};
 
 pub(super) const ID: &str = "rights";
 
 pub(super) async fn query(examiner: &Examiner<'_>, oid: u32) -> StepResult<SchemaRights> {
     const SQL: &str = "\
-SELECT pg_catalog.has_schema_privilege(c.relnamespace, 'USAGE') FROM pg_catalog.pg_class c WHERE c.oid = $1";
+SELECT pg_catalog.has_schema_privilege(c.relnamespace, 'USAGE')
+FROM pg_catalog.pg_class c WHERE c.oid OPERATOR(pg_catalog.=) $1";
     let schema_is_usable = examiner.row(STEP, SQL, &[Parameter::Oid(oid)], |row| row.try_get(0)).await?;
     Ok(SchemaRights { schema_is_usable })
 }
@@ -35,7 +36,7 @@ pub(super) fn judge(catalog: &Catalog, user: &str) -> Check {
         }
         names.extend(unreadable.iter().map(|column| format!("{}.{}", table.name, column.name)));
         is_broken |= unreadable.iter().any(|column| !column.is_optional);
-        let columns = unreadable.iter().map(|column| column.name).collect::<Vec<_>>().join(", ");
+        let columns = unreadable.iter().map(|column| quoted_if_needed(&column.name)).collect::<Vec<_>>().join(", ");
         grants.push(format!("GRANT SELECT ({columns}) ON {} TO {};", found.sql_name(table), quoted(user)));
     }
     let message = format!("{user} may not read {}", names.join(", "));
@@ -81,7 +82,7 @@ mod tests {
             for entry in [&mut catalog.sessions, &mut catalog.users] {
                 for column in &mut entry.found_mut().columns {
                     let actual = column.actual.as_mut().expect("is there");
-                    actual.is_readable = !unreadable.contains(&column.name);
+                    actual.is_readable = !unreadable.contains(&column.name.as_str());
                 }
             }
             let check = judge(&catalog, "me");

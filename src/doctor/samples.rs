@@ -6,24 +6,24 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use serde::Serialize;
-use uuid::Uuid;
 
 use crate::error::Error;
 use crate::postgres::{Examiner, StepError, StepResult};
-use crate::schema::Schema;
-use crate::store::{SessionKey, SessionRecord, UserType};
+use crate::schema::{IdTypes, Schema, Table};
+use crate::store::{Lookup, SessionKey, SessionRecord, UserRow, UserType};
 
 /// The time limit for a query over the whole table. If the table is too large for that, its rows are not counted but estimated.
 pub(super) const LIMIT: Duration = Duration::from_secs(2);
 
 /// As in the session query.
-pub(super) const EXPIRED: &str = "coalesce(extract(epoch FROM s.expires_at) <= extract(epoch FROM now()), false)";
+pub(super) const EXPIRED: &str = "coalesce(extract(epoch FROM s.expires_at) OPERATOR(pg_catalog.<=) \
+                                  extract(epoch FROM pg_catalog.now()), false)";
 
 /// How many sessions are tried.
 const TRIED: usize = 50;
 
 pub(super) struct Sample {
-    pub(super) key: SessionKey,
+    pub(super) lookup: Lookup,
     /// Neither revoked nor expired.
     is_live: bool,
     has_user: bool,
@@ -55,42 +55,55 @@ pub(super) enum Refusal {
 
 /// Live sessions, or else any one. If the table is too large to find some in time, there are none.
 pub(super) async fn query(examiner: &Examiner<'_>, schema: &Schema) -> StepResult<Vec<Sample>> {
-    let Schema { sessions, users, .. } = schema;
+    let Schema { sessions, is_multi_tenant, .. } = schema;
+    let types = examiner.id_types().await?;
+    // As in the session query, whose operators are those of the types of the columns.
+    let users = examiner.users_join().await?;
+    let tenant = if *is_multi_tenant { "s.tenant" } else { "NULL AS tenant" };
+    let has_user = if schema.reads_users() { "u.user_id IS NOT NULL" } else { "true" };
     let sql = format!(
-        "(SELECT s.tenant, s.session_id, true, EXISTS (\n   \
-           SELECT FROM {users} u WHERE u.tenant = s.tenant AND u.user_id = s.user_id\n )\n \
+        "SELECT s.tenant, s.session_id, s.user_id, s.is_live, s.is_live AND {has_user}\n\
+         FROM (\n\
+         (SELECT {tenant}, s.session_id, s.user_id, true AS is_live\n \
          FROM {sessions} s WHERE s.revoked_at IS NULL AND NOT {EXPIRED} LIMIT {TRIED})\n\
          UNION ALL\n\
-         (SELECT s.tenant, s.session_id, false, false FROM {sessions} s LIMIT 1)"
+         (SELECT {tenant}, s.session_id, s.user_id, false FROM {sessions} s LIMIT 1)\n\
+         ) s{users}"
     );
     let setting = format!("statement_timeout = {}", LIMIT.as_millis());
     match examiner.rows_with_setting("reading some sessions", &setting, &sql).await {
-        Ok(rows) => Ok(rows.iter().filter_map(|row| Sample::of(row)).collect()),
+        Ok(rows) => Ok(rows.iter().filter_map(|row| Sample::of(row, &types)).collect()),
         Err(StepError::Failed(Error::Cancelled(_))) => Ok(Vec::new()),
         Err(error) => Err(error),
     }
 }
 
 impl Sample {
-    /// `None` if the ids are no UUIDs, of which `columns` tells.
-    fn of(row: &[String]) -> Option<Self> {
-        let [tenant, session_id, is_live, has_user] = row else {
+    /// `None` if no token can have such ids.
+    fn of(row: &[String], types: &IdTypes) -> Option<Self> {
+        let [tenant, session_id, user_id, is_live, has_user] = row else {
             return None;
         };
-        let key = SessionKey { tenant: Uuid::try_parse(tenant).ok()?, session_id: Uuid::try_parse(session_id).ok()? };
-        Some(Self { key, is_live: is_live == "t", has_user: has_user == "t" })
+        let tenant = match types.tenant {
+            Some(column) => Some(column.parse(tenant)?),
+            None => None,
+        };
+        // A session without a user is told of, too.
+        let user_id = types.user_id.parse(user_id).unwrap_or_else(|| types.user_id.nil());
+        let lookup = Lookup { key: SessionKey { tenant, session_id: types.session_id.parse(session_id)? }, user_id };
+        Some(Self { lookup, is_live: is_live == "t", has_user: has_user == "t" })
     }
 }
 
 /// Runs the session query for one sample, then for all together.
 pub(super) async fn try_all(examiner: &Examiner<'_>, samples: &[Sample]) -> StepResult<Trial> {
     let live: Vec<_> = samples.iter().filter(|sample| sample.is_live).collect();
-    let keys: Vec<_> = live.iter().map(|sample| sample.key).collect();
-    if let [first, _, ..] = keys[..] {
-        examiner.find_sessions(&[first]).await?;
+    let lookups: Vec<_> = live.iter().map(|sample| sample.lookup.clone()).collect();
+    if let [first, _, ..] = &lookups[..] {
+        examiner.find_sessions(std::slice::from_ref(first)).await?;
     }
     let mut trial = Trial::default();
-    for (sample, found) in live.iter().zip(examiner.find_sessions(&keys).await?) {
+    for (sample, found) in live.iter().zip(examiner.find_sessions(&lookups).await?) {
         trial.add(sample.has_user, found);
     }
     Ok(trial)
@@ -127,32 +140,41 @@ impl Trial {
 impl Refusal {
     fn of(record: &SessionRecord, has_user: bool) -> Option<Self> {
         let is_known = |name: &str| UserType::BY_NAME.iter().any(|(known, _)| *known == name);
-        match &record.user_type {
-            Some(name) if is_known(name) => None,
-            Some(name) if is_known(&name.to_lowercase()) => Some(Self::UpperCaseUserType),
-            Some(_) => Some(Self::OtherUserType),
-            None if record.user_id.is_none() => Some(Self::NoUserId),
-            None if has_user => Some(Self::NoUserType),
-            None => Some(Self::UserUnknown),
+        match &record.user {
+            // The user id that was looked up is that of the row, if it has one.
+            _ if !record.is_of_user => Some(Self::NoUserId),
+            UserRow::Present => None,
+            UserRow::OfType(name) if is_known(name) => None,
+            UserRow::OfType(name) if is_known(&name.to_lowercase()) => Some(Self::UpperCaseUserType),
+            UserRow::OfType(_) => Some(Self::OtherUserType),
+            UserRow::Missing if has_user => Some(Self::NoUserType),
+            UserRow::Missing => Some(Self::UserUnknown),
         }
     }
 
     /// What is wrong, and what to do about it.
-    pub(super) fn describe(self) -> (&'static str, &'static str) {
-        const VALUES: &str = "users.user_type must be client or internal, as in the token's claim. Correct the values, or \
-                              make users a view that shows them so.";
-        match self {
-            Self::Unreadable => ("can't be read", "Correct these rows, or the types of their columns."),
-            Self::NotFound => ("are not found by their key", super::check::SEE_LOG),
-            Self::NoUserId => ("have no user_id", "Set sessions.user_id at sign-in."),
-            Self::UserUnknown => (
-                "have a user who is not in users, or hidden there",
-                "Each session needs a row in users with its tenant and user_id, which the database user may see.",
-            ),
-            Self::NoUserType => ("have a user without user_type", VALUES),
-            Self::UpperCaseUserType => ("have a user whose user_type is not in lower case", VALUES),
-            Self::OtherUserType => ("have a user whose user_type is neither client nor internal", VALUES),
-        }
+    pub(super) fn describe(self, sessions: &Table, users: &Table) -> (String, String) {
+        let (sessions, key, users) = (&sessions.name, users.key.join(" and "), &users.name);
+        let values = || {
+            format!(
+                "{users}.user_type must be client or internal, as in the token's claim. Correct the values, make {users} a \
+                 view that shows them so, or set the option userCheck: 'exists'."
+            )
+        };
+        let (wrong, advice) = match self {
+            Self::Unreadable => ("can't be read", "Correct these rows, or the types of their columns.".to_owned()),
+            Self::NotFound => ("are not found by their key", super::check::SEE_LOG.to_owned()),
+            Self::NoUserId => ("have no user_id", format!("Set {sessions}.user_id at sign-in.")),
+            Self::UserUnknown => {
+                let wrong = format!("have a user who is not in {users}, or hidden there");
+                let needs = format!("Each session needs a row in {users} with its {key}");
+                return (wrong, format!("{needs}, which the database user may see."));
+            }
+            Self::NoUserType => ("have a user without user_type", values()),
+            Self::UpperCaseUserType => ("have a user whose user_type is not in lower case", values()),
+            Self::OtherUserType => ("have a user whose user_type is neither client nor internal", values()),
+        };
+        (wrong.to_owned(), advice)
     }
 }
 
@@ -168,16 +190,18 @@ mod tests {
             change(&mut record);
             Ok(Some(record))
         };
-        let of_type = |name: Option<&'static str>| with(&move |row| row.user_type = name.map(str::to_owned));
+        let of_type = |name: &'static str| with(&move |row| row.user = UserRow::OfType(name.to_owned()));
+        let without = || with(&|row| row.user = UserRow::Missing);
         for (found, has_user, expected) in [
             (Ok(Some(live_record())), true, None),
             (Ok(None), true, Some(Refusal::NotFound)),
             (Err(Error::Query("no".to_owned())), true, Some(Refusal::Unreadable)),
-            (of_type(None), false, Some(Refusal::UserUnknown)),
-            (of_type(None), true, Some(Refusal::NoUserType)),
-            (of_type(Some("INTERNAL")), true, Some(Refusal::UpperCaseUserType)),
-            (of_type(Some("admin")), true, Some(Refusal::OtherUserType)),
-            (with(&|row| (row.user_id, row.user_type) = (None, None)), false, Some(Refusal::NoUserId)),
+            (with(&|row| row.user = UserRow::Present), true, None),
+            (without(), false, Some(Refusal::UserUnknown)),
+            (without(), true, Some(Refusal::NoUserType)),
+            (of_type("INTERNAL"), true, Some(Refusal::UpperCaseUserType)),
+            (of_type("admin"), true, Some(Refusal::OtherUserType)),
+            (with(&|row| (row.is_of_user, row.user) = (false, UserRow::Missing)), false, Some(Refusal::NoUserId)),
         ] {
             let mut trial = Trial::default();
             trial.add(has_user, found);
@@ -191,10 +215,17 @@ mod tests {
 
     #[test]
     fn a_row_with_other_ids_is_no_sample() {
-        let row = |id: &str| [id, "00000000-0000-0000-0000-000000000001", "t", "f"].map(str::to_owned);
-        let sample = Sample::of(&row("00000000-0000-0000-0000-000000000002")).expect("has UUIDs");
-        assert!(sample.is_live && !sample.has_user);
-        assert!(Sample::of(&row("7")).is_none());
-        assert!(Sample::of(&[]).is_none());
+        use crate::schema::IdType;
+        const UUID: &str = "00000000-0000-0000-0000-000000000001";
+        let types = IdTypes { tenant: Some(IdType::Uuid), session_id: IdType::Integer, user_id: IdType::Uuid };
+        let row = |tenant: &str, user_id: &str| [tenant, "7", user_id, "t", "f"].map(str::to_owned);
+        for (tenant, user_id, user) in [(UUID, UUID, UUID), (UUID, "", "00000000-0000-0000-0000-000000000000")] {
+            let sample = Sample::of(&row(tenant, user_id), &types).expect("has such ids");
+            assert_eq!((&*sample.lookup.user_id.text(), sample.is_live, sample.has_user), (user, true, false));
+        }
+        assert!(Sample::of(&row("7", UUID), &types).is_none());
+        assert!(Sample::of(&[], &types).is_none());
+        let single = IdTypes { tenant: None, ..types };
+        assert!(Sample::of(&row("", UUID), &single).is_some_and(|sample| sample.lookup.key.tenant.is_none()));
     }
 }

@@ -4,7 +4,7 @@
 use serde::Serialize;
 
 use super::check::Check;
-use crate::postgres::{Examiner, StepResult};
+use crate::postgres::{Examiner, StepResult, TargetFacts};
 
 pub(super) const ID: &str = "server";
 
@@ -20,8 +20,8 @@ pub(super) struct Server {
 pub(super) async fn query(examiner: &Examiner<'_>) -> StepResult<Server> {
     const SQL: &str = "\
 SELECT pg_catalog.current_setting('server_version'),
-       current_user::text,
-       pg_catalog.current_database()::text,
+       current_user::pg_catalog.text,
+       pg_catalog.current_database()::pg_catalog.text,
        pg_catalog.pg_is_in_recovery()";
     examiner
         .row("a query", SQL, &[], |row| {
@@ -35,7 +35,7 @@ SELECT pg_catalog.current_setting('server_version'),
         .await
 }
 
-pub(super) fn judge(server: &StepResult<Server>) -> Check {
+pub(super) fn judge(server: &StepResult<Server>, target: &TargetFacts) -> Check {
     let server = match server {
         Ok(server) => server,
         Err(error) => return Check::from_step_error(ID, error),
@@ -46,7 +46,12 @@ pub(super) fn judge(server: &StepResult<Server>) -> Check {
         Check::warning(
             ID,
             format!("{message}; a standby, which may not have received the latest revocations"),
-            "Use the primary: list all hosts in DATABASE_URL, with target_session_attrs=read-write.",
+            match target.url() {
+                Some(url) => format!("Use the primary: list all hosts in {url}, with target_session_attrs=read-write."),
+                None => {
+                    "Use the primary: list all hosts in PGHOST, and set PGTARGETSESSIONATTRS=read-write.".to_owned()
+                }
+            },
         )
     } else {
         Check::ok(ID, message)
@@ -62,15 +67,23 @@ pub(super) fn user(server: &StepResult<Server>) -> &str {
 #[cfg(test)]
 mod tests {
     use super::super::check::Status;
-    use super::super::tests::server;
+    use super::super::tests::{server, target};
     use super::*;
 
     #[test]
     fn a_standby_is_warned_of() {
         for (is_standby, status) in [(false, Status::Ok), (true, Status::Warning)] {
-            let check = judge(&Ok(Server { is_standby, ..server() }));
+            let check = judge(&Ok(Server { is_standby, ..server() }), &target());
             assert_eq!(check.status, status);
             assert!(check.message.starts_with("PostgreSQL 18.1, database app, user reader"), "{}", check.message);
+        }
+        for (variable, advice) in [
+            ("AUTH_BRIDGE_DATABASE_URL", "list all hosts in AUTH_BRIDGE_DATABASE_URL, with target_session_attrs="),
+            ("PGHOST", "list all hosts in PGHOST, and set PGTARGETSESSIONATTRS="),
+        ] {
+            let target = TargetFacts { variables: vec![variable], ..target() };
+            let check = judge(&Ok(Server { is_standby: true, ..server() }), &target);
+            assert!(check.advice.expect("has one").contains(advice), "{variable}");
         }
     }
 }

@@ -5,7 +5,7 @@ use serde::Serialize;
 
 use super::catalog::{Catalog, Finding, STEP};
 use super::check::{Check, SEE_LOG};
-use super::samples::{EXPIRED, LIMIT, Trial};
+use super::samples::{EXPIRED, LIMIT, Refusal, Trial};
 use crate::error::Error;
 use crate::postgres::{Examiner, Parameter, StepError, StepResult};
 use crate::schema::Schema;
@@ -23,9 +23,9 @@ pub(super) enum Counts {
 pub(super) async fn query(examiner: &Examiner<'_>, schema: &Schema) -> StepResult<Counts> {
     let setting = format!("statement_timeout = {}", LIMIT.as_millis());
     let sql = format!(
-        "SELECT count(*) FILTER (WHERE s.revoked_at IS NULL AND NOT {EXPIRED}),\n       \
-         count(*) FILTER (WHERE s.revoked_at IS NULL AND {EXPIRED}),\n       \
-         count(*) FILTER (WHERE s.revoked_at IS NOT NULL)\n\
+        "SELECT pg_catalog.count(*) FILTER (WHERE s.revoked_at IS NULL AND NOT {EXPIRED}),\n       \
+         pg_catalog.count(*) FILTER (WHERE s.revoked_at IS NULL AND {EXPIRED}),\n       \
+         pg_catalog.count(*) FILTER (WHERE s.revoked_at IS NOT NULL)\n\
          FROM {} s",
         schema.sessions
     );
@@ -42,7 +42,9 @@ pub(super) async fn query(examiner: &Examiner<'_>, schema: &Schema) -> StepResul
 
 /// The number of rows according to the server's statistics; `None` if there are none yet.
 pub(super) async fn estimate_rows(examiner: &Examiner<'_>, oid: u32) -> StepResult<Option<f64>> {
-    const SQL: &str = "SELECT nullif(c.reltuples, -1)::float8 FROM pg_catalog.pg_class c WHERE c.oid = $1";
+    const SQL: &str = "\
+SELECT CASE WHEN c.reltuples OPERATOR(pg_catalog.>=) 0 THEN c.reltuples::pg_catalog.float8 END
+FROM pg_catalog.pg_class c WHERE c.oid OPERATOR(pg_catalog.=) $1";
     examiner.row(STEP, SQL, &[Parameter::Oid(oid)], |row| row.try_get(0)).await
 }
 
@@ -58,6 +60,7 @@ pub(super) fn judge(
     counts: &StepResult<Counts>,
     trial: &Option<StepResult<Trial>>,
     catalog: &StepResult<Catalog>,
+    tables: &Schema,
 ) -> Check {
     let counts = match counts {
         Ok(counts) => counts,
@@ -82,20 +85,23 @@ pub(super) fn judge(
         Some(Err(lost)) => return Check::from_step_error(ID, lost),
         None => None,
     };
-    check_of(message, trial).with_details(&Details { counts, trial })
+    check_of(message, trial, tables).with_details(&Details { counts, trial })
 }
 
-fn check_of(message: String, trial: Option<&Trial>) -> Check {
+fn check_of(message: String, trial: Option<&Trial>, tables: &Schema) -> Check {
     let Some(trial @ Trial { tried, refused, error }) = trial.filter(|trial| trial.tried > 0) else {
         return Check::ok(ID, message);
     };
     if refused.is_empty() {
         return Check::ok(ID, format!("{message}; {tried} tried"));
     }
-    let reasons: Vec<_> = refused.iter().map(|(refusal, count)| format!("{count} {}", refusal.describe().0)).collect();
+    let describe = |(refusal, count): (&Refusal, &usize)| {
+        let (wrong, advice) = refusal.describe(&tables.sessions, &tables.users);
+        (format!("{count} {wrong}"), advice)
+    };
+    let (reasons, mut advice): (Vec<_>, Vec<_>) = refused.iter().map(describe).unzip();
     let error = error.as_ref().map(|error| format!(" ({error})")).unwrap_or_default();
     let message = format!("{message}; of {tried} tried, {}{error}", reasons.join(", "));
-    let mut advice: Vec<_> = refused.keys().map(|refusal| refusal.describe().1).collect();
     advice.dedup();
     let check = if trial.refused() == *tried { Check::failed } else { Check::warning };
     check(ID, message, advice.join("\n"))
@@ -104,7 +110,7 @@ fn check_of(message: String, trial: Option<&Trial>) -> Check {
 fn estimate(catalog: &StepResult<Catalog>) -> Option<f64> {
     match &catalog.as_ref().ok()?.sessions.finding {
         Finding::Found(found) => found.estimated_rows.filter(|rows| *rows > 0.0),
-        Finding::Missing { .. } => None,
+        Finding::Missing { .. } | Finding::NotRead => None,
     }
 }
 
@@ -112,7 +118,6 @@ fn estimate(catalog: &StepResult<Catalog>) -> Option<f64> {
 mod tests {
     use super::super::catalog::tests::healthy;
     use super::super::check::Status;
-    use super::super::samples::Refusal;
     use super::*;
 
     #[test]
@@ -133,7 +138,7 @@ mod tests {
         ] {
             let mut catalog = healthy();
             catalog.sessions.found_mut().estimated_rows = estimated_rows;
-            let check = judge(&counts, &None, &Ok(catalog));
+            let check = judge(&counts, &None, &Ok(catalog), &Schema::new(None));
             assert_eq!((check.status, check.message.as_str()), (status, message));
         }
     }
@@ -160,7 +165,7 @@ mod tests {
             let trial =
                 trial.map(|(tried, refused)| Trial { tried, refused: refused.into_iter().collect(), error: None });
             let counts = Ok(Counts::Exact { live: 5, expired: 0, revoked: 0 });
-            let check = judge(&counts, &Some(trial), &Ok(healthy()));
+            let check = judge(&counts, &Some(trial), &Ok(healthy()), &Schema::new(None));
             assert_eq!((check.status, check.message), (status, format!("5 live, 0 expired, 0 revoked{message}")));
             assert_eq!(check.advice.is_some(), status != Status::Ok);
         }

@@ -9,6 +9,7 @@ use super::server::Server;
 use super::*;
 use crate::config::FakeEnvironment;
 use crate::postgres::{StepError, Verify};
+use crate::schema::Schema;
 
 /// A database on another machine, without TLS.
 pub(super) fn target() -> TargetFacts {
@@ -22,6 +23,7 @@ pub(super) fn target() -> TargetFacts {
         verify: Verify::Nothing,
         prepared_statements: true,
         schema: None,
+        configured: Schema::new(None),
     }
 }
 
@@ -30,7 +32,7 @@ pub(super) fn server() -> Server {
 }
 
 pub(super) fn located() -> Located {
-    Located { schema: Schema::new(Some("public".to_owned())), search_path: Some("\"$user\", public".to_owned()) }
+    Located::in_public()
 }
 
 fn lost<T>() -> StepResult<T> {

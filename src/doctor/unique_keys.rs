@@ -13,22 +13,27 @@ pub(super) async fn query(examiner: &Examiner<'_>, table: &Table, oid: u32, kind
     const IS_ENSURED: &str = "\
 SELECT EXISTS (
   SELECT FROM pg_catalog.pg_index i
-  WHERE i.indrelid = $1 AND i.indisunique AND i.indisvalid AND i.indpred IS NULL
+  WHERE i.indrelid OPERATOR(pg_catalog.=) $1 AND i.indisunique AND i.indisvalid AND i.indpred IS NULL
     AND NOT EXISTS (
-      SELECT FROM unnest(i.indkey::int2[]) WITH ORDINALITY AS k (attnum, place)
-      LEFT JOIN pg_catalog.pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = k.attnum
-      WHERE k.place <= i.indnkeyatts AND (a.attname = ANY ($2)) IS NOT TRUE
+      SELECT FROM pg_catalog.unnest(i.indkey::pg_catalog.int2[]) WITH ORDINALITY AS k (attnum, place)
+      LEFT JOIN pg_catalog.pg_attribute a
+        ON a.attrelid OPERATOR(pg_catalog.=) i.indrelid AND a.attnum OPERATOR(pg_catalog.=) k.attnum
+      WHERE k.place OPERATOR(pg_catalog.<=) i.indnkeyatts
+        AND (a.attname::pg_catalog.text OPERATOR(pg_catalog.=) ANY ($2)) IS NOT TRUE
     )
 )";
     const PARTITIONED_BY: &str = "\
-SELECT coalesce(a.attname::text, 'an expression')
-FROM pg_catalog.pg_partitioned_table p CROSS JOIN unnest(p.partattrs::int2[]) AS k (attnum)
-LEFT JOIN pg_catalog.pg_attribute a ON a.attrelid = p.partrelid AND a.attnum = k.attnum AND k.attnum > 0
-WHERE p.partrelid = $1 AND (a.attname = ANY ($2)) IS NOT TRUE";
+SELECT coalesce(a.attname::pg_catalog.text, 'an expression')
+FROM pg_catalog.pg_partitioned_table p
+CROSS JOIN pg_catalog.unnest(p.partattrs::pg_catalog.int2[]) AS k (attnum)
+LEFT JOIN pg_catalog.pg_attribute a ON a.attrelid OPERATOR(pg_catalog.=) p.partrelid
+  AND a.attnum OPERATOR(pg_catalog.=) k.attnum AND k.attnum OPERATOR(pg_catalog.>) 0
+WHERE p.partrelid OPERATOR(pg_catalog.=) $1
+  AND (a.attname::pg_catalog.text OPERATOR(pg_catalog.=) ANY ($2)) IS NOT TRUE";
     if matches!(kind, Kind::View | Kind::ForeignTable) {
         return Ok(UniqueKey::Unknown);
     }
-    let parameters = [Parameter::Oid(oid), Parameter::Texts(&table.key)];
+    let parameters = [Parameter::Oid(oid), Parameter::Texts(table.key)];
     if examiner.row(STEP, IS_ENSURED, &parameters, |row| row.try_get(0)).await? {
         return Ok(UniqueKey::Ensured);
     }
@@ -37,7 +42,10 @@ WHERE p.partrelid = $1 AND (a.attname = ANY ($2)) IS NOT TRUE";
 }
 
 pub(super) fn judge(catalog: &Catalog) -> Check {
-    let missing: Vec<_> = catalog.found().filter(|(_, found)| found.unique_key == UniqueKey::Missing).collect();
+    let is_missing = |(table, found): &(&Table, &TableFacts)| {
+        found.unique_key == UniqueKey::Missing && has_key_columns(table, found)
+    };
+    let missing: Vec<_> = catalog.found().filter(is_missing).collect();
     if !missing.is_empty() {
         let names: Vec<_> = missing.iter().map(|(table, _)| key(table)).collect();
         let message = format!("none on {}: if two rows have the same key, calls for it are rejected", names.join(", "));
@@ -45,13 +53,19 @@ pub(super) fn judge(catalog: &Catalog) -> Check {
         return Check::warning(ID, message, advice.join("\n"));
     }
     let describe = |(table, found): (&Table, &TableFacts)| match &found.unique_key {
-        UniqueKey::Ensured | UniqueKey::Missing => key(table),
+        UniqueKey::Missing => format!("{} can't be there without these columns", key(table)),
+        UniqueKey::Ensured => key(table),
         UniqueKey::PartitionedBy(columns) => {
             format!("{} can't be ensured for a table that is partitioned by {}", key(table), columns.join(", "))
         }
         UniqueKey::Unknown => format!("{} can't be checked on a {}", key(table), found.kind.name()),
     };
     Check::ok(ID, catalog.found().map(describe).collect::<Vec<_>>().join(", "))
+}
+
+fn has_key_columns(table: &Table, found: &TableFacts) -> bool {
+    let is_there = |name| found.columns.iter().any(|column| column.name == name && column.actual.is_some());
+    table.key.iter().copied().all(is_there)
 }
 
 fn key(table: &Table) -> String {
@@ -122,5 +136,18 @@ mod tests {
             let status = if advice.is_some() { Status::Warning } else { Status::Ok };
             assert_eq!((check.status, check.message, check.advice), (status, message, advice));
         }
+    }
+
+    #[test]
+    fn a_key_on_columns_that_are_missing_is_not_advised() {
+        let mut catalog = healthy();
+        let users = catalog.users.found_mut();
+        users.unique_key = UniqueKey::Missing;
+        for column in users.columns.iter_mut().filter(|column| column.name == "tenant") {
+            column.actual = None;
+        }
+        let check = judge(&catalog);
+        let expected = "sessions (tenant, session_id), users (tenant, user_id) can't be there without these columns";
+        assert_eq!((check.status, check.message.as_str()), (Status::Ok, expected));
     }
 }

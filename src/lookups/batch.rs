@@ -12,7 +12,8 @@ use super::responder::{Answer, Responder, deliver};
 use super::{Lookups, MAX_BATCH};
 use crate::error::Error;
 use crate::panics::catch_panic_async;
-use crate::store::{Identity, SessionKey, SessionRecord, SessionStore, Verdict};
+use crate::schema::IdTypes;
+use crate::store::{Identity, Liveness, Lookup, SessionRecord, SessionStore, Verdict};
 
 /// If a batch is dropped before all calls are answered, for example by a panic, the rest is rejected. So every promise
 /// is settled.
@@ -21,7 +22,7 @@ pub(super) struct Batch<S: SessionStore + 'static, R: Responder> {
     calls: Vec<Waiting<R::Call>>,
 }
 
-/// The record under each key.
+/// The record of each lookup.
 type Found = Vec<Result<Option<SessionRecord>, Error>>;
 
 impl<S: SessionStore + 'static, R: Responder> Batch<S, R> {
@@ -39,12 +40,12 @@ impl<S: SessionStore + 'static, R: Responder> Batch<S, R> {
     pub(super) async fn answer(mut self, connection: S::Connection) {
         let lookups = Arc::clone(&self.lookups);
         let limit = lookups.limits.call_timeout;
-        let keys = Keys::of(&self.calls);
-        let mut places = &keys.places[..];
+        let asked = Asked::by(&self.calls);
+        let mut places = &asked.places[..];
         if self.calls.iter().any(|call| call.caller.is_counted()) {
-            lookups.metrics.count_batch(keys.unique.len());
+            lookups.metrics.count_batch(asked.unique.len());
         }
-        let find = async { Ok(lookups.store.find(connection, &keys.unique).await) };
+        let find = async { Ok(lookups.store.find(connection, &asked.unique).await) };
         let mut find = pin!(catch_panic_async(find));
         let found = loop {
             let Some(first) = self.calls.first() else { return };
@@ -66,10 +67,12 @@ impl<S: SessionStore + 'static, R: Responder> Batch<S, R> {
     /// `places` has the index in `found` of each session that the calls need.
     fn settle(mut self, found: &Found, mut places: &[usize]) {
         let (lookups, now) = (Arc::clone(&self.lookups), Instant::now());
+        // The query has told them, if they were not known before.
+        let types = lookups.store.id_types();
         let judge = |call: &Waiting<R::Call>| {
             let (own, rest) = places.split_at(call.queried().len());
             places = rest;
-            lookups.judge(call, found, own)
+            lookups.judge(call, found, own, &types)
         };
         let judged: Vec<_> = self.calls.iter().map(judge).collect();
         let mut answers = Vec::with_capacity(judged.len());
@@ -106,14 +109,18 @@ enum Judged {
 }
 
 impl<S: SessionStore + 'static, R: Responder> Lookups<S, R> {
-    fn judge(&self, call: &Waiting<R::Call>, found: &Found, places: &[usize]) -> Judged {
+    fn judge(&self, call: &Waiting<R::Call>, found: &Found, places: &[usize], types: &IdTypes) -> Judged {
         let answer = |(nth, (identity, place)): (usize, (&Identity, &usize))| {
             let record = match found.get(*place) {
                 Some(found) => found.clone()?,
                 None => return Err(Error::Internal("a session was not queried".to_owned())),
             };
-            let nth = nth + usize::from(call.refused.is_some());
-            Ok(Verdict::new(nth, record, &identity.holder, self.row_expiry))
+            let place = nth + usize::from(call.refused.is_some());
+            let liveness = match identity.lookup.fits(types) {
+                true => Liveness::of(record.as_ref(), identity.user_type, self.row_expiry),
+                false => Liveness::UnfitId,
+            };
+            Ok(Verdict { place, liveness, record })
         };
         let mut answers = call.queried().iter().zip(places).enumerate().map(answer);
         match &call.refused {
@@ -141,20 +148,20 @@ pub(crate) fn first_live(answers: impl Iterator<Item = Answer>) -> Option<Answer
     error
 }
 
-/// The keys of a batch, each once.
-struct Keys {
-    unique: Vec<SessionKey>,
-    /// For each session that the calls of the batch need, call by call, the index of its key in `unique`.
+/// The lookups of a batch, each once.
+struct Asked {
+    unique: Vec<Lookup>,
+    /// For each session that the calls of the batch need, call by call, the index of its lookup in `unique`.
     places: Vec<usize>,
 }
 
-impl Keys {
-    fn of<Call>(calls: &[Waiting<Call>]) -> Self {
+impl Asked {
+    fn by<Call>(calls: &[Waiting<Call>]) -> Self {
         let mut unique = Vec::with_capacity(calls.len());
         let mut known = HashMap::with_capacity(calls.len());
         let place = |identity: &Identity| {
-            *known.entry(identity.key).or_insert_with(|| {
-                unique.push(identity.key);
+            *known.entry(identity.lookup.clone()).or_insert_with(|| {
+                unique.push(identity.lookup.clone());
                 unique.len() - 1
             })
         };

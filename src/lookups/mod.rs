@@ -24,7 +24,6 @@ use tokio::runtime::Handle;
 use tokio::sync::oneshot;
 use tokio::time::Instant;
 use tokio_util::task::TaskTracker;
-use uuid::Uuid;
 
 use self::batch::Batch;
 pub(crate) use self::batch::first_live;
@@ -37,7 +36,8 @@ use self::worker::Worker;
 use crate::config::Limits;
 use crate::error::Error;
 use crate::metrics::{Metrics, Stats};
-use crate::store::{Candidates, Identity, RowExpiry, SessionEnd, SessionKey, SessionStore};
+use crate::schema::IdTypes;
+use crate::store::{Candidates, Identity, Lookup, RowExpiry, SessionEnd, SessionKey, SessionStore};
 
 /// The most sessions in one query.
 const MAX_BATCH: usize = 512;
@@ -94,20 +94,30 @@ impl<S: SessionStore + 'static, R: Responder> Lookups<S, R> {
     }
 
     /// How a session ended. The time limit is that of a call that started at `since`.
-    pub async fn find_end(&self, key: SessionKey, since: Instant) -> Result<Option<SessionEnd>, Error> {
+    pub async fn find_end(&self, key: &SessionKey, since: Instant) -> Result<Option<SessionEnd>, Error> {
         self.within_call_timeout(since, self.store.find_end(key)).await
     }
 
     /// Runs the session query for a session that doesn't exist and returns the round-trip time.
     pub async fn health(&self) -> Result<Duration, Error> {
-        let unknown = SessionKey { tenant: Uuid::nil(), session_id: Uuid::nil() };
         let timed = async {
-            let connection = self.store.connect().await?;
-            let start = Instant::now();
-            self.store.find(connection, &[unknown]).await.pop().unwrap_or(Ok(None))?;
-            Ok(start.elapsed())
+            loop {
+                let types = self.store.id_types();
+                let connection = self.store.connect().await?;
+                let start = Instant::now();
+                self.store.find(connection, &[Lookup::of_nobody(&types)]).await.pop().unwrap_or(Ok(None))?;
+                // The first query may have learnt that the columns can't hold such an id.
+                if self.store.id_types() == types {
+                    return Ok(start.elapsed());
+                }
+            }
         };
         self.within_call_timeout(Instant::now(), timed).await
+    }
+
+    /// What the columns of ids can hold, as far as it is known yet.
+    pub fn id_types(&self) -> IdTypes {
+        self.store.id_types()
     }
 
     /// Runs `work` of a call that started at `since`, at most until the call timeout.

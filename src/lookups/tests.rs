@@ -3,13 +3,12 @@
 use std::sync::atomic::Ordering;
 
 use tokio::sync::{Semaphore, oneshot};
-use uuid::Uuid;
 
 use super::queue::PATIENCE;
 use super::worker::{LATE, PAUSE};
 use super::*;
-use crate::store::fake::{Fake, MAX_CONNECTIONS, live_record};
-use crate::store::{Holder, Liveness, SessionRecord, UserType, Verdict};
+use crate::store::fake::{Fake, MAX_CONNECTIONS, live_record, lookup, mark, number};
+use crate::store::{Liveness, SessionRecord, UserType, Verdict};
 
 type Fakes = Arc<Lookups<Arc<Fake>, Channels>>;
 
@@ -23,9 +22,8 @@ fn lookups_with_limits(store: &Arc<Fake>, limits: Limits) -> Fakes {
 
 /// A session whose user has the same number.
 fn identity(session_id: u128) -> Identity {
-    let key = SessionKey { tenant: Uuid::from_u128(2), session_id: Uuid::from_u128(session_id) };
-    let holder = Holder { user_id: Uuid::from_u128(session_id), user_type: UserType::Internal };
-    Identity { key, holder, issued_at: 0.0, token_expires_at: 0.0 }
+    let user_type = Some(UserType::Internal);
+    Identity { lookup: lookup(session_id, session_id), user_type, issued_at: 0.0, token_expires_at: 0.0 }
 }
 
 fn ask(lookups: &Fakes, session_id: u128) -> oneshot::Receiver<Answer> {
@@ -34,9 +32,9 @@ fn ask(lookups: &Fakes, session_id: u128) -> oneshot::Receiver<Answer> {
     answer
 }
 
-/// Each session has its own user, so an answer to another call would be a mismatch.
+/// Each record has a mark, so an answer to another call would be found.
 fn live(session_id: u128) -> Answer {
-    let record = SessionRecord { user_id: Some(Uuid::from_u128(session_id)), ..live_record() };
+    let record = SessionRecord { fresh: Some(mark(session_id)), ..live_record() };
     Ok(Verdict { place: 0, liveness: Liveness::Live, record: Some(record) })
 }
 
@@ -54,7 +52,7 @@ async fn settle_down() {
 #[tokio::test(start_paused = true)]
 async fn an_answer_is_the_verdict_with_its_record() {
     let refused = Error::Query("broken".to_owned());
-    let revoked = SessionRecord { revoked: true, user_id: Some(Uuid::from_u128(3)), ..live_record() };
+    let revoked = SessionRecord { revoked: true, fresh: Some(mark(3)), ..live_record() };
     for (store, expected) in [
         (Fake::live_with_own_users(), live(3)),
         (Fake::new(Ok(None)), unknown()),
@@ -445,8 +443,8 @@ async fn of_several_sessions_the_newest_is_asked_for_first_and_the_others_in_one
         let answer = ask_for(&lookups, &[1, 2, 3]).await.expect("an answer");
         let liveness = |answer: &Answer| answer.as_ref().map(|verdict| (verdict.place, verdict.liveness)).ok();
         assert_eq!(liveness(&answer), liveness(&expected), "{case}");
-        let user = |answer: &Answer| answer.as_ref().ok()?.record.as_ref()?.user_id;
-        assert_eq!(user(&answer), user(&expected), "{case}");
+        let mark = |answer: &Answer| answer.as_ref().ok()?.record.as_ref()?.fresh.clone();
+        assert_eq!(mark(&answer), mark(&expected), "{case}");
         assert_eq!(store.batches(), batches, "{case}");
         let stats = lookups.stats();
         assert_eq!((stats.calls.authenticated + stats.calls.unauthenticated, stats.calls.pending), (1, 0), "{case}");
@@ -463,10 +461,7 @@ async fn the_second_question_shares_a_query_with_others_and_goes_before_what_cam
     store.gate.add_permits(1);
     settle_down().await;
     assert_eq!(store.batches(), [1, 3], "though only one call may wait");
-    assert_eq!(
-        store.queries.lock().expect("no panic")[1].iter().map(|key| key.session_id.as_u128()).collect::<Vec<_>>(),
-        [2, 3, 4]
-    );
+    assert_eq!(store.queries.lock().expect("no panic")[1].iter().map(number).collect::<Vec<_>>(), [2, 3, 4]);
     store.gate.add_permits(1);
     assert_eq!(first.await.expect("an answer").expect("is live").place, 2);
     assert_eq!(other.await, Ok(live(4)));

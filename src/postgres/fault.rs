@@ -21,6 +21,8 @@ pub(super) enum Fault {
     MissingRow,
     /// Tables that are not in the search path.
     MissingTables { missing: String, search_path: String },
+    /// A column of a type that it can't have, and what it must be.
+    UnsuitableColumn(String),
     /// A column type that is derived from too many other types.
     TypeTooDeep,
     /// The query took too long.
@@ -55,7 +57,7 @@ impl Fault {
     pub(super) fn ends_connection(&self) -> bool {
         match self {
             Self::Query(error) => error.as_db_error().is_none_or(ends_session),
-            Self::MissingTables { .. } => false,
+            Self::MissingTables { .. } | Self::UnsuitableColumn(_) => false,
             Self::UnexpectedRow | Self::TooManyRows | Self::MissingRow | Self::TypeTooDeep | Self::Timeout => true,
         }
     }
@@ -67,16 +69,18 @@ impl Fault {
                 .as_db_error()
                 .is_some_and(|answer| !ends_session(answer) && CAUSED_BY_ONE_ROW.contains(&class(answer))),
             Self::TooManyRows => true,
-            Self::UnexpectedRow | Self::MissingRow | Self::MissingTables { .. } | Self::TypeTooDeep | Self::Timeout => {
-                false
-            }
+            Self::UnexpectedRow
+            | Self::MissingRow
+            | Self::MissingTables { .. }
+            | Self::UnsuitableColumn(_)
+            | Self::TypeTooDeep
+            | Self::Timeout => false,
         }
     }
 
-    /// Whether a table or its PostgreSQL schema is not where it was.
-    pub(super) fn is_missing_table(&self) -> bool {
-        let codes = [&SqlState::UNDEFINED_TABLE, &SqlState::INVALID_SCHEMA_NAME];
-        matches!(self, Self::Query(error) if error.code().is_some_and(|code| codes.contains(&code)))
+    /// Whether a table or its PostgreSQL schema is not where it was, or a column is of another type than before.
+    pub(super) fn is_changed_table(&self) -> bool {
+        matches!(self, Self::Query(error) if error.code().is_some_and(|code| CHANGED_TABLE.contains(code)))
     }
 
     /// `address` is that of the database, `limit` the time limit of a query.
@@ -95,6 +99,7 @@ impl Fault {
                  the URL",
                 on_one_line(&search_path)
             )),
+            Self::UnsuitableColumn(problem) => Error::Query(problem),
             Self::TypeTooDeep => Error::Query("the type of a column is derived from too many other types".to_owned()),
             Self::Timeout => Error::Timeout { step: "the session query", limit },
         }
@@ -117,6 +122,17 @@ const RETRYABLE: [SqlState; 4] = [
     SqlState::DUPLICATE_PSTATEMENT,
     SqlState::FEATURE_NOT_SUPPORTED,
     SqlState::T_R_SERIALIZATION_FAILURE,
+];
+const CHANGED_TABLE: [SqlState; 7] = [
+    SqlState::UNDEFINED_TABLE,
+    SqlState::INVALID_SCHEMA_NAME,
+    SqlState::UNDEFINED_COLUMN,
+    // No operator or cast for the types.
+    SqlState::UNDEFINED_FUNCTION,
+    SqlState::CANNOT_COERCE,
+    SqlState::DATATYPE_MISMATCH,
+    // The result of a prepared statement is of other types than before.
+    SqlState::FEATURE_NOT_SUPPORTED,
 ];
 pub(super) const DUPLICATE_ROW: &str =
     "more than one row for a session; sessions and users need the primary keys of schema.sql";

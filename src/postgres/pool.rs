@@ -21,7 +21,8 @@ use crate::config::warning::Warning;
 use crate::config::{Database, Environment, Limits};
 use crate::error::Error;
 use crate::redacted::redacted;
-use crate::store::{PoolStatus, SessionEnd, SessionKey};
+use crate::schema::IdTypes;
+use crate::store::{Lookup, PoolStatus, SessionEnd, SessionKey};
 
 /// How long to wait for the server to cancel an abandoned query.
 const CANCEL_LIMIT: Duration = Duration::from_secs(1);
@@ -111,7 +112,7 @@ impl Postgres {
         }
     }
 
-    pub(super) async fn find_end(&self, key: SessionKey) -> Result<Option<SessionEnd>, Error> {
+    pub(super) async fn find_end(&self, key: &SessionKey) -> Result<Option<SessionEnd>, Error> {
         let connection = self.connection().await?;
         match self.run(connection, &FindEnd { key }).await {
             Ok(found) => found,
@@ -120,32 +121,36 @@ impl Postgres {
         }
     }
 
-    /// The record under each key.
-    pub(super) async fn find(&self, connection: Object<Connector>, keys: &[SessionKey]) -> Vec<Found> {
-        // Enough to find a few rows that make the whole query fail, and a bound where every row does.
-        let splits_left = AtomicUsize::new(2 * keys.len().max(1).ilog2() as usize);
-        self.find_in_halves(connection, keys, &splits_left).await
+    pub(super) fn id_types(&self) -> IdTypes {
+        self.statements.id_types()
     }
 
-    /// Queries all keys. If one row may have failed the query, retries each half, at most `splits_left` times.
+    /// The record of each session.
+    pub(super) async fn find(&self, connection: Object<Connector>, lookups: &[Lookup]) -> Vec<Found> {
+        // Enough to find a few rows that make the whole query fail, and a bound where every row does.
+        let splits_left = AtomicUsize::new(2 * lookups.len().max(1).ilog2() as usize);
+        self.find_in_halves(connection, lookups, &splits_left).await
+    }
+
+    /// Queries all sessions. If one row may have failed the query, retries each half, at most `splits_left` times.
     fn find_in_halves<'a>(
         &'a self,
         connection: Object<Connector>,
-        keys: &'a [SessionKey],
+        lookups: &'a [Lookup],
         splits_left: &'a AtomicUsize,
     ) -> BoxFuture<'a, Vec<Found>> {
         async move {
-            let fault = match self.run(connection, &FindSessions { keys }).await {
+            let fault = match self.run(connection, &FindSessions { lookups }).await {
                 Ok(found) => return found,
-                Err(Refusal::NoConnection(error)) => return vec![Err(error); keys.len()],
+                Err(Refusal::NoConnection(error)) => return vec![Err(error); lookups.len()],
                 Err(Refusal::Fault(fault)) => fault,
             };
             let may_split =
                 || splits_left.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |left| left.checked_sub(1)).is_ok();
-            if keys.len() == 1 || !fault.may_be_caused_by_one_row() || !may_split() {
-                return vec![Err(self.error(fault)); keys.len()];
+            if lookups.len() == 1 || !fault.may_be_caused_by_one_row() || !may_split() {
+                return vec![Err(self.find_error(fault)); lookups.len()];
             }
-            let (left, right) = keys.split_at(keys.len() / 2);
+            let (left, right) = lookups.split_at(lookups.len() / 2);
             let mut found = self.find_again(left, splits_left).await;
             found.extend(self.find_again(right, splits_left).await);
             found
@@ -153,17 +158,24 @@ impl Postgres {
         .boxed()
     }
 
-    async fn find_again(&self, keys: &[SessionKey], splits_left: &AtomicUsize) -> Vec<Found> {
+    async fn find_again(&self, lookups: &[Lookup], splits_left: &AtomicUsize) -> Vec<Found> {
         match self.connection().await {
-            Ok(connection) => self.find_in_halves(connection, keys, splits_left).await,
-            Err(error) => vec![Err(error); keys.len()],
+            Ok(connection) => self.find_in_halves(connection, lookups, splits_left).await,
+            Err(error) => vec![Err(error); lookups.len()],
         }
     }
 
     /// Runs `query` on `connection`. If the connection was at fault and the query may be repeated, runs it again on a
-    /// new connection.
+    /// new connection; and so if the tables have changed since the statements were written.
     async fn run<Q: Query>(&self, connection: Object<Connector>, query: &Q) -> Result<Q::Answer, Refusal> {
+        let is_written = self.statements.current().is_some();
         match self.run_once(connection, query).await {
+            Err(fault)
+                if Q::IS_REPEATABLE && is_written && fault.is_changed_table() && !fault.is_stale_connection() =>
+            {
+                let connection = self.connection().await.map_err(Refusal::NoConnection)?;
+                self.run_once(connection, query).await.map_err(Refusal::Fault)
+            }
             Err(fault) if Q::IS_REPEATABLE && fault.is_stale_connection() => {
                 if !fault.is_recovery_conflict() {
                     // The other connections are likely to be stale as well.
@@ -184,8 +196,8 @@ impl Postgres {
             Ok(answer) => answer,
             Err(_elapsed) => Err(Fault::Timeout),
         };
-        if answer.as_ref().is_err_and(Fault::is_missing_table) {
-            self.statements.forget();
+        if answer.as_ref().is_err_and(Fault::is_changed_table) {
+            self.statements.outdate();
         }
         match &answer {
             Err(Fault::Timeout) => drop(in_flight),
@@ -193,6 +205,23 @@ impl Postgres {
             _ => drop(in_flight.release()),
         }
         answer
+    }
+
+    /// The server doesn't say which column of a row it could not compute.
+    fn find_error(&self, fault: Fault) -> Error {
+        let schema = self.statements.schema();
+        let is_of_row = fault.may_be_caused_by_one_row() && !schema.fresh_claims.is_empty();
+        match self.error(fault) {
+            Error::Query(problem) if is_of_row => {
+                let claims: Vec<_> = schema.fresh_claims.iter().map(|claim| claim.name.as_str()).collect();
+                Error::Query(format!(
+                    "{problem}; of {} it reads the fresh claims {}",
+                    schema.users.name,
+                    claims.join(", ")
+                ))
+            }
+            error => error,
+        }
     }
 
     fn error(&self, fault: Fault) -> Error {

@@ -15,7 +15,8 @@ use crate::config::warning::Warning;
 use crate::config::{Database, Environment, Limits, Password, PasswordSource};
 use crate::error::Error;
 use crate::redacted::redacted;
-use crate::store::{PoolStatus, SessionEnd, SessionKey, SessionStore};
+use crate::schema::IdTypes;
+use crate::store::{Lookup, PoolStatus, SessionEnd, SessionKey, SessionStore};
 
 static OPEN: Mutex<Vec<Entry>> = Mutex::new(Vec::new());
 
@@ -113,11 +114,15 @@ impl SessionStore for SharedPostgres {
         self.postgres.has_idle()
     }
 
-    async fn find(&self, connection: Object<Connector>, keys: &[SessionKey]) -> Vec<Found> {
-        self.postgres.find(connection, keys).await
+    fn id_types(&self) -> IdTypes {
+        self.postgres.id_types()
     }
 
-    async fn find_end(&self, key: SessionKey) -> Result<Option<SessionEnd>, Error> {
+    async fn find(&self, connection: Object<Connector>, lookups: &[Lookup]) -> Vec<Found> {
+        self.postgres.find(connection, lookups).await
+    }
+
+    async fn find_end(&self, key: &SessionKey) -> Result<Option<SessionEnd>, Error> {
         self.postgres.find_end(key).await
     }
 

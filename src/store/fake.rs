@@ -1,13 +1,14 @@
 //! A session store for unit tests.
 
-use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
 
 use tokio::sync::Semaphore;
 use uuid::Uuid;
 
-use super::{PoolStatus, SessionEnd, SessionKey, SessionRecord, SessionStore};
+use super::{FreshValue, Lookup, PoolStatus, SessionEnd, SessionKey, SessionRecord, SessionStore, UserRow};
 use crate::error::Error;
+use crate::schema::{Id, IdType, IdTypes};
 
 pub(crate) const MAX_CONNECTIONS: usize = 10;
 
@@ -29,7 +30,7 @@ pub(crate) struct Fake {
     pub(crate) connects: AtomicUsize,
     /// The number of idle connections.
     pub(crate) idle: AtomicUsize,
-    /// Whether the user id of each session is its session id, instead of that of `answer`.
+    /// Whether the user id of each session is its session id, instead of user 1, and each record has its [`mark`].
     own_users: bool,
     /// If there is such a list, all other sessions are revoked.
     live_ids: Option<Vec<u128>>,
@@ -87,17 +88,38 @@ impl Fake {
     }
 }
 
-/// The record of a live session of user 1.
+/// The record of a live session of an internal user.
 pub(crate) fn live_record() -> SessionRecord {
     SessionRecord {
-        user_id: Some(Uuid::from_u128(1)),
+        is_of_user: true,
         revoked: false,
         expired: false,
-        user_type: Some("internal".to_owned()),
+        user: UserRow::OfType("internal".to_owned()),
+        fresh: None,
     }
 }
 
-impl SessionStore for std::sync::Arc<Fake> {
+/// The lookup of a session in tenant 2 for a user, all with these numbers as UUIDs.
+pub(crate) fn lookup(session: u128, user: u128) -> Lookup {
+    let id = |number| Id::Uuid(Uuid::from_u128(number));
+    Lookup { key: SessionKey { tenant: Some(id(2)), session_id: id(session) }, user_id: id(user) }
+}
+
+/// A fresh claim by which a test recognises the record of a session.
+pub(crate) fn mark(session: u128) -> Arc<[Option<FreshValue>]> {
+    let number = serde_json::value::to_raw_value(&session.to_string()).expect("serialises");
+    Arc::new([Some(FreshValue(number))])
+}
+
+/// The number that a session id is made of.
+pub(crate) fn number(key: &SessionKey) -> u128 {
+    match key.session_id {
+        Id::Uuid(uuid) => uuid.as_u128(),
+        _ => panic!("not a UUID"),
+    }
+}
+
+impl SessionStore for Arc<Fake> {
     type Connection = ();
 
     fn max_connections(&self) -> usize {
@@ -126,25 +148,33 @@ impl SessionStore for std::sync::Arc<Fake> {
         self.idle.load(Ordering::SeqCst) > 0
     }
 
-    async fn find(&self, (): (), keys: &[SessionKey]) -> Vec<Result<Option<SessionRecord>, Error>> {
-        self.queries.lock().expect("no panic").push(keys.to_vec());
+    fn id_types(&self) -> IdTypes {
+        IdTypes { tenant: Some(IdType::Uuid), session_id: IdType::Uuid, user_id: IdType::Uuid }
+    }
+
+    async fn find(&self, (): (), lookups: &[Lookup]) -> Vec<Result<Option<SessionRecord>, Error>> {
+        let keys = lookups.iter().map(|lookup| lookup.key.clone()).collect();
+        self.queries.lock().expect("no panic").push(keys);
         assert!(!self.panics.load(Ordering::SeqCst), "the test asked for a panic");
         self.gate.acquire().await.expect("never closed").forget();
         self.idle.fetch_add(1, Ordering::SeqCst);
         let answer = self.answer.lock().expect("no panic").clone();
-        let of = |key: &SessionKey| match answer.clone() {
-            Ok(Some(record)) if self.own_users => Ok(Some(SessionRecord {
-                user_id: Some(key.session_id),
-                revoked: record.revoked
-                    || self.live_ids.as_ref().is_some_and(|ids| !ids.contains(&key.session_id.as_u128())),
+        let user = Id::Uuid(Uuid::from_u128(1));
+        let of = |lookup: &Lookup| {
+            let Some(record) = answer.clone()? else { return Ok(None) };
+            let owner = if self.own_users { &lookup.key.session_id } else { &user };
+            let is_other = self.live_ids.as_ref().is_some_and(|ids| !ids.contains(&number(&lookup.key)));
+            Ok(Some(SessionRecord {
+                is_of_user: record.is_of_user && lookup.user_id == *owner,
+                revoked: record.revoked || (self.own_users && is_other),
+                fresh: self.own_users.then(|| mark(number(&lookup.key))),
                 ..record
-            })),
-            answer => answer,
+            }))
         };
-        keys.iter().map(of).collect()
+        lookups.iter().map(of).collect()
     }
 
-    async fn find_end(&self, _: SessionKey) -> Result<Option<SessionEnd>, Error> {
+    async fn find_end(&self, _: &SessionKey) -> Result<Option<SessionEnd>, Error> {
         self.gate.acquire().await.expect("never closed").forget();
         Ok(None)
     }

@@ -1,15 +1,15 @@
 //! The session that a token is for.
 #![forbid(unsafe_code)]
 
-use uuid::Uuid;
-
 use crate::redacted::redacted;
+use crate::schema::{Id, IdType, IdTypes, Schema};
 
 /// The session that a token is for: its key, its user, and the expiry of the token.
-#[derive(Clone, Copy, PartialEq)]
+#[derive(Clone, PartialEq)]
 pub struct Identity {
-    pub key: SessionKey,
-    pub holder: Holder,
+    pub lookup: Lookup,
+    /// `None` if the token names none, which is allowed where the user's row is not compared with it.
+    pub user_type: Option<UserType>,
     /// `iat` of the token, in seconds since 1970; minus infinity if it doesn't say.
     pub issued_at: f64,
     /// `exp` of the token, in seconds since 1970.
@@ -46,21 +46,80 @@ impl<T> Candidates<T> {
     }
 }
 
+impl Identity {
+    pub fn is_of_user_of(&self, other: &Self) -> bool {
+        (&self.lookup.user_id, self.user_type) == (&other.lookup.user_id, other.user_type)
+    }
+
+    /// The claims whose ids the columns can't hold, which is known when the types of the columns are.
+    pub fn unfit(&self, schema: &Schema, types: &IdTypes) -> Vec<&'static str> {
+        let Lookup { key, user_id } = &self.lookup;
+        schema.missing(|claim| match claim {
+            "session_id" => types.session_id.fit(&key.session_id).is_some(),
+            "tenant" => types.tenant.zip(key.tenant.as_ref()).is_some_and(|(column, id)| column.fit(id).is_some()),
+            "id" => types.user_id.fit(user_id).is_some(),
+            _ => true,
+        })
+    }
+}
+
+/// What is looked up: a session, and whether it belongs to this user.
+#[derive(Clone, PartialEq, Eq, Hash)]
+pub struct Lookup {
+    pub key: SessionKey,
+    pub user_id: Id,
+}
+
+impl Lookup {
+    /// A session that doesn't exist.
+    pub fn of_nobody(types: &IdTypes) -> Self {
+        let key = SessionKey { tenant: types.tenant.map(IdType::nil), session_id: types.session_id.nil() };
+        Self { key, user_id: types.user_id.nil() }
+    }
+
+    /// Whether the columns can hold all ids.
+    pub fn fits(&self, types: &IdTypes) -> bool {
+        self.is_typed(types) || self.fit(types).is_some()
+    }
+
+    /// Whether the ids were read as those of the columns.
+    pub fn is_typed(&self, types: &IdTypes) -> bool {
+        let is_of = |column: Option<IdType>, id: Option<&Id>| match (column, id) {
+            (Some(column), Some(id)) => column.is_of(id),
+            (column, id) => column.is_none() && id.is_none(),
+        };
+        is_of(types.tenant, self.key.tenant.as_ref())
+            && types.session_id.is_of(&self.key.session_id)
+            && types.user_id.is_of(&self.user_id)
+    }
+
+    /// With the ids as the columns have them; `None` if one can't hold its id.
+    pub fn fit(&self, types: &IdTypes) -> Option<Self> {
+        Some(Self { key: self.key.fit(types)?, user_id: types.user_id.fit(&self.user_id)? })
+    }
+}
+
 /// The primary key of `sessions`. The tenant comes first, so that a sharded database routes by it.
-#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Clone, PartialEq, Eq, Hash)]
 pub struct SessionKey {
-    pub tenant: Uuid,
-    pub session_id: Uuid,
+    /// `None` if there are no tenants.
+    pub tenant: Option<Id>,
+    pub session_id: Id,
 }
 
-/// The user of a session.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub struct Holder {
-    pub user_id: Uuid,
-    pub user_type: UserType,
+impl SessionKey {
+    /// With the ids as the columns have them; `None` if one can't hold its id.
+    pub fn fit(&self, types: &IdTypes) -> Option<Self> {
+        let tenant = match (types.tenant, &self.tenant) {
+            (Some(column), Some(id)) => Some(column.fit(id)?),
+            (None, _) => None,
+            (Some(_), None) => return None,
+        };
+        Some(Self { tenant, session_id: types.session_id.fit(&self.session_id)? })
+    }
 }
 
-redacted!(Identity, SessionKey, Holder);
+redacted!(Identity, Lookup, SessionKey);
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize)]
 #[serde(rename_all = "lowercase")]

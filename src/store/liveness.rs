@@ -1,9 +1,9 @@
 //! Decides whether a session is live.
 #![forbid(unsafe_code)]
 
-use uuid::Uuid;
+use std::sync::Arc;
 
-use super::Holder;
+use super::{FreshValue, UserType};
 use crate::outcome::Outcome;
 use crate::redacted::redacted;
 
@@ -18,10 +18,6 @@ pub struct Verdict {
 }
 
 impl Verdict {
-    pub fn new(place: usize, record: Option<SessionRecord>, holder: &Holder, expiry: RowExpiry) -> Self {
-        Self { place, liveness: Liveness::of(record.as_ref(), holder, expiry), record }
-    }
-
     pub fn is_live(&self) -> bool {
         self.liveness == Liveness::Live
     }
@@ -30,21 +26,34 @@ impl Verdict {
 /// The record of a session at the time of the query.
 #[derive(Clone, PartialEq, Eq)]
 pub struct SessionRecord {
-    /// `sessions.user_id`.
-    pub user_id: Option<Uuid>,
+    /// `sessions.user_id` is the user id that was looked up.
+    pub is_of_user: bool,
     /// `sessions.revoked_at` is set.
     pub revoked: bool,
     /// `sessions.expires_at` is set and not after `now()` of the database.
     pub expired: bool,
-    /// `users.user_type` of that user in that tenant; `None` without such a user.
-    pub user_type: Option<String>,
+    pub user: UserRow,
+    /// The fresh claims, in the order of [`crate::schema::Schema::fresh_claims`].
+    pub fresh: Option<Arc<[Option<FreshValue>]>>,
 }
 
-redacted!(SessionRecord);
+/// The row of the session's user, as far as it is asked for.
+#[derive(Clone, PartialEq, Eq)]
+pub enum UserRow {
+    Missing,
+    /// There is one, or it isn't asked for.
+    Present,
+    /// With `users.user_type`.
+    OfType(String),
+}
+
+redacted!(SessionRecord, UserRow);
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Liveness {
     Live,
+    /// A column can't hold an id of the token, so there is no such session.
+    UnfitId,
     /// No such session in this tenant.
     Unknown,
     Revoked,
@@ -58,8 +67,8 @@ pub enum Liveness {
 }
 
 impl Liveness {
-    /// `record` is the one with the key in the token; `None` if there is none.
-    pub fn of(record: Option<&SessionRecord>, holder: &Holder, expiry: RowExpiry) -> Self {
+    /// `record` is that of the session in the token; `None` if there is none. `user_type` is that of the token.
+    pub fn of(record: Option<&SessionRecord>, user_type: Option<UserType>, expiry: RowExpiry) -> Self {
         let Some(record) = record else {
             return Self::Unknown;
         };
@@ -69,19 +78,21 @@ impl Liveness {
         if record.expired && expiry == RowExpiry::Checked {
             return Self::Expired;
         }
-        if record.user_id != Some(holder.user_id) {
+        if !record.is_of_user {
             return Self::OtherUser;
         }
-        match &record.user_type {
-            None => Self::UserGone,
-            Some(name) if holder.user_type.is_named(name) => Self::Live,
-            Some(_) => Self::UserTypeChanged,
+        match &record.user {
+            UserRow::Missing => Self::UserGone,
+            UserRow::Present => Self::Live,
+            UserRow::OfType(name) if user_type.is_some_and(|user_type| user_type.is_named(name)) => Self::Live,
+            UserRow::OfType(_) => Self::UserTypeChanged,
         }
     }
 
     pub fn outcome(self) -> Outcome {
         match self {
             Self::Live => Outcome::Live,
+            Self::UnfitId => Outcome::MissingClaims,
             Self::Unknown => Outcome::SessionUnknown,
             Self::Revoked => Outcome::SessionRevoked,
             Self::Expired => Outcome::SessionExpired,
@@ -102,40 +113,43 @@ pub enum RowExpiry {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::store::UserType;
 
     #[test]
     fn every_condition_of_a_live_session() {
-        let user_id = Uuid::from_u128(1);
-        let holder = Holder { user_id, user_type: UserType::Client };
         let live = SessionRecord {
-            user_id: Some(user_id),
+            is_of_user: true,
             revoked: false,
             expired: false,
-            user_type: Some("client".to_owned()),
+            user: UserRow::OfType("client".to_owned()),
+            fresh: None,
         };
         let with = |change: &dyn Fn(&mut SessionRecord)| {
             let mut record = live.clone();
             change(&mut record);
             Some(record)
         };
-        for (case, record, expected) in [
-            ("as the token says", with(&|_| {}), Liveness::Live),
-            ("no row", None, Liveness::Unknown),
-            ("revoked", with(&|row| row.revoked = true), Liveness::Revoked),
-            ("expired", with(&|row| row.expired = true), Liveness::Expired),
-            ("other user", with(&|row| row.user_id = Some(Uuid::from_u128(2))), Liveness::OtherUser),
-            ("no user", with(&|row| row.user_id = None), Liveness::OtherUser),
-            ("user gone", with(&|row| row.user_type = None), Liveness::UserGone),
-            ("other type", with(&|row| row.user_type = Some("internal".to_owned())), Liveness::UserTypeChanged),
-            ("unknown type", with(&|row| row.user_type = Some("Client".to_owned())), Liveness::UserTypeChanged),
+        let of_type = |name: &'static str| with(&move |row| row.user = UserRow::OfType(name.to_owned()));
+        let client = Some(UserType::Client);
+        for (case, record, user_type, expected) in [
+            ("as the token says", with(&|_| {}), client, Liveness::Live),
+            ("no row", None, client, Liveness::Unknown),
+            ("revoked", with(&|row| row.revoked = true), client, Liveness::Revoked),
+            ("expired", with(&|row| row.expired = true), client, Liveness::Expired),
+            ("other user, or none", with(&|row| row.is_of_user = false), client, Liveness::OtherUser),
+            ("user gone", with(&|row| row.user = UserRow::Missing), client, Liveness::UserGone),
+            ("user gone, no type", with(&|row| row.user = UserRow::Missing), None, Liveness::UserGone),
+            ("other type", of_type("internal"), client, Liveness::UserTypeChanged),
+            ("unknown type", of_type("Client"), client, Liveness::UserTypeChanged),
+            ("no type in the token", of_type("client"), None, Liveness::UserTypeChanged),
+            ("types are not compared", with(&|row| row.user = UserRow::Present), client, Liveness::Live),
+            ("types are not compared, no type", with(&|row| row.user = UserRow::Present), None, Liveness::Live),
         ] {
-            let liveness = Liveness::of(record.as_ref(), &holder, RowExpiry::Checked);
+            let liveness = Liveness::of(record.as_ref(), user_type, RowExpiry::Checked);
             assert_eq!(liveness, expected, "{case}");
         }
 
         let ignoring =
-            |change: &dyn Fn(&mut SessionRecord)| Liveness::of(with(change).as_ref(), &holder, RowExpiry::Ignored);
+            |change: &dyn Fn(&mut SessionRecord)| Liveness::of(with(change).as_ref(), client, RowExpiry::Ignored);
         assert_eq!(ignoring(&|row| row.expired = true), Liveness::Live);
         assert_eq!(ignoring(&|row| (row.expired, row.revoked) = (true, true)), Liveness::Revoked);
     }

@@ -3,16 +3,19 @@
 
 #[cfg(test)]
 pub(crate) mod fake;
+mod fresh;
 mod identity;
 mod liveness;
 
 use std::fmt;
 use std::future::Future;
 
-pub use self::identity::{Candidates, Holder, Identity, SessionKey, UserType};
-pub use self::liveness::{Liveness, RowExpiry, SessionRecord, Verdict};
+pub use self::fresh::FreshValue;
+pub use self::identity::{Candidates, Identity, Lookup, SessionKey, UserType};
+pub use self::liveness::{Liveness, RowExpiry, SessionRecord, UserRow, Verdict};
 use crate::error::Error;
 use crate::redacted::redacted;
+use crate::schema::IdTypes;
 
 /// Finds session records: PostgreSQL, or a fake in unit tests.
 pub trait SessionStore: fmt::Debug + Send + Sync {
@@ -27,16 +30,19 @@ pub trait SessionStore: fmt::Debug + Send + Sync {
     /// Whether `connect` would return an idle connection instead of making one.
     fn has_idle(&self) -> bool;
 
-    /// The record under each key, in the order of the keys: `None` if there is no such session. Sees every
+    /// What the columns of ids can hold, as far as it is known yet.
+    fn id_types(&self) -> IdTypes;
+
+    /// The record of each session, in the order of `lookups`: `None` if there is no such session. Sees every
     /// revocation that was committed before the call. If the future is dropped, the query is cancelled and the connection closed.
     fn find(
         &self,
         connection: Self::Connection,
-        keys: &[SessionKey],
+        lookups: &[Lookup],
     ) -> impl Future<Output = Vec<Result<Option<SessionRecord>, Error>>> + Send;
 
     /// How a session ended; `None` if there is no such session.
-    fn find_end(&self, key: SessionKey) -> impl Future<Output = Result<Option<SessionEnd>, Error>> + Send;
+    fn find_end(&self, key: &SessionKey) -> impl Future<Output = Result<Option<SessionEnd>, Error>> + Send;
 
     fn status(&self) -> PoolStatus;
 
@@ -44,10 +50,11 @@ pub trait SessionStore: fmt::Debug + Send + Sync {
     fn close(&self);
 }
 
-/// How a session ended, for `explainSession`. Times are in seconds since 1970, infinite where PostgreSQL
+/// How a session ended, and whose it is, for `explainSession`. Times are in seconds since 1970, infinite where PostgreSQL
 /// says so.
 #[derive(Clone, Default, PartialEq)]
 pub struct SessionEnd {
+    pub user_id: Option<String>,
     pub expires_at: Option<f64>,
     pub revoked_at: Option<f64>,
     pub revoked_reason: Option<String>,

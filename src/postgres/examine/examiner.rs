@@ -3,6 +3,7 @@
 #![forbid(unsafe_code)]
 
 use std::future::Future;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
@@ -12,9 +13,12 @@ use tokio_postgres::{Row, SimpleQueryMessage};
 
 use super::super::connect::Connection;
 use super::super::fault::Fault;
-use super::super::query::{DatabaseSession, FindSessions, Located, Query, StatementWriter, bounded, locate};
+use super::super::query::{
+    DatabaseSession, FindSessions, Located, Query, StatementWriter, Statements, bounded, locate,
+};
 use crate::error::Error;
-use crate::store::{SessionKey, SessionRecord};
+use crate::schema::IdTypes;
+use crate::store::{Lookup, SessionRecord};
 
 pub type StepResult<T> = Result<T, StepError>;
 
@@ -117,21 +121,42 @@ impl<'s> Examiner<'s> {
         self.step("finding the tables", locate(&self.session(), self.settings.statements.schema())).await
     }
 
-    /// Runs the session query for some keys, as for as many requests.
-    pub async fn find_sessions(&self, keys: &[SessionKey]) -> StepResult<Vec<Result<Option<SessionRecord>, Error>>> {
+    /// Runs the session query for some sessions, as for as many requests.
+    pub async fn find_sessions(&self, lookups: &[Lookup]) -> StepResult<Vec<Result<Option<SessionRecord>, Error>>> {
         let session = self.session();
         let work = async {
             let statements = self.settings.statements.statements(&session).await?;
-            FindSessions { keys }.run(&session, &statements).await
+            FindSessions { lookups }.run(&session, &statements).await
         };
         self.step("the session query", work).await
     }
 
-    /// The SQL of [`Self::find_sessions`] for one key: `$1` is the tenant, `$2` the session id.
-    pub async fn session_query(&self) -> StepResult<String> {
+    /// Runs the session query for a session that doesn't exist.
+    pub async fn find_nobody(&self) -> StepResult<Result<Option<SessionRecord>, Error>> {
+        let nobody = Lookup::of_nobody(&self.id_types().await?);
+        Ok(self.find_sessions(&[nobody]).await?.pop().unwrap_or(Ok(None)))
+    }
+
+    /// What the columns of ids can hold.
+    pub async fn id_types(&self) -> StepResult<IdTypes> {
+        Ok(self.statements().await?.id_types)
+    }
+
+    /// The SQL of [`Self::find_sessions`] for one session, or for one that doesn't exist, without parameters.
+    pub async fn session_query(&self, lookup: Option<&Lookup>) -> StepResult<String> {
+        let statements = self.statements().await?;
+        let lookup = lookup.cloned().unwrap_or_else(|| Lookup::of_nobody(&statements.id_types));
+        Ok(statements.find.with_literals(&lookup))
+    }
+
+    /// The join of the user `u` of a session `s`, as in the session query; empty if users are not read.
+    pub async fn users_join(&self) -> StepResult<String> {
+        Ok(self.statements().await?.find.users.clone())
+    }
+
+    async fn statements(&self) -> StepResult<Arc<Statements>> {
         let session = self.session();
-        let statements = self.step("finding the tables", self.settings.statements.statements(&session)).await?;
-        Ok(statements.find.one.sql.clone())
+        self.step("finding the tables", self.settings.statements.statements(&session)).await
     }
 
     fn session(&self) -> DatabaseSession<'_> {

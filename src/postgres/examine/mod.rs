@@ -39,7 +39,7 @@ impl ExaminedDatabase {
                 limit: limits.query_timeout,
                 prepared_statements,
             },
-            target: TargetFacts::new(&target),
+            target: TargetFacts::new(&target, &database.schema),
             connector: Connector::new(target),
         })
     }

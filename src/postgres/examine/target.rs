@@ -7,6 +7,7 @@ use serde::Serialize;
 
 use super::super::tls::Verify;
 use super::super::url::{Host, Target};
+use crate::schema::Schema;
 
 #[derive(Clone, Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
@@ -23,12 +24,15 @@ pub struct TargetFacts {
     pub is_local: bool,
     pub verify: Verify,
     pub prepared_statements: bool,
-    /// The PostgreSQL schema of the tables; `None` if the search path decides.
+    /// The PostgreSQL schema that the URL names, for tables that the options put into none.
     pub schema: Option<String>,
+    /// The tables as the options name them.
+    #[serde(skip)]
+    pub configured: Schema,
 }
 
 impl TargetFacts {
-    pub(super) fn new(target: &Target) -> Self {
+    pub(super) fn new(target: &Target, configured: &Schema) -> Self {
         Self {
             variables: target.sources.clone(),
             unknown_parameters: target.unknown.clone(),
@@ -38,7 +42,28 @@ impl TargetFacts {
             is_local: target.hosts.iter().all(is_local),
             verify: target.tls.verify,
             prepared_statements: target.prepared_statements,
-            schema: target.schema.sessions.namespace.clone(),
+            schema: target.namespace.clone(),
+            configured: configured.clone(),
+        }
+    }
+
+    /// The option or variable that holds the URL; `None` if libpq's variables say it all.
+    pub fn url(&self) -> Option<&'static str> {
+        self.variables.first().copied().filter(|source| !source.starts_with("PG"))
+    }
+
+    /// The option or variable that holds a URL for this package alone; `None` if there is none. `DATABASE_URL` is that of other
+    /// clients, too, which would follow a change.
+    pub fn own_url(&self) -> Option<&'static str> {
+        self.url().filter(|source| *source != "DATABASE_URL")
+    }
+
+    /// The command that connects psql to this database.
+    pub fn psql(&self) -> String {
+        match self.url() {
+            None => "psql".to_owned(),
+            Some(variable) if variable.ends_with("DATABASE_URL") => format!("psql \"${variable}\""),
+            Some(_) => "psql 'postgres://...'".to_owned(),
         }
     }
 }

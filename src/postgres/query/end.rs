@@ -1,38 +1,48 @@
-//! The query of how a session ended, for `explainSession`.
+//! The query of how a session ended, and whose it is, for `explainSession`.
 #![forbid(unsafe_code)]
 
 use tokio_postgres::Row;
-use tokio_postgres::types::Type;
 
-use super::{DatabaseSession, EQUALS, Parameter, Query, Statement, Statements, column};
+use super::columns::KeyColumns;
+use super::locate::Located;
+use super::{DatabaseSession, Parameter, Query, Statement, Statements, column};
 use crate::error::Error;
 use crate::postgres::fault::Fault;
-use crate::schema::Schema;
 use crate::store::{SessionEnd, SessionKey};
 
 /// Queries how one session ended.
-pub(in crate::postgres) struct FindEnd {
-    pub(in crate::postgres) key: SessionKey,
+pub(in crate::postgres) struct FindEnd<'k> {
+    pub(in crate::postgres) key: &'k SessionKey,
 }
 
-pub(super) fn statement(schema: &Schema) -> Statement {
+pub(super) fn statement(located: &Located, keys: &KeyColumns) -> Statement {
+    // The column is optional.
+    let reason = match located.column_type(false, "revoked_reason") {
+        Some(_) => "s.revoked_reason::pg_catalog.text",
+        None => "NULL::pg_catalog.text",
+    };
     let sql = format!(
-        "SELECT extract(epoch FROM expires_at)::pg_catalog.float8,\n       \
-         extract(epoch FROM revoked_at)::pg_catalog.float8,\n       revoked_reason::pg_catalog.text\n\
-         FROM {}\nWHERE tenant {EQUALS} $1 AND session_id {EQUALS} $2",
-        schema.sessions
+        "SELECT s.user_id::pg_catalog.text,\n       \
+         extract(epoch FROM s.expires_at)::pg_catalog.float8,\n       \
+         extract(epoch FROM s.revoked_at)::pg_catalog.float8,\n       {reason}\n\
+         FROM {} s\nWHERE {}",
+        located.schema.sessions,
+        keys.equal_parameters(),
     );
-    Statement { sql, types: vec![Type::UUID, Type::UUID] }
+    Statement { sql, types: keys.key_types() }
 }
 
-impl Query for FindEnd {
+impl Query for FindEnd<'_> {
     type Answer = Result<Option<SessionEnd>, Error>;
 
     const IS_REPEATABLE: bool = true;
 
     async fn run(&self, session: &DatabaseSession<'_>, statements: &Statements) -> Result<Self::Answer, Fault> {
         let mut found = Ok(None);
-        let parameters: [Parameter; 2] = [&self.key.tenant, &self.key.session_id];
+        let Some(SessionKey { tenant, session_id }) = self.key.fit(&statements.id_types) else {
+            return Ok(found);
+        };
+        let parameters: Vec<_> = tenant.iter().chain([&session_id]).map(|id| id as Parameter).collect();
         let read = |row: &Row| {
             found = session_end(row).map(Some);
             Ok(())
@@ -44,8 +54,9 @@ impl Query for FindEnd {
 
 fn session_end(row: &Row) -> Result<SessionEnd, Error> {
     Ok(SessionEnd {
-        expires_at: column(row, 0, "sessions.expires_at")?,
-        revoked_at: column(row, 1, "sessions.revoked_at")?,
-        revoked_reason: column(row, 2, "sessions.revoked_reason")?,
+        user_id: column(row, 0, "sessions.user_id")?,
+        expires_at: column(row, 1, "sessions.expires_at")?,
+        revoked_at: column(row, 2, "sessions.revoked_at")?,
+        revoked_reason: column(row, 3, "sessions.revoked_reason")?,
     })
 }

@@ -1,27 +1,38 @@
 //! The queries, one file each: SQL, parameters, and rows -> answer.
 #![forbid(unsafe_code)]
 
+mod columns;
 mod end;
 mod find;
+mod fresh;
+mod ids;
 mod locate;
 
 use std::future::{Future, poll_fn};
 use std::pin::pin;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::Poll;
+use std::time::Duration;
 
 use deadpool_postgres::ClientWrapper;
 use futures_util::TryStreamExt;
+use tokio::time::Instant;
 use tokio_postgres::types::{FromSql, ToSql, Type};
 use tokio_postgres::{Client, Row};
 
+use self::columns::KeyColumns;
 pub(super) use self::end::FindEnd;
 pub(super) use self::find::{FindSessions, Found};
 pub use self::locate::Located;
 pub(super) use self::locate::locate;
 use super::fault::{Fault, on_one_line};
 use crate::error::Error;
-use crate::schema::Schema;
+use crate::schema::{IdTypes, Schema};
+
+/// How long tables and columns are taken to be as they were found. A token whose ids no column can hold is refused without a
+/// query, so no error would tell that the columns have changed, or that something else answered in the database's place.
+const MAX_AGE: Duration = Duration::from_secs(60);
 
 /// Many more rows than a batch has keys. So tables in which a session has several rows are read to their end, and a
 /// server that sends rows without end is not.
@@ -41,10 +52,35 @@ pub(super) trait Query: Sync {
     ) -> impl Future<Output = Result<Self::Answer, Fault>> + Send;
 }
 
-/// The statements of one store, written when the PostgreSQL schema of each table is known.
+/// The statements of one store, written when the PostgreSQL schema of each table and the types of the columns are known.
 pub(super) struct Statements {
     pub(super) find: find::Statements,
     end: Statement,
+    pub(super) id_types: IdTypes,
+    written_at: Instant,
+    is_outdated: AtomicBool,
+}
+
+impl Statements {
+    fn new(located: &Located, by_tenant: bool) -> Result<Self, Fault> {
+        let keys = KeyColumns::new(located)?;
+        Ok(Self {
+            find: find::Statements::new(located, &keys, by_tenant)?,
+            end: end::statement(located, &keys),
+            id_types: keys.id_types(),
+            written_at: Instant::now(),
+            is_outdated: AtomicBool::new(false),
+        })
+    }
+
+    fn are_old(&self) -> bool {
+        self.written_at.elapsed() >= MAX_AGE
+    }
+
+    /// The next query looks at tables and columns again.
+    fn outdate(&self) {
+        self.is_outdated.store(true, Ordering::Relaxed);
+    }
 }
 
 /// Writes the statements of one store at the first query.
@@ -64,21 +100,37 @@ impl StatementWriter {
         &self.schema
     }
 
+    /// What the columns of ids can hold, as far as it is known. Those of outdated statements count until there are others.
+    pub(super) fn id_types(&self) -> IdTypes {
+        let written = self.written();
+        let written = written.as_ref().filter(|statements| !statements.are_old());
+        written.map_or_else(|| IdTypes::unknown(self.schema.is_multi_tenant), |written| written.id_types)
+    }
+
     /// If a table is not found, the next call looks again.
     pub(super) async fn statements(&self, session: &DatabaseSession<'_>) -> Result<Arc<Statements>, Fault> {
-        if let Some(statements) = self.written().clone() {
+        if let Some(statements) = self.current() {
             return Ok(statements);
         }
-        let schema = locate(session, &self.schema).await?.into_schema()?;
-        let find = find::Statements::new(&schema, self.by_tenant);
-        let statements = Arc::new(Statements { find, end: end::statement(&schema) });
+        let located = locate(session, &self.schema).await?;
+        located.check_found()?;
+        let statements = Arc::new(Statements::new(&located, self.by_tenant)?);
         *self.written() = Some(Arc::clone(&statements));
         Ok(statements)
     }
 
-    /// For a table that is no longer where it was.
-    pub(super) fn forget(&self) {
-        *self.written() = None;
+    /// Statements that may be used.
+    pub(super) fn current(&self) -> Option<Arc<Statements>> {
+        let is_current =
+            |statements: &Arc<Statements>| !statements.is_outdated.load(Ordering::Relaxed) && !statements.are_old();
+        self.written().clone().filter(is_current)
+    }
+
+    /// For tables that are no longer where they were, or have other columns.
+    pub(super) fn outdate(&self) {
+        if let Some(statements) = &*self.written() {
+            statements.outdate();
+        }
     }
 
     fn written(&self) -> MutexGuard<'_, Option<Arc<Statements>>> {
@@ -94,9 +146,6 @@ pub(super) struct Statement {
 
 /// A parameter of a statement.
 type Parameter<'p> = &'p (dyn ToSql + Sync);
-
-/// The operator, whatever the search path of the connection is.
-const EQUALS: &str = "OPERATOR(pg_catalog.=)";
 
 /// One connection, and how statements are sent on it.
 pub(super) struct DatabaseSession<'c> {
@@ -162,4 +211,27 @@ fn column<'r, T: FromSql<'r>>(row: &'r Row, index: usize, name: &str) -> Result<
         let actual = on_one_line(actual);
         Error::Query(format!("{name} is not of the type that schema.sql gives it, but {actual}, or can't be read"))
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::locate::ColumnType;
+    use super::*;
+    use crate::schema::IdType;
+
+    #[tokio::test(start_paused = true)]
+    async fn tables_and_columns_are_looked_at_again_after_a_minute() {
+        let schema = Schema::new(None);
+        let writer = StatementWriter::new(schema.clone(), false);
+        assert_eq!(writer.id_types(), IdTypes::unknown(true));
+        let located = Located::of_types(&schema, |_| Some(ColumnType::built_in("int8")));
+        let written = Statements::new(&located, false).expect("suitable columns");
+        *writer.written() = Some(Arc::new(written));
+        assert_eq!(writer.id_types().session_id, IdType::Integer);
+        tokio::time::advance(MAX_AGE - Duration::from_millis(1)).await;
+        assert_eq!(writer.id_types().session_id, IdType::Integer);
+        tokio::time::advance(Duration::from_millis(1)).await;
+        assert!(writer.current().is_none());
+        assert_eq!(writer.id_types(), IdTypes::unknown(true));
+    }
 }

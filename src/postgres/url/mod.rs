@@ -67,6 +67,8 @@ pub(super) struct Target {
     pub(super) idle_timeout: Option<Duration>,
     pub(super) max_connections: usize,
     pub(super) prepared_statements: bool,
+    /// The PostgreSQL schema that the URL names, for tables that the options put into none.
+    pub(super) namespace: Option<String>,
     pub(super) schema: Schema,
 }
 
@@ -129,7 +131,8 @@ impl Target {
             connecting_timeout: limits.call_timeout.mul_f64(CONNECTING_SHARE),
             max_connections: limits.max_connections.or(settings.max_connections).unwrap_or(DEFAULT_MAX_CONNECTIONS),
             prepared_statements,
-            schema: database.schema.clone().in_namespace(settings.schema),
+            schema: database.schema.clone().in_namespace(settings.schema.clone()),
+            namespace: settings.schema,
         })
     }
 
