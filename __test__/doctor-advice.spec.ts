@@ -138,6 +138,15 @@ describe('what it advises is run, and then all is well', () => {
       ['unique-keys', 'indexes'],
     ],
     [
+      'a key in another collation than that of the column',
+      [
+        'ALTER TABLE sessions DROP CONSTRAINT sessions_pkey',
+        asText('sessions', 'session_id'),
+        'CREATE UNIQUE INDEX ON sessions (tenant, session_id COLLATE "C")',
+      ],
+      ['indexes'],
+    ],
+    [
       'a hash index alone, which the plan can use',
       ['ALTER TABLE sessions DROP CONSTRAINT sessions_pkey', 'CREATE INDEX ON sessions USING hash (session_id)'],
       ['unique-keys'],

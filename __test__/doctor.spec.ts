@@ -396,6 +396,37 @@ describe('tables', () => {
       ],
     ],
     [
+      'with indexes that the query can’t use',
+      changed(
+        'ALTER TABLE sessions DROP CONSTRAINT sessions_pkey, ALTER session_id TYPE text',
+        'CREATE UNIQUE INDEX by_letters ON sessions (lower(session_id))',
+        'CREATE UNIQUE INDEX by_state ON sessions (session_id) WHERE revoked_at IS NULL',
+        'CREATE INDEX by_user ON sessions (user_id)',
+      ),
+      [
+        check('unique-keys', 'warning', /^none on sessions/, /ADD UNIQUE \(tenant, session_id\)/),
+        check(
+          'indexes',
+          'failed',
+          /sessions; it can't use by_letters, btree \(lower\(session_id\)\); by_state, btree \(session_id\) WHERE \(.*\)$/,
+          /^-- sessions: the key that unique-keys advises/,
+        ),
+      ],
+    ],
+    [
+      'with an index on the tenant of users alone',
+      changed('ALTER TABLE users DROP CONSTRAINT users_pkey', 'CREATE INDEX by_tenant ON users (tenant)'),
+      [
+        check('unique-keys', 'warning', /^none on users/, /ADD UNIQUE \(tenant, user_id\)/),
+        check(
+          'indexes',
+          'warning',
+          /reads all users of a tenant, by by_tenant$/,
+          /^-- users: the key that unique-keys/,
+        ),
+      ],
+    ],
+    [
       'without an index on users',
       changed('ALTER TABLE users DROP CONSTRAINT users_pkey'),
       [

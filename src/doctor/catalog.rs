@@ -72,10 +72,14 @@ pub(super) struct Behind {
 }
 
 #[derive(Clone, Serialize)]
+#[serde(rename_all = "camelCase")]
 pub(super) struct IndexFacts {
     pub(super) name: String,
     /// Its method, columns and condition.
     pub(super) definition: String,
+    /// Whether it finds one row: it has the column itself, in its collation, behind none but columns of the key, and has no
+    /// condition.
+    pub(super) finds_one: bool,
 }
 
 /// Whether a unique index ensures at most one row per key.
@@ -278,7 +282,7 @@ pub(super) mod tests {
             columns: table.columns.iter().map(column).collect(),
             rights: SchemaRights { schema_is_usable: true },
             unique_key: UniqueKey::Ensured,
-            indexes: Vec::new(),
+            indexes: vec![IndexFacts { name: "key".to_owned(), definition: "btree".to_owned(), finds_one: true }],
             visibility: Visibility {
                 row_security: None,
                 holds_rows: true,
@@ -305,7 +309,8 @@ pub(super) mod tests {
     fn details_are_by_table() {
         let details = serde_json::to_value(healthy()).expect("is JSON");
         let expected = serde_json::json!({
-            "schema": "public", "kind": "table", "behind": [], "schemaIsUsable": true, "uniqueKey": "ensured", "rowSecurity": null, "indexes": [],
+            "schema": "public", "kind": "table", "behind": [], "schemaIsUsable": true, "uniqueKey": "ensured", "rowSecurity": null,
+            "indexes": [{ "name": "key", "definition": "btree", "findsOne": true }],
             "holdsRows": true, "estimatedRows": null, "isSecured": false, "restrictsEveryone": false,
             "hasBridgePolicy": false, "hasBridgeRole": false,
         });

@@ -27,8 +27,13 @@ pub(super) fn judge(target: Result<&TargetFacts, &Error>) -> Check {
         unknown => Check::warning(
             ID,
             format!("{message}; ignored, since unknown: {}", unknown.join(", ")),
-            "Check how they are spelled. If another client needs them, give this package a URL of its own in \
-             AUTH_BRIDGE_DATABASE_URL.",
+            match target.own_url() {
+                Some(_) => "Check how they are spelled.",
+                None => {
+                    "Check how they are spelled. If another client needs them, give this package a URL of its own in \
+                     AUTH_BRIDGE_DATABASE_URL."
+                }
+            },
         ),
     };
     check.with_details(target)
@@ -62,6 +67,11 @@ mod tests {
         ] {
             let check = judge(found);
             assert_eq!((check.status, check.message.as_str()), (status, message), "{case}");
+        }
+        for (variable, is_own) in [("DATABASE_URL", false), ("AUTH_BRIDGE_DATABASE_URL", true)] {
+            let target = TargetFacts { variables: vec![variable], ..unknown.clone() };
+            let advice = judge(Ok(&target)).advice.expect("has one");
+            assert_eq!(advice.contains("URL of its own"), !is_own, "{variable}");
         }
     }
 }

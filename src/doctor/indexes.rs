@@ -30,9 +30,11 @@ pub(super) struct Scan {
 pub(super) async fn query(examiner: &Examiner<'_>, samples: &[Sample]) -> StepResult<Vec<Scan>> {
     let query = examiner.session_query(samples.first().map(|sample| &sample.lookup)).await?;
     let explain = format!("EXPLAIN (FORMAT JSON) {query}");
-    // A small table is always scanned as a whole, whatever indexes it has.
-    let setting = "enable_seqscan = off";
-    let rows = examiner.rows_with_setting("planning the session query", setting, &explain).await?;
+    // A small table is always scanned as a whole, whatever indexes it has, or as the whole of an index. A bitmap is made of
+    // what an index finds by a condition, and of nothing else.
+    let settings =
+        ["enable_seqscan = off", "enable_indexscan = off", "enable_indexonlyscan = off", "enable_bitmapscan = on"];
+    let rows = examiner.rows_with_settings("planning the session query", &settings, &explain).await?;
     let plan = rows.first().and_then(|row| row.first()).map_or("", String::as_str);
     Ok(scans(plan))
 }
@@ -41,9 +43,25 @@ pub(super) async fn query(examiner: &Examiner<'_>, samples: &[Sample]) -> StepRe
 pub(super) async fn of_table(examiner: &Examiner<'_>, table: &Table, oid: u32) -> StepResult<Vec<IndexFacts>> {
     const SQL: &str = "\
 SELECT c.relname::pg_catalog.text,
-       pg_catalog.regexp_replace(pg_catalog.pg_get_indexdef(i.indexrelid), '^.* USING ', '')
+       pg_catalog.regexp_replace(pg_catalog.pg_get_indexdef(i.indexrelid), '^.* USING ', ''),
+       m.amname::pg_catalog.text OPERATOR(pg_catalog.=) ANY ('{btree,hash}'::pg_catalog.text[])
+         AND i.indisvalid AND i.indpred IS NULL AND EXISTS (
+           SELECT
+           FROM ROWS FROM (
+             pg_catalog.unnest(i.indkey::pg_catalog.int2[]), pg_catalog.unnest(i.indcollation::pg_catalog.oid[])
+           ) WITH ORDINALITY AS k (attnum, sorted_by, place)
+           WHERE k.attnum OPERATOR(pg_catalog.=) a.attnum AND k.sorted_by OPERATOR(pg_catalog.=) a.attcollation
+             AND NOT EXISTS (
+               SELECT FROM pg_catalog.unnest(i.indkey::pg_catalog.int2[]) WITH ORDINALITY AS b (attnum, place)
+               LEFT JOIN pg_catalog.pg_attribute before
+                 ON before.attrelid OPERATOR(pg_catalog.=) a.attrelid AND before.attnum OPERATOR(pg_catalog.=) b.attnum
+               WHERE b.place OPERATOR(pg_catalog.<) k.place
+                 AND (before.attname::pg_catalog.text OPERATOR(pg_catalog.=) ANY ($3)) IS NOT TRUE
+             )
+         )
 FROM pg_catalog.pg_index i
 JOIN pg_catalog.pg_class c ON c.oid OPERATOR(pg_catalog.=) i.indexrelid
+JOIN pg_catalog.pg_am m ON m.oid OPERATOR(pg_catalog.=) c.relam
 JOIN pg_catalog.pg_attribute a ON a.attrelid OPERATOR(pg_catalog.=) i.indrelid
 WHERE i.indrelid OPERATOR(pg_catalog.=) $1 AND a.attname::pg_catalog.text OPERATOR(pg_catalog.=) $2
   AND (
@@ -56,9 +74,11 @@ WHERE i.indrelid OPERATOR(pg_catalog.=) $1 AND a.attname::pg_catalog.text OPERAT
     )
   )
 ORDER BY 1";
-    let parameters = [Parameter::Oid(oid), Parameter::Text(table.key.last().copied())];
+    let parameters = [Parameter::Oid(oid), Parameter::Text(table.key.last().copied()), Parameter::Texts(table.key)];
     examiner
-        .rows(STEP, SQL, &parameters, |row| Ok(IndexFacts { name: row.try_get(0)?, definition: row.try_get(1)? }))
+        .rows(STEP, SQL, &parameters, |row| {
+            Ok(IndexFacts { name: row.try_get(0)?, definition: row.try_get(1)?, finds_one: row.try_get(2)? })
+        })
         .await
 }
 
@@ -143,9 +163,10 @@ pub(super) fn judge(scans: &StepResult<Vec<Scan>>, catalog: &StepResult<Catalog>
     } else if scans.is_empty() {
         Check::ok(ID, "the plan shows no table")
     } else {
-        let used = scans
-            .iter()
-            .map(|Scan { node, table, index, .. }| format!("{table} by {}", index.as_ref().unwrap_or(node)));
+        let used = scans.iter().map(|scan| {
+            let index = scan.index.as_deref().or_else(|| right_index(scan, catalog));
+            format!("{} by {}", scan.table, index.unwrap_or(&scan.node))
+        });
         Check::ok(ID, used.collect::<Vec<_>>().join(", "))
     };
     check.with_details(scans)
@@ -154,7 +175,9 @@ pub(super) fn judge(scans: &StepResult<Vec<Scan>>, catalog: &StepResult<Catalog>
 /// The tables that are read as a whole: sessions, users and their partitions and shards, and tables behind views.
 fn whole<'a>(scans: &'a [Scan], catalog: &Catalog) -> [Vec<&'a str>; 3] {
     let mut whole = [const { Vec::new() }; 3];
-    for scan in scans.iter().filter(|scan| scan.index.is_none() && scan.node == "Seq Scan") {
+    let is_whole =
+        |scan: &&Scan| scan.index.is_none() && scan.node == "Seq Scan" && right_index(scan, catalog).is_none();
+    for scan in scans.iter().filter(is_whole) {
         let place = if is_of(&catalog.sessions, "s", scan) {
             0
         } else if is_of(&catalog.users, "u", scan) {
@@ -169,21 +192,31 @@ fn whole<'a>(scans: &'a [Scan], catalog: &Catalog) -> [Vec<&'a str>; 3] {
     whole
 }
 
-/// Indexes by which all rows of a tenant are read. Where there is a unique key, this tenant has few rows.
+/// Indexes by which all rows of a tenant are read.
 fn of_tenant<'a>(scans: &'a [Scan], entry: &Entry, alias: &str) -> Vec<&'a str> {
-    let Entry { table, finding } = entry;
-    let Some(id) = table.key.last().filter(|_| table.key.len() > 1) else {
+    let key = entry.table.key;
+    let Some(id) = key.last().filter(|_| key.len() > 1 && right_index_of(entry).is_none()) else {
         return Vec::new();
     };
-    if matches!(finding, Finding::Found(found) if found.unique_key == UniqueKey::Ensured) {
-        return Vec::new();
-    }
     scans
         .iter()
         .filter(|scan| is_of(entry, alias, scan))
         .filter(|scan| !scan.condition.as_ref().is_some_and(|condition| condition.contains(*id)))
         .map(|scan| scan.index.as_ref().unwrap_or(&scan.node).as_str())
         .collect()
+}
+
+/// The index of the scanned table that finds one row, whatever the plan has: for few rows the planner takes anything.
+fn right_index<'c>(scan: &Scan, catalog: &'c Catalog) -> Option<&'c str> {
+    let entries = [(&catalog.sessions, "s"), (&catalog.users, "u")];
+    entries.into_iter().find(|(entry, alias)| is_of(entry, alias, scan)).and_then(|(entry, _)| right_index_of(entry))
+}
+
+fn right_index_of(Entry { finding, .. }: &Entry) -> Option<&str> {
+    let Finding::Found(found) = finding else {
+        return None;
+    };
+    found.indexes.iter().find(|index| index.finds_one).map(|index| index.name.as_str())
 }
 
 /// Partitions and shards have the alias of the table and a number, whatever their names are.
@@ -197,8 +230,9 @@ fn useless(Entry { finding, .. }: &Entry) -> Option<String> {
     let Finding::Found(found) = finding else {
         return None;
     };
-    let indexes = found.indexes.iter().map(|IndexFacts { name, definition }| format!("{name}, {definition}"));
-    (!found.indexes.is_empty()).then(|| indexes.collect::<Vec<_>>().join("; "))
+    let indexes = found.indexes.iter().filter(|index| !index.finds_one);
+    let indexes: Vec<_> = indexes.map(|IndexFacts { name, definition, .. }| format!("{name}, {definition}")).collect();
+    (!indexes.is_empty()).then(|| indexes.join("; "))
 }
 
 fn create(Entry { table, finding }: &Entry) -> String {
@@ -263,7 +297,8 @@ mod tests {
         let by_key =
             || scan("Index Scan", "sessions_0", "s_1", Some("k"), Some("((s_1.session_id = '$2'::uuid) AND ...)"));
         let of_tenant = || scan("Index Scan", "sessions", "s", Some("by_tenant"), Some("(s.tenant = '$1'::uuid)"));
-        let users = || scan("Index Only Scan", "users", "u", Some("users_pkey"), Some("(u.tenant = '$1'::uuid)"));
+        let of_user = "((u.tenant = '$1'::uuid) AND (u.user_id = s.user_id))";
+        let users = || scan("Index Only Scan", "users", "u", Some("users_pkey"), Some(of_user));
         let whole = |table, alias| scan("Seq Scan", table, alias, None, None);
         let all_of_tenant = "each request reads all sessions of a tenant, by by_tenant";
         let by_day = || UniqueKey::PartitionedBy(vec!["created_at".to_owned()]);
@@ -312,17 +347,34 @@ mod tests {
         ] {
             let mut catalog = healthy();
             let sessions = catalog.sessions.found_mut();
+            if key != Ensured {
+                sessions.indexes.clear();
+            }
             (sessions.unique_key, sessions.kind) = (key, kind);
+            catalog.users.found_mut().indexes.clear();
             let check = judge(&Ok(scans), &Ok(catalog));
             assert_eq!((check.status, check.message.as_str(), check.advice.as_deref()), (status, message, advice));
         }
     }
 
     #[test]
+    fn a_small_table_with_the_right_index_is_fine() {
+        let scans = vec![
+            scan("Index Scan", "sessions", "s", Some("by_tenant"), Some("(s.tenant = '...'::uuid)")),
+            scan("Seq Scan", "users", "u", None, None),
+        ];
+        let check = judge(&Ok(scans), &Ok(healthy()));
+        assert_eq!((check.status, check.message.as_str()), (Status::Ok, "sessions by by_tenant, users by key"));
+    }
+
+    #[test]
     fn indexes_that_the_query_cannot_use_are_named() {
         let mut catalog = healthy();
-        let index =
-            |name: &str, definition: &str| IndexFacts { name: name.to_owned(), definition: definition.to_owned() };
+        let index = |name: &str, definition: &str| IndexFacts {
+            name: name.to_owned(),
+            definition: definition.to_owned(),
+            finds_one: false,
+        };
         let users = catalog.users.found_mut();
         users.unique_key = UniqueKey::Missing;
         users.indexes = vec![index("by_name", "btree (lower(user_id))"), index("by_part", "hash (user_id) WHERE x")];

@@ -71,7 +71,7 @@ pub(super) async fn query(examiner: &Examiner<'_>, schema: &Schema) -> StepResul
          ) s{users}"
     );
     let setting = format!("statement_timeout = {}", LIMIT.as_millis());
-    match examiner.rows_with_setting("reading some sessions", &setting, &sql).await {
+    match examiner.rows_with_settings("reading some sessions", &[&setting], &sql).await {
         Ok(rows) => Ok(rows.iter().filter_map(|row| Sample::of(row, &types)).collect()),
         Err(StepError::Failed(Error::Cancelled(_))) => Ok(Vec::new()),
         Err(error) => Err(error),

@@ -29,7 +29,7 @@ pub(super) async fn query(examiner: &Examiner<'_>, schema: &Schema) -> StepResul
          FROM {} s",
         schema.sessions
     );
-    match examiner.rows_with_setting("counting the sessions", &setting, &sql).await {
+    match examiner.rows_with_settings("counting the sessions", &[&setting], &sql).await {
         Ok(rows) => {
             let mut counts = rows.into_iter().flatten();
             let mut next = || counts.next().and_then(|count| count.parse().ok()).unwrap_or_default();

@@ -37,9 +37,9 @@ pub(super) fn judge(negotiated: &Negotiated, address: &str, target: &TargetFacts
     let check = if is_safe || (target.is_local && !is_production) {
         Check::ok(ID, message)
     } else {
-        let setting = match target.variables.first() {
-            Some(url) if !url.starts_with("PG") => format!("sslmode=verify-full in {url}"),
-            _ => "PGSSLMODE=verify-full".to_owned(),
+        let setting = match target.url() {
+            Some(url) => format!("sslmode=verify-full in {url}"),
+            None => "PGSSLMODE=verify-full".to_owned(),
         };
         let advice = format!("An attacker on the network can impersonate the server: set {setting}.");
         Check::warning(ID, message, advice)

@@ -99,16 +99,16 @@ impl<'s> Examiner<'s> {
         .await
     }
 
-    /// Runs a query with `setting`, which is in effect for this query only, even behind a pooler. Values are text.
-    pub async fn rows_with_setting(
+    /// Runs a query with `settings`, which are in effect for this query only, even behind a pooler. Values are text.
+    pub async fn rows_with_settings(
         &self,
         step: &'static str,
-        setting: &str,
+        settings: &[&str],
         sql: &str,
     ) -> StepResult<Vec<Vec<String>>> {
         self.step(step, async {
             let client = &self.connection.client;
-            client.batch_execute(&format!("BEGIN READ ONLY; SET LOCAL {setting}")).await?;
+            client.batch_execute(&format!("BEGIN READ ONLY; SET LOCAL {}", settings.join("; SET LOCAL "))).await?;
             let answer = client.simple_query(sql).await;
             client.batch_execute("ROLLBACK").await?;
             Ok::<_, tokio_postgres::Error>(answer?.iter().filter_map(text_row).collect())
