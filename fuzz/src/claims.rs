@@ -134,6 +134,10 @@ impl Expected {
             && ids.user_id.hold(&self.user_id).is_some()
     }
 
+    pub fn ids(&self) -> impl Iterator<Item = &str> {
+        [&self.session_id, &self.user_id].into_iter().chain(&self.tenant).map(String::as_str)
+    }
+
     pub fn is_same_session_as(&self, other: &Self) -> bool {
         (&self.tenant, &self.session_id) == (&other.tenant, &other.session_id)
     }
