@@ -5,7 +5,7 @@ use std::collections::VecDeque;
 use serde_json::Value;
 
 use crate::json::{Fields, without_lone_surrogates};
-use crate::setup::{IdColumn, Setup, UserCheck};
+use crate::setup::{IdColumn, Setup, UserCheck, is_uuid};
 
 /// The type of a field's value.
 #[derive(Clone, Copy)]
@@ -102,10 +102,4 @@ fn assert_kind(name: &str, json: &str, kind: Kind, setup: &Setup) {
 
 fn is_one_of(value: &Value, choices: &[&str]) -> bool {
     value.as_str().is_some_and(|text| choices.contains(&text))
-}
-
-/// RFC 9562 section 4: hexadecimal digits in groups of 8, 4, 4, 4 and 12.
-pub fn is_uuid(text: &str) -> bool {
-    let groups = text.split('-').map(str::len).eq([8, 4, 4, 4, 12]);
-    groups && text.bytes().all(|byte| byte == b'-' || byte.is_ascii_hexdigit())
 }

@@ -8,9 +8,9 @@ use authjs_bridge::store::{FreshValue, Lookup, SessionKey, UserType};
 use serde_json::value::RawValue;
 
 use crate::allocations::Budget;
-use crate::body::{self, is_uuid};
+use crate::body;
 use crate::json::{Fields, compact, split_line, without_lone_surrogates};
-use crate::setup::{IdColumn, Ids, Setup, UserCheck};
+use crate::setup::{IdColumn, Ids, Setup, UserCheck, is_uuid};
 
 /// The clock of all targets, and of the vectors.
 pub const NOW: u64 = 1_800_000_000;

@@ -4,8 +4,6 @@ use arbitrary::Arbitrary;
 use authjs_bridge::config::Options;
 use authjs_bridge::schema::{IdType, IdTypes, Schema};
 
-use crate::body::is_uuid;
-
 const EXTRA_CLAIMS: [&str; 4] = ["role", "limits", "7", "\u{e9} \"\\\n"];
 const FRESH_CLAIMS: [&str; 16] = [
     "login_method",
@@ -131,4 +129,10 @@ fn is_integer(text: &str) -> bool {
     let digits = text.strip_prefix('-').unwrap_or(text);
     let is_plain = digits == "0" && text == digits || digits.starts_with(|first: char| matches!(first, '1'..='9'));
     is_plain && digits.bytes().all(|byte| byte.is_ascii_digit()) && text.parse::<i64>().is_ok()
+}
+
+/// RFC 9562 section 4: hexadecimal digits in groups of 8, 4, 4, 4 and 12.
+pub fn is_uuid(text: &str) -> bool {
+    let groups = text.split('-').map(str::len).eq([8, 4, 4, 4, 12]);
+    groups && text.bytes().all(|byte| byte == b'-' || byte.is_ascii_hexdigit())
 }
