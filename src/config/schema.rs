@@ -18,7 +18,7 @@ const MAX_CLAIMS: usize = 100;
 const MAX_NAME_BYTES: usize = 63;
 
 /// Names of JWT (RFC 7519 section 4.1), of this package, and of the rows; beside them, those of the documented object.
-const RESERVED_NAMES: [&str; 20] = [
+const RESERVED_NAMES: [&str; 24] = [
     "iss",
     "sub",
     "aud",
@@ -36,6 +36,10 @@ const RESERVED_NAMES: [&str; 20] = [
     "last_activity_at",
     "ip_address",
     "user_agent",
+    "device_fingerprint",
+    "device_name",
+    "device_type",
+    "location_data",
     // Of every object of JavaScript.
     "__proto__",
     "constructor",
@@ -215,7 +219,9 @@ mod tests {
     #[test]
     fn contradictions_and_wrong_names_are_errors_that_name_the_option() {
         let extra = |list: &[&str]| problem(Options { extra_claims: names(list), ..Options::default() });
-        for name in ["id", "email", "picture", "session_id", "expires", "sub", "rolled_at", "user_id", "__proto__"] {
+        for name in
+            ["id", "picture", "session_id", "expires", "sub", "rolled_at", "user_id", "device_name", "__proto__"]
+        {
             assert_eq!(extra(&["role", name]), format!("extraClaims: has {name}, which is not a claim of the app"));
         }
         assert_eq!(extra(&["role", "role"]), "extraClaims: has role twice");
