@@ -8,6 +8,9 @@ pub const LAST: &str = "9999-12-31T23:59:59.999Z";
 
 /// `seconds` since 1970, rounded to ms; `None` outside of the years 0 to 9999.
 pub fn date_time(seconds: f64) -> Option<String> {
+    if seconds.is_nan() {
+        return None;
+    }
     let nanoseconds = ((seconds * 1000.0).round() as i128).saturating_mul(1_000_000);
     let time = OffsetDateTime::from_unix_timestamp_nanos(nanoseconds).ok().filter(|time| time.year() >= 0)?;
     let (hour, minute, second, millisecond) = time.to_hms_milli();
@@ -35,6 +38,7 @@ mod tests {
             (253_402_300_800.0, None),
             (-62_167_219_201.0, None),
             (f64::INFINITY, None),
+            (f64::NAN, None),
             (f64::NEG_INFINITY, None),
         ] {
             assert_eq!(date_time(seconds).as_deref(), expected, "{seconds}");
