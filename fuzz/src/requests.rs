@@ -270,6 +270,9 @@ fn assert_explanation(json: &str, decisive: Option<&Candidate>) {
         Row::Outage => ("unavailable", "database-unavailable"),
     };
     assert_eq!((status, reason), (Some(outcome.0), Some(outcome.1)), "{json}");
+    if outcome.1 == "missing-claims" {
+        return assert_eq!(explanation.get("session"), None, "{json}");
+    }
     let ids = ["sessionId", "tenant", "userId"].map(|name| explanation["session"][name].as_str());
     let expected = [Some(session.session_id.as_str()), session.tenant.as_deref(), Some(session.user_id.as_str())];
     assert_eq!(ids, expected, "{json}");
