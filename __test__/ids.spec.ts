@@ -238,7 +238,10 @@ describe.each(Object.entries(TYPES))('%s', (schema, { types, ids, unfit, paramet
     ] as const) {
       const bridge = connect(schema, { ...options, maxConnections: 1 })
       const cookies = await good()
-      await (together ? idsOf(bridge, [cookies[0] ?? '', ...cookies]) : bridge.getSession(cookies[0]))
+      do {
+        // On a busy machine the last of them may go alone.
+        await (together ? idsOf(bridge, [cookies[0] ?? '', ...cookies]) : bridge.getSession(cookies[0]))
+      } while (together !== (await lastQuery()).includes('unnest'))
       const plan = await planOfLastQuery(parameterTypes)
       expect(plan).toMatch(/Index Cond: .*session_id/)
       expect(plan).toMatch(/Index Cond: .*user_id/)
@@ -248,15 +251,21 @@ describe.each(Object.entries(TYPES))('%s', (schema, { types, ids, unfit, paramet
   })
 })
 
-/** Of the bridge that was used last, with parameters of these types. Connections of others may still be closing. */
-async function planOfLastQuery(types: readonly string[]) {
+/** Of the bridge that was used last. Connections of others may still be closing. */
+async function lastQuery(): Promise<string> {
   const { rows } = await database.client.query(
     `SELECT query FROM pg_stat_activity WHERE application_name = 'authjs-bridge' AND datname = current_database()
      ORDER BY query_start DESC LIMIT 1`,
   )
+  return rows[0].query
+}
+
+/** With parameters of these types. */
+async function planOfLastQuery(types: readonly string[]) {
+  const query = await lastQuery()
   const { client } = database
   await client.query('SET enable_seqscan = off; SET plan_cache_mode = force_generic_plan')
-  await client.query(`PREPARE looked_at (${types}) AS ${rows[0].query}`)
+  await client.query(`PREPARE looked_at (${types}) AS ${query}`)
   const plan = await client.query(`EXPLAIN EXECUTE looked_at (${types.map(() => 'NULL')})`)
   await client.query('DEALLOCATE looked_at; RESET enable_seqscan; RESET plan_cache_mode')
   return plan.rows.map((row) => row['QUERY PLAN']).join('\n')
