@@ -247,6 +247,12 @@ describe('what the database can not give rejects, with the name of the column', 
     expect(await rejection(tooLong)).toContain(
       `${tooLong.tables.users}.two makes the fresh claims longer than 32768 bytes`,
     )
+    // What has ended has, whatever the user's row is like.
+    const ended = await signIn()
+    await database.client.query('UPDATE sessions SET revoked_at = now() WHERE session_id = $1', [
+      ended.session.session_id,
+    ])
+    expect(await connect(tooLong).getSession(ended.cookie)).toEqual({})
     const { cookie } = await signIn()
     const { user } = await connect({ ...(await of(32 * 1024 - 5)), ...claims }).getSession(cookie)
     expect((user as { two?: string } | undefined)?.two).toHaveLength(32 * 1024 - 5)

@@ -169,23 +169,20 @@ impl Postgres {
     /// new connection; and so if the tables have changed since the statements were written.
     async fn run<Q: Query>(&self, connection: Object<Connector>, query: &Q) -> Result<Q::Answer, Refusal> {
         let is_written = self.statements.current().is_some();
-        match self.run_once(connection, query).await {
-            Err(fault)
-                if Q::IS_REPEATABLE && is_written && fault.is_changed_table() && !fault.is_stale_connection() =>
-            {
-                let connection = self.connection().await.map_err(Refusal::NoConnection)?;
-                self.run_once(connection, query).await.map_err(Refusal::Fault)
-            }
-            Err(fault) if Q::IS_REPEATABLE && fault.is_stale_connection() => {
-                if !fault.is_recovery_conflict() {
-                    // The other connections are likely to be stale as well.
-                    self.pool.manager().trust.replace_all();
-                }
-                let connection = self.connection().await.map_err(Refusal::NoConnection)?;
-                self.run_once(connection, query).await.map_err(Refusal::Fault)
-            }
-            decided => decided.map_err(Refusal::Fault),
+        let fault = match self.run_once(connection, query).await {
+            Ok(answer) => return Ok(answer),
+            Err(fault) => fault,
+        };
+        let is_stale = fault.is_stale_connection();
+        if !Q::IS_REPEATABLE || !(is_stale || (is_written && fault.is_changed_table())) {
+            return Err(Refusal::Fault(fault));
         }
+        if is_stale && !fault.is_recovery_conflict() {
+            // The other connections are likely to be stale as well.
+            self.pool.manager().trust.replace_all();
+        }
+        let connection = self.connection().await.map_err(Refusal::NoConnection)?;
+        self.run_once(connection, query).await.map_err(Refusal::Fault)
     }
 
     async fn run_once<Q: Query>(&self, connection: Object<Connector>, query: &Q) -> Result<Q::Answer, Fault> {

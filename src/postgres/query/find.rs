@@ -259,19 +259,19 @@ impl Statements {
             UserCheck::Type => column::<Option<String>>(row, 3, "users.user_type")?.map(UserRow::OfType),
             UserCheck::Exists | UserCheck::None => column::<bool>(row, 3, "users.user_id")?.then_some(UserRow::Present),
         };
-        let user = user.unwrap_or(UserRow::Missing);
-        let fresh = if self.fresh.is_empty() || user == UserRow::Missing {
-            None
-        } else {
-            Some(FreshColumn::read_all(&self.fresh, row, FIXED_COLUMNS)?.into())
-        };
-        Ok(SessionRecord {
+        let mut record = SessionRecord {
             is_of_user: column(row, 0, "sessions.user_id")?,
             revoked: column(row, 1, "sessions.revoked_at")?,
             expired: column(row, 2, "sessions.expires_at")?,
-            user,
-            fresh,
-        })
+            user: user.unwrap_or(UserRow::Missing),
+            fresh: None,
+        };
+        // A session that has ended shows nothing, so nothing that its user has can make it an error.
+        let may_live = record.is_of_user && !record.revoked && record.user != UserRow::Missing;
+        if may_live && !self.fresh.is_empty() {
+            record.fresh = Some(FreshColumn::read_all(&self.fresh, row, FIXED_COLUMNS)?.into());
+        }
+        Ok(record)
     }
 }
 
