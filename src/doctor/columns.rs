@@ -10,16 +10,12 @@ use super::catalog::{ActualColumn, Catalog, ColumnFacts, Entry, Finding, Fit, ST
 use super::check::Check;
 use super::conversion::{add, alike, change, conversion};
 use crate::postgres::{Examiner, Located, Parameter, StepResult, TargetFacts};
-use crate::schema::{Column, Role, Table};
+use crate::schema::{Column, IdType, Role, Table};
 
 pub(super) const ID: &str = "columns";
 
 /// The columns of sessions that are compared with those of the same names of users.
 const COMPARED: [&str; 2] = ["tenant", "user_id"];
-
-/// The types of ids: those that PostgreSQL compares with each other are of one family, which has the name of one of them.
-const FAMILIES: [(&str, &[&str]); 3] =
-    [("uuid", &["uuid"]), ("bigint", &["int2", "int4", "int8"]), ("text", &["text", "varchar", "bpchar", "citext"])];
 
 /// A column as the catalog describes it.
 struct CatalogColumn {
@@ -121,14 +117,10 @@ impl ColumnFacts {
     }
 }
 
-fn family(type_name: &str) -> Option<&'static str> {
-    FAMILIES.into_iter().find_map(|(family, types)| types.contains(&type_name).then_some(family))
-}
-
 /// `name` and `category` are `typname` and `typcategory` of `pg_type`.
 fn fit(role: Role, name: &str, category: &str) -> Fit {
     match (role, name, category) {
-        (Role::Id, ..) if family(name).is_some() => Fit::Good,
+        (Role::Id, ..) if IdType::of_column(name).is_some() => Fit::Good,
         (Role::Time, "timestamptz", _) | (Role::Remark | Role::Claim(_), ..) => Fit::Good,
         // Strings and enums.
         (Role::Text, _, "S" | "E") => Fit::Good,
@@ -210,14 +202,14 @@ fn incomparable(catalog: &Catalog) -> impl Iterator<Item = Problem> {
     COMPARED.into_iter().filter_map(|name| {
         let (found, facts, of_session) = column(&catalog.sessions, name)?;
         let (.., of_user) = column(&catalog.users, name)?;
-        let (session_family, user_family) = (family(&of_session.base_name)?, family(&of_user.base_name)?);
+        let types = [IdType::of_column(&of_session.base_name)?, IdType::of_column(&of_user.base_name)?];
         let (sessions, users) = (&catalog.sessions.table, &catalog.users.table);
-        (session_family != user_family).then(|| Problem {
+        (types[0] != types[1]).then(|| Problem {
             message: format!(
                 "{}.{name} is {}, but {}.{name} is {}: they can't be compared",
                 sessions.name, of_session.type_name, users.name, of_user.type_name
             ),
-            fix: alike(sessions, found, facts, of_session, [session_family, user_family]),
+            fix: alike(sessions, found, facts, of_session, types),
             is_broken: true,
         })
     })

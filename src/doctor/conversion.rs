@@ -3,7 +3,7 @@
 
 use super::catalog::{ActualColumn, ColumnFacts, Fit, TableFacts};
 use super::check::remark;
-use crate::schema::{Role, Table, quoted_if_needed};
+use crate::schema::{IdType, Role, Table, quoted_if_needed};
 
 /// The actions of `ALTER TABLE` for a column whose type has this `typname` and `typcategory`. A boolean says that something
 /// has ended, but not when; its default and `NOT NULL` say nothing of a time. What holds a claim is the app's own, so none
@@ -59,21 +59,27 @@ pub(super) fn change(table: &Table, found: &TableFacts, column: &ColumnFacts, ac
     }
 }
 
-/// For a column whose type is of the first family of ids, but must be of the second.
+/// For a column of ids of the first type, which are compared with ids of the second.
 pub(super) fn alike(
     table: &Table,
     found: &TableFacts,
     column: &ColumnFacts,
     actual: &ActualColumn,
-    [from, to]: [&str; 2],
+    [from, to]: [IdType; 2],
 ) -> String {
     let ColumnFacts { name, .. } = column;
+    let [from_type, to_type] = [from, to].map(IdType::sql_type);
     let action = match (from, to) {
-        (_, "text") => format!("ALTER COLUMN {name} TYPE text"),
-        ("text", _) => format!("ALTER COLUMN {name} TYPE {to} USING {name}::{to}"),
-        _ => return remark(&format!("{}.{name} must be {to}, to which {from} can't be converted.", table.name)),
+        (_, IdType::Text) => format!("ALTER COLUMN {name} TYPE text"),
+        (IdType::Text, _) => format!("ALTER COLUMN {name} TYPE {to_type} USING {name}::{to_type}"),
+        _ => {
+            return remark(&format!(
+                "{}.{name} must be {to_type}, to which {from_type} can't be converted.",
+                table.name
+            ));
+        }
     };
-    let shown = format!("{name}::{to} as {name}");
+    let shown = format!("{name}::{to_type} as {name}");
     if !found.kind.is_table() {
         in_view(table, found, &shown, "")
     } else if actual.used_by.is_empty() {

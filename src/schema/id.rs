@@ -46,6 +46,26 @@ pub enum IdType {
 }
 
 impl IdType {
+    /// What a column of the PostgreSQL type `name` holds (`typname` of `pg_type`); `None` if ids can't be of this type. PostgreSQL
+    /// compares those with each other that hold the same.
+    pub fn of_column(name: &str) -> Option<Self> {
+        match name {
+            "uuid" => Some(Self::Uuid),
+            "int2" | "int4" | "int8" => Some(Self::Integer),
+            "text" | "varchar" | "bpchar" | "citext" => Some(Self::Text),
+            _ => None,
+        }
+    }
+
+    /// The PostgreSQL type that all such ids can be converted to.
+    pub fn sql_type(self) -> &'static str {
+        match self {
+            Self::Uuid => "uuid",
+            Self::Integer => "bigint",
+            Self::Unknown | Self::Text | Self::AsciiText => "text",
+        }
+    }
+
     /// `None` if the column can't hold such an id. So no token can make a query fail.
     pub fn parse(self, text: &str) -> Option<Id> {
         match self {

@@ -26,15 +26,17 @@ pub(super) enum IdColumn {
 impl IdColumn {
     /// `None` if ids can't be of this type.
     pub(super) fn of(column: &ColumnType) -> Option<Self> {
-        Some(match column.name.as_str() {
-            "citext" => Self::Citext { namespace: column.namespace.clone() },
-            _ if !column.is_built_in() => return None,
-            "uuid" => Self::Uuid,
-            "int2" | "int4" | "int8" => Self::Integer,
-            "text" | "varchar" => Self::Text,
-            "bpchar" => Self::Char,
-            _ => return None,
-        })
+        let id_type = IdType::of_column(&column.name)?;
+        match column.name.as_str() {
+            "citext" => Some(Self::Citext { namespace: column.namespace.clone() }),
+            _ if !column.is_built_in() => None,
+            "bpchar" => Some(Self::Char),
+            _ => Some(match id_type {
+                IdType::Uuid => Self::Uuid,
+                IdType::Integer => Self::Integer,
+                IdType::Unknown | IdType::Text | IdType::AsciiText => Self::Text,
+            }),
+        }
     }
 
     pub(super) fn id_type(&self, is_utf8: bool) -> IdType {
