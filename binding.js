@@ -840,4 +840,6 @@ module.exports.defaultBridge = nativeBinding.defaultBridge
 module.exports.explainSession = nativeBinding.explainSession
 module.exports.getSession = nativeBinding.getSession
 module.exports.getSessionJson = nativeBinding.getSessionJson
+module.exports.refreshSession = nativeBinding.refreshSession
+module.exports.updateSession = nativeBinding.updateSession
 module.exports.versions = nativeBinding.versions

@@ -152,8 +152,8 @@ export interface AuthBridgeOptions {
    */
   sharded?: boolean
   /**
-   * Whether `sessions.expires_at` is ignored. Then a session ends only when its token expires or when it is revoked.
-   * Default: false.
+   * Whether `sessions.expires_at` is ignored: it is neither read nor written, and need not exist. Then a session ends only when its
+   * token expires, when it is revoked, or by `absoluteMaxAge`. Default: false.
    */
   ignoreExpiresAt?: boolean
   /**
@@ -191,6 +191,46 @@ export interface AuthBridgeOptions {
   /** Whether the session says when its token expires, as `expires`; see `Register`. Default: false. */
   expires?: boolean
   /**
+   * How long a session lives after it was last used, in seconds, from 1 to 34560000 (400 days): what `refreshSession` sets. Set it to
+   * `session.maxAge` of Auth.js. Default: as long as its token and its row were given: the shorter of `exp - iat` and
+   * `expires_at - last_activity_at`.
+   */
+  maxAge?: number
+  /**
+   * How long a session can live at all, in seconds, however much it is used: after `created_at` plus this it is not live, in
+   * every call. The column is needed then; a row whose `created_at` is null is not live. Default: without end.
+   */
+  absoluteMaxAge?: number
+  /**
+   * How old a token may become, in seconds, until `refreshSession` issues it anew; half the session's lifetime if that is less. 0: at
+   * each call. Default: 300.
+   */
+  updateAge?: number
+  /**
+   * The attributes of the cookies that are set. What browsers would drop is an error. They are `HttpOnly` in any case. Give it what
+   * you give to `cookies.sessionToken.options` of Auth.js.
+   */
+  cookie?: {
+    /** Default: none, which is the host of the request alone. */
+    domain?: string
+    /** Default: `/`. */
+    path?: string
+    /** Default: `lax`. */
+    sameSite?: 'lax' | 'strict' | 'none'
+    /**
+     * Default: true for a name with `__Secure-` or `__Host-`; for others, whether `AUTH_URL`, or else `NEXTAUTH_URL`, begins with
+     * `https://`; if neither is set, whether `NODE_ENV` is `production`.
+     */
+    secure?: boolean
+    /** Default: false. */
+    partitioned?: boolean
+  }
+  /**
+   * Whether `refreshSession` moves a session whose cookie has another name to the first of `cookieName`, at once, and deletes the other
+   * cookie. Default: false.
+   */
+  migrateCookies?: boolean
+  /**
    * The most time for one attempt to connect to one address, in ms. All attempts for one connection share nine tenths of
    * `callTimeout`. Default: `connect_timeout` of the URL, or else 5000.
    */
@@ -214,6 +254,37 @@ export interface AuthBridgeOptions {
   idleTimeout?: number
   /** The most calls that wait for a query; further calls are rejected at once. Default: 10000. */
   maxWaiting?: number
+}
+
+/** The second argument of `refreshSession`. */
+export interface RefreshOptions {
+  /**
+   * Claims to change in the token, if it is issued anew; or a function of the session that returns them, which is called only then,
+   * and counts towards `callTimeout`. If it throws, the call rejects and nothing is issued.
+   */
+  claims?: ClaimChanges | ((session: AuthSession) => ClaimChanges | Promise<ClaimChanges>)
+}
+
+/**
+ * Claims to set in a token, as JSON; null removes one. Claims that say whose session it is or how long it lasts can't be changed:
+ * `session_id`, `tenant`, `id`, `sub`, `user_type`, `iss`, `aud`, `exp`, `iat`, `nbf`, `jti`, `rolled_at`.
+ */
+export type ClaimChanges = Record<string, unknown>
+
+/** What `refreshSession` resolves to. */
+export interface RefreshedSession {
+  /** What `getSession` returns for the `cookieHeader` below. */
+  session: AuthSessionResponse
+  /** Whole values of `Set-Cookie` headers, to append to the response in this order; empty when the cookies stay as they are. */
+  setCookie: string[]
+  /** The request's `Cookie` header as it is with them, for whatever renders this same request. */
+  cookieHeader: string
+}
+
+/** What `updateSession` resolves to. */
+export interface UpdatedSession extends RefreshedSession {
+  /** Whether the session lives, so that its token was issued anew. */
+  updated: boolean
 }
 
 /** A session cookie with a custom name. */
@@ -314,6 +385,8 @@ export type RefusedSession = {
 } & (
   | { reason: 'session-revoked'; revokedAt: string | null; revokedReason: string | null }
   | { reason: 'session-expired'; expiredAt: string | null }
+  /** It has lived for as long as `absoluteMaxAge` allows. */
+  | { reason: 'session-too-old' }
   /** No such session, or not in this tenant. */
   | { reason: 'session-unknown' }
   /** The session belongs to another user. */
@@ -379,18 +452,23 @@ export interface ClaimedSession
 
 /** What `stats` returns: counts since the bridge was created, and the current state. */
 export interface BridgeStats {
-  /** Calls of `getSession` and `getSessionJson` by result; `pending` calls have none yet. */
+  /** Calls of `getSession`, `getSessionJson`, `refreshSession` and `updateSession` by result; `pending` calls have none yet. */
   calls: { authenticated: number; unauthenticated: number; failed: number; pending: number }
   /** Unauthenticated calls by reason. Reasons that never occurred are 0. */
   reasons: Record<RefusalReason, number>
   /** Failed calls by error code. Codes that never occurred are 0. */
-  errors: Record<Exclude<ErrorCode, 'ERR_AUTH_BRIDGE_CONFIG'>, number>
+  errors: Record<Exclude<ErrorCode, 'ERR_AUTH_BRIDGE_CONFIG' | 'ERR_AUTH_BRIDGE_ARGUMENT'>, number>
   /** Duration of the calls that queried the database, in ms, from the call until the result is handed to JavaScript. */
   latency: Distribution
   /** Number of different sessions per query. */
   batches: Distribution
   /** Calls whose request had sessions of different users. */
   severalUsers: number
+  /**
+   * Tokens that were due or updated: `issued` anew; kept, since the row was `held` by another transaction or had just ended; kept,
+   * since the database `refused` to slide the row; kept, since the new one would have been `tooLarge`.
+   */
+  rolls: { issued: number; held: number; refused: number; tooLarge: number }
   /** The connection pool, which all bridges with the same options share. */
   pool: {
     /** The most connections: `maxConnections`. */
@@ -444,6 +522,8 @@ export interface BridgeVersions {
 export type ErrorCode =
   /** An option or an environment variable is missing or invalid; the message names it. */
   | 'ERR_AUTH_BRIDGE_CONFIG'
+  /** An argument of a call is wrong; the message names it. */
+  | 'ERR_AUTH_BRIDGE_ARGUMENT'
   /** The database can't be reached, or it refuses the query. */
   | 'ERR_AUTH_BRIDGE_DATABASE'
   /** A time limit was exceeded, or too many calls are waiting (`maxWaiting`). */
@@ -492,6 +572,25 @@ export declare class AuthBridge {
    * @throws {AuthBridgeError} Rejects when the configuration is invalid, the database can't be queried or this bridge is closed, never because of what the client sent.
    */
   getSessionJson(cookieHeader?: string | null): Promise<string>
+  /**
+   * Reads the session of a request as `getSession` does, and keeps it alive: when it is due, its row lives on and the cookie is
+   * issued anew, in one round trip to the database.
+   *
+   * @param cookieHeader The raw value of the request's `Cookie` header; null or undefined when it has none.
+   * @param options Claims to change in the token that is issued.
+   * @returns The session, the `Set-Cookie` values to append to the response, and the `Cookie` header as it is with them. Whatever response carries the values needs `Cache-Control: private, no-cache, no-store, max-age=0`.
+   * @throws {AuthBridgeError} Rejects as `getSession` does, and with `ERR_AUTH_BRIDGE_ARGUMENT` when the claims are wrong.
+   */
+  refreshSession(cookieHeader?: string | null, options?: RefreshOptions): Promise<RefreshedSession>
+  /**
+   * Changes claims of the session, due or not: issues its cookie anew at once, wherever the session lives.
+   *
+   * @param cookieHeader The raw value of the request's `Cookie` header; null or undefined when it has none.
+   * @param claims Claims to set in the token; null removes one.
+   * @returns As `refreshSession`; `updated` is false when there is no live session.
+   * @throws {AuthBridgeError} Rejects as `getSession` does, and with `ERR_AUTH_BRIDGE_ARGUMENT` when the claims are wrong, or make the token longer than 32 KiB.
+   */
+  updateSession(cookieHeader: string | null | undefined, claims: ClaimChanges): Promise<UpdatedSession>
   /**
    * Explains to the developer why a request has a session or not. Never send the explanation to a client.
    *
@@ -555,6 +654,27 @@ export declare function getSession(cookieHeader?: string | null): Promise<AuthSe
  * @throws {AuthBridgeError} Rejects when the configuration is invalid or the database can't be queried, never because of what the client sent.
  */
 export declare function getSessionJson(cookieHeader?: string | null): Promise<string>
+
+/**
+ * Reads the session of a request as `getSession` does, and keeps it alive: when it is due, its row lives on and the cookie is
+ * issued anew, in one round trip to the database.
+ *
+ * @param cookieHeader The raw value of the request's `Cookie` header; null or undefined when it has none.
+ * @param options Claims to change in the token that is issued.
+ * @returns The session, the `Set-Cookie` values to append to the response, and the `Cookie` header as it is with them. Whatever response carries the values needs `Cache-Control: private, no-cache, no-store, max-age=0`.
+ * @throws {AuthBridgeError} Rejects as `getSession` does, and with `ERR_AUTH_BRIDGE_ARGUMENT` when the claims are wrong.
+ */
+export declare function refreshSession(cookieHeader?: string | null, options?: RefreshOptions): Promise<RefreshedSession>
+
+/**
+ * Changes claims of the session, due or not: issues its cookie anew at once, wherever the session lives.
+ *
+ * @param cookieHeader The raw value of the request's `Cookie` header; null or undefined when it has none.
+ * @param claims Claims to set in the token; null removes one.
+ * @returns As `refreshSession`; `updated` is false when there is no live session.
+ * @throws {AuthBridgeError} Rejects as `getSession` does, and with `ERR_AUTH_BRIDGE_ARGUMENT` when the claims are wrong, or make the token longer than 32 KiB.
+ */
+export declare function updateSession(cookieHeader: string | null | undefined, claims: ClaimChanges): Promise<UpdatedSession>
 
 /** The versions of the native addon and of the OpenSSL in it, to compare with security advisories. Needs no configuration. */
 export declare function versions(): BridgeVersions

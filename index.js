@@ -13,5 +13,7 @@ module.exports.defaultBridge = binding.defaultBridge
 module.exports.explainSession = binding.explainSession
 module.exports.getSession = binding.getSession
 module.exports.getSessionJson = binding.getSessionJson
+module.exports.refreshSession = binding.refreshSession
+module.exports.updateSession = binding.updateSession
 module.exports.versions = binding.versions
 module.exports.__napiBindingTarget = binding.__napiBindingTarget

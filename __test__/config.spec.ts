@@ -267,7 +267,7 @@ describe('getSession', () => {
     ['a symbol', Symbol('cookie'), 'symbol'],
   ])('%s for the cookie header', async (_, header, type) => {
     const expected = {
-      code: 'ERR_AUTH_BRIDGE_CONFIG',
+      code: 'ERR_AUTH_BRIDGE_ARGUMENT',
       message: expect.stringMatching(`^cookieHeader: .*, not ${type}$`),
     }
     await expect(bridge.getSession(header as unknown as string)).rejects.toMatchObject(expected)

@@ -92,7 +92,9 @@ test('other tokens are accepted by all', async () => {
 
 test('every row of the page has a test', () => {
   const page = readFileSync(new URL('../docs/differences.md', import.meta.url), 'utf8')
-  const documented = [...page.matchAll(/^\| ([^|]+?) \|/gm)].map(([, row]) => row).slice(2)
+  // What is written is tested in refresh-differential.spec.ts.
+  const [read = ''] = page.split('## What is written')
+  const documented = [...read.matchAll(/^\| ([^|]+?) \|/gm)].map(([, row]) => row).slice(2)
   // The environment is tested in process.spec.ts.
   const environment = ['`AUTH_SECRET_1` to `_3`', 'secrets of next-auth 4']
   expect(new Set([...rows.map(([row]) => row), ...environment])).toEqual(new Set(documented))

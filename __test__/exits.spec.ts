@@ -83,7 +83,8 @@ const endings: Record<string, Ending> = {
     script: (delay) => `${LOAD}\n${COUNT_AT_EXIT}
       setTimeout(() => bridge.getSession(7), ${delay})`,
     code: 1,
-    errors: /Error: cookieHeader: must be .*, not number\n[\s\S]*code: 'ERR_AUTH_BRIDGE_CONFIG'\n}\n\nNode\.js v.*\n$/,
+    errors:
+      /Error: cookieHeader: must be .*, not number\n[\s\S]*code: 'ERR_AUTH_BRIDGE_ARGUMENT'\n}\n\nNode\.js v.*\n$/,
   },
   'while bridges close': {
     script: (delay) => `${LOAD}\n${COUNT_AT_EXIT}

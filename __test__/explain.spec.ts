@@ -21,7 +21,7 @@ let user: Awaited<ReturnType<typeof createUser>>
 let session: Awaited<ReturnType<typeof createSession>>
 
 beforeAll(async () => {
-  bridge = new AuthBridge({ secret: [SECRET, OTHER_SECRET], databaseUrl: database.url })
+  bridge = new AuthBridge({ secret: [SECRET, OTHER_SECRET], databaseUrl: database.url, absoluteMaxAge: 86_400 })
   // From here on it knows which ids the columns can hold.
   await bridge.health()
 })
@@ -267,6 +267,11 @@ const byDatabase: Case[] = [
     details: () => ({ revokedAt: null, revokedReason: null }),
   },
   {
+    reason: 'session-too-old',
+    request: good,
+    change: () => run(`UPDATE sessions SET created_at = now() - interval '1 day' WHERE session_id = $id`),
+  },
+  {
     reason: 'session-expired',
     request: good,
     change: () => run(`UPDATE sessions SET expires_at = '2026-01-02 03:04:05.678+01' WHERE session_id = $id`),
@@ -385,7 +390,7 @@ describe('mistakes of the developer reject, as in getSession', () => {
   test('a header of another type, a closed bridge', async () => {
     const closed = new AuthBridge({ secret: SECRET, databaseUrl: database.url })
     const number = 7 as unknown as string
-    await expect(closed.explainSession(number)).rejects.toMatchObject({ code: 'ERR_AUTH_BRIDGE_CONFIG' })
+    await expect(closed.explainSession(number)).rejects.toMatchObject({ code: 'ERR_AUTH_BRIDGE_ARGUMENT' })
     await closed.close()
     await expect(closed.explainSession('')).rejects.toMatchObject({ code: 'ERR_AUTH_BRIDGE_CLOSED' })
   })

@@ -92,7 +92,7 @@ test('rejects where getSession does, with the same code', async () => {
   await expect(down.getSessionJson(header)).rejects.toMatchObject({ code: 'ERR_AUTH_BRIDGE_DATABASE' })
   await down.close()
   await expect(down.getSessionJson(header)).rejects.toMatchObject({ code: 'ERR_AUTH_BRIDGE_CLOSED' })
-  await expect(bridge.getSessionJson(7 as never)).rejects.toMatchObject({ code: 'ERR_AUTH_BRIDGE_CONFIG' })
+  await expect(bridge.getSessionJson(7 as never)).rejects.toMatchObject({ code: 'ERR_AUTH_BRIDGE_ARGUMENT' })
 })
 
 test('the module exports it, too', async () => {

@@ -32,13 +32,14 @@ describe('stats', () => {
     const stats = connect({ maxConnections: 7 }).stats()
     expect(stats.calls).toEqual({ authenticated: 0, unauthenticated: 0, failed: 0, pending: 0 })
     expect(notZero(stats.reasons)).toEqual({})
-    expect(Object.keys(stats.reasons)).toHaveLength(18)
+    expect(Object.keys(stats.reasons)).toHaveLength(19)
     expect(Object.keys(stats.errors).sort()).toEqual([
       'ERR_AUTH_BRIDGE_CLOSED',
       'ERR_AUTH_BRIDGE_DATABASE',
       'ERR_AUTH_BRIDGE_INTERNAL',
       'ERR_AUTH_BRIDGE_TIMEOUT',
     ])
+    expect(stats.rolls).toEqual({ issued: 0, held: 0, refused: 0, tooLarge: 0 })
     expect(stats.latency).toMatchObject({ count: 0, sum: 0, max: 0, p50: 0, p95: 0, p99: 0 })
     expect(stats.pool).toEqual({ max: 7, size: 0, inUse: 0, waiting: 0, connects: 0, connectFailures: 0 })
   })

@@ -113,12 +113,22 @@ describe('the module', () => {
         console.log(required.join(), typeof getSession, typeof AuthBridge)
       })`
     expect(await run(script)).toBe(
-      'AuthBridge,__napiBindingTarget,defaultBridge,explainSession,getSession,getSessionJson,versions function function',
+      'AuthBridge,__napiBindingTarget,defaultBridge,explainSession,getSession,getSessionJson,refreshSession,updateSession,versions ' +
+        'function function',
     )
   })
 
   test('returns {} for a request without a session cookie, without configuration', async () => {
     expect(await run(`require('authjs-bridge').getSession('x=y').then(console.log)`)).toBe('{}')
+  })
+
+  test('refreshes nothing for a request without a session cookie, without configuration', async () => {
+    const script = `const { refreshSession, updateSession } = require('authjs-bridge')
+      Promise.all([refreshSession('x=y'), updateSession(null, {})]).then((all) => console.log(JSON.stringify(all)))`
+    expect(JSON.parse(await run(script))).toEqual([
+      { session: {}, setCookie: [], cookieHeader: 'x=y' },
+      { session: {}, setCookie: [], cookieHeader: '', updated: false },
+    ])
   })
 
   test('returns its versions without configuration', async () => {

@@ -32,6 +32,7 @@ const SECRETS = {
   username: 'Tp6Kz9Hs3Yd7Ln2Wf8Bq4Xm5',
   image: 'Mv7Rq2Xj9Pf6Fk4Zt8Cw3Ls5',
   proToken: 'Gw9Dk4Zn7Xb2Ht6Qs8Jc3Pv5',
+  'a changed claim': 'Hb6Tn3Wq9Zd5Kx2Rm8Vf4Gj7',
   'a wrong value': 'Ek2Wz6Rt9Jm4Vb8Qc3Xg7Hd5',
 }
 const { secret: SECRET, password: PASSWORD, 'a wrong value': WRONG } = SECRETS
@@ -105,6 +106,13 @@ function wrongConfigurations(): Scenario[] {
     ['tls', { ca: WRONG }],
     ['tls', { ca: `-----BEGIN CERTIFICATE-----\n${WRONG}` }],
     ['tls', { unknown: WRONG }],
+    ['cookie', WRONG],
+    ['cookie', { domain: `${WRONG};` }],
+    ['cookie', { path: WRONG }],
+    ['cookie', { sameSite: WRONG }],
+    ['cookie', { secure: WRONG }],
+    ['cookie', { unknown: WRONG }],
+    ...['maxAge', 'absoluteMaxAge', 'updateAge', 'migrateCookies'].map((name): [string, unknown] => [name, WRONG]),
     ...['preparedStatements', 'sharded', 'ignoreExpiresAt'].map((name): [string, unknown] => [name, WRONG]),
     ...[
       'connectTimeout',
@@ -171,7 +179,7 @@ function wrongConfigurations(): Scenario[] {
 /** Each reason of `explainSession`, with a database that works. */
 async function reasonScenarios(): Promise<Scenario[]> {
   const database = await createDatabase('answers')
-  const options = { secret: [SECRET, OTHER_SECRET], databaseUrl: server.url({ database }) }
+  const options = { secret: [SECRET, OTHER_SECRET], databaseUrl: server.url({ database }), absoluteMaxAge: 86_400 }
   return withClient(server.url({ database }), async (client) => {
     const user = await createUser(client, { email: SECRETS.email })
     const make = (columns = {}) => createSession(client, user, columns)
@@ -216,6 +224,7 @@ async function reasonScenarios(): Promise<Scenario[]> {
       ['session-unknown', whole(forge(claims({ session_id: randomUUID() })))],
       ['session-revoked', whole(forge(claims({}, await make({ revoked_at: new Date() }))))],
       ['session-expired', whole(forge(claims({}, await make({ expires_at: new Date(0) }))))],
+      ['session-too-old', whole(forge(claims({}, await make({ created_at: new Date(0) }))))],
       ['user-mismatch', whole(forge(claims({ id: randomUUID() })))],
       ['user-gone', whole(forge({ ...claims(), ...claimsOf(gone, ofGone, MARKED) }))],
       ['user-type-changed', whole(forge({ ...claims(), ...claimsOf(changed, ofChanged, MARKED) }))],
@@ -285,7 +294,10 @@ async function createDatabase(name: string) {
 
 async function runScenarios(env: Record<string, string>) {
   const file = join(folder, 'scenarios.json')
-  await writeFile(file, JSON.stringify(scenarios))
+  await writeFile(
+    file,
+    JSON.stringify(scenarios.map((scenario) => ({ ...scenario, claim: SECRETS['a changed claim'] }))),
+  )
   const program = fileURLToPath(new URL('support/scenarios.mjs', import.meta.url))
   const { code, output, errors } = await runNode([program, file], { env, timeout: 60_000 })
   expect(code, errors).toBe(0)
@@ -309,7 +321,9 @@ describe.each([
     expect(ran.map(({ name }) => name)).toEqual(scenarios.map(({ name }) => name))
     const isConfiguration = (name: string) => /^(option|variables) /.test(name)
     for (const { name, outcomes } of ran) {
-      if (isConfiguration(name)) expect(outcomes, name).toEqual(['ERR_AUTH_BRIDGE_CONFIG'])
+      // Wrong claims are noticed first.
+      const others = outcomes.filter((outcome) => outcome !== 'ERR_AUTH_BRIDGE_ARGUMENT')
+      if (isConfiguration(name)) expect(others, name).toEqual(['ERR_AUTH_BRIDGE_CONFIG'])
       else expect(outcomes, name).not.toEqual([])
     }
   })
@@ -342,6 +356,8 @@ test('types with secrets, cookies, claims or rows are redacted in Debug', () => 
   expect(redacted.sort()).toEqual([
     ...[
       'Body',
+      "Change<'c>",
+      'ClaimChanges',
       "Claims<'t>",
       'Connection',
       'Connector',
@@ -354,18 +370,23 @@ test('types with secrets, cookies, claims or rows are redacted in Debug', () => 
       'FreshValue',
       'Id',
       'Identity',
+      'Issue',
       'IssuedHeader',
       'Key',
       'Location',
       'Lookup',
+      "NewToken<'c>",
+      'Opened',
       'Password',
+      'PendingRefresh',
       'Postgres',
       "Reading<'h>",
+      'Refreshed',
       'Secret',
       'Sensitive',
     ],
     ...['Session', 'SessionEnd', 'SessionExplanation', 'SessionKey', 'SessionReader', 'SessionRecord'],
-    ...['SharedPostgres', 'Snapshot', 'Target', 'UserRow', 'Variable'],
+    ...['SharedPostgres', 'Snapshot', 'Target', 'UserRow', 'Variable', 'Wanted'],
   ])
 })
 

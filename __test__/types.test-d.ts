@@ -16,9 +16,14 @@ import {
   explainSession,
   getSession,
   getSessionJson,
+  type RefreshedSession,
+  type RefreshOptions,
+  refreshSession,
   type SessionCookie,
   type SessionExplanation,
   type UnauthenticatedSession,
+  type UpdatedSession,
+  updateSession,
   versions,
 } from '../index.js'
 import {
@@ -44,6 +49,9 @@ expectTypeOf<BridgeVersions>().not.toBeAny()
 expectTypeOf(getSession).not.toBeAny()
 expectTypeOf(getSessionJson).not.toBeAny()
 expectTypeOf(explainSession).not.toBeAny()
+expectTypeOf(refreshSession).not.toBeAny()
+expectTypeOf<RefreshedSession>().not.toBeAny()
+expectTypeOf<RefreshOptions>().not.toBeAny()
 expectTypeOf(AuthBridge).not.toBeAny()
 
 // The call.
@@ -58,6 +66,24 @@ expectTypeOf(explainSession).returns.toEqualTypeOf<Promise<SessionExplanation>>(
 expectTypeOf<AuthBridge['explainSession']>().toEqualTypeOf<typeof explainSession>()
 expectTypeOf<AuthBridge['close']>().toEqualTypeOf<() => Promise<void>>()
 expectTypeOf(AuthBridge).constructorParameters.toEqualTypeOf<[options?: AuthBridgeOptions]>()
+expectTypeOf(refreshSession).parameters.toEqualTypeOf<[cookieHeader?: string | null, options?: RefreshOptions]>()
+expectTypeOf(refreshSession).returns.toEqualTypeOf<Promise<RefreshedSession>>()
+expectTypeOf<AuthBridge['refreshSession']>().toEqualTypeOf<typeof refreshSession>()
+expectTypeOf(updateSession).parameters.toEqualTypeOf<
+  [cookieHeader: string | null | undefined, claims: Record<string, unknown>]
+>()
+expectTypeOf(updateSession).returns.toEqualTypeOf<Promise<UpdatedSession>>()
+expectTypeOf<AuthBridge['updateSession']>().toEqualTypeOf<typeof updateSession>()
+expectTypeOf<RefreshedSession>().toEqualTypeOf<{
+  session: AuthSessionResponse
+  setCookie: string[]
+  cookieHeader: string
+}>()
+expectTypeOf<UpdatedSession>().toExtend<RefreshedSession & { updated: boolean }>()
+refreshSession(null, { claims: (session) => ({ plan: session.user.plan }) })
+refreshSession(null, { claims: async () => ({ plan: null }) })
+// @ts-expect-error an object of claims
+updateSession(null, 'plan')
 getSession(new Request('http://localhost').headers.get('cookie'))
 // @ts-expect-error the header, not the headers
 getSession(new Headers())
@@ -140,6 +166,17 @@ expectTypeOf<AuthBridgeOptions>().toEqualTypeOf<{
   extraClaims?: string[]
   freshClaims?: string[]
   expires?: boolean
+  maxAge?: number
+  absoluteMaxAge?: number
+  updateAge?: number
+  cookie?: {
+    domain?: string
+    path?: string
+    sameSite?: 'lax' | 'strict' | 'none'
+    secure?: boolean
+    partitioned?: boolean
+  }
+  migrateCookies?: boolean
   connectTimeout?: number
   queryTimeout?: number
   callTimeout?: number
@@ -151,6 +188,7 @@ expectTypeOf<AuthBridgeOptions>().toEqualTypeOf<{
 expectTypeOf<SessionCookie>().toEqualTypeOf<{ name: string; issuer?: 'authjs' | 'next-auth-v4' }>()
 expectTypeOf<ErrorCode>().toEqualTypeOf<
   | 'ERR_AUTH_BRIDGE_CONFIG'
+  | 'ERR_AUTH_BRIDGE_ARGUMENT'
   | 'ERR_AUTH_BRIDGE_DATABASE'
   | 'ERR_AUTH_BRIDGE_TIMEOUT'
   | 'ERR_AUTH_BRIDGE_CLOSED'
@@ -165,6 +203,9 @@ expectTypeOf(stats.reasons['session-revoked']).toEqualTypeOf<number>()
 expectTypeOf(stats.errors.ERR_AUTH_BRIDGE_TIMEOUT).toEqualTypeOf<number>()
 // @ts-expect-error the constructor throws this code, no call rejects with it
 stats.errors.ERR_AUTH_BRIDGE_CONFIG
+// @ts-expect-error a wrong argument is not counted
+stats.errors.ERR_AUTH_BRIDGE_ARGUMENT
+expectTypeOf(stats.rolls).toEqualTypeOf<{ issued: number; held: number; refused: number; tooLarge: number }>()
 expectTypeOf(stats.latency.buckets).toEqualTypeOf<{ le: number; count: number }[]>()
 expectTypeOf(defaultBridge()).toEqualTypeOf<AuthBridge>()
 expectTypeOf(defaultBridge().health()).toEqualTypeOf<Promise<BridgeHealth>>()

@@ -8,6 +8,7 @@ import { codes, outcomes, reasons, tableRows } from './support/vocabulary.js'
 /** TypeScript checks that these are all members of `ErrorCode`. */
 const CODES = Object.keys({
   ERR_AUTH_BRIDGE_CONFIG: true,
+  ERR_AUTH_BRIDGE_ARGUMENT: true,
   ERR_AUTH_BRIDGE_DATABASE: true,
   ERR_AUTH_BRIDGE_TIMEOUT: true,
   ERR_AUTH_BRIDGE_CLOSED: true,

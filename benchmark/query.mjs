@@ -13,6 +13,16 @@ const findSession = (tenant, session_id) => `SELECT ${COLUMNS}
 /** Parameters: tenant, session_id. */
 export const FIND_SESSION = findSession('$1', '$2')
 
+/**
+ * Slides a session that is live, and returns the same columns. Parameters: tenant, session_id.
+ */
+export const SLIDE_SESSION = `UPDATE sessions s
+  SET expires_at = now() + interval '30 days', last_activity_at = now(), updated_at = now()
+  FROM users u
+  WHERE s.tenant = $1 AND s.session_id = $2 AND s.revoked_at IS NULL AND (s.expires_at IS NULL OR s.expires_at > now())
+    AND u.tenant = s.tenant AND u.user_id = s.user_id
+  RETURNING ${COLUMNS}`
+
 /** For pgbench. @param {string} tenant @param {string} session both as SQL for a number */
 export const findSeeded = (tenant, session) => findSession(TENANT_ID(tenant), SESSION_ID(session))
 

@@ -68,8 +68,8 @@ fn first_difference(token: &str, right: &str) -> Option<usize> {
 
 /// Tokens of all classes have the same content and differ only in their defect.
 fn token_of(class: &str, keyring: &Keyring) -> String {
-    let mut cbc = keyring.candidates(ContentEncryption::A256CbcHs512, None);
-    let mut gcm = keyring.candidates(ContentEncryption::A256Gcm, None);
+    let mut cbc = keyring.candidates(ContentEncryption::A256CbcHs512, None).map(|(_, key)| key);
+    let mut gcm = keyring.candidates(ContentEncryption::A256Gcm, None).map(|(_, key)| key);
     let (newest, oldest, gcm) = (cbc.next().expect("a key"), cbc.last().expect("a key"), gcm.next().expect("a key"));
     let right = (BLOCK_BYTES - PLAINTEXT_BYTES % BLOCK_BYTES) as u8;
     match class {

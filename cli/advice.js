@@ -91,6 +91,10 @@ const REASONS = {
     meaning: '`expires_at` has passed',
     advice: 'sign in again, or extend `expires_at` while the session is in use',
   },
+  'session-too-old': {
+    meaning: 'it has lived for as long as `absoluteMaxAge` allows, or its `created_at` is null',
+    advice: 'sign in again',
+  },
   'user-mismatch': {
     meaning: "the session's row belongs to another user than the token",
     advice: 'check the code that writes the row, and when the app switches users',

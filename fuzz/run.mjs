@@ -37,6 +37,8 @@ const TARGETS = {
   claims_to_body: { dictionary: 'claims', largest: 4096 },
   database_url: { dictionary: 'urls', largest: 512 },
   pipeline: { dictionary: 'claims', largest: 4096 },
+  set_cookie: { dictionary: 'cookies', largest: 4096 },
+  next_claims: { dictionary: 'claims', largest: 4096 },
 }
 
 const { values: options, positionals } = parseArgs({

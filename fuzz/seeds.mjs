@@ -69,6 +69,30 @@ const DATABASE_URLS = [
   'postgres://?hostaddr=10.0.0.1&dbname=d&keepalives=0&tcp_user_timeout=5&statement_cache_size=0&ssl=prefer',
 ]
 
+/** A cookie `sid` beside its chunks and others of similar names. */
+const CROWDED_HEADERS = [
+  '',
+  'theme=dark; sid=old',
+  'sid.1=b; sid.0=a; sid.99=c; sid.100=d; sid.01=e; sidx=f; sid-x; ;sid',
+  'sid=; sid =\told ; sid.3000=x; sid.3000.0=y; __Secure-authjs.session-token.0=z',
+]
+
+/** Changes of an app. */
+const CHANGES = [
+  '',
+  '{}',
+  '{"plan":"team","role":null,"more":{ "a": [1] }}',
+  '{"\\u0065xp":1}',
+  '{"\\ud83d":null}',
+  '{"role":1,"role":null}',
+]
+
+/** Plaintexts with names that are spelled in several ways. */
+const SPELLED = [
+  '{"exp":1,"a":"b","iat":2,"jti":"x","rolled_at":3}',
+  '\ufeff{ "a" : 1.50e3, "\\u0061":[1,  2], "\\ud83d":1, "\\uD83D":null, "\\ud83d\\ude00":2, "\u{1f600}":3 }',
+]
+
 /** At the limit of 32 KiB for a token, which mutations hardly ever reach. Few cookies, since many would slow down the runs. */
 const LARGE_HEADERS = [`sid=${'x'.repeat(32_768)}`, `sid.0=${'x'.repeat(32_768)}; sid.1=y; sid=z`]
 
@@ -110,6 +134,23 @@ export async function makeSeeds(folder) {
   write(
     `${folder}/database_url`,
     DATABASE_URLS.map((url) => [...variant(0, 3), ...Buffer.from(url)]),
+  )
+  write(
+    `${folder}/set_cookie`,
+    CROWDED_HEADERS.flatMap((header) =>
+      [[], [8, 0, 3936], [1, 100, 100], [7, 0, 20]].map((token) => setCookie(token, header)),
+    ),
+  )
+  write(
+    `${folder}/next_claims`,
+    [...plaintexts, ...SPELLED].flatMap((plaintext, index) => {
+      const seal = [
+        ...variant(index % 4, 4),
+        index % 2,
+        ...(index % 3 === 0 ? [0] : [1, ...numbers(8, 1_800_000_000, 1_800_000_060)]),
+      ]
+      return CHANGES.map((changes) => [...seal, ...Buffer.from(`${changes}\n${plaintext}`)])
+    }),
   )
   write(`${folder}/pipeline`, [
     ...cases.map(({ options, fresh, plaintext }) => request(options, `theme=dark\n${fresh}\n${plaintext}`)),
@@ -175,7 +216,7 @@ function headers() {
 function request(options, rest) {
   const cookie = [...recipe(), ...variant(0, 4), ...variant(0, 6)]
   const [knowsTypes, second, firstGoesLast, padding] = [1, 0, 0, 0]
-  const state = [knowsTypes, ...variant(0, 8)]
+  const state = [knowsTypes, ...variant(0, 9)]
   return [...variant(0, 4), ...options, ...state, ...cookie, second, firstGoesLast, padding, ...Buffer.from(rest)]
 }
 
@@ -206,6 +247,31 @@ function recipe() {
 /** A token for the plain cookie of Auth.js, made with the newest secret and CBC. */
 function seal() {
   return [...variant(0, 4), ...variant(0, 3), 0]
+}
+
+/**
+ * The name `sid`, the usual attributes, a token or none, a header.
+ *
+ * @param {number[]} token its length in units of 1000 and the rest, and the longest value
+ * @param {string} header
+ */
+function setCookie([thousands, rest, longest], header) {
+  const attributes = [0, 0, 0, 1, 0]
+  const token =
+    thousands === undefined ? [0] : [1, ...numbers(2, thousands * 1000 + rest, longest), ...numbers(8, 1_800_000_000)]
+  return [0, ...attributes, ...token, ...Buffer.from(header)]
+}
+
+/**
+ * @param {2 | 8} bytes of each
+ * @param {number[]} numbers
+ */
+function numbers(bytes, ...numbers) {
+  return numbers.flatMap((number) => {
+    const encoded = Buffer.alloc(8)
+    encoded.writeBigUInt64LE(BigInt(number))
+    return [...encoded.subarray(0, bytes)]
+  })
 }
 
 /**

@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Checks that take too long for each commit: about half an hour on two cores. `.ci/run` has the other checks. Needs `npm ci`
-# and the packages that `.ci/tools` installs. FUZZ_SECONDS, SOAK_MINUTES, SOAK_CALLS and DIFFERENTIAL_CASES set the lengths.
+# and the packages that `.ci/tools` installs. FUZZ_SECONDS, SOAK_MINUTES, SOAK_CALLS,
+# DIFFERENTIAL_CASES and REFRESH_CASES set the lengths.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 source scripts/steps.sh
@@ -9,7 +10,9 @@ step 'Build' npm run build
 step 'Crates: licences, sources, duplicates' node scripts/cargo-tool.mjs cargo-deny --locked check bans licenses sources
 step 'SBOMs' npx vitest run --project supply-chain sbom
 step 'Random requests: same results as Auth.js' \
-  env DIFFERENTIAL_CASES="${DIFFERENTIAL_CASES:-50000}" npx vitest run differential
+  env DIFFERENTIAL_CASES="${DIFFERENTIAL_CASES:-50000}" npx vitest run __test__/differential
+step 'Random requests: same cookies as Auth.js' \
+  env DIFFERENTIAL_CASES="${REFRESH_CASES:-20000}" npx vitest run refresh-differential
 step 'Tests with the other versions of Node.js' node scripts/node-versions.mjs
 step 'All tests with AddressSanitizer' node scripts/sanitizer.mjs all
 step 'Fuzz targets' node fuzz/run.mjs --seconds="${FUZZ_SECONDS:-60}"

@@ -20,6 +20,13 @@ pub enum Error {
         /// What is wrong, and how to fix it.
         problem: String,
     },
+    /// An argument of a call is wrong.
+    Argument {
+        /// The argument, or the key in it: `claims.sub`.
+        name: String,
+        /// What is wrong, and how to fix it.
+        problem: String,
+    },
     /// No connection could be made: refused, unknown host, wrong password, TLS, ...
     Connect(String),
     /// The database answered the query with an error: missing table, no permission to read, ...
@@ -41,6 +48,10 @@ impl Error {
         Self::Config { name: name.into(), problem: problem.into() }
     }
 
+    pub fn argument(name: impl Into<String>, problem: impl Into<String>) -> Self {
+        Self::Argument { name: name.into(), problem: problem.into() }
+    }
+
     /// The `code` of the JavaScript error; listed in the README.
     pub fn code(&self) -> &'static str {
         self.outcome().name()
@@ -49,6 +60,7 @@ impl Error {
     pub fn outcome(&self) -> Outcome {
         match self {
             Self::Config { .. } => Outcome::Config,
+            Self::Argument { .. } => Outcome::Argument,
             Self::Connect(_) | Self::Query(_) => Outcome::Database,
             Self::Timeout { .. } | Self::Overload { .. } | Self::Cancelled(_) => Outcome::Timeout,
             Self::Closed => Outcome::Closed,
@@ -65,7 +77,7 @@ impl Error {
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Config { name, problem } => write!(f, "{name}: {problem}"),
+            Self::Config { name, problem } | Self::Argument { name, problem } => write!(f, "{name}: {problem}"),
             Self::Connect(cause) => write!(f, "cannot connect to the database: {cause}"),
             Self::Query(cause) => write!(f, "the database refused the session query: {cause}"),
             Self::Timeout { step, limit } => {
@@ -101,6 +113,7 @@ mod tests {
     fn codes_and_messages() {
         for (error, code, message) in [
             (Error::config("cookieName", "is wrong"), "ERR_AUTH_BRIDGE_CONFIG", "cookieName: is wrong"),
+            (Error::argument("claims.sub", "is wrong"), "ERR_AUTH_BRIDGE_ARGUMENT", "claims.sub: is wrong"),
             (
                 Error::Connect("refused".to_owned()),
                 "ERR_AUTH_BRIDGE_DATABASE",

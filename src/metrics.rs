@@ -20,6 +20,23 @@ pub struct Metrics {
     batches: Histogram,
     /// Calls whose request had sessions of different users.
     several_users: AtomicU64,
+    rolls: [AtomicU64; Roll::ALL.len()],
+}
+
+/// What became of a token that was due.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Roll {
+    Issued,
+    /// Another transaction held its row.
+    Held,
+    /// The database doesn't slide rows.
+    Refused,
+    /// The new token would have been too large.
+    TooLarge,
+}
+
+impl Roll {
+    const ALL: [Self; 4] = [Self::Issued, Self::Held, Self::Refused, Self::TooLarge];
 }
 
 impl Default for Metrics {
@@ -30,6 +47,7 @@ impl Default for Metrics {
             latency: Histogram::default(),
             batches: Histogram::default(),
             several_users: AtomicU64::default(),
+            rolls: array::from_fn(|_| AtomicU64::default()),
         }
     }
 }
@@ -41,6 +59,10 @@ impl Metrics {
 
     pub fn count_several_users(&self) {
         add(&self.several_users, 1);
+    }
+
+    pub fn count_roll(&self, roll: Roll) {
+        add(&self.rolls[roll as usize], 1);
     }
 
     pub fn count_latency(&self, latency: Duration) {
@@ -71,6 +93,11 @@ impl Metrics {
             latency: self.latency.snapshot(|microseconds| microseconds as f64 / 1000.0),
             batches: self.batches.snapshot(|sessions| sessions as f64),
             several_users: self.several_users.load(Ordering::Relaxed),
+            rolls: {
+                let [issued, held, refused, too_large] =
+                    Roll::ALL.map(|roll| self.rolls[roll as usize].load(Ordering::Relaxed));
+                Rolls { issued, held, refused, too_large }
+            },
             pool,
         }
     }
@@ -90,6 +117,7 @@ pub struct Stats {
     pub batches: Distribution,
     #[serde(rename = "severalUsers")]
     pub several_users: u64,
+    pub rolls: Rolls,
     pub pool: PoolStatus,
 }
 
@@ -99,6 +127,16 @@ pub struct Calls {
     pub unauthenticated: u64,
     pub failed: u64,
     pub pending: usize,
+}
+
+/// How often each [`Roll`] was.
+#[derive(Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Rolls {
+    pub issued: u64,
+    pub held: u64,
+    pub refused: u64,
+    pub too_large: u64,
 }
 
 #[derive(Debug, Serialize)]
@@ -250,8 +288,12 @@ mod tests {
         }
         metrics.count(Outcome::Database);
         metrics.count(Outcome::Closed);
+        for roll in [Roll::Issued, Roll::Held, Roll::Held, Roll::TooLarge] {
+            metrics.count_roll(roll);
+        }
         let stats = metrics.snapshot(7, PoolStatus::default());
         assert_eq!(stats.calls, Calls { authenticated: 1, unauthenticated: 3, failed: 2, pending: 7 });
+        assert_eq!(stats.rolls, Rolls { issued: 1, held: 2, refused: 0, too_large: 1 });
         assert_eq!((stats.reasons["no-cookie"], stats.reasons["session-revoked"]), (2, 1));
         assert_eq!((stats.errors["ERR_AUTH_BRIDGE_DATABASE"], stats.errors["ERR_AUTH_BRIDGE_CLOSED"]), (1, 1));
     }

@@ -15,11 +15,16 @@ export type Enc = keyof typeof BYTES
 
 export const EMPTY = new Uint8Array()
 
-/** The key that Auth.js derives for the cookie `COOKIE_NAME`, or that next-auth 4 derives for any cookie. */
-export function deriveKey(secret: string, enc: Enc, issuer: 'authjs' | 'next-auth-v4' = 'authjs') {
+/** The key that Auth.js derives for the cookie `name`, or that next-auth 4 derives for any cookie. */
+export function deriveKey(
+  secret: string,
+  enc: Enc,
+  issuer: 'authjs' | 'next-auth-v4' = 'authjs',
+  name: string = COOKIE_NAME,
+) {
   const [salt, info] =
     issuer === 'authjs'
-      ? [COOKIE_NAME, `Auth.js Generated Encryption Key (${COOKIE_NAME})`]
+      ? [name, `Auth.js Generated Encryption Key (${name})`]
       : ['', 'NextAuth.js Generated Encryption Key']
   return new Uint8Array(hkdfSync('sha256', secret, salt, info, BYTES[enc]))
 }

@@ -11,7 +11,7 @@ export type Reply = (socket: Socket, types: string) => unknown
 export async function startHostileServer() {
   const sockets = new Set<Socket>()
   let reply: Reply = () => {}
-  let replyAboutTables: Reply = rows(TABLE_COLUMNS, ...Array.from({ length: 6 }, () => locatedRow()))
+  let replyAboutTables: Reply = rows(TABLE_COLUMNS, ...Array.from({ length: 10 }, () => locatedRow()))
   let login: ((socket: Socket) => void) | undefined
   const queries: string[] = []
   const server = createServer((socket) => {

@@ -4,7 +4,7 @@
 
 import { readFileSync } from 'node:fs'
 import { inspect } from 'node:util'
-import { AuthBridge, explainSession, getSession } from '../../index.js'
+import { AuthBridge, explainSession, getSession, refreshSession, updateSession } from '../../index.js'
 import { createSessionRoute } from '../../next/index.js'
 import { unsetVariables } from './variables.mjs'
 
@@ -14,12 +14,13 @@ import { unsetVariables } from './variables.mjs'
  * @property {Record<string, string>} [env] environment variables
  * @property {Record<string, any>} [options] of `new AuthBridge`; without them the module's own functions are called
  * @property {any} [header] the cookie header, or a wrong argument in its place
+ * @property {string} [claim] the value of claims that are changed
  * @property {number} [calls] concurrent calls of each method, 1 by default
  * @property {boolean} [closed] whether the bridge is closed before the calls
  */
 
 /** @param {Scenario} scenario @param {Set<string>} outcomes */
-async function runScenario({ env = {}, options, header, calls = 1, closed = false }, outcomes) {
+async function runScenario({ env = {}, options, header, claim, calls = 1, closed = false }, outcomes) {
   /** @param {() => any} call */
   async function attempt(call) {
     try {
@@ -37,13 +38,23 @@ async function runScenario({ env = {}, options, header, calls = 1, closed = fals
   const api = bridge ? methods(bridge) : MODULE
   if (closed) await api.close()
   const request = new Request('http://localhost/', { headers: header ? { cookie: header } : {} })
-  const methodCalls = [() => api.getSession(header), () => api.explainSession(header), () => api.route.GET(request)]
+  const claims = { plan: claim }
+  const methodCalls = [
+    () => api.getSession(header),
+    () => api.explainSession(header),
+    () => api.route.GET(request),
+    () => api.refreshSession(header, { claims: () => claims }),
+    () => api.refreshSession(header, { claims: () => ({ ...claims, sub: claim }) }),
+    () => api.updateSession(header, claims),
+    () => api.updateSession(header, { ...claims, lost: undefined }),
+  ]
   const all = [...methodCalls, api.health].flatMap((call) => Array.from({ length: calls }, () => attempt(call)))
   const results = await Promise.all(all)
   for (const result of results) {
     if (result?.reason) outcomes.add(result.reason)
-    // A session may contain the claims.
-    if (!result?.user) print(result instanceof Response && result.status === 200 ? result.status : result)
+    // A session may contain the claims, and a refreshed one has the cookies.
+    if (!result?.user && !result?.setCookie)
+      print(result instanceof Response && result.status === 200 ? result.status : result)
   }
   print(await attempt(api.stats))
   print(bridge)
@@ -54,6 +65,8 @@ async function runScenario({ env = {}, options, header, calls = 1, closed = fals
 const MODULE = {
   getSession,
   explainSession,
+  refreshSession,
+  updateSession,
   route: createSessionRoute(),
   health() {},
   stats() {},
@@ -65,6 +78,8 @@ function methods(bridge) {
   return {
     getSession: (/** @type {any} */ header) => bridge.getSession(header),
     explainSession: (/** @type {any} */ header) => bridge.explainSession(header),
+    refreshSession: (/** @type {any} */ header, /** @type {any} */ options) => bridge.refreshSession(header, options),
+    updateSession: (/** @type {any} */ header, /** @type {any} */ claims) => bridge.updateSession(header, claims),
     route: createSessionRoute({ bridge }),
     health: () => bridge.health(),
     stats: () => bridge.stats(),

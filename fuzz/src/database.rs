@@ -6,7 +6,9 @@ use arbitrary::Arbitrary;
 use authjs_bridge::error::Error;
 use authjs_bridge::lookups::{Answer, Responder};
 use authjs_bridge::schema::IdTypes;
-use authjs_bridge::store::{Lookup, PoolStatus, SessionEnd, SessionKey, SessionRecord, SessionStore, UserRow};
+use authjs_bridge::store::{
+    Lookup, PoolStatus, SessionEnd, SessionKey, SessionRecord, SessionStore, Slide, UserRow, Wanted,
+};
 use tokio::sync::oneshot;
 
 use crate::claims::Expected;
@@ -19,6 +21,7 @@ pub enum Row {
     Missing,
     Revoked,
     Expired,
+    TooOld,
     OtherUser,
     UserGone,
     OtherUserType,
@@ -46,14 +49,17 @@ impl Row {
             is_of_user: true,
             revoked: false,
             expired: false,
+            too_old: false,
             user: user(is_client),
             fresh: session.fresh.row(),
+            slide: Slide::NotAsked,
         };
         Ok(Some(match self {
             Self::Live => live,
             Self::Missing => return Ok(None),
             Self::Revoked => SessionRecord { revoked: true, ..live },
             Self::Expired => SessionRecord { expired: true, ..live },
+            Self::TooOld => SessionRecord { too_old: true, ..live },
             Self::OtherUser => SessionRecord { is_of_user: false, ..live },
             Self::UserGone => SessionRecord { user: UserRow::Missing, fresh: None, ..live },
             Self::OtherUserType => SessionRecord { user: user(!is_client), ..live },
@@ -128,8 +134,9 @@ impl SessionStore for &'static FakeDatabase {
         )
     }
 
-    async fn find(&self, (): (), lookups: &[Lookup]) -> Vec<Result<Option<SessionRecord>, Error>> {
-        self.with(|contents| lookups.iter().map(|lookup| contents.record(lookup)).collect())
+    async fn find(&self, (): (), wanted: &[Wanted]) -> Vec<Result<Option<SessionRecord>, Error>> {
+        assert!(wanted.iter().all(|wanted| wanted.slide.is_none()), "reading slides nothing");
+        self.with(|contents| wanted.iter().map(|wanted| contents.record(&wanted.lookup)).collect())
     }
 
     async fn find_end(&self, _: &SessionKey) -> Result<Option<SessionEnd>, Error> {

@@ -72,6 +72,15 @@ pub fn split_line(bytes: &[u8]) -> (String, &[u8]) {
 
 /// Replaces escaped lone surrogates, which a Rust string can't hold.
 pub fn without_lone_surrogates(json: &str, substitute: char) -> String {
+    with_lone_surrogates_as(json, |_| substitute)
+}
+
+/// Replaces each escaped lone surrogate by a character of its own, from the last plane of Unicode, which is for private use.
+pub fn with_lone_surrogates_apart(json: &str) -> String {
+    with_lone_surrogates_as(json, |unit| char::from_u32(0x10_0000 + u32::from(unit)).expect("a character"))
+}
+
+fn with_lone_surrogates_as(json: &str, substitute: impl Fn(u16) -> char) -> String {
     let mut text = String::with_capacity(json.len());
     let mut rest = json;
     while let Some((plain, escape)) = rest.split_once('\\') {
@@ -79,7 +88,7 @@ pub fn without_lone_surrogates(json: &str, substitute: char) -> String {
         let (spelled, after) =
             match (code_unit(escape), escape.get(5..).and_then(|rest| code_unit(rest.strip_prefix('\\')?))) {
                 (Some(0xd800..=0xdbff), Some(0xdc00..=0xdfff)) => (None, 11),
-                (Some(0xd800..=0xdfff), _) => (Some(substitute), 5),
+                (Some(unit @ 0xd800..=0xdfff), _) => (Some(substitute(unit)), 5),
                 _ => (None, escape.chars().next().map_or(0, char::len_utf8)),
             };
         match spelled {

@@ -4,10 +4,10 @@ use std::sync::LazyLock;
 
 use arbitrary::Arbitrary;
 use authjs_bridge::bridge::Bridge;
-use authjs_bridge::claims::UNAUTHENTICATED_BODY;
-use authjs_bridge::config::{Config, Database, Limits, Location, SessionCookie};
+use authjs_bridge::claims::{Rolling, UNAUTHENTICATED_BODY};
+use authjs_bridge::config::{Config, Database, Limits, Location, Secrets, SessionCookie};
+use authjs_bridge::cookie::Attributes;
 use authjs_bridge::error::Error;
-use authjs_bridge::store::RowExpiry;
 use serde_json::Value;
 use tokio::runtime::{Builder, Runtime};
 use tokio::sync::oneshot;
@@ -88,13 +88,14 @@ struct TestBridge(Bridge<&'static FakeDatabase, Channels>);
 
 impl TestBridge {
     fn new(cookies: CookieSetup, setup: &Setup) -> Self {
-        let cookie = |name: &Name| SessionCookie::by_name(name.as_str()).expect("a name");
+        let cookie = |name: &Name| (SessionCookie::by_name(name.as_str()).expect("a name"), Attributes::default());
         let config = Config {
             ignored_cookie: None,
-            secrets: configured_secrets(),
+            secrets: Secrets::of_option(configured_secrets()),
             cookies: cookies.names().iter().map(cookie).collect(),
             database: Database { schema: setup.schema(), ..Database::at(Location::default()) },
-            row_expiry: RowExpiry::Checked,
+            rolling: Rolling::default(),
+            migrates_cookies: false,
             limits: Limits::default(),
             warnings: Vec::new(),
         };
@@ -264,6 +265,7 @@ fn assert_explanation(json: &str, decisive: Option<&Candidate>) {
         Row::Missing => ("unauthenticated", "session-unknown"),
         Row::Revoked => ("unauthenticated", "session-revoked"),
         Row::Expired => ("unauthenticated", "session-expired"),
+        Row::TooOld => ("unauthenticated", "session-too-old"),
         Row::OtherUser => ("unauthenticated", "user-mismatch"),
         Row::UserGone => ("unauthenticated", "user-gone"),
         Row::OtherUserType => ("unauthenticated", "user-type-changed"),

@@ -39,7 +39,7 @@ impl Name {
     }
 
     /// NextAuth v4 derives its keys independently of the cookie's name.
-    fn shares_keys_with(self, other: Self) -> bool {
+    pub fn shares_keys_with(self, other: Self) -> bool {
         self == other || self.is_v4() && other.is_v4()
     }
 }
@@ -100,7 +100,7 @@ impl Seal {
             let all = Name::ALL.into_iter().flat_map(|name| TestSecret::ALL.map(|secret| (name, secret)));
             all.map(|(name, secret)| ((name, secret), derive(name, &[secret.value()]))).collect()
         });
-        KEYRINGS[&(self.name, self.secret)].candidates(self.enc(), None).next().expect("a key")
+        KEYRINGS[&(self.name, self.secret)].candidates(self.enc(), None).next().expect("a key").1
     }
 
     pub fn kid(self) -> &'static str {
@@ -116,6 +116,13 @@ impl Seal {
     fn is_configured_for(self, name: Name) -> bool {
         self.name.shares_keys_with(name) && self.secret != TestSecret::Unconfigured
     }
+}
+
+/// The protected header that the issuer of a cookie writes, in base64url.
+pub fn issued_header(name: Name, secret: TestSecret) -> String {
+    let seal = Seal { name, secret, is_gcm: false };
+    let token = seal.seal(&ProtectedHeader::AsIssued.text(seal), b"").to_token();
+    token.split('.').next().unwrap_or_default().to_owned()
 }
 
 /// A token for [`Name::Plain`] that encrypts whole blocks with CBC without padding them.

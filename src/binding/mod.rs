@@ -3,6 +3,8 @@
 //! `///` on an exported item becomes its TSDoc in `index.d.ts`; `types.d.ts` holds the types.
 
 mod bridges;
+mod callback;
+mod claims;
 mod default_options;
 mod environment;
 mod module;
@@ -22,10 +24,12 @@ use napi_derive::{module_init, napi};
 use serde::Serialize;
 
 use self::bridges::LazyBridge;
+use self::claims::ClaimsSource;
 use self::environment::ProcessEnv;
 use self::module::{SharedBridge, module};
-use self::respond::{Form, SessionCall};
+use self::respond::{Call, Form, Kind};
 use self::settle::Value;
+use crate::bridge::{Intent, Refresh, Refreshed};
 use crate::config::warning::Warning;
 use crate::cookie::MAX_HEADER_BYTES;
 use crate::doctor;
@@ -58,6 +62,43 @@ pub fn get_session<'env>(env: &'env Env, cookie_header: Unknown<'env>) -> napi::
 #[napi(ts_args_type = "cookieHeader?: string | null", ts_return_type = "Promise<string>")]
 pub fn get_session_json<'env>(env: &'env Env, cookie_header: Unknown<'env>) -> napi::Result<Unknown<'env>> {
     body(env, Form::Text, cookie_header, |header| bridges::default_bridge_for(env, header))
+}
+
+/// Reads the session of a request as `getSession` does, and keeps it alive: when it is due, its row lives on and the cookie is
+/// issued anew, in one round trip to the database.
+///
+/// @param cookieHeader The raw value of the request's `Cookie` header; null or undefined when it has none.
+/// @param options Claims to change in the token that is issued.
+/// @returns The session, the `Set-Cookie` values to append to the response, and the `Cookie` header as it is with them. Whatever response carries the values needs `Cache-Control: private, no-cache, no-store, max-age=0`.
+/// @throws {AuthBridgeError} Rejects as `getSession` does, and with `ERR_AUTH_BRIDGE_ARGUMENT` when the claims are wrong.
+#[napi(
+    ts_args_type = "cookieHeader?: string | null, options?: RefreshOptions",
+    ts_return_type = "Promise<RefreshedSession>"
+)]
+pub fn refresh_session<'env>(
+    env: &'env Env,
+    cookie_header: Unknown<'env>,
+    options: Unknown<'env>,
+) -> napi::Result<Unknown<'env>> {
+    refresh(env, Intent::Roll, cookie_header, options, |header| bridges::default_bridge_for(env, header))
+}
+
+/// Changes claims of the session, due or not: issues its cookie anew at once, wherever the session lives.
+///
+/// @param cookieHeader The raw value of the request's `Cookie` header; null or undefined when it has none.
+/// @param claims Claims to set in the token; null removes one.
+/// @returns As `refreshSession`; `updated` is false when there is no live session.
+/// @throws {AuthBridgeError} Rejects as `getSession` does, and with `ERR_AUTH_BRIDGE_ARGUMENT` when the claims are wrong, or make the token longer than 32 KiB.
+#[napi(
+    ts_args_type = "cookieHeader: string | null | undefined, claims: ClaimChanges",
+    ts_return_type = "Promise<UpdatedSession>"
+)]
+pub fn update_session<'env>(
+    env: &'env Env,
+    cookie_header: Unknown<'env>,
+    claims: Unknown<'env>,
+) -> napi::Result<Unknown<'env>> {
+    refresh(env, Intent::Update, cookie_header, claims, |header| bridges::default_bridge_for(env, header))
 }
 
 /// Explains to the developer why a request has a session or not. It makes the same checks as `getSession`. The explanation
@@ -152,6 +193,45 @@ impl AuthBridge {
         body(env, Form::Text, cookie_header, |_| self.bridge.get(env).map(Some))
     }
 
+    /// Reads the session of a request as `getSession` does, and keeps it alive: when it is due, its row lives on and the cookie is
+    /// issued anew, in one round trip to the database.
+    ///
+    /// @param cookieHeader The raw value of the request's `Cookie` header; null or undefined when it has none.
+    /// @param options Claims to change in the token that is issued.
+    /// @returns The session, the `Set-Cookie` values to append to the response, and the `Cookie` header as it is with them. Whatever response carries the values needs `Cache-Control: private, no-cache, no-store, max-age=0`.
+    /// @throws {AuthBridgeError} Rejects as `getSession` does, and with `ERR_AUTH_BRIDGE_ARGUMENT` when the claims are wrong.
+    #[napi(
+        ts_args_type = "cookieHeader?: string | null, options?: RefreshOptions",
+        ts_return_type = "Promise<RefreshedSession>"
+    )]
+    pub fn refresh_session<'env>(
+        &self,
+        env: &'env Env,
+        cookie_header: Unknown<'env>,
+        options: Unknown<'env>,
+    ) -> napi::Result<Unknown<'env>> {
+        refresh(env, Intent::Roll, cookie_header, options, |_| self.bridge.get(env).map(Some))
+    }
+
+    /// Changes claims of the session, due or not: issues its cookie anew at once, wherever the session lives.
+    ///
+    /// @param cookieHeader The raw value of the request's `Cookie` header; null or undefined when it has none.
+    /// @param claims Claims to set in the token; null removes one.
+    /// @returns As `refreshSession`; `updated` is false when there is no live session.
+    /// @throws {AuthBridgeError} Rejects as `getSession` does, and with `ERR_AUTH_BRIDGE_ARGUMENT` when the claims are wrong, or make the token longer than 32 KiB.
+    #[napi(
+        ts_args_type = "cookieHeader: string | null | undefined, claims: ClaimChanges",
+        ts_return_type = "Promise<UpdatedSession>"
+    )]
+    pub fn update_session<'env>(
+        &self,
+        env: &'env Env,
+        cookie_header: Unknown<'env>,
+        claims: Unknown<'env>,
+    ) -> napi::Result<Unknown<'env>> {
+        refresh(env, Intent::Update, cookie_header, claims, |_| self.bridge.get(env).map(Some))
+    }
+
     /// Explains to the developer why a request has a session or not. Never send the explanation to a client.
     ///
     /// @param cookieHeader The raw value of the request's `Cookie` header; null or undefined when it has none.
@@ -235,14 +315,52 @@ fn body<'env>(
         };
         let identities = sessions.identities();
         let promised = bridge.lookups().responder().promise(env);
-        let (promise, deferred) = promised.map_err(|cause| Error::Internal(cause.reason.clone()))?;
+        let (promise, deferred) = promised.map_err(internal)?;
         let bodies = sessions.map(|session| session.body);
-        bridge.confirm(identities, SessionCall { deferred, form, bodies });
+        bridge.confirm(identities, Call { deferred, kind: Kind::Read { form, bodies } });
         Ok(Some(promise))
     });
     match pending {
         Ok(Some(promise)) => Ok(promise),
         Ok(None) => settle::settled(env, Ok(form.unauthenticated())),
+        Err(error) => settle::settled(env, Err(error)),
+    }
+}
+
+/// The promise of a refreshed session; `claims` is the second argument. If the database isn't needed, it is settled at once on this
+/// thread.
+fn refresh<'env>(
+    env: &'env Env,
+    intent: Intent,
+    cookie_header: Unknown,
+    claims: Unknown,
+    bridge: impl FnOnce(&str) -> Result<Option<SharedBridge>, Error>,
+) -> napi::Result<Unknown<'env>> {
+    let pending = catch_panic(|| {
+        let claims = match intent {
+            Intent::Roll => ClaimsSource::of_options(env, claims)?,
+            Intent::Update => ClaimsSource::Given(claims::object(env, claims)?),
+        };
+        let header = options::cookie_header(env, cookie_header, None)?;
+        let Some(bridge) = bridge(&header)? else {
+            return Ok(Err(Refreshed::anonymous(header, intent)));
+        };
+        let end = bridge.lookups().deadline();
+        if bridge.ignores_cookie_of(&header) {
+            warn::warn_once(env, &[Warning::IgnoredCookie]);
+        }
+        match bridge.refresh(header, unix_time(), intent)? {
+            Refresh::Known(done) => Ok(Err(done)),
+            Refresh::Pending(identities, pending) => {
+                let (promise, deferred) = bridge.lookups().responder().promise(env).map_err(internal)?;
+                bridge.confirm(identities, Call { deferred, kind: Kind::Refresh { pending, claims, end } });
+                Ok(Ok(promise))
+            }
+        }
+    });
+    match pending {
+        Ok(Ok(promise)) => Ok(promise),
+        Ok(Err(done)) => settle::settled(env, Ok(respond::refreshed(&done))),
         Err(error) => settle::settled(env, Err(error)),
     }
 }
@@ -277,6 +395,10 @@ fn promise_json<'env>(
         settler.settle(vec![(deferred, resolution)]);
     });
     Ok(promise)
+}
+
+fn internal(cause: napi::Error) -> Error {
+    Error::Internal(cause.reason.clone())
 }
 
 fn json_of(value: &impl Serialize) -> String {

@@ -7,7 +7,7 @@ use napi::{Env, ValueType};
 
 use super::password::PasswordFunction;
 use super::settle;
-use crate::config::{CookieOption, LimitOptions, Options, Password, TableOptions};
+use crate::config::{CookieAttributes, CookieOption, LimitOptions, Options, Password, TableOptions};
 use crate::error::Error;
 use crate::postgres::SharedPostgres;
 use crate::sensitive::Sensitive;
@@ -35,6 +35,11 @@ pub fn parse(value: Unknown) -> Result<Options, Error> {
         extra_claims: reader.take("extraClaims", strings)?,
         fresh_claims: reader.take("freshClaims", strings)?,
         expires: reader.take("expires", boolean)?,
+        max_age: reader.take("maxAge", number)?,
+        absolute_max_age: reader.take("absoluteMaxAge", number)?,
+        update_age: reader.take("updateAge", number)?,
+        cookie: reader.take("cookie", cookie_attributes)?,
+        migrate_cookies: reader.take("migrateCookies", boolean)?,
         limits: LimitOptions {
             connect_timeout: reader.take("connectTimeout", number)?,
             query_timeout: reader.take("queryTimeout", number)?,
@@ -58,8 +63,11 @@ pub fn cookie_header(env: &Env, value: Unknown, max: Option<usize>) -> Result<St
     }
     match type_of(&value) {
         ValueType::Undefined | ValueType::Null => Ok(String::new()),
-        ValueType::String => Err(unreadable("cookieHeader")),
-        other => Err(wrong_type("cookieHeader", "the value of the Cookie header: a string, null or undefined", other)),
+        ValueType::String => Err(Error::argument("cookieHeader", "can't be read")),
+        other => {
+            let expected = "the value of the Cookie header: a string, null or undefined";
+            Err(wrong_argument("cookieHeader", expected, other))
+        }
     }
 }
 
@@ -81,6 +89,21 @@ fn cookie(name: &str, value: Unknown) -> Result<CookieOption, Error> {
         CookieOption { name: reader.take("name", string)?.unwrap_or_default(), issuer: reader.take("issuer", string)? };
     reader.finish()?;
     Ok(cookie)
+}
+
+/// The attributes of the cookies that are set.
+fn cookie_attributes(name: &str, value: Unknown) -> Result<CookieAttributes, Error> {
+    let expected = "an object with the keys domain, path, sameSite, secure and partitioned";
+    let mut reader = Reader::new(name, expected, "cookie.", value)?;
+    let attributes = CookieAttributes {
+        domain: reader.take("domain", string)?,
+        path: reader.take("path", string)?,
+        same_site: reader.take("sameSite", string)?,
+        secure: reader.take("secure", boolean)?,
+        partitioned: reader.take("partitioned", boolean)?,
+    };
+    reader.finish()?;
+    Ok(attributes)
 }
 
 /// A text, or a function that gives it.
@@ -210,7 +233,7 @@ fn boolean(name: &str, value: Unknown) -> Result<bool, Error> {
     }
 }
 
-fn type_of(value: &Unknown) -> ValueType {
+pub(super) fn type_of(value: &Unknown) -> ValueType {
     value.get_type().unwrap_or(ValueType::Unknown)
 }
 
@@ -224,6 +247,11 @@ fn empty(name: String, value: &str) -> Error {
 
 fn unreadable(name: &str) -> Error {
     Error::config(name, "can't be read")
+}
+
+pub(super) fn wrong_argument(name: &str, expected: &str, actual: ValueType) -> Error {
+    let actual = format!("{actual:?}").to_lowercase();
+    Error::argument(name, format!("must be {expected}, not {actual}"))
 }
 
 fn wrong_type(name: &str, expected: &str, actual: ValueType) -> Error {

@@ -15,11 +15,13 @@ use std::ptr::null_mut;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use napi::bindgen_prelude::{Function, JsObjectValue, Object, Unknown};
+use napi::bindgen_prelude::{Function, JsObjectValue, Object, ToNapiValue, Unknown};
 use napi::{Env, JsError, JsValue, check_status, sys};
 use tokio_util::sync::CancellationToken;
 use zeroize::Zeroize;
 
+use super::warn::warn_once;
+use crate::config::warning::Warning;
 use crate::error::Error;
 use crate::panics::catch_panic;
 
@@ -50,6 +52,8 @@ pub struct Settler {
     /// JavaScript thread touches it.
     pending: AtomicUsize,
     environment: CancellationToken,
+    /// Warnings that the JavaScript thread is to emit.
+    warnings: Mutex<Vec<Warning>>,
 }
 
 /// The thread-safe function that settles a batch.
@@ -73,6 +77,7 @@ impl Settler {
             wake: Mutex::new(None),
             pending: AtomicUsize::new(0),
             environment: CancellationToken::new(),
+            warnings: Mutex::default(),
         });
         let context = Box::new(Context { settler: Arc::clone(&settler), parse: json_parse(env)? });
         let name = env.create_string("authjs-bridge")?;
@@ -160,6 +165,16 @@ impl Settler {
         }
     }
 
+    /// Emits a warning with the next promises that are settled.
+    pub fn warn(&self, warning: Warning) {
+        self.warnings().push(warning);
+    }
+
+    fn warnings(&self) -> MutexGuard<'_, Vec<Warning>> {
+        // A poisoned lock is harmless: each change is a single operation.
+        self.warnings.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     fn wake(&self) -> MutexGuard<'_, Option<Wake>> {
         // A poisoned lock is harmless: the function is there or not.
         self.wake.lock().unwrap_or_else(PoisonError::into_inner)
@@ -183,6 +198,8 @@ unsafe extern "C" fn settle_batch(
     let context = unsafe { &*context.cast::<Context>() };
     let env = Env::from_raw(env);
     let settled = resolutions.len();
+    let warnings = std::mem::take(&mut *context.settler.warnings());
+    warn_once(&env, &warnings);
     let parser = Parser::of(&env, context);
     for (deferred, resolution) in resolutions {
         let _ = catch_panic(|| {
@@ -204,7 +221,7 @@ unsafe extern "C" fn finalize(env: sys::napi_env, _data: *mut c_void, context: *
     unsafe { sys::napi_delete_reference(env, context.parse) };
 }
 
-/// A promise that is settled already, with anything but [`Value::Json`].
+/// A promise that is settled already.
 pub fn settled(env: &Env, resolution: Resolution) -> napi::Result<Unknown<'_>> {
     let (promise, deferred) = create_promise(env)?;
     settle_now(env, Deferred(deferred), resolution, None);
@@ -215,6 +232,25 @@ pub fn settled(env: &Env, resolution: Resolution) -> napi::Result<Unknown<'_>> {
 pub fn parsed<'env>(env: &'env Env, text: &str) -> napi::Result<Unknown<'env>> {
     let json: Object = env.get_global()?.get_named_property("JSON")?;
     json.get_named_property::<Function<&str, Unknown>>("parse")?.call(text)
+}
+
+/// The text that `JSON.stringify` returns; `None` if it throws, or returns none.
+pub fn stringified(env: &Env, value: Unknown) -> Option<String> {
+    let stringify = || {
+        let json: Object = env.get_global()?.get_named_property("JSON")?;
+        json.get_named_property::<Function<Unknown, Unknown>>("stringify")?.call(value)
+    };
+    text(env, &unless_thrown(env, stringify())?, None)
+}
+
+/// A value that JavaScript gets as the object which this JSON text describes.
+pub struct Json(pub String);
+
+impl ToNapiValue for Json {
+    unsafe fn to_napi_value(env: sys::napi_env, Self(text): Self) -> napi::Result<sys::napi_value> {
+        let env = Env::from_raw(env);
+        parsed(&env, &text).map(|value| value.raw())
+    }
 }
 
 /// A JavaScript error with its `code`.
@@ -234,7 +270,10 @@ fn create_promise(env: &Env) -> napi::Result<(Unknown<'_>, sys::napi_deferred)> 
 fn settle_now(env: &Env, deferred: Deferred, resolution: Resolution, parser: Option<&Parser>) {
     let resolved = match resolution {
         Err(error) => return reject(env, deferred, error),
-        Ok(Value::Json(body)) => parser.and_then(|parser| parser.parse(env, &body)),
+        Ok(Value::Json(body)) => match parser {
+            Some(parser) => parser.parse(env, &body),
+            None => unless_thrown(env, parsed(env, &body)).map(|value| value.raw()),
+        },
         Ok(Value::Text(text)) => string(env, &text),
         Ok(Value::EmptyObject) => empty_object(env),
         Ok(Value::Undefined) => undefined(env),

@@ -78,7 +78,7 @@ impl Reader {
             let mut furthest: Option<Unauthenticated> = None;
             for reading in found.values.readings() {
                 let is_whole = reading.is_whole;
-                let opened = self.open(reading, found.keyring, at);
+                let opened = self.open(reading, found.keyring, at).map(|opened| opened.session);
                 let outcome = opened.as_ref().err().map(Unauthenticated::outcome);
                 let (session, refusal) =
                     opened.map_or_else(|refusal| (None, Some(refusal)), |session| (Some(session), None));
@@ -109,8 +109,9 @@ impl Reader {
     /// Cookies that don't count, since the request has one of a stronger class.
     fn weaker<'h>(&self, header: &'h str) -> impl Iterator<Item = FoundReading> + use<'_, 'h> {
         let strongest = self.find(header).next().map(|found| found.name.class());
-        let weaker = self.cookies.iter().filter(move |(name, _)| strongest.is_some_and(|class| name.class() > class));
-        weaker.filter_map(|(name, _)| {
+        let weaker = self.cookies.iter().map(|cookie| &cookie.name);
+        let weaker = weaker.filter(move |name| strongest.is_some_and(|class| name.class() > class));
+        weaker.filter_map(|name| {
             let cookie = describe(name, &name.find(header)?);
             let is_whole = cookie.whole;
             Some(FoundReading::ignored(cookie, is_whole, Ignored::WeakerPrefix))
@@ -119,11 +120,11 @@ impl Reader {
 
     /// Without a whole cookie or a first chunk. Later chunks may be there all the same.
     fn explain_absence(&self, header: &str) -> (Reason, Option<FoundCookie>) {
-        let described = self.cookies.iter().map(|(name, _)| describe(name, &name.values(header)));
+        let described = self.cookies.iter().map(|cookie| describe(&cookie.name, &cookie.name.values(header)));
         if let Some(partial) = described.into_iter().find(|cookie| !cookie.chunks.is_empty()) {
             return (Reason::ChunkGap { missing: 0 }, Some(partial));
         }
-        let names: Vec<_> = self.cookies.iter().map(|(name, _)| name).collect();
+        let names: Vec<_> = self.cookies.iter().map(|cookie| &cookie.name).collect();
         let near_misses = near_misses(header, &names);
         let expected = names.into_iter().map(|name| name.as_str().to_owned()).collect();
         (Reason::NoCookie { expected, near_misses }, None)
@@ -283,6 +284,6 @@ fn chunks(values: &CookieValues) -> Vec<u16> {
 }
 
 fn known_secrets(keyring: &Keyring, enc: ContentEncryption) -> Vec<KnownSecret> {
-    let kids = keyring.candidates(enc, None).map(Key::kid).enumerate();
-    kids.map(|(index, kid)| KnownSecret { index, kid: ShortKid::of(kid) }).collect()
+    let known = |(index, key): (usize, &Key)| KnownSecret { index, kid: ShortKid::of(key.kid()) };
+    keyring.candidates(enc, None).map(known).collect()
 }

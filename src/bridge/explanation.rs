@@ -112,6 +112,7 @@ pub enum Reason {
     SessionRevoked { revoked_at: Option<Timestamp>, revoked_reason: Option<String> },
     SessionExpired { expired_at: Option<Timestamp> },
     UserMismatch { session_user_id: Option<String> },
+    SessionTooOld {},
     UserGone {},
     UserTypeChanged { from: Option<UserType>, to: String },
     DatabaseUnavailable { code: &'static str, message: String },
@@ -141,6 +142,7 @@ impl Reason {
             Self::SessionRevoked { .. } => Outcome::SessionRevoked,
             Self::SessionExpired { .. } => Outcome::SessionExpired,
             Self::UserMismatch { .. } => Outcome::UserMismatch,
+            Self::SessionTooOld {} => Outcome::SessionTooOld,
             Self::UserGone {} => Outcome::UserGone,
             Self::UserTypeChanged { .. } => Outcome::UserTypeChanged,
             Self::DatabaseUnavailable { .. } => Outcome::DatabaseUnavailable,
@@ -175,6 +177,7 @@ impl Reason {
             }
             Liveness::Expired => Self::SessionExpired { expired_at: end.and_then(|end| end.expires_at).map(Timestamp) },
             Liveness::OtherUser => Self::UserMismatch { session_user_id: end.and_then(|end| end.user_id) },
+            Liveness::TooOld => Self::SessionTooOld {},
             Liveness::UserGone => Self::UserGone {},
             Liveness::UserTypeChanged => {
                 let to = match record.map(|record| record.user) {

@@ -7,6 +7,7 @@
 mod explain;
 pub mod explanation;
 mod read;
+mod refresh;
 #[cfg(test)]
 mod tests;
 
@@ -15,8 +16,9 @@ use std::sync::Arc;
 use tokio::runtime::Handle;
 
 pub use self::read::Unauthenticated;
-use self::read::{At, Reader};
-use crate::claims::{Session, SessionReader};
+use self::read::{At, Reader, SealedCookie};
+pub use self::refresh::{Intent, Issue, Judged, PendingRefresh, Refresh, Refreshed};
+use crate::claims::{Rolling, Session, SessionReader};
 use crate::config::{Config, SessionCookie};
 use crate::cookie::CookieName;
 use crate::crypto::Keyring;
@@ -27,7 +29,9 @@ use crate::store::{Candidates, Identity, SessionStore};
 /// Reads sessions with the configuration of one app. Queries the store `S` and answers through the responder `R`.
 #[derive(Debug)]
 pub struct Bridge<S: SessionStore, R: Responder> {
-    reader: Reader,
+    reader: Arc<Reader>,
+    rolling: Rolling,
+    migrates_cookies: bool,
     lookups: Arc<Lookups<S, R>>,
     /// See [`Config`].
     ignored_cookie: Option<CookieName>,
@@ -35,15 +39,17 @@ pub struct Bridge<S: SessionStore, R: Responder> {
 
 impl<S: SessionStore + 'static, R: Responder> Bridge<S, R> {
     pub fn new(config: Config, store: S, responder: R, runtime: Handle) -> Result<Self, Error> {
-        let with_keys = |SessionCookie { name, issuer }| {
-            let keyring = Keyring::new(&config.secrets, &name, issuer)?;
-            Ok((name, keyring))
+        let with_keys = |(SessionCookie { name, issuer }, attributes)| {
+            let keyring = Keyring::new(&config.secrets.list, &name, issuer)?;
+            Ok(SealedCookie { keyring, issuer, sealing: config.secrets.sealing(issuer), attributes, name })
         };
         let cookies = config.cookies.into_iter().map(with_keys).collect::<Result<_, Error>>()?;
         Ok(Self {
             ignored_cookie: config.ignored_cookie,
-            reader: Reader { cookies, sessions: SessionReader::new(config.database.schema) },
-            lookups: Arc::new(Lookups::new(store, config.row_expiry, config.limits, responder, runtime)),
+            reader: Arc::new(Reader { cookies, sessions: SessionReader::new(config.database.schema) }),
+            rolling: config.rolling,
+            migrates_cookies: config.migrates_cookies,
+            lookups: Arc::new(Lookups::new(store, config.limits, responder, runtime)),
         })
     }
 
@@ -66,18 +72,23 @@ impl<S: SessionStore + 'static, R: Responder> Bridge<S, R> {
     pub fn read_and_count(&self, cookie_header: &str, now: u64) -> Result<Option<Candidates<Session>>, Error> {
         let metrics = self.lookups.metrics();
         let read = self.read(cookie_header, now).inspect_err(|error| metrics.count(error.outcome()))?;
-        if let Ok(Candidates { newest, older }) = &read
-            && older.iter().any(|other| !other.identity.is_of_user_of(&newest.identity))
-        {
-            metrics.count_several_users();
+        if let Ok(candidates) = &read {
+            self.count_several_users(candidates, |session| &session.identity);
         }
         Ok(read.inspect_err(|reason| metrics.count(reason.outcome())).ok())
+    }
+
+    fn count_several_users<T>(&self, candidates: &Candidates<T>, identity: impl Fn(&T) -> &Identity) {
+        let newest = identity(&candidates.newest);
+        if candidates.older.iter().any(|other| !identity(other).is_of_user_of(newest)) {
+            self.lookups.metrics().count_several_users();
+        }
     }
 
     /// Whether the request has no session cookie but one that doesn't count. The developer is to be told of it.
     pub fn ignores_cookie_of(&self, cookie_header: &str) -> bool {
         let has = |name: &CookieName| name.find(cookie_header).is_some();
-        self.ignored_cookie.as_ref().is_some_and(has) && !self.reader.cookies.iter().any(|(name, _)| has(name))
+        self.ignored_cookie.as_ref().is_some_and(has) && !self.reader.cookies.iter().any(|cookie| has(&cookie.name))
     }
 
     /// Looks up which of the sessions is live, and answers `call`.

@@ -4,8 +4,9 @@
 use std::collections::HashSet;
 
 use crate::claims::{ClaimsError, Session, SessionReader};
-use crate::cookie::{CookieName, CookieValues, MAX_HEADER_BYTES, Reading, SizeError};
-use crate::crypto::Keyring;
+use crate::config::Sealing;
+use crate::cookie::{Attributes, CookieName, CookieValues, MAX_HEADER_BYTES, Reading, SizeError};
+use crate::crypto::{Issuer, Keyring};
 use crate::outcome::Outcome;
 use crate::schema::IdTypes;
 use crate::store::{Candidates, Identity};
@@ -31,8 +32,18 @@ pub(super) const MAX_CANDIDATES: usize = 8;
 #[derive(Debug)]
 pub(super) struct Reader {
     /// By class, the strongest first.
-    pub(super) cookies: Vec<(CookieName, Keyring)>,
+    pub(super) cookies: Vec<SealedCookie>,
     pub(super) sessions: SessionReader,
+}
+
+/// A cookie that can hold a session, and how its tokens are opened and sealed.
+#[derive(Debug)]
+pub(super) struct SealedCookie {
+    pub(super) name: CookieName,
+    pub(super) keyring: Keyring,
+    pub(super) issuer: Issuer,
+    pub(super) sealing: Sealing,
+    pub(super) attributes: Attributes,
 }
 
 /// When a request is read, and what is known then.
@@ -46,9 +57,17 @@ pub(super) struct At {
 
 /// A session cookie of a request.
 pub(super) struct MatchedCookie<'r, 'h> {
+    /// Its place among the configured ones.
+    pub(super) place: usize,
     pub(super) name: &'r CookieName,
     pub(super) keyring: &'r Keyring,
     pub(super) values: CookieValues<'h>,
+}
+
+/// A token that is valid now.
+pub(super) struct OpenedToken {
+    pub(super) session: Session,
+    pub(super) token: token::Opened,
 }
 
 impl Reader {
@@ -58,10 +77,10 @@ impl Reader {
         let mut opened = Opened::default();
         for found in self.find(cookie_header) {
             for reading in found.values.readings() {
-                opened.add(self.open(reading, found.keyring, at));
+                opened.add(self.open(reading, found.keyring, at).map(|opened| opened.session));
             }
         }
-        opened.candidates()
+        opened.candidates(|session| &session.identity)
     }
 
     /// The cookies of the strongest class that the request has: a weaker one could be set by somebody else.
@@ -69,12 +88,13 @@ impl Reader {
         let mut strongest = None;
         self.cookies
             .iter()
-            .map_while(move |(name, keyring)| {
+            .enumerate()
+            .map_while(move |(place, SealedCookie { name, keyring, .. })| {
                 let class = name.class();
                 if strongest.is_some_and(|strongest| strongest != class) {
                     return None;
                 }
-                let found = name.find(cookie_header).map(|values| MatchedCookie { name, keyring, values });
+                let found = name.find(cookie_header).map(|values| MatchedCookie { place, name, keyring, values });
                 if found.is_some() {
                     strongest = Some(class);
                 }
@@ -83,9 +103,9 @@ impl Reader {
             .flatten()
     }
 
-    pub(super) fn open(&self, reading: Reading, keyring: &Keyring, at: At) -> Result<Session, Unauthenticated> {
-        let plaintext = token::open(&reading.token?, keyring)?;
-        Ok(self.sessions.read(&plaintext, at.now, &at.types)?)
+    pub(super) fn open(&self, reading: Reading, keyring: &Keyring, at: At) -> Result<OpenedToken, Unauthenticated> {
+        let token = token::open(&reading.token?, keyring)?;
+        Ok(OpenedToken { session: self.sessions.read(&token.plaintext, at.now, &at.types)?, token })
     }
 }
 
@@ -97,15 +117,20 @@ pub(super) fn check_size(cookie_header: &str) -> Result<(), SizeError> {
 }
 
 /// What the readings of a request gave so far.
-#[derive(Default)]
-struct Opened {
-    first: Option<Session>,
-    more: Vec<Session>,
+pub(super) struct Opened<T> {
+    first: Option<T>,
+    more: Vec<T>,
     refusal: Option<Unauthenticated>,
 }
 
-impl Opened {
-    fn add(&mut self, read: Result<Session, Unauthenticated>) {
+impl<T> Default for Opened<T> {
+    fn default() -> Self {
+        Self { first: None, more: Vec::new(), refusal: None }
+    }
+}
+
+impl<T> Opened<T> {
+    pub(super) fn add(&mut self, read: Result<T, Unauthenticated>) {
         match read {
             Ok(session) if self.first.is_none() => self.first = Some(session),
             Ok(session) => self.more.push(session),
@@ -116,11 +141,11 @@ impl Opened {
         }
     }
 
-    fn candidates(self) -> Result<Candidates<Session>, Unauthenticated> {
+    pub(super) fn candidates(self, identity: impl Fn(&T) -> &Identity) -> Result<Candidates<T>, Unauthenticated> {
         match self.first {
             None => Err(self.refusal.unwrap_or(Unauthenticated::NoCookie)),
             Some(first) if self.more.is_empty() => Ok(Candidates::one(first)),
-            Some(first) => Ok(candidates(first, self.more, |session| &session.identity)),
+            Some(first) => Ok(candidates(first, self.more, identity)),
         }
     }
 }

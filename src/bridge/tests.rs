@@ -6,13 +6,13 @@ use uuid::Uuid;
 
 use super::*;
 use crate::claims::ClaimsError;
-use crate::config::{Database, Limits, Location};
-use crate::cookie::{CookieName, SizeError};
+use crate::config::{Database, Limits, Location, Secrets};
+use crate::cookie::{Attributes, CookieName, SizeError};
 use crate::crypto::{ContentEncryption, Issuer, Secret, ShortKid};
 use crate::lookups::Channels;
 use crate::runtime;
 use crate::store::fake::{Fake, live_record, number};
-use crate::store::{RowExpiry, SessionRecord, UserRow};
+use crate::store::{SessionRecord, UserRow};
 use crate::token::{TokenError, forge};
 
 const NOW: u64 = 1_700_000_000;
@@ -29,13 +29,18 @@ fn secret() -> Secret {
     Secret::new("secret".to_owned()).expect("a secret")
 }
 
+fn cookie(name: &str) -> (SessionCookie, Attributes) {
+    (SessionCookie::by_name(name).expect("a name"), Attributes::default())
+}
+
 fn bridge(names: &[&str], store: &Arc<Fake>) -> Bridge<Arc<Fake>, Channels> {
     let config = Config {
         ignored_cookie: None,
-        secrets: vec![secret()],
-        cookies: names.iter().map(|name| SessionCookie::by_name(name).expect("a name")).collect(),
+        secrets: Secrets::of_option(vec![secret()]),
+        cookies: names.iter().map(|name| cookie(name)).collect(),
         database: unused_database(),
-        row_expiry: RowExpiry::Checked,
+        rolling: Rolling::default(),
+        migrates_cookies: false,
         limits: Limits::default(),
         warnings: Vec::new(),
     };
@@ -49,7 +54,7 @@ fn keyring(name: &str) -> Keyring {
 /// A token of user 1 in tenant 2 for `session`, made for the cookie `name`.
 fn token(name: &str, session: u128, exp: u64) -> String {
     let keyring = keyring(name);
-    let key = keyring.candidates(ENC, None).next().expect("a key");
+    let (_, key) = keyring.candidates(ENC, None).next().expect("a key");
     let [user, tenant, session] = [1, 2, session].map(Uuid::from_u128);
     let claims =
         format!(r#"{{"exp":{exp},"id":"{user}","tenant":"{tenant}","session_id":"{session}","user_type":"internal"}}"#);
@@ -70,7 +75,7 @@ fn the_first_accepted_name_is_read_whole_or_in_chunks() {
     let secure = token(SECURE, 4, NOW + 60);
     let expired = token(PLAIN, 5, NOW - 60);
     let (start, end) = plain.split_at(200);
-    let kid = keyring(SECURE).candidates(ENC, None).next().and_then(|key| ShortKid::of(key.kid()));
+    let kid = keyring(SECURE).candidates(ENC, None).next().and_then(|(_, key)| ShortKid::of(key.kid()));
     let foreign = Err(Unauthenticated::Token(TokenError::NoMatchingSecret { enc: ENC, kid }));
     let malformed = || Err(Unauthenticated::Token(TokenError::Malformed));
     let expiry = || Err(Unauthenticated::Claims(ClaimsError::Expired { exp: (NOW - 60) as f64, now: NOW }));
@@ -152,10 +157,11 @@ fn bridge_of(vector: &Value) -> Bridge<Arc<Fake>, Channels> {
     let secret = |text: &Value| Secret::new(text.as_str().expect("a text").to_owned()).expect("a secret");
     let config = Config {
         ignored_cookie: None,
-        secrets: secrets.iter().map(secret).collect(),
-        cookies: vec![SessionCookie::by_name(vector["name"].as_str().expect("a name")).expect("a name")],
+        secrets: Secrets::of_option(secrets.iter().map(secret).collect()),
+        cookies: vec![cookie(vector["name"].as_str().expect("a name"))],
         database: unused_database(),
-        row_expiry: RowExpiry::Checked,
+        rolling: Rolling::default(),
+        migrates_cookies: false,
         limits: Limits::default(),
         warnings: Vec::new(),
     };
@@ -187,6 +193,7 @@ async fn explanations_of_each_verdict() {
         (None, "session-unknown"),
         (with(&|record| record.revoked = true), "session-revoked"),
         (with(&|record| record.expired = true), "session-expired"),
+        (with(&|record| record.too_old = true), "session-too-old"),
         (with(&|record| record.is_of_user = false), "user-mismatch"),
         (with(&|record| record.user = UserRow::Missing), "user-gone"),
         (with(&|record| record.user = UserRow::OfType("client".to_owned())), "user-type-changed"),

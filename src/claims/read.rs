@@ -51,6 +51,8 @@ pub struct Claims<'t> {
     pub exp: f64,
     /// `iat`, in seconds since 1970; `None` if the token doesn't say.
     pub iat: Option<f64>,
+    /// `rolled_at`, in seconds since 1970; `None` if the token doesn't say, or not as a number.
+    pub rolled_at: Option<f64>,
 }
 
 redacted!(Claims<'t>);
@@ -79,7 +81,7 @@ macro_rules! claims {
 }
 
 claims! {
-    Exp "exp", Nbf "nbf", Iat "iat",
+    Exp "exp", Nbf "nbf", Iat "iat", RolledAt "rolled_at",
     SessionId "session_id", Tenant "tenant", Id "id", Sub "sub", UserType "user_type", LoginMethod "login_method",
     Email "email", Name "name", Username "username", Image "image", Picture "picture",
     ProToken "proToken", TenantSlug "tenantSlug", Plan "plan",
@@ -103,6 +105,7 @@ impl<'t> Claims<'t> {
             return Err(ClaimsError::NotYetValid { nbf, now });
         }
         claims.iat = claims.time(Claim::Iat)?;
+        claims.rolled_at = claims.time(Claim::RolledAt).unwrap_or_default();
         Ok(claims)
     }
 
@@ -179,12 +182,12 @@ impl<'de> Visitor<'de> for Object<'_> {
                 },
             }
         }
-        Ok(Claims { values, extra, exp: 0.0, iat: None })
+        Ok(Claims { values, extra, exp: 0.0, iat: None, rolled_at: None })
     }
 }
 
 /// Decodes as jose does, with a `TextDecoder` that is `fatal` and skips a byte order mark.
-fn decode_text(bytes: &[u8]) -> Option<&str> {
+pub(super) fn decode_text(bytes: &[u8]) -> Option<&str> {
     let bytes = bytes.strip_prefix("\u{feff}".as_bytes()).unwrap_or(bytes);
     std::str::from_utf8(bytes).ok()
 }

@@ -21,8 +21,7 @@ redacted!(Session);
 
 impl Candidates<Session> {
     pub fn identities(&self) -> Candidates<Identity> {
-        let older = self.older.iter().map(|session| session.identity.clone()).collect();
-        Candidates { newest: self.newest.identity.clone(), older }
+        self.as_ref().map(|session| session.identity.clone())
     }
 }
 
@@ -76,6 +75,8 @@ impl SessionReader {
                 user_type,
                 issued_at: claims.iat.unwrap_or(f64::NEG_INFINITY),
                 token_expires_at: claims.exp,
+                rolled_at: claims.rolled_at.unwrap_or(f64::NEG_INFINITY),
+                slide: None,
             },
         })
     }
@@ -115,7 +116,7 @@ mod tests {
     #[test]
     fn a_session_with_only_the_required_claims() {
         let session = read(&minimal()).expect("a session");
-        let Identity { lookup: Lookup { key, user_id }, user_type, issued_at, token_expires_at } =
+        let Identity { lookup: Lookup { key, user_id }, user_type, issued_at, token_expires_at, rolled_at, slide } =
             session.identity.clone();
         assert_eq!(
             body(session),
@@ -128,7 +129,8 @@ mod tests {
         assert_eq!(key.session_id.text(), SESSION);
         assert_eq!(user_id.text(), ID);
         assert_eq!(user_type, Some(UserType::Client));
-        assert_eq!((issued_at, token_expires_at), (f64::NEG_INFINITY, 1.0));
+        assert_eq!((issued_at, token_expires_at, rolled_at), (f64::NEG_INFINITY, 1.0, f64::NEG_INFINITY));
+        assert_eq!(slide, None);
     }
 
     #[test]

@@ -4,7 +4,7 @@
 use super::environment::{app_url_is_https, is_production};
 use super::warning::Warning;
 use super::{Environment, Options};
-use crate::cookie::{Class, CookieName};
+use crate::cookie::{Attributes, Class, CookieName};
 use crate::crypto::Issuer;
 use crate::error::Error;
 
@@ -92,9 +92,9 @@ fn named_cookies(names: &[CookieOption]) -> Result<Vec<SessionCookie>, Error> {
 }
 
 /// An invalid `AUTH_URL` is ignored here: it is an error only if the default name depends on it.
-pub(super) fn plain_cookie(cookies: &[SessionCookie], environment: &impl Environment) -> Option<Warning> {
+pub(super) fn plain_cookie(cookies: &[(SessionCookie, Attributes)], environment: &impl Environment) -> Option<Warning> {
     let is_plain = is_production(environment)
-        && cookies.iter().any(|cookie| cookie.name.class() == Class::Plain)
+        && cookies.iter().any(|(cookie, _)| cookie.name.class() == Class::Plain)
         && matches!(app_url_is_https(environment), Ok(Some(true)));
     is_plain.then_some(Warning::PlainCookie)
 }

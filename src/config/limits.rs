@@ -97,7 +97,7 @@ fn count(name: &str, value: Option<f64>, max: usize) -> Result<Option<usize>, Er
     value.map(|value| whole_number(value, 1, max).ok_or_else(problem)).transpose()
 }
 
-fn whole_number(value: f64, min: usize, max: usize) -> Option<usize> {
+pub(super) fn whole_number(value: f64, min: usize, max: usize) -> Option<usize> {
     ((min as f64..=max as f64).contains(&value) && value.fract() == 0.0).then_some(value as usize)
 }
 

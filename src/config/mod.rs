@@ -1,15 +1,19 @@
 //! Options and environment variables -> a validated [`Config`], with the defaults filled in.
 #![forbid(unsafe_code)]
 
+mod attributes;
 mod cookies;
 mod database;
 mod environment;
 mod limits;
 mod password;
+mod rolling;
 mod schema;
 mod secrets;
 pub mod warning;
 
+pub use self::attributes::CookieAttributes;
+use self::attributes::cookies_with_attributes;
 use self::cookies::plain_cookie;
 pub use self::cookies::{CookieOption, SessionCookie, ignored_cookie, session_cookies};
 pub use self::database::{Database, DatabaseUrl, Location, Variable};
@@ -25,14 +29,13 @@ pub use self::limits::{
 };
 pub use self::password::{Password, PasswordSource};
 pub use self::schema::TableOptions;
-pub use self::secrets::{NamedSecret, named_secrets, secret_warnings};
+pub use self::secrets::{NamedSecret, Sealing, Secrets, named_secrets, secret_warnings};
 use self::secrets::{empty_secret, secret_mistakes, secrets};
 use self::warning::Warning;
-use crate::cookie::CookieName;
-use crate::crypto::Secret;
+use crate::claims::Rolling;
+use crate::cookie::{Attributes, CookieName};
 use crate::error::Error;
 use crate::sensitive::Sensitive;
-use crate::store::RowExpiry;
 
 /// The variable with the options of the bridge of the module's own functions.
 pub const OPTIONS_VARIABLE: &str = "AUTH_BRIDGE_OPTIONS";
@@ -57,17 +60,24 @@ pub struct Options {
     pub extra_claims: Option<Vec<String>>,
     pub fresh_claims: Option<Vec<String>>,
     pub expires: Option<bool>,
+    pub max_age: Option<f64>,
+    pub absolute_max_age: Option<f64>,
+    pub update_age: Option<f64>,
+    pub cookie: Option<CookieAttributes>,
+    pub migrate_cookies: Option<bool>,
     pub limits: LimitOptions,
 }
 
 impl Options {
     /// Checks what the options say, without the environment that may complete them. Returns what they say of the database.
     pub fn check(&self) -> Result<Database, Error> {
-        session_cookies(self, &NoVariables)?;
+        attributes::check(self, &session_cookies(self, &NoVariables)?)?;
         if let Some(list) = &self.secret {
             secrets(Some(list.clone()), &NoVariables)?;
         }
         Limits::new(self.limits)?;
+        rolling::rolling(self)?;
+        rolling::migrates_cookies(self)?;
         Database::of_options(self)
     }
 }
@@ -75,14 +85,15 @@ impl Options {
 /// The validated configuration of a bridge.
 #[derive(Debug)]
 pub struct Config {
-    /// Newest first; at least one.
-    pub secrets: Vec<Secret>,
+    pub secrets: Secrets,
     /// In order of preference, secure ones first; at least one.
-    pub cookies: Vec<SessionCookie>,
+    pub cookies: Vec<(SessionCookie, Attributes)>,
     /// A cookie that Auth.js may have set, but that doesn't count.
     pub ignored_cookie: Option<CookieName>,
     pub database: Database,
-    pub row_expiry: RowExpiry,
+    pub rolling: Rolling,
+    /// Whether sessions of other cookies are moved to the first one.
+    pub migrates_cookies: bool,
     pub limits: Limits,
     /// Likely mistakes that don't keep the bridge from working.
     pub warnings: Vec<Warning>,
@@ -90,26 +101,25 @@ pub struct Config {
 
 impl Config {
     pub fn new(mut options: Options, environment: &impl Environment) -> Result<Self, Error> {
-        let cookies = session_cookies(&options, environment)?;
+        let cookies = cookies_with_attributes(&options, environment)?;
         let ignored_cookie = ignored_cookie(&options, environment);
         let secrets_are_from_environment = options.secret.is_none();
         let secrets = secrets(options.secret.take(), environment)?;
         let database = Database::new(&options, environment)?;
         let limits = Limits::new(options.limits)?;
+        let rolling = rolling::rolling(&options)?;
         let empty_secret = if secrets_are_from_environment { empty_secret(environment) } else { None };
         let warnings =
-            secret_mistakes(&secrets).chain(empty_secret).chain(plain_cookie(&cookies, environment)).collect();
+            secret_mistakes(&secrets.list).chain(empty_secret).chain(plain_cookie(&cookies, environment)).collect();
         Ok(Self {
             cookies,
             ignored_cookie,
             secrets,
             warnings,
             database,
+            rolling,
+            migrates_cookies: rolling::migrates_cookies(&options)?,
             limits,
-            row_expiry: match options.ignore_expires_at {
-                Some(true) => RowExpiry::Ignored,
-                Some(false) | None => RowExpiry::Checked,
-            },
         })
     }
 }
@@ -121,17 +131,6 @@ mod tests {
     fn named(names: &[&str]) -> Options {
         let option = |name: &&str| CookieOption { name: (*name).to_owned(), issuer: None };
         Options { cookie_name: Some(names.iter().map(option).collect()), ..Options::default() }
-    }
-
-    #[test]
-    fn the_expiry_of_rows_is_checked_unless_it_is_ignored() {
-        for (option, expected) in
-            [(None, RowExpiry::Checked), (Some(false), RowExpiry::Checked), (Some(true), RowExpiry::Ignored)]
-        {
-            let environment = FakeEnvironment(&[("AUTH_SECRET", "s"), ("DATABASE_URL", "postgres://h")]);
-            let options = Options { ignore_expires_at: option, ..Options::default() };
-            assert_eq!(Config::new(options, &environment).expect("is complete").row_expiry, expected);
-        }
     }
 
     #[test]

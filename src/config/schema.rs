@@ -65,6 +65,8 @@ pub(super) fn schema(options: &Options) -> Result<Schema, Error> {
         extra_claims,
         fresh_claims,
         shows_expiry: options.expires.unwrap_or(false),
+        has_row_expiry: !options.ignore_expires_at.unwrap_or(false),
+        absolute_max_age: super::rolling::absolute_max_age(options)?,
     }))
 }
 

@@ -5,7 +5,7 @@ use serde::Serialize;
 
 use super::warning::{SECRET_BYTES, Warning};
 use super::{Environment, OPTIONS_VARIABLE, Options};
-use crate::crypto::Secret;
+use crate::crypto::{Issuer, Secret};
 use crate::error::Error;
 use crate::sensitive::Sensitive;
 
@@ -13,9 +13,54 @@ use crate::sensitive::Sensitive;
 const SECRET_VARIABLES: [&str; 5] =
     ["AUTH_SECRET_3", "AUTH_SECRET_2", "AUTH_SECRET_1", "AUTH_SECRET", "NEXTAUTH_SECRET"];
 
+/// The secrets, and which of them seals.
+#[derive(Debug)]
+pub struct Secrets {
+    /// Newest first; at least one.
+    pub list: Vec<Secret>,
+    /// The variable of each; empty if they are those of the option.
+    variables: Vec<&'static str>,
+}
+
+/// Which secret an issuer seals with, the first that is set (`@auth/core` and next-auth 5: `lib/utils/env.js` and `lib/env.js`;
+/// next-auth 4: `next/index.js`). next-auth 5 ignores the numbered ones where one of the others is set.
+const SEALING_VARIABLES: [(Issuer, [&str; 5]); 2] = [
+    (Issuer::AuthJs, ["AUTH_SECRET", "NEXTAUTH_SECRET", "AUTH_SECRET_3", "AUTH_SECRET_2", "AUTH_SECRET_1"]),
+    (Issuer::NextAuth4, ["NEXTAUTH_SECRET", "AUTH_SECRET", "AUTH_SECRET_3", "AUTH_SECRET_2", "AUTH_SECRET_1"]),
+];
+
+/// Which secret seals the tokens of one cookie: a place in the list.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Sealing {
+    /// The one that the issuer uses.
+    pub anew: usize,
+    /// Whether a token is sealed again with the secret that opened it, since that is what its issuer uses.
+    keeps: bool,
+}
+
+impl Sealing {
+    /// For a token that the secret at `opened_with` has opened.
+    pub fn again(self, opened_with: usize) -> usize {
+        if self.keeps { opened_with } else { self.anew }
+    }
+}
+
+impl Secrets {
+    pub fn of_option(list: Vec<Secret>) -> Self {
+        Self { list, variables: Vec::new() }
+    }
+
+    pub fn sealing(&self, issuer: Issuer) -> Sealing {
+        let order = SEALING_VARIABLES.into_iter().find(|(known, _)| *known == issuer);
+        let order = order.map(|(_, order)| order).unwrap_or_default();
+        let anew = order.into_iter().find_map(|name| self.variables.iter().position(|known| *known == name));
+        Sealing { anew: anew.unwrap_or(0), keeps: !self.variables.is_empty() }
+    }
+}
+
 /// The secrets of the option `secret`, or else those of the environment; at least one.
-pub(super) fn secrets(option: Option<Vec<Sensitive>>, environment: &impl Environment) -> Result<Vec<Secret>, Error> {
-    let secrets = match option {
+pub(super) fn secrets(option: Option<Vec<Sensitive>>, environment: &impl Environment) -> Result<Secrets, Error> {
+    let (list, variables): (Vec<_>, Vec<_>) = match option {
         Some(secrets) if secrets.is_empty() => return Err(Error::config("secret", "is an empty list")),
         Some(secrets) => secrets
             .into_iter()
@@ -23,16 +68,20 @@ pub(super) fn secrets(option: Option<Vec<Sensitive>>, environment: &impl Environ
                 Secret::new(secret)
                     .ok_or_else(|| Error::config("secret", "is an empty string; pass the value of AUTH_SECRET"))
             })
-            .collect::<Result<Vec<_>, _>>()?,
-        None => SECRET_VARIABLES.into_iter().filter_map(|name| Secret::new(environment.variable(name)?)).collect(),
+            .collect::<Result<_, _>>()
+            .map(|list| (list, Vec::new()))?,
+        None => {
+            let named = |name| Some((Secret::new(environment.variable(name)?)?, name));
+            SECRET_VARIABLES.into_iter().filter_map(named).unzip()
+        }
     };
-    if secrets.is_empty() {
+    if list.is_empty() {
         return Err(Error::config(
             "secret",
             "is missing; set the environment variable AUTH_SECRET, or pass the option secret",
         ));
     }
-    Ok(secrets)
+    Ok(Secrets { list, variables })
 }
 
 /// A secret without its value, to be shown.
@@ -58,7 +107,7 @@ pub fn named_secrets(options: &Options, environment: &impl Environment) -> Vec<N
 
 /// Warnings about these secrets.
 pub fn secret_warnings(options: &Options, environment: &impl Environment) -> Vec<Warning> {
-    let secrets = secrets(options.secret.clone(), environment).unwrap_or_default();
+    let secrets = secrets(options.secret.clone(), environment).map(|secrets| secrets.list).unwrap_or_default();
     let empty = if options.secret.is_none() { empty_secret(environment) } else { None };
     secret_mistakes(&secrets).chain(empty).collect()
 }
@@ -87,9 +136,39 @@ mod tests {
         let option = option.map(|list| list.into_iter().map(|secret| secret.to_owned().into()).collect());
         secrets(option, &FakeEnvironment(variables))
             .expect("has secrets")
+            .list
             .iter()
             .map(|secret| secret.reveal().to_owned())
             .collect()
+    }
+
+    #[test]
+    fn the_secret_that_seals_is_that_of_the_issuer() {
+        const ALL: &[(&str, &str)] = &[
+            ("NEXTAUTH_SECRET", "n"),
+            ("AUTH_SECRET", "0"),
+            ("AUTH_SECRET_1", "1"),
+            ("AUTH_SECRET_2", "2"),
+            ("AUTH_SECRET_3", "3"),
+        ];
+        const WITHOUT_UNNUMBERED: &[(&str, &str)] = &[("NEXTAUTH_SECRET", "n"), ("AUTH_SECRET_1", "1")];
+        let option = || Some(vec!["b".to_owned().into(), "a".to_owned().into()]);
+        for (option, variables, v5, v4, again) in [
+            (None, ALL, "0", "n", "2"),
+            (None, WITHOUT_UNNUMBERED, "n", "n", "n"),
+            (None, &ALL[2..], "3", "3", "2"),
+            (None, &ALL[..1], "n", "n", "n"),
+            (None, &ALL[1..2], "0", "0", "0"),
+            (option(), ALL, "b", "b", "b"),
+        ] {
+            let secrets = secrets(option, &FakeEnvironment(variables)).expect("has secrets");
+            let text = |place: usize| secrets.list[place].reveal().to_owned();
+            let sealing = secrets.sealing(Issuer::AuthJs);
+            let opened_with = secrets.list.len().saturating_sub(4).max(1).min(secrets.list.len() - 1);
+            assert_eq!(text(sealing.anew), v5, "{variables:?}");
+            assert_eq!(text(secrets.sealing(Issuer::NextAuth4).anew), v4, "{variables:?}");
+            assert_eq!(text(sealing.again(opened_with)), again, "{variables:?}");
+        }
     }
 
     #[test]

@@ -21,6 +21,8 @@ pub enum Warning {
     IgnoredCookie,
     /// Parameters of the database's URL that are unknown, and ignored; `from` is the option or variable that holds it.
     UnknownParameters { from: &'static str, names: Vec<String> },
+    /// The database doesn't slide sessions, and says why.
+    NotRolling { why: String },
 }
 
 impl Warning {
@@ -33,6 +35,7 @@ impl Warning {
             Self::PlainCookie => "AUTH_BRIDGE_PLAIN_COOKIE",
             Self::IgnoredCookie => "AUTH_BRIDGE_IGNORED_COOKIE",
             Self::UnknownParameters { .. } => "AUTH_BRIDGE_UNKNOWN_PARAMETER",
+            Self::NotRolling { .. } => "AUTH_BRIDGE_NOT_ROLLING",
         }
     }
 }
@@ -60,6 +63,11 @@ impl fmt::Display for Warning {
             Self::IgnoredCookie => f.write_str(
                 "a request has the cookie authjs.session-token, which Auth.js sets over http; it doesn't count, since NODE_ENV is \
                  production and neither AUTH_URL nor NEXTAUTH_URL is set; set AUTH_URL to the URL of the app",
+            ),
+            Self::NotRolling { why } => write!(
+                f,
+                "sessions are not rolled, since the database refuses to slide their rows: {why}; connect to a primary, as a user \
+                 that may update the sessions"
             ),
             Self::UnknownParameters { from, names } => write!(
                 f,
@@ -95,6 +103,11 @@ mod tests {
                 Warning::UnknownParameters { from: "DATABASE_URL", names: vec!["a".to_owned(), "b".to_owned()] },
                 "AUTH_BRIDGE_UNKNOWN_PARAMETER",
                 "DATABASE_URL has parameters that are unknown, and ignored: a, b;",
+            ),
+            (
+                Warning::NotRolling { why: "read-only".to_owned() },
+                "AUTH_BRIDGE_NOT_ROLLING",
+                "refuses to slide their rows: read-only;",
             ),
         ] {
             assert_eq!(warning.code(), code);

@@ -32,6 +32,15 @@ impl Issuer {
         }
     }
 
+    /// The longest value of one cookie, in bytes; a longer token is cut into chunks (`CHUNK_SIZE` in `@auth/core`
+    /// `lib/utils/cookie.js` and in next-auth 4 `core/lib/cookie.js`).
+    pub fn max_cookie_value(self) -> usize {
+        match self {
+            Self::AuthJs => 3936,
+            Self::NextAuth4 => 3933,
+        }
+    }
+
     /// The protected header that the issuer writes for the key with this `kid`, in base64url (`encode` in
     /// `@auth/core` `jwt.js` and in next-auth 4 `jwt/index.js`, which writes no `kid`).
     pub(super) fn protected_header(self, kid: &str) -> String {

@@ -50,15 +50,15 @@ impl Keyring {
         Ok(Self { cbc, gcm, issued })
     }
 
-    /// The keys that may open a token: the one that `kid` names, or all if there is no `kid`.
-    pub fn candidates(&self, enc: ContentEncryption, kid: Option<&str>) -> impl Iterator<Item = &Key> {
-        self.keys(enc).iter().filter(move |key| kid.is_none_or(|kid| kid == key.kid()))
+    /// The keys that may open a token, each with the place of its secret: the one that `kid` names, or all if there is no `kid`.
+    pub fn candidates(&self, enc: ContentEncryption, kid: Option<&str>) -> impl Iterator<Item = (usize, &Key)> {
+        self.keys(enc).iter().enumerate().filter(move |(_, key)| kid.is_none_or(|kid| kid == key.kid()))
     }
 
     /// The same for a protected header in base64url, if it is exactly what the issuer writes; `None` for any other.
-    pub fn issued_candidates(&self, header: &str) -> Option<&[Key]> {
+    pub fn issued_candidates(&self, header: &str) -> Option<impl Iterator<Item = (usize, &Key)>> {
         let issued = self.issued.iter().find(|issued| issued.text == header)?;
-        self.keys(issued.enc).get(issued.keys.clone())
+        Some(issued.keys.clone().zip(self.keys(issued.enc).get(issued.keys.clone())?))
     }
 
     /// The key that the issuer would seal with for the secret at `index`, and its protected header in base64url.
@@ -90,11 +90,11 @@ mod tests {
     fn kid_chooses_among_the_candidates() {
         let keyring = keyring("authjs.session-token", &["new", "old"]);
         for enc in [A256CbcHs512, A256Gcm] {
-            let all: Vec<_> = keyring.candidates(enc, None).collect();
+            let all: Vec<_> = keyring.candidates(enc, None).map(|(_, key)| key).collect();
             assert_eq!(all.len(), 2);
             let old = all[1].kid();
-            let chosen: Vec<_> = keyring.candidates(enc, Some(old)).map(Key::kid).collect();
-            assert_eq!(chosen, [old]);
+            let chosen: Vec<_> = keyring.candidates(enc, Some(old)).map(|(place, key)| (place, key.kid())).collect();
+            assert_eq!(chosen, [(1, old)]);
             assert_eq!(keyring.candidates(enc, Some("other")).count(), 0);
         }
     }
@@ -108,7 +108,7 @@ mod tests {
     fn the_sealing_key_is_that_of_the_secret_with_the_enc_of_the_issuer() {
         for (cookie, enc) in [("authjs.session-token", A256CbcHs512), ("next-auth.session-token", A256Gcm)] {
             let keyring = keyring(cookie, &["new", "old"]);
-            for (index, expected) in keyring.candidates(enc, None).enumerate() {
+            for (index, expected) in keyring.candidates(enc, None) {
                 let (key, header) = keyring.sealing_key(index).expect("a key");
                 assert_eq!(key.kid(), expected.kid(), "{cookie} {index}");
                 assert!(keyring.issued_candidates(header).is_some(), "{cookie} {index}");

@@ -13,7 +13,7 @@ use super::{Lookups, MAX_BATCH};
 use crate::error::Error;
 use crate::panics::catch_panic_async;
 use crate::schema::IdTypes;
-use crate::store::{Identity, Liveness, Lookup, SessionRecord, SessionStore, Verdict};
+use crate::store::{Identity, Liveness, Lookup, SessionRecord, SessionStore, Verdict, Wanted};
 
 /// If a batch is dropped before all calls are answered, for example by a panic, the rest is rejected. So every promise
 /// is settled.
@@ -117,10 +117,10 @@ impl<S: SessionStore + 'static, R: Responder> Lookups<S, R> {
             };
             let place = nth + usize::from(call.refused.is_some());
             let liveness = match identity.lookup.fits(types) {
-                true => Liveness::of(record.as_ref(), identity.user_type, self.row_expiry),
+                true => Liveness::of(record.as_ref(), identity.user_type),
                 false => Liveness::UnfitId,
             };
-            Ok(Verdict { place, liveness, record })
+            Ok(Verdict { place, liveness, record, judged: Vec::new() })
         };
         let mut answers = call.queried().iter().zip(places).enumerate().map(answer);
         match &call.refused {
@@ -130,7 +130,13 @@ impl<S: SessionStore + 'static, R: Responder> Lookups<S, R> {
                 }
                 answer => Judged::Decided(answer.unwrap_or_else(|| Err(Error::Internal("no candidate".to_owned())))),
             },
-            Some(refused) => Judged::Decided(first_live(answers).unwrap_or_else(|| Ok(refused.clone()))),
+            Some(refused) => {
+                let answers: Vec<_> = answers.collect();
+                let liveness = |answer: &Answer| answer.as_ref().ok().map(|verdict| verdict.liveness);
+                let judged = [Some(refused.liveness)].into_iter().chain(answers.iter().map(liveness)).collect();
+                let decided = first_live(answers.into_iter()).unwrap_or_else(|| Ok(refused.clone()));
+                Judged::Decided(decided.map(|verdict| Verdict { judged, ..verdict }))
+            }
         }
     }
 }
@@ -148,22 +154,24 @@ pub(crate) fn first_live(answers: impl Iterator<Item = Answer>) -> Option<Answer
     error
 }
 
-/// The lookups of a batch, each once.
+/// The lookups of a batch, each once: slid if one of the calls wants that, for the longest time.
 struct Asked {
-    unique: Vec<Lookup>,
+    unique: Vec<Wanted>,
     /// For each session that the calls of the batch need, call by call, the index of its lookup in `unique`.
     places: Vec<usize>,
 }
 
 impl Asked {
     fn by<Call>(calls: &[Waiting<Call>]) -> Self {
-        let mut unique = Vec::with_capacity(calls.len());
-        let mut known = HashMap::with_capacity(calls.len());
+        let mut unique: Vec<Wanted> = Vec::with_capacity(calls.len());
+        let mut known: HashMap<Lookup, usize> = HashMap::with_capacity(calls.len());
         let place = |identity: &Identity| {
-            *known.entry(identity.lookup.clone()).or_insert_with(|| {
-                unique.push(identity.lookup.clone());
+            let place = *known.entry(identity.lookup.clone()).or_insert_with(|| {
+                unique.push(Wanted { lookup: identity.lookup.clone(), slide: None });
                 unique.len() - 1
-            })
+            });
+            unique[place].slide = unique[place].slide.max(identity.slide);
+            place
         };
         let places = calls.iter().flat_map(Waiting::queried).map(place).collect();
         Self { unique, places }

@@ -37,18 +37,24 @@ use crate::config::Limits;
 use crate::error::Error;
 use crate::metrics::{Metrics, Stats};
 use crate::schema::IdTypes;
-use crate::store::{Candidates, Identity, Lookup, RowExpiry, SessionEnd, SessionKey, SessionStore};
+use crate::store::{Candidates, Identity, Lookup, SessionEnd, SessionKey, SessionStore, Wanted};
 
 /// The most sessions in one query.
 const MAX_BATCH: usize = 512;
 
+/// When a call has taken too long, and the error that it rejects with then.
+#[derive(Clone, Debug)]
+pub struct Deadline {
+    pub at: Instant,
+    pub error: Error,
+}
+
 pub struct Lookups<S, R: Responder> {
     store: S,
-    row_expiry: RowExpiry,
     responder: R,
     runtime: Handle,
     limits: Limits,
-    metrics: Metrics,
+    metrics: Arc<Metrics>,
     /// How many counted calls have no answer yet.
     pending: AtomicUsize,
     queue: Mutex<Queue<R::Call>>,
@@ -63,10 +69,10 @@ impl<S, R: Responder> fmt::Debug for Lookups<S, R> {
 }
 
 impl<S: SessionStore + 'static, R: Responder> Lookups<S, R> {
-    pub fn new(store: S, row_expiry: RowExpiry, limits: Limits, responder: R, runtime: Handle) -> Self {
+    pub fn new(store: S, limits: Limits, responder: R, runtime: Handle) -> Self {
         let queue = Mutex::new(Queue::new(store.max_connections()));
-        let (metrics, pending, tracker) = (Metrics::default(), AtomicUsize::new(0), TaskTracker::new());
-        Self { store, row_expiry, limits, responder, runtime, metrics, pending, queue, tracker }
+        let (metrics, pending, tracker) = (Arc::default(), AtomicUsize::new(0), TaskTracker::new());
+        Self { store, limits, responder, runtime, metrics, pending, queue, tracker }
     }
 
     /// Answers `call` through the responder: with the verdict, or with an error when the call takes too long.
@@ -103,9 +109,10 @@ impl<S: SessionStore + 'static, R: Responder> Lookups<S, R> {
         let timed = async {
             loop {
                 let types = self.store.id_types();
+                let nobody = Wanted { lookup: Lookup::of_nobody(&types), slide: None };
                 let connection = self.store.connect().await?;
                 let start = Instant::now();
-                self.store.find(connection, &[Lookup::of_nobody(&types)]).await.pop().unwrap_or(Ok(None))?;
+                self.store.find(connection, &[nobody]).await.pop().unwrap_or(Ok(None))?;
                 // The first query may have learnt that the columns can't hold such an id.
                 if self.store.id_types() == types {
                     return Ok(start.elapsed());
@@ -120,6 +127,11 @@ impl<S: SessionStore + 'static, R: Responder> Lookups<S, R> {
         self.store.id_types()
     }
 
+    /// When a call that starts now has taken too long, and its error then.
+    pub fn deadline(&self) -> Deadline {
+        Deadline { at: Instant::now() + self.limits.call_timeout, error: self.call_timeout_error() }
+    }
+
     /// Runs `work` of a call that started at `since`, at most until the call timeout.
     async fn within_call_timeout<T>(
         &self,
@@ -130,7 +142,7 @@ impl<S: SessionStore + 'static, R: Responder> Lookups<S, R> {
         tokio::time::timeout_at(end, work).await.unwrap_or_else(|_elapsed| Err(self.call_timeout_error()))
     }
 
-    pub fn metrics(&self) -> &Metrics {
+    pub fn metrics(&self) -> &Arc<Metrics> {
         &self.metrics
     }
 

@@ -7,8 +7,8 @@ use tokio::sync::{Semaphore, oneshot};
 use super::queue::PATIENCE;
 use super::worker::{LATE, PAUSE};
 use super::*;
-use crate::store::fake::{Fake, MAX_CONNECTIONS, live_record, lookup, mark, number};
-use crate::store::{Liveness, SessionRecord, UserType, Verdict};
+use crate::store::fake::{self, Fake, MAX_CONNECTIONS, live_record, mark, number};
+use crate::store::{Liveness, SessionRecord, Verdict};
 
 type Fakes = Arc<Lookups<Arc<Fake>, Channels>>;
 
@@ -17,13 +17,12 @@ fn lookups(store: &Arc<Fake>) -> Fakes {
 }
 
 fn lookups_with_limits(store: &Arc<Fake>, limits: Limits) -> Fakes {
-    Arc::new(Lookups::new(Arc::clone(store), RowExpiry::Checked, limits, Channels, Handle::current()))
+    Arc::new(Lookups::new(Arc::clone(store), limits, Channels, Handle::current()))
 }
 
 /// A session whose user has the same number.
 fn identity(session_id: u128) -> Identity {
-    let user_type = Some(UserType::Internal);
-    Identity { lookup: lookup(session_id, session_id), user_type, issued_at: 0.0, token_expires_at: 0.0 }
+    fake::identity(session_id, session_id)
 }
 
 fn ask(lookups: &Fakes, session_id: u128) -> oneshot::Receiver<Answer> {
@@ -35,11 +34,11 @@ fn ask(lookups: &Fakes, session_id: u128) -> oneshot::Receiver<Answer> {
 /// Each record has a mark, so an answer to another call would be found.
 fn live(session_id: u128) -> Answer {
     let record = SessionRecord { fresh: Some(mark(session_id)), ..live_record() };
-    Ok(Verdict { place: 0, liveness: Liveness::Live, record: Some(record) })
+    Ok(Verdict { place: 0, liveness: Liveness::Live, record: Some(record), judged: Vec::new() })
 }
 
 fn unknown() -> Answer {
-    Ok(Verdict { place: 0, liveness: Liveness::Unknown, record: None })
+    Ok(Verdict { place: 0, liveness: Liveness::Unknown, record: None, judged: Vec::new() })
 }
 
 /// Lets all tasks run until they wait for time or for a gate.
@@ -58,7 +57,7 @@ async fn an_answer_is_the_verdict_with_its_record() {
         (Fake::new(Ok(None)), unknown()),
         (
             Fake::new(Ok(Some(revoked.clone()))).with_own_users(),
-            Ok(Verdict { place: 0, liveness: Liveness::Revoked, record: Some(revoked) }),
+            Ok(Verdict { place: 0, liveness: Liveness::Revoked, record: Some(revoked), judged: Vec::new() }),
         ),
         (Fake::new(Err(refused.clone())), Err(refused)),
     ] {

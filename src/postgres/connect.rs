@@ -15,6 +15,7 @@ use tokio_postgres::{Client, SimpleQueryMessage, SimpleQueryRow};
 use super::age::{Age, Fitness, Moment, Trust};
 use super::cancel::{Endpoint, cancel};
 use super::fault::{describe, is_login_refused, may_accept_other_tls_mode, with_pooler_advice};
+use super::rest::Rest;
 use super::url::{Host, SessionAttrs, Target};
 use crate::error::Error;
 use crate::redacted::redacted;
@@ -37,6 +38,7 @@ pub struct Connection {
     /// The TLS mode that the server accepted.
     pub(super) mode: SslMode,
     pub(super) age: Age,
+    pub(super) slides: Rest,
 }
 
 redacted!(Connector, Connection);
@@ -226,7 +228,13 @@ impl Connector {
         let client = ClientWrapper::new(client, task);
         check_session_attrs(&client, attrs).await?;
         let age = Age::new(self.target.max_lifetime);
-        Ok(Connection { client, endpoint: Endpoint { host: host.clone(), address }, mode, age })
+        Ok(Connection {
+            client,
+            endpoint: Endpoint { host: host.clone(), address },
+            mode,
+            age,
+            slides: Rest::default(),
+        })
     }
 
     fn error(&self, failures: &[(&Host, Failure)]) -> Error {

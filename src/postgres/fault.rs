@@ -21,6 +21,8 @@ pub(super) enum Fault {
     MissingRow,
     /// Tables that are not in the search path.
     MissingTables { missing: String, search_path: String },
+    /// A column that an option needs.
+    MissingColumn { option: &'static str, column: &'static str },
     /// A column of a type that it can't have, and what it must be.
     UnsuitableColumn(String),
     /// A column type that is derived from too many other types.
@@ -57,7 +59,7 @@ impl Fault {
     pub(super) fn ends_connection(&self) -> bool {
         match self {
             Self::Query(error) => error.as_db_error().is_none_or(ends_session),
-            Self::MissingTables { .. } | Self::UnsuitableColumn(_) => false,
+            Self::MissingTables { .. } | Self::MissingColumn { .. } | Self::UnsuitableColumn(_) => false,
             Self::UnexpectedRow | Self::TooManyRows | Self::MissingRow | Self::TypeTooDeep | Self::Timeout => true,
         }
     }
@@ -72,6 +74,7 @@ impl Fault {
             Self::UnexpectedRow
             | Self::MissingRow
             | Self::MissingTables { .. }
+            | Self::MissingColumn { .. }
             | Self::UnsuitableColumn(_)
             | Self::TypeTooDeep
             | Self::Timeout => false,
@@ -81,6 +84,26 @@ impl Fault {
     /// Whether a table or its PostgreSQL schema is not where it was, or a column is of another type than before.
     pub(super) fn is_changed_table(&self) -> bool {
         matches!(self, Self::Query(error) if error.code().is_some_and(|code| CHANGED_TABLE.contains(code)))
+    }
+
+    /// Whether the server refused the query as such, whatever the connection and the tables are: it is a standby, the user lacks a
+    /// right, a trigger raised an error, ...
+    pub(super) fn is_refusal(&self) -> bool {
+        let Self::Query(error) = self else { return false };
+        error.as_db_error().is_some_and(|answer| {
+            let is_otherwise_known = self.is_stale_connection() || self.is_changed_table();
+            let is_refusal =
+                [SqlState::FEATURE_NOT_SUPPORTED, SqlState::T_R_SERIALIZATION_FAILURE].contains(answer.code());
+            !ends_session(answer) && (is_refusal || !is_otherwise_known)
+        })
+    }
+
+    /// What a server that refused the query says, on one line.
+    pub(super) fn describe(&self) -> String {
+        match self {
+            Self::Query(error) => describe(error),
+            _ => String::new(),
+        }
     }
 
     /// `address` is that of the database, `limit` the time limit of a query.
@@ -99,6 +122,9 @@ impl Fault {
                  the URL",
                 on_one_line(&search_path)
             )),
+            Self::MissingColumn { option, column } => {
+                Error::config(option, format!("needs the column {column} of the sessions, which there isn't"))
+            }
             Self::UnsuitableColumn(problem) => Error::Query(problem),
             Self::TypeTooDeep => Error::Query("the type of a column is derived from too many other types".to_owned()),
             Self::Timeout => Error::Timeout { step: "the session query", limit },

@@ -20,6 +20,7 @@ mod idle;
 mod password;
 mod pool;
 mod query;
+mod rest;
 mod shared;
 mod tls;
 mod url;

@@ -6,26 +6,28 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use deadpool::managed::{Object, Pool, PoolError, QueueMode};
-use deadpool_postgres::ClientWrapper;
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 
 use super::age::Fitness;
-use super::connect::Connector;
+use super::connect::{Connection, Connector};
 use super::fault::Fault;
 use super::idle::IdleCloser;
 use super::password::PasswordSources;
-use super::query::{DatabaseSession, FindEnd, FindSessions, Found, Query, StatementWriter};
+use super::query::{DatabaseSession, FindEnd, FindSessions, Found, Query, SlideSessions, StatementWriter};
+use super::rest::{AFTER_REFUSAL, AFTER_TIMEOUT, Rest};
 use super::url::Target;
 use crate::config::warning::Warning;
 use crate::config::{Database, Environment, Limits};
 use crate::error::Error;
 use crate::redacted::redacted;
 use crate::schema::IdTypes;
-use crate::store::{Lookup, PoolStatus, SessionEnd, SessionKey};
+use crate::store::{PoolStatus, SessionEnd, SessionKey, Slide, Wanted};
 
 /// How long to wait for the server to cancel an abandoned query.
 const CANCEL_LIMIT: Duration = Duration::from_secs(1);
+/// A slide may take this part of the time limit of a query, so that there is time left to read instead.
+const SLIDE_SHARE: u32 = 4;
 
 pub(super) struct Postgres {
     pub(super) pool: Pool<Connector>,
@@ -33,6 +35,7 @@ pub(super) struct Postgres {
     idle_closer: Option<Arc<IdleCloser>>,
     statements: StatementWriter,
     query_timeout: Duration,
+    slides: Rest,
     pub(super) max_connections: usize,
     prepared_statements: bool,
     /// Hosts and ports, for messages.
@@ -62,6 +65,7 @@ impl Postgres {
             idle_closer,
             statements,
             query_timeout,
+            slides: Rest::default(),
             max_connections,
             prepared_statements,
             address,
@@ -125,32 +129,61 @@ impl Postgres {
         self.statements.id_types()
     }
 
-    /// The record of each session.
-    pub(super) async fn find(&self, connection: Object<Connector>, lookups: &[Lookup]) -> Vec<Found> {
+    /// The record of each session. Slides those that are due, if the server lets it; else they are only read.
+    pub(super) async fn find(&self, connection: Object<Connector>, wanted: &[Wanted]) -> Vec<Found> {
+        if wanted.iter().all(|wanted| wanted.slide.is_none()) {
+            return self.read(connection, wanted).await;
+        }
+        if let Some(why) = self.slides.reason().or_else(|| connection.slides.reason()) {
+            return told(self.read(connection, wanted).await, wanted, &Slide::Refused(why));
+        }
+        let fault = match self.run(connection, &SlideSessions { wanted }).await {
+            Ok(found) => return found,
+            Err(Refusal::NoConnection(error)) => return vec![Err(error); wanted.len()],
+            Err(Refusal::Fault(fault)) => fault,
+        };
+        let slide = self.slide_refused(fault);
+        match self.connection().await {
+            Ok(connection) => told(self.read(connection, wanted).await, wanted, &slide),
+            Err(error) => vec![Err(error); wanted.len()],
+        }
+    }
+
+    /// What a slide is that ended in this fault. The read that follows finds whether the database can be asked at all.
+    fn slide_refused(&self, fault: Fault) -> Slide {
+        let (is_refusal, is_timeout) = (fault.is_refusal(), matches!(fault, Fault::Timeout));
+        let why: Arc<str> = self.error(fault).to_string().into();
+        if is_timeout {
+            self.slides.start(AFTER_TIMEOUT, Arc::clone(&why));
+        }
+        if is_refusal || is_timeout { Slide::Refused(why) } else { Slide::Held }
+    }
+
+    async fn read(&self, connection: Object<Connector>, wanted: &[Wanted]) -> Vec<Found> {
         // Enough to find a few rows that make the whole query fail, and a bound where every row does.
-        let splits_left = AtomicUsize::new(2 * lookups.len().max(1).ilog2() as usize);
-        self.find_in_halves(connection, lookups, &splits_left).await
+        let splits_left = AtomicUsize::new(2 * wanted.len().max(1).ilog2() as usize);
+        self.find_in_halves(connection, wanted, &splits_left).await
     }
 
     /// Queries all sessions. If one row may have failed the query, retries each half, at most `splits_left` times.
     fn find_in_halves<'a>(
         &'a self,
         connection: Object<Connector>,
-        lookups: &'a [Lookup],
+        wanted: &'a [Wanted],
         splits_left: &'a AtomicUsize,
     ) -> BoxFuture<'a, Vec<Found>> {
         async move {
-            let fault = match self.run(connection, &FindSessions { lookups }).await {
+            let fault = match self.run(connection, &FindSessions { wanted }).await {
                 Ok(found) => return found,
-                Err(Refusal::NoConnection(error)) => return vec![Err(error); lookups.len()],
+                Err(Refusal::NoConnection(error)) => return vec![Err(error); wanted.len()],
                 Err(Refusal::Fault(fault)) => fault,
             };
             let may_split =
                 || splits_left.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |left| left.checked_sub(1)).is_ok();
-            if lookups.len() == 1 || !fault.may_be_caused_by_one_row() || !may_split() {
-                return vec![Err(self.find_error(fault)); lookups.len()];
+            if wanted.len() == 1 || !fault.may_be_caused_by_one_row() || !may_split() {
+                return vec![Err(self.find_error(fault)); wanted.len()];
             }
-            let (left, right) = lookups.split_at(lookups.len() / 2);
+            let (left, right) = wanted.split_at(wanted.len() / 2);
             let mut found = self.find_again(left, splits_left).await;
             found.extend(self.find_again(right, splits_left).await);
             found
@@ -158,10 +191,10 @@ impl Postgres {
         .boxed()
     }
 
-    async fn find_again(&self, lookups: &[Lookup], splits_left: &AtomicUsize) -> Vec<Found> {
+    async fn find_again(&self, wanted: &[Wanted], splits_left: &AtomicUsize) -> Vec<Found> {
         match self.connection().await {
-            Ok(connection) => self.find_in_halves(connection, lookups, splits_left).await,
-            Err(error) => vec![Err(error); lookups.len()],
+            Ok(connection) => self.find_in_halves(connection, wanted, splits_left).await,
+            Err(error) => vec![Err(error); wanted.len()],
         }
     }
 
@@ -177,7 +210,8 @@ impl Postgres {
         if !Q::IS_REPEATABLE || !(is_stale || (is_written && fault.is_changed_table())) {
             return Err(Refusal::Fault(fault));
         }
-        if is_stale && !fault.is_recovery_conflict() {
+        // After a slide, the read that follows finds out.
+        if is_stale && !Q::IS_SLIDE && !fault.is_recovery_conflict() {
             // The other connections are likely to be stale as well.
             self.pool.manager().trust.replace_all();
         }
@@ -187,14 +221,22 @@ impl Postgres {
 
     async fn run_once<Q: Query>(&self, connection: Object<Connector>, query: &Q) -> Result<Q::Answer, Fault> {
         let in_flight = InFlight::new(connection);
-        let session = DatabaseSession { client: in_flight.client(), prepares: self.prepared_statements };
+        let session = DatabaseSession { client: &in_flight.connection().client, prepares: self.prepared_statements };
         let work = async { query.run(&session, &*self.statements.statements(&session).await?).await };
-        let answer = match tokio::time::timeout(self.query_timeout, work).await {
+        let limit = if Q::IS_SLIDE { self.query_timeout / SLIDE_SHARE } else { self.query_timeout };
+        let answer = match tokio::time::timeout(limit, work).await {
             Ok(answer) => answer,
             Err(_elapsed) => Err(Fault::Timeout),
         };
         if answer.as_ref().is_err_and(Fault::is_changed_table) {
             self.statements.outdate();
+        }
+        if let Err(fault) = &answer
+            && Q::IS_SLIDE
+            && fault.is_refusal()
+        {
+            let why = fault.describe().into();
+            in_flight.connection().slides.start(AFTER_REFUSAL, why);
         }
         match &answer {
             Err(Fault::Timeout) => drop(in_flight),
@@ -226,6 +268,16 @@ impl Postgres {
     }
 }
 
+/// Notes what became of the slides.
+fn told(mut found: Vec<Found>, wanted: &[Wanted], slide: &Slide) -> Vec<Found> {
+    for (found, wanted) in found.iter_mut().zip(wanted) {
+        if let (Ok(Some(record)), Some(_)) = (found, wanted.slide) {
+            record.slide = slide.clone();
+        }
+    }
+    found
+}
+
 /// Why there is no answer.
 enum Refusal {
     NoConnection(Error),
@@ -240,8 +292,8 @@ impl InFlight {
         Self(Some(connection))
     }
 
-    fn client(&self) -> &ClientWrapper {
-        &self.0.as_ref().expect("is there until it is released").client
+    fn connection(&self) -> &Connection {
+        self.0.as_ref().expect("is there until it is released")
     }
 
     /// The answer is there, so the connection may be used again.

@@ -16,7 +16,7 @@ use crate::config::{Database, Environment, Limits, Password, PasswordSource};
 use crate::error::Error;
 use crate::redacted::redacted;
 use crate::schema::IdTypes;
-use crate::store::{Lookup, PoolStatus, SessionEnd, SessionKey, SessionStore};
+use crate::store::{PoolStatus, SessionEnd, SessionKey, SessionStore, Wanted};
 
 static OPEN: Mutex<Vec<Entry>> = Mutex::new(Vec::new());
 
@@ -118,8 +118,8 @@ impl SessionStore for SharedPostgres {
         self.postgres.id_types()
     }
 
-    async fn find(&self, connection: Object<Connector>, lookups: &[Lookup]) -> Vec<Found> {
-        self.postgres.find(connection, lookups).await
+    async fn find(&self, connection: Object<Connector>, wanted: &[Wanted]) -> Vec<Found> {
+        self.postgres.find(connection, wanted).await
     }
 
     async fn find_end(&self, key: &SessionKey) -> Result<Option<SessionEnd>, Error> {

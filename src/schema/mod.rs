@@ -23,6 +23,10 @@ pub struct Schema {
     pub fresh_claims: Vec<FreshClaim>,
     /// Whether the session object says when the token expires.
     pub shows_expiry: bool,
+    /// Whether `expires_at` counts. If not, it is neither read nor written.
+    pub has_row_expiry: bool,
+    /// For how many seconds a session can live, whatever it is used for; `None` for no end.
+    pub absolute_max_age: Option<u32>,
 }
 
 /// What is asked of the row of a session's user.
@@ -112,6 +116,8 @@ pub struct Differences {
     pub extra_claims: Vec<String>,
     pub fresh_claims: Vec<FreshClaim>,
     pub shows_expiry: bool,
+    pub has_row_expiry: bool,
+    pub absolute_max_age: Option<u32>,
 }
 
 /// The name of a table, perhaps with its PostgreSQL schema.
@@ -131,6 +137,8 @@ impl Default for Differences {
             extra_claims: Vec::new(),
             fresh_claims: Vec::new(),
             shows_expiry: false,
+            has_row_expiry: true,
+            absolute_max_age: None,
         }
     }
 }
@@ -142,8 +150,23 @@ impl Schema {
     }
 
     pub fn with(differences: Differences) -> Self {
-        let Differences { sessions, users, is_multi_tenant, user_check, extra_claims, fresh_claims, shows_expiry } =
-            differences;
+        let Differences {
+            sessions,
+            users,
+            is_multi_tenant,
+            user_check,
+            extra_claims,
+            fresh_claims,
+            shows_expiry,
+            has_row_expiry,
+            absolute_max_age,
+        } = differences;
+        let is_read = |column: &Column| match &*column.name {
+            EXPIRES_AT => has_row_expiry,
+            CREATED_AT => absolute_max_age.is_some(),
+            _ => true,
+        };
+        let session_columns = SESSION_COLUMNS.into_iter().filter(is_read).collect();
         let mut user_columns = vec![Column::new("user_id", Role::Id)];
         if user_check == UserCheck::Type {
             user_columns.push(Column::new("user_type", Role::Text));
@@ -151,13 +174,15 @@ impl Schema {
         let fresh = |claim: &FreshClaim| Column { name: claim.name.clone().into(), role: Role::Claim(claim.kind) };
         user_columns.extend(fresh_claims.iter().map(fresh));
         Self {
-            sessions: Table::new("sessions", sessions, SESSIONS_KEY, SESSION_COLUMNS.to_vec(), is_multi_tenant),
+            sessions: Table::new("sessions", sessions, SESSIONS_KEY, session_columns, is_multi_tenant),
             users: Table::new("users", users, USERS_KEY, user_columns, is_multi_tenant),
             is_multi_tenant,
             user_check,
             extra_claims,
             fresh_claims,
             shows_expiry,
+            has_row_expiry,
+            absolute_max_age,
         }
     }
 
@@ -227,11 +252,19 @@ const IDENTITY: [IdentityClaim; 4] = [
 ];
 const SESSIONS_KEY: &[&str] = &["tenant", "session_id"];
 const USERS_KEY: &[&str] = &["tenant", "user_id"];
-const SESSION_COLUMNS: [Column; 5] = [
+/// When a session ends, unless it is slid.
+pub const EXPIRES_AT: &str = "expires_at";
+/// When it began, which bounds how long it can be slid.
+pub const CREATED_AT: &str = "created_at";
+pub const LAST_ACTIVITY_AT: &str = "last_activity_at";
+/// The columns that a slide sets if the table has them.
+pub const ACTIVITY_COLUMNS: [&str; 2] = [LAST_ACTIVITY_AT, "updated_at"];
+const SESSION_COLUMNS: [Column; 6] = [
     Column::new("session_id", Role::Id),
     Column::new("user_id", Role::Id),
     Column::new("revoked_at", Role::Time),
-    Column::new("expires_at", Role::Time),
+    Column::new(EXPIRES_AT, Role::Time),
+    Column::new(CREATED_AT, Role::Time),
     Column::new("revoked_reason", Role::Remark),
 ];
 

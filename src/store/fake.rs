@@ -6,7 +6,10 @@ use std::sync::{Arc, Mutex};
 use tokio::sync::Semaphore;
 use uuid::Uuid;
 
-use super::{FreshValue, Lookup, PoolStatus, SessionEnd, SessionKey, SessionRecord, SessionStore, UserRow};
+use super::{
+    FreshValue, Identity, Lookup, PoolStatus, SessionEnd, SessionKey, SessionRecord, SessionStore, Slide, UserRow,
+    UserType, Wanted,
+};
 use crate::error::Error;
 use crate::schema::{Id, IdType, IdTypes};
 
@@ -94,8 +97,10 @@ pub(crate) fn live_record() -> SessionRecord {
         is_of_user: true,
         revoked: false,
         expired: false,
+        too_old: false,
         user: UserRow::OfType("internal".to_owned()),
         fresh: None,
+        slide: Slide::NotAsked,
     }
 }
 
@@ -103,6 +108,18 @@ pub(crate) fn live_record() -> SessionRecord {
 pub(crate) fn lookup(session: u128, user: u128) -> Lookup {
     let id = |number| Id::Uuid(Uuid::from_u128(number));
     Lookup { key: SessionKey { tenant: Some(id(2)), session_id: id(session) }, user_id: id(user) }
+}
+
+/// Such a lookup, of an internal user.
+pub(crate) fn identity(session: u128, user: u128) -> Identity {
+    Identity {
+        lookup: lookup(session, user),
+        user_type: Some(UserType::Internal),
+        issued_at: 0.0,
+        token_expires_at: 0.0,
+        rolled_at: f64::NEG_INFINITY,
+        slide: None,
+    }
 }
 
 /// A fresh claim by which a test recognises the record of a session.
@@ -152,15 +169,15 @@ impl SessionStore for Arc<Fake> {
         IdTypes { tenant: Some(IdType::Uuid), session_id: IdType::Uuid, user_id: IdType::Uuid }
     }
 
-    async fn find(&self, (): (), lookups: &[Lookup]) -> Vec<Result<Option<SessionRecord>, Error>> {
-        let keys = lookups.iter().map(|lookup| lookup.key.clone()).collect();
+    async fn find(&self, (): (), wanted: &[Wanted]) -> Vec<Result<Option<SessionRecord>, Error>> {
+        let keys = wanted.iter().map(|wanted| wanted.lookup.key.clone()).collect();
         self.queries.lock().expect("no panic").push(keys);
         assert!(!self.panics.load(Ordering::SeqCst), "the test asked for a panic");
         self.gate.acquire().await.expect("never closed").forget();
         self.idle.fetch_add(1, Ordering::SeqCst);
         let answer = self.answer.lock().expect("no panic").clone();
         let user = Id::Uuid(Uuid::from_u128(1));
-        let of = |lookup: &Lookup| {
+        let of = |Wanted { lookup, slide }: &Wanted| {
             let Some(record) = answer.clone()? else { return Ok(None) };
             let owner = if self.own_users { &lookup.key.session_id } else { &user };
             let is_other = self.live_ids.as_ref().is_some_and(|ids| !ids.contains(&number(&lookup.key)));
@@ -168,10 +185,11 @@ impl SessionStore for Arc<Fake> {
                 is_of_user: record.is_of_user && lookup.user_id == *owner,
                 revoked: record.revoked || (self.own_users && is_other),
                 fresh: self.own_users.then(|| mark(number(&lookup.key))),
+                slide: slide.map_or(Slide::NotAsked, |slide| Slide::Done(f64::from(slide.seconds))),
                 ..record
             }))
         };
-        lookups.iter().map(of).collect()
+        wanted.iter().map(of).collect()
     }
 
     async fn find_end(&self, _: &SessionKey) -> Result<Option<SessionEnd>, Error> {

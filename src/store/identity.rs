@@ -14,6 +14,26 @@ pub struct Identity {
     pub issued_at: f64,
     /// `exp` of the token, in seconds since 1970.
     pub token_expires_at: f64,
+    /// `rolled_at` of the token, in seconds since 1970; minus infinity if it doesn't say.
+    pub rolled_at: f64,
+    /// For how many seconds the session is to be slid; `None` if it is only read.
+    pub slide: Option<Lifetime>,
+}
+
+/// How long a session is to live from now on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Lifetime {
+    /// From 1 to 400 days.
+    pub seconds: u32,
+    /// Whether the row's own lifetime counts if it is shorter: how long it had left when it was last active.
+    pub is_bounded_by_row: bool,
+}
+
+/// A session that is looked up, and perhaps slid.
+#[derive(Clone, PartialEq)]
+pub struct Wanted {
+    pub lookup: Lookup,
+    pub slide: Option<Lifetime>,
 }
 
 /// What one request may stand for, of which there is mostly one: a browser can send several session cookies.
@@ -31,6 +51,10 @@ impl<T> Candidates<T> {
 
     pub fn iter(&self) -> impl Iterator<Item = &T> {
         std::iter::once(&self.newest).chain(&self.older)
+    }
+
+    pub fn as_ref(&self) -> Candidates<&T> {
+        Candidates { newest: &self.newest, older: self.older.iter().collect() }
     }
 
     pub fn map<U>(self, mut change: impl FnMut(T) -> U) -> Candidates<U> {
@@ -119,7 +143,7 @@ impl SessionKey {
     }
 }
 
-redacted!(Identity, Lookup, SessionKey);
+redacted!(Identity, Lookup, SessionKey, Wanted);
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize)]
 #[serde(rename_all = "lowercase")]

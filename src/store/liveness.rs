@@ -8,23 +8,30 @@ use crate::outcome::Outcome;
 use crate::redacted::redacted;
 
 /// Whether a session is live, and the record that this was decided from.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Verdict {
     /// Which of the call's candidates it is about, the newest being 0.
     pub place: usize,
     pub liveness: Liveness,
     /// `None` if there is no such session.
     pub record: Option<SessionRecord>,
+    /// What was found of each candidate, if there are several and the newest is not live.
+    pub judged: Vec<Option<Liveness>>,
 }
 
 impl Verdict {
+    /// What was found of the candidate at `place`; `None` if it was not asked for.
+    pub fn liveness_of(&self, place: usize) -> Option<Liveness> {
+        if place == self.place { Some(self.liveness) } else { self.judged.get(place).copied().flatten() }
+    }
+
     pub fn is_live(&self) -> bool {
         self.liveness == Liveness::Live
     }
 }
 
 /// The record of a session at the time of the query.
-#[derive(Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq)]
 pub struct SessionRecord {
     /// `sessions.user_id` is the user id that was looked up.
     pub is_of_user: bool,
@@ -32,9 +39,25 @@ pub struct SessionRecord {
     pub revoked: bool,
     /// `sessions.expires_at` is set and not after `now()` of the database.
     pub expired: bool,
+    /// `sessions.created_at` is longer ago than [`crate::schema::Schema::absolute_max_age`] allows.
+    pub too_old: bool,
     pub user: UserRow,
     /// The fresh claims, in the order of [`crate::schema::Schema::fresh_claims`].
     pub fresh: Option<Arc<[Option<FreshValue>]>>,
+    pub slide: Slide,
+}
+
+/// What became of the slide of a row, if one was asked for.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub enum Slide {
+    #[default]
+    NotAsked,
+    /// The session now ends after so many seconds, unless it is slid again.
+    Done(f64),
+    /// Another transaction holds the row, or the session has ended.
+    Held,
+    /// The database doesn't slide rows here, and says why.
+    Refused(Arc<str>),
 }
 
 /// The row of the session's user, as far as it is asked for.
@@ -58,6 +81,8 @@ pub enum Liveness {
     Unknown,
     Revoked,
     Expired,
+    /// It has lived for as long as a session may.
+    TooOld,
     /// The session belongs to another user.
     OtherUser,
     /// Its user doesn't exist in this tenant.
@@ -68,15 +93,18 @@ pub enum Liveness {
 
 impl Liveness {
     /// `record` is that of the session in the token; `None` if there is none. `user_type` is that of the token.
-    pub fn of(record: Option<&SessionRecord>, user_type: Option<UserType>, expiry: RowExpiry) -> Self {
+    pub fn of(record: Option<&SessionRecord>, user_type: Option<UserType>) -> Self {
         let Some(record) = record else {
             return Self::Unknown;
         };
         if record.revoked {
             return Self::Revoked;
         }
-        if record.expired && expiry == RowExpiry::Checked {
+        if record.expired {
             return Self::Expired;
+        }
+        if record.too_old {
+            return Self::TooOld;
         }
         if !record.is_of_user {
             return Self::OtherUser;
@@ -89,6 +117,16 @@ impl Liveness {
         }
     }
 
+    /// Whether the session has ended for good, wherever it is asked for.
+    pub fn is_end(self) -> bool {
+        match self {
+            Self::Revoked | Self::Expired | Self::TooOld => true,
+            Self::Live | Self::UnfitId | Self::Unknown | Self::OtherUser | Self::UserGone | Self::UserTypeChanged => {
+                false
+            }
+        }
+    }
+
     pub fn outcome(self) -> Outcome {
         match self {
             Self::Live => Outcome::Live,
@@ -96,18 +134,12 @@ impl Liveness {
             Self::Unknown => Outcome::SessionUnknown,
             Self::Revoked => Outcome::SessionRevoked,
             Self::Expired => Outcome::SessionExpired,
+            Self::TooOld => Outcome::SessionTooOld,
             Self::OtherUser => Outcome::UserMismatch,
             Self::UserGone => Outcome::UserGone,
             Self::UserTypeChanged => Outcome::UserTypeChanged,
         }
     }
-}
-
-/// Whether `sessions.expires_at` is checked.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum RowExpiry {
-    Checked,
-    Ignored,
 }
 
 #[cfg(test)]
@@ -120,8 +152,10 @@ mod tests {
             is_of_user: true,
             revoked: false,
             expired: false,
+            too_old: false,
             user: UserRow::OfType("client".to_owned()),
             fresh: None,
+            slide: Slide::NotAsked,
         };
         let with = |change: &dyn Fn(&mut SessionRecord)| {
             let mut record = live.clone();
@@ -135,6 +169,8 @@ mod tests {
             ("no row", None, client, Liveness::Unknown),
             ("revoked", with(&|row| row.revoked = true), client, Liveness::Revoked),
             ("expired", with(&|row| row.expired = true), client, Liveness::Expired),
+            ("too old", with(&|row| row.too_old = true), client, Liveness::TooOld),
+            ("too old and revoked", with(&|row| (row.too_old, row.revoked) = (true, true)), client, Liveness::Revoked),
             ("other user, or none", with(&|row| row.is_of_user = false), client, Liveness::OtherUser),
             ("user gone", with(&|row| row.user = UserRow::Missing), client, Liveness::UserGone),
             ("user gone, no type", with(&|row| row.user = UserRow::Missing), None, Liveness::UserGone),
@@ -144,13 +180,8 @@ mod tests {
             ("types are not compared", with(&|row| row.user = UserRow::Present), client, Liveness::Live),
             ("types are not compared, no type", with(&|row| row.user = UserRow::Present), None, Liveness::Live),
         ] {
-            let liveness = Liveness::of(record.as_ref(), user_type, RowExpiry::Checked);
+            let liveness = Liveness::of(record.as_ref(), user_type);
             assert_eq!(liveness, expected, "{case}");
         }
-
-        let ignoring =
-            |change: &dyn Fn(&mut SessionRecord)| Liveness::of(with(change).as_ref(), client, RowExpiry::Ignored);
-        assert_eq!(ignoring(&|row| row.expired = true), Liveness::Live);
-        assert_eq!(ignoring(&|row| (row.expired, row.revoked) = (true, true)), Liveness::Revoked);
     }
 }

@@ -11,8 +11,8 @@ use std::fmt;
 use std::future::Future;
 
 pub use self::fresh::FreshValue;
-pub use self::identity::{Candidates, Identity, Lookup, SessionKey, UserType};
-pub use self::liveness::{Liveness, RowExpiry, SessionRecord, UserRow, Verdict};
+pub use self::identity::{Candidates, Identity, Lifetime, Lookup, SessionKey, UserType, Wanted};
+pub use self::liveness::{Liveness, SessionRecord, Slide, UserRow, Verdict};
 use crate::error::Error;
 use crate::redacted::redacted;
 use crate::schema::IdTypes;
@@ -33,12 +33,13 @@ pub trait SessionStore: fmt::Debug + Send + Sync {
     /// What the columns of ids can hold, as far as it is known yet.
     fn id_types(&self) -> IdTypes;
 
-    /// The record of each session, in the order of `lookups`: `None` if there is no such session. Sees every
-    /// revocation that was committed before the call. If the future is dropped, the query is cancelled and the connection closed.
+    /// The record of each session, in the order of `wanted`: `None` if there is no such session. Sees every
+    /// revocation that was committed before the call. Rows that are to be slid are slid in the same round trip, if they may be. If
+    /// the future is dropped, the query is cancelled and the connection closed.
     fn find(
         &self,
         connection: Self::Connection,
-        lookups: &[Lookup],
+        wanted: &[Wanted],
     ) -> impl Future<Output = Vec<Result<Option<SessionRecord>, Error>>> + Send;
 
     /// How a session ended; `None` if there is no such session.

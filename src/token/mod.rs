@@ -8,5 +8,5 @@ mod seal;
 #[cfg(test)]
 mod tests;
 
-pub use self::open::{MAX_PROTECTED_HEADER_BYTES, TokenError, WATCHED_FIELDS, open};
+pub use self::open::{MAX_PROTECTED_HEADER_BYTES, Opened, TokenError, WATCHED_FIELDS, open};
 pub use self::seal::seal;

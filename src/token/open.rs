@@ -13,6 +13,7 @@ use josekit::jwe::JweHeader;
 use memchr::memchr_iter;
 
 use crate::crypto::{ContentEncryption, Key, Keyring, Sealed, ShortKid};
+use crate::redacted::redacted;
 
 /// The longest protected header that is read, in base64url. Auth.js writes fewer than 200 bytes.
 pub const MAX_PROTECTED_HEADER_BYTES: usize = 2048;
@@ -38,8 +39,18 @@ impl fmt::Debug for TokenError {
     }
 }
 
+/// What a token holds.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Opened {
+    pub plaintext: Vec<u8>,
+    /// The secret whose key opened it: its place in the rotation list.
+    pub secret: usize,
+}
+
+redacted!(Opened);
+
 /// The plaintext of `token`, if one of the keys opens it.
-pub fn open(token: &str, keyring: &Keyring) -> Result<Vec<u8>, TokenError> {
+pub fn open(token: &str, keyring: &Keyring) -> Result<Opened, TokenError> {
     let parts = Parts::decode(token).ok_or(TokenError::Malformed)?;
     // A header spelled exactly as the issuer writes it needs no parsing.
     if let Some(keys) = keyring.issued_candidates(parts.header) {
@@ -89,14 +100,14 @@ impl<'t> Parts<'t> {
     }
 
     /// `alg` is `dir` (RFC 7518 section 4.5), so the encrypted key must be empty.
-    fn open<'k>(&self, candidates: impl IntoIterator<Item = &'k Key>) -> Result<Vec<u8>, TokenError> {
+    fn open<'k>(&self, mut candidates: impl Iterator<Item = (usize, &'k Key)>) -> Result<Opened, TokenError> {
         if !self.encrypted_key.is_empty() {
             return Err(TokenError::Undecryptable);
         }
         let (aad, iv, tag) = (self.header.as_bytes(), self.iv.as_bytes(), self.tag.as_bytes());
         let sealed = Sealed { aad, iv, ciphertext: &self.ciphertext, tag };
-        let opened = candidates.into_iter().find_map(|key| key.cipher().open(&sealed).ok());
-        opened.ok_or(TokenError::Undecryptable)
+        let open = |(secret, key): (usize, &Key)| Some(Opened { plaintext: key.cipher().open(&sealed).ok()?, secret });
+        candidates.find_map(open).ok_or(TokenError::Undecryptable)
     }
 }
 

@@ -18,7 +18,7 @@ use super::super::query::{
 };
 use crate::error::Error;
 use crate::schema::IdTypes;
-use crate::store::{Lookup, SessionRecord};
+use crate::store::{Lookup, SessionRecord, Wanted};
 
 pub type StepResult<T> = Result<T, StepError>;
 
@@ -124,9 +124,10 @@ impl<'s> Examiner<'s> {
     /// Runs the session query for some sessions, as for as many requests.
     pub async fn find_sessions(&self, lookups: &[Lookup]) -> StepResult<Vec<Result<Option<SessionRecord>, Error>>> {
         let session = self.session();
+        let wanted: Vec<_> = lookups.iter().map(|lookup| Wanted { lookup: lookup.clone(), slide: None }).collect();
         let work = async {
             let statements = self.settings.statements.statements(&session).await?;
-            FindSessions { lookups }.run(&session, &statements).await
+            FindSessions { wanted: &wanted }.run(&session, &statements).await
         };
         self.step("the session query", work).await
     }

@@ -78,6 +78,14 @@ impl KeyColumns {
         IdTypes { tenant: self.tenant.as_ref().map(of), session_id: of(&self.session_id), user_id: of(&self.user_id) }
     }
 
+    /// The rows `k` of a statement for several sessions, with their places from 1 on. `names` are those of the lists, which are the
+    /// parameters. `unnest` pairs the lists and numbers the rows; with several lists it is always PostgreSQL's own. The subselects
+    /// hide their length from the planner: it would plan anew for each short list, which takes longer than the query.
+    pub(super) fn unnest(&self, names: &[&str]) -> String {
+        let lists: Vec<_> = (1..=names.len()).map(|number| format!("(SELECT ${number})")).collect();
+        format!("unnest({}) WITH ORDINALITY AS k ({}, place)", lists.join(", "), names.join(", "))
+    }
+
     /// Whether a row of sessions has the key of the first parameters.
     pub(super) fn equal_parameters(&self) -> String {
         self.equal(|number, _| format!("${number}"))

@@ -21,9 +21,10 @@ pub(super) fn statement(located: &Located, keys: &KeyColumns) -> Statement {
         Some(_) => "s.revoked_reason::pg_catalog.text",
         None => "NULL::pg_catalog.text",
     };
+    let expires_at = if located.schema.has_row_expiry { "extract(epoch FROM s.expires_at)" } else { "NULL" };
     let sql = format!(
         "SELECT s.user_id::pg_catalog.text,\n       \
-         extract(epoch FROM s.expires_at)::pg_catalog.float8,\n       \
+         {expires_at}::pg_catalog.float8,\n       \
          extract(epoch FROM s.revoked_at)::pg_catalog.float8,\n       {reason}\n\
          FROM {} s\nWHERE {}",
         located.schema.sessions,

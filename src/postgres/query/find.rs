@@ -1,6 +1,7 @@
 //! The session query: the record of each session that is looked up.
 #![forbid(unsafe_code)]
 
+use std::borrow::Cow;
 use std::collections::HashMap;
 
 use futures_util::future::try_join_all;
@@ -14,15 +15,15 @@ use super::locate::Located;
 use super::{DatabaseSession, Parameter, Query, Statement, column};
 use crate::error::Error;
 use crate::postgres::fault::{DUPLICATE_ROW, Fault};
-use crate::schema::{Id, Schema, UserCheck};
-use crate::store::{Lookup, SessionRecord, UserRow};
+use crate::schema::{CREATED_AT, Id, IdTypes, Schema, UserCheck};
+use crate::store::{Lookup, SessionRecord, Slide, UserRow, Wanted};
 
 /// The record of one session; an error if the row can't be read.
 pub(in crate::postgres) type Found = Result<Option<SessionRecord>, Error>;
 
 /// Queries the sessions, and answers in their order.
 pub(in crate::postgres) struct FindSessions<'a> {
-    pub(in crate::postgres) lookups: &'a [Lookup],
+    pub(in crate::postgres) wanted: &'a [Wanted],
 }
 
 pub(in crate::postgres) struct Statements {
@@ -30,44 +31,73 @@ pub(in crate::postgres) struct Statements {
     many: Statement,
     of_tenant: Statement,
     /// A query for each tenant, instead of one for all.
-    by_tenant: bool,
+    pub(super) by_tenant: bool,
     /// The join of the user `u` of a session `s`; empty if it is not read.
     pub(in crate::postgres) users: String,
     user_check: UserCheck,
-    fresh: Vec<FreshColumn>,
+    pub(super) fresh: Vec<FreshColumn>,
 }
 
 /// The columns before the fresh claims.
-const FIXED_COLUMNS: usize = 4;
+const FIXED_COLUMNS: usize = 5;
+/// The place of a row in the lists of a statement for several sessions.
+pub(super) const PLACE: &str = "(k.place OPERATOR(pg_catalog.-) 1)::pg_catalog.int4";
+
+/// SQL that reads a session `s` and its user `u`. Facts only: `crate::store::Liveness` judges them. `now()` is the database's own
+/// clock. `extract` reads a time without a zone as UTC, which is what Prisma and Drizzle write; a plain comparison would read it in
+/// the time zone of the connection.
+pub(super) struct Facts {
+    pub(super) expired: String,
+    pub(super) too_old: String,
+    of_user: &'static str,
+}
+
+impl Facts {
+    /// # Errors
+    /// If a column is needed that the table doesn't have.
+    pub(super) fn new(located: &Located) -> Result<Self, Fault> {
+        let Schema { user_check, has_row_expiry, absolute_max_age, .. } = located.schema;
+        let is_past =
+            |end: &str| format!("coalesce({end} OPERATOR(pg_catalog.<=) extract(epoch FROM pg_catalog.now()), ");
+        let never = || "false".to_owned();
+        let too_old = |seconds: u32| match located.column_type(false, CREATED_AT) {
+            None => Err(Fault::MissingColumn { option: "absoluteMaxAge", column: CREATED_AT }),
+            Some(_) => {
+                let end = format!("(extract(epoch FROM s.created_at) OPERATOR(pg_catalog.+) {seconds})");
+                Ok(is_past(&end) + "true)")
+            }
+        };
+        Ok(Self {
+            expired: if has_row_expiry { is_past("extract(epoch FROM s.expires_at)") + "false)" } else { never() },
+            too_old: absolute_max_age.map_or_else(|| Ok(never()), too_old)?,
+            of_user: match user_check {
+                UserCheck::Type => "u.user_type::pg_catalog.text",
+                UserCheck::Exists => "u.user_id IS NOT NULL",
+                UserCheck::None => "true",
+            },
+        })
+    }
+
+    /// `user_id` is that of the lookup.
+    pub(super) fn select(&self, keys: &KeyColumns, fresh: &[FreshColumn], user_id: &str) -> String {
+        let Self { expired, too_old, of_user } = self;
+        let is_of_user = keys.user_id.equals("s.user_id", user_id);
+        format!(
+            "SELECT coalesce({is_of_user}, false),\n       s.revoked_at IS NOT NULL,\n       {expired},\n       \
+             {too_old},\n       {of_user}{}",
+            FreshColumn::select_list(fresh),
+        )
+    }
+}
 
 impl Statements {
     /// The tenant leads each key and each join, so that a distributed database queries one shard.
     pub(super) fn new(located: &Located, keys: &KeyColumns, by_tenant: bool) -> Result<Self, Fault> {
         let Schema { sessions, user_check, .. } = &located.schema;
         let fresh = FreshColumn::all(located)?;
-        let of_user = match user_check {
-            UserCheck::Type => "u.user_type::pg_catalog.text",
-            UserCheck::Exists => "u.user_id IS NOT NULL",
-            UserCheck::None => "true",
-        };
-        // Facts only: `crate::store::Liveness` judges them. `now()` is the database's own clock. `extract` reads a time without a
-        // zone as UTC, which is what Prisma and Drizzle write; a plain comparison would read it in the time zone of the connection.
-        let select = |user_id: &str| {
-            format!(
-                "SELECT coalesce({}, false),\n       \
-                        s.revoked_at IS NOT NULL,\n       \
-                        coalesce(extract(epoch FROM s.expires_at) OPERATOR(pg_catalog.<=) \
-                        extract(epoch FROM pg_catalog.now()), false),\n       \
-                        {of_user}{}",
-                keys.user_id.equals("s.user_id", user_id),
-                FreshColumn::select_list(&fresh),
-            )
-        };
+        let facts = Facts::new(located)?;
+        let select = |user_id: &str| facts.select(keys, &fresh, user_id);
         let users = keys.join_users(&located.schema);
-        let place = "(k.place OPERATOR(pg_catalog.-) 1)::pg_catalog.int4";
-        let names = keys.names().join(", ");
-        let lists: Vec<_> = (1..=keys.names().len()).map(|number| format!("(SELECT ${number})")).collect();
-        let lists = lists.join(", ");
         let session_id = |value: &str| keys.session_id.equals("s.session_id", value);
         Ok(Self {
             one: Statement {
@@ -78,13 +108,11 @@ impl Statements {
                 ),
                 types: keys.types().map(IdColumn::parameter).collect(),
             },
-            // `unnest` pairs the lists and numbers the rows; with several lists it is always PostgreSQL's own. The subselects hide
-            // their length from the planner: it would plan anew for each short list, which takes longer than the query.
             many: Statement {
                 sql: format!(
-                    "{},\n       {place}\nFROM unnest({lists}) WITH ORDINALITY AS k ({names}, place)\n\
-                     JOIN {sessions} s ON {}{users}",
+                    "{},\n       {PLACE}\nFROM {}\nJOIN {sessions} s ON {}{users}",
                     select("k.user_id"),
+                    keys.unnest(keys.names()),
                     keys.equal_columns_of("k"),
                 ),
                 types: keys.types().map(IdColumn::list_parameter).collect(),
@@ -93,7 +121,7 @@ impl Statements {
                 sql: match &keys.tenant {
                     None => String::new(),
                     Some(tenant) => format!(
-                        "{},\n       {place}\nFROM unnest($2, $3) WITH ORDINALITY AS k (session_id, user_id, place)\n\
+                        "{},\n       {PLACE}\nFROM unnest($2, $3) WITH ORDINALITY AS k (session_id, user_id, place)\n\
                          JOIN {sessions} s ON {}{users}\nWHERE {}",
                         select("k.user_id"),
                         session_id("k.session_id"),
@@ -141,36 +169,66 @@ impl Query for FindSessions<'_> {
 
     const IS_REPEATABLE: bool = true;
 
-    /// What no column can hold is not in the tables, and is not asked for.
     async fn run(&self, session: &DatabaseSession<'_>, statements: &super::Statements) -> Result<Vec<Found>, Fault> {
-        let types = &statements.id_types;
-        if self.lookups.iter().all(|lookup| lookup.is_typed(types)) {
-            return statements.find_sessions(session, self.lookups).await;
+        let fitting = Fitting::of(self.wanted, &statements.id_types);
+        let found = statements.find.find(session, &fitting.wanted).await?;
+        Ok(statements.checked(fitting.spread(found)))
+    }
+}
+
+/// What the columns can hold, each once: the rest is not in the tables, and is not asked for. The same session can be looked up
+/// twice while the types of the columns become known.
+pub(super) struct Fitting<'w> {
+    pub(super) wanted: Cow<'w, [Wanted]>,
+    /// Where each of the whole list is in `wanted`; `None` if that is the whole list.
+    places: Option<Vec<Option<usize>>>,
+}
+
+impl<'w> Fitting<'w> {
+    pub(super) fn of(wanted: &'w [Wanted], types: &IdTypes) -> Self {
+        if wanted.iter().all(|wanted| wanted.lookup.is_typed(types)) {
+            return Self { wanted: Cow::Borrowed(wanted), places: None };
         }
-        let fit = |(place, lookup): (usize, &Lookup)| Some((place, lookup.fit(types)?));
-        let (places, lookups): (Vec<_>, Vec<_>) = self.lookups.iter().enumerate().filter_map(fit).unzip();
-        let mut all = vec![Ok(None); self.lookups.len()];
-        for (place, found) in places.into_iter().zip(statements.find_sessions(session, &lookups).await?) {
-            all[place] = found;
-        }
-        Ok(all)
+        let (mut fitting, mut known): (Vec<Wanted>, HashMap<Lookup, usize>) = Default::default();
+        let mut place = |Wanted { lookup, slide }: &Wanted| {
+            let lookup = lookup.fit(types)?;
+            let place = *known.entry(lookup.clone()).or_insert(fitting.len());
+            if place == fitting.len() {
+                fitting.push(Wanted { lookup, slide: None });
+            }
+            fitting[place].slide = fitting[place].slide.max(*slide);
+            Some(place)
+        };
+        let places = wanted.iter().map(&mut place).collect();
+        Self { wanted: Cow::Owned(fitting), places: Some(places) }
+    }
+
+    /// In the order of the whole list.
+    pub(super) fn spread(self, found: Vec<Found>) -> Vec<Found> {
+        let Some(places) = self.places else { return found };
+        places.into_iter().map(|place| place.map_or(Ok(None), |place| found[place].clone())).collect()
     }
 }
 
 impl super::Statements {
-    /// The ids are those of the columns.
-    async fn find_sessions(&self, session: &DatabaseSession<'_>, lookups: &[Lookup]) -> Result<Vec<Found>, Fault> {
-        let found = match lookups {
-            [] => Vec::new(),
-            [lookup] => vec![self.find.find_one(session, lookup).await?],
-            _ if self.find.by_tenant => self.find.find_by_tenant(session, lookups).await?,
-            _ => self.find.find_many(session, lookups).await?,
-        };
+    /// After a row that can't be read, tables and columns are looked at again: types may have changed.
+    pub(super) fn checked(&self, found: Vec<Found>) -> Vec<Found> {
         if found.iter().any(Result::is_err) {
-            // The types of the columns may have changed.
             self.outdate();
         }
-        Ok(found)
+        found
+    }
+}
+
+impl Statements {
+    /// The ids are those of the columns.
+    pub(super) async fn find(&self, session: &DatabaseSession<'_>, wanted: &[Wanted]) -> Result<Vec<Found>, Fault> {
+        Ok(match wanted {
+            [] => Vec::new(),
+            [wanted] => vec![self.find_one(session, &wanted.lookup).await?],
+            _ if self.by_tenant => self.find_by_tenant(session, wanted).await?,
+            _ => self.find_many(session, wanted).await?,
+        })
     }
 }
 
@@ -186,40 +244,35 @@ impl Statements {
         Ok(found)
     }
 
-    async fn find_many(&self, session: &DatabaseSession<'_>, lookups: &[Lookup]) -> Result<Vec<Found>, Fault> {
-        let tenants: Vec<_> = lookups.iter().filter_map(|lookup| lookup.key.tenant.as_ref()).collect();
-        let (session_ids, user_ids) = lists(lookups.iter());
+    async fn find_many(&self, session: &DatabaseSession<'_>, wanted: &[Wanted]) -> Result<Vec<Found>, Fault> {
+        let (tenants, session_ids, user_ids) = lists(wanted.iter());
         let lists: [Parameter; 3] = [&tenants, &session_ids, &user_ids];
-        self.find_listed(session, &self.many, &lists[usize::from(tenants.is_empty())..], lookups.len()).await
+        self.find_listed(session, &self.many, &lists[usize::from(tenants.is_empty())..], wanted.len()).await
     }
 
     /// All queries are sent before the first is answered.
-    async fn find_by_tenant(&self, session: &DatabaseSession<'_>, lookups: &[Lookup]) -> Result<Vec<Found>, Fault> {
-        let mut tenants: HashMap<&Option<Id>, Vec<usize>> = HashMap::new();
-        for (place, lookup) in lookups.iter().enumerate() {
-            tenants.entry(&lookup.key.tenant).or_default().push(place);
-        }
-        let queries = tenants.values().map(|places| self.find_of_tenant(session, lookups, places));
-        let mut found = vec![Ok(None); lookups.len()];
+    async fn find_by_tenant(&self, session: &DatabaseSession<'_>, wanted: &[Wanted]) -> Result<Vec<Found>, Fault> {
+        let tenants = by_tenant(wanted);
+        let queries = tenants.iter().map(|places| self.find_of_tenant(session, wanted, places));
+        let mut found = vec![Ok(None); wanted.len()];
         for (place, of_place) in try_join_all(queries).await?.into_iter().flatten() {
             found[place] = of_place;
         }
         Ok(found)
     }
 
-    /// Those lookups at `places`, which are of one tenant.
+    /// Those at `places`, which are of one tenant.
     async fn find_of_tenant(
         &self,
         session: &DatabaseSession<'_>,
-        lookups: &[Lookup],
+        wanted: &[Wanted],
         places: &[usize],
     ) -> Result<Vec<(usize, Found)>, Fault> {
         let found = match places {
-            [place] => vec![self.find_one(session, &lookups[*place]).await?],
+            [place] => vec![self.find_one(session, &wanted[*place].lookup).await?],
             _ => {
-                let (session_ids, user_ids) = lists(places.iter().map(|place| &lookups[*place]));
-                let tenant = &lookups[places[0]].key.tenant;
-                let parameters: [Parameter; 3] = [tenant, &session_ids, &user_ids];
+                let (tenants, session_ids, user_ids) = lists(places.iter().map(|place| &wanted[*place]));
+                let parameters: [Parameter; 3] = [&tenants.first(), &session_ids, &user_ids];
                 self.find_listed(session, &self.of_tenant, &parameters, places.len()).await?
             }
         };
@@ -235,19 +288,22 @@ impl Statements {
         count: usize,
     ) -> Result<Vec<Found>, Fault> {
         let mut found = vec![Ok(None); count];
-        let at = FIXED_COLUMNS + self.fresh.len();
         let read = |row: &Row| {
-            let place = column::<i32>(row, at, "its place").ok().and_then(|place| usize::try_from(place).ok());
-            let place = place.and_then(|place| found.get_mut(place)).ok_or(Fault::UnexpectedRow)?;
-            self.add(place, row);
+            let place = place(row, self.place_column()).and_then(|place| found.get_mut(place));
+            self.add(place.ok_or(Fault::UnexpectedRow)?, row);
             Ok(())
         };
         session.for_each_row(statement, parameters, read).await?;
         Ok(found)
     }
 
+    /// The index of the column with the place, in a statement for several sessions.
+    pub(super) fn place_column(&self) -> usize {
+        FIXED_COLUMNS + self.fresh.len()
+    }
+
     /// A second row for one session means that `sessions` or `users` has no primary key. Neither row can be trusted then.
-    fn add(&self, found: &mut Found, row: &Row) {
+    pub(super) fn add(&self, found: &mut Found, row: &Row) {
         *found = match found {
             Ok(None) => self.record(row).map(Some),
             _ => Err(Error::Query(DUPLICATE_ROW.to_owned())),
@@ -256,15 +312,17 @@ impl Statements {
 
     fn record(&self, row: &Row) -> Result<SessionRecord, Error> {
         let user = match self.user_check {
-            UserCheck::Type => column::<Option<String>>(row, 3, "users.user_type")?.map(UserRow::OfType),
-            UserCheck::Exists | UserCheck::None => column::<bool>(row, 3, "users.user_id")?.then_some(UserRow::Present),
+            UserCheck::Type => column::<Option<String>>(row, 4, "users.user_type")?.map(UserRow::OfType),
+            UserCheck::Exists | UserCheck::None => column::<bool>(row, 4, "users.user_id")?.then_some(UserRow::Present),
         };
         let mut record = SessionRecord {
             is_of_user: column(row, 0, "sessions.user_id")?,
             revoked: column(row, 1, "sessions.revoked_at")?,
             expired: column(row, 2, "sessions.expires_at")?,
+            too_old: column(row, 3, "sessions.created_at")?,
             user: user.unwrap_or(UserRow::Missing),
             fresh: None,
+            slide: Slide::NotAsked,
         };
         // A session that has ended shows nothing, so nothing that its user has can make it an error.
         let may_live = record.is_of_user && !record.revoked && record.user != UserRow::Missing;
@@ -280,9 +338,25 @@ fn ids(lookup: &Lookup) -> impl Iterator<Item = &Id> {
     lookup.key.tenant.iter().chain([&lookup.key.session_id, &lookup.user_id])
 }
 
-/// The session ids, and the user ids.
-fn lists<'l>(lookups: impl Iterator<Item = &'l Lookup>) -> (Vec<&'l Id>, Vec<&'l Id>) {
-    lookups.map(|lookup| (&lookup.key.session_id, &lookup.user_id)).unzip()
+/// The tenants, if there are any, the session ids, and the user ids.
+pub(super) fn lists<'w>(wanted: impl Iterator<Item = &'w Wanted> + Clone) -> (Vec<&'w Id>, Vec<&'w Id>, Vec<&'w Id>) {
+    let tenants = wanted.clone().filter_map(|wanted| wanted.lookup.key.tenant.as_ref()).collect();
+    let (session_ids, user_ids) = wanted.map(|Wanted { lookup, .. }| (&lookup.key.session_id, &lookup.user_id)).unzip();
+    (tenants, session_ids, user_ids)
+}
+
+/// The places of the sessions of each tenant.
+pub(super) fn by_tenant(wanted: &[Wanted]) -> Vec<Vec<usize>> {
+    let mut tenants: HashMap<&Option<Id>, Vec<usize>> = HashMap::new();
+    for (place, wanted) in wanted.iter().enumerate() {
+        tenants.entry(&wanted.lookup.key.tenant).or_default().push(place);
+    }
+    tenants.into_values().collect()
+}
+
+/// `None` if the column holds none.
+pub(super) fn place(row: &Row, index: usize) -> Option<usize> {
+    column::<i32>(row, index, "its place").ok().and_then(|place| usize::try_from(place).ok())
 }
 
 #[cfg(test)]
@@ -336,6 +410,31 @@ mod tests {
         let session_id = r#"E'''\\$3"'"#;
         let filter = format!("WHERE s.tenant {equals} E'$2'{text} AND s.session_id {equals} {session_id}{text}");
         assert!(sql.ends_with(&filter), "{sql}");
+    }
+
+    #[test]
+    fn what_becomes_the_same_when_the_types_are_known_is_asked_for_once() {
+        use crate::schema::IdType;
+        use crate::store::{Lifetime, SessionKey};
+        const ONE: &str = "00000000-0000-4000-8000-000000000001";
+        const OTHER: &str = "00000000-0000-4000-8000-000000000002";
+        let types = IdTypes { tenant: None, session_id: IdType::Uuid, user_id: IdType::Uuid };
+        let wanted = |of: IdType, session: &str, seconds: Option<u32>| {
+            let id = |text| of.parse(text).expect("fits");
+            let lookup = Lookup { key: SessionKey { tenant: None, session_id: id(session) }, user_id: id(ONE) };
+            Wanted { lookup, slide: seconds.map(|seconds| Lifetime { seconds, is_bounded_by_row: false }) }
+        };
+        let list = [
+            wanted(IdType::Unknown, ONE, Some(5)),
+            wanted(IdType::Unknown, "no UUID", None),
+            wanted(IdType::Uuid, OTHER, None),
+            wanted(IdType::Uuid, ONE, Some(7)),
+        ];
+        let fitting = Fitting::of(&list, &types);
+        assert!(*fitting.wanted == [wanted(IdType::Uuid, ONE, Some(7)), wanted(IdType::Uuid, OTHER, None)]);
+        let broken = |number: u8| Err(Error::Query(number.to_string()));
+        assert_eq!(fitting.spread(vec![broken(0), broken(1)]), [broken(0), Ok(None), broken(1), broken(0)]);
+        assert!(Fitting::of(&list[2..], &types).places.is_none());
     }
 
     #[test]

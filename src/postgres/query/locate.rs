@@ -10,7 +10,7 @@ use tokio_postgres::types::Type;
 
 use super::{DatabaseSession, Parameter, Statement};
 use crate::postgres::fault::{Fault, on_one_line};
-use crate::schema::{Role, Schema, Table};
+use crate::schema::{ACTIVITY_COLUMNS, Role, Schema, Table};
 
 /// Where the tables are, and which types their columns have.
 #[derive(Clone, Debug)]
@@ -147,6 +147,9 @@ fn wanted(schema: &Schema) -> Vec<(bool, String)> {
         wanted.extend(of(true, &schema.users, is_typed));
     }
     wanted.extend(of(false, &schema.sessions, Role::is_optional));
+    // Those that slides read and set.
+    wanted.extend(of(false, &schema.sessions, |role| role == Role::Time));
+    wanted.extend(ACTIVITY_COLUMNS.map(|name| (false, name.to_owned())));
     wanted
 }
 

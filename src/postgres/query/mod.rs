@@ -7,6 +7,7 @@ mod find;
 mod fresh;
 mod ids;
 mod locate;
+mod slide;
 
 use std::future::{Future, poll_fn};
 use std::pin::pin;
@@ -26,6 +27,7 @@ pub(super) use self::end::FindEnd;
 pub(super) use self::find::{FindSessions, Found};
 pub use self::locate::Located;
 pub(super) use self::locate::locate;
+pub(super) use self::slide::SlideSessions;
 use super::fault::{Fault, on_one_line};
 use crate::error::Error;
 use crate::schema::{IdTypes, Schema};
@@ -45,6 +47,9 @@ pub(super) trait Query: Sync {
     /// Whether the query may be repeated on a new connection if the first one broke. True for a query that only reads.
     const IS_REPEATABLE: bool;
 
+    /// Whether it slides sessions, which a server may refuse that answers all else.
+    const IS_SLIDE: bool = false;
+
     fn run(
         &self,
         session: &DatabaseSession,
@@ -55,6 +60,7 @@ pub(super) trait Query: Sync {
 /// The statements of one store, written when the PostgreSQL schema of each table and the types of the columns are known.
 pub(super) struct Statements {
     pub(super) find: find::Statements,
+    slide: slide::Statements,
     end: Statement,
     pub(super) id_types: IdTypes,
     written_at: Instant,
@@ -66,6 +72,7 @@ impl Statements {
         let keys = KeyColumns::new(located)?;
         Ok(Self {
             find: find::Statements::new(located, &keys, by_tenant)?,
+            slide: slide::Statements::new(located, &keys)?,
             end: end::statement(located, &keys),
             id_types: keys.id_types(),
             written_at: Instant::now(),
