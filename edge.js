@@ -2,7 +2,8 @@
 
 const MESSAGE = `authjs-bridge is a native module, which neither the edge runtime nor a browser can load.
 In a route, page or layout, write: export const runtime = 'nodejs'
-In middleware.ts of Next.js 15.5, write: export const config = { runtime: 'nodejs' }; from 16 on, rename it to proxy.ts instead.
+In middleware.ts of Next.js 15.5, write: export const config = { runtime: 'nodejs' }, and no export ... from, with which Turbopack ignores it;
+from 16 on, rename it to proxy.ts instead.
 In a client component, import only types from this package.
 In tests with Jest's jsdom, set: testEnvironmentOptions: { customExportConditions: ['node'] }`
 

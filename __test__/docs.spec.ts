@@ -64,7 +64,7 @@ test('the README shows the output of doctor', async () => {
 })
 
 describe('SQL', () => {
-  const pages = ['docs/nextjs.md', 'docs/operating.md']
+  const pages = ['docs/operating.md']
 
   test('is on these pages, and on those that have a test of their own', () => {
     const found = new Set(blocks.filter(({ language }) => language === 'sql').map(({ page }) => page))

@@ -21,8 +21,9 @@ const EXAMPLE = [
   'lib/accounts.ts',
   'lib/database.ts',
   'lib/devices.ts',
+  'lib/lifetime.ts',
   'lib/passwords.ts',
-  'lib/sessions.ts',
+  'lib/session-rows.ts',
 ]
 
 interface Page {
@@ -31,8 +32,6 @@ interface Page {
   config(load: (file: string) => Promise<Record<string, never>>): Promise<Parameters<typeof browse>[0]>
   /** Whether a read makes rows for tokens that have none. */
   adopts?: boolean
-  /** Whether Auth.js asks the row, too. */
-  asks?: boolean
 }
 
 const PAGES: Record<string, Page> = {
@@ -51,7 +50,6 @@ const PAGES: Record<string, Page> = {
     tables: createTables,
     files: Object.fromEntries(EXAMPLE.map((file) => [file, exporting(example(file))])),
     config: async (load) => (await load('auth.ts')).config,
-    asks: true,
   },
 }
 
@@ -163,14 +161,6 @@ describe.each(Object.entries(PAGES))('%s', (_, page) => {
     expect((await browser.update()).user.email).toBe(user.email)
     expect(await live()).toBe(true)
   })
-
-  if (page.asks)
-    test('update() after a revocation says that nobody is signed in', async () => {
-      await browser.signIn()
-      await revoke()
-      expect(await browser.update()).toBeNull()
-      expect(browser.cookie()).toBeUndefined()
-    })
 
   if (page.adopts)
     describe('who is signed in already', () => {

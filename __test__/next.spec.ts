@@ -6,7 +6,7 @@ import { fileURLToPath } from 'node:url'
 import { Auth } from '@auth/core'
 import { afterAll, afterEach, beforeAll, describe, expect, test, vi } from 'vitest'
 import { AuthBridge } from '../index.js'
-import { createAuth, createSessionRoute, type SessionRouteOptions } from '../next/index.js'
+import { createSessions, type RouteOptions, type SessionsBridge, type SessionsOptions } from '../next/index.js'
 import { SECRET } from './support/bridges.js'
 import { mintCookie } from './support/cookies.mjs'
 import { useDatabase } from './support/database.js'
@@ -34,8 +34,18 @@ function request(header?: string) {
   return new Request('http://localhost:3000/api/auth/session', { headers: header ? { cookie: header } : {} })
 }
 
-async function get(options: SessionRouteOptions, header?: string) {
-  const response = await createSessionRoute(options).GET(request(header))
+interface Asked extends RouteOptions {
+  bridge?: SessionsBridge
+  /** More of the request. */
+  init?: RequestInit
+}
+
+function routeOf({ bridge, init, ...options }: Asked) {
+  return createSessions(bridge && { bridge }).route(options)
+}
+
+async function get(asked: Asked, header?: string) {
+  const response = await routeOf(asked).GET(new Request(request(header), asked.init))
   return { status: response.status, body: await response.text(), headers: Object.fromEntries(response.headers) }
 }
 
@@ -94,9 +104,10 @@ describe('the route', () => {
 
   test('does not log the text of other errors', async () => {
     const log = vi.spyOn(console, 'error').mockImplementation(() => {})
-    const getSessionJson = (header?: string | null) => Promise.reject(new Error(`bad: ${header}`))
-    expect((await get({ bridge: { getSessionJson } }, cookie)).status).toBe(500)
-    expect(log.mock.calls).toEqual([['authjs-bridge: failed to get the session: unknown error']])
+    const fail = (header?: string | null) => Promise.reject(new Error(`bad: ${header}`))
+    const bad = { getSession: fail, getSessionJson: fail, refreshSession: fail, updateSession: fail }
+    for (const rolling of [false, true]) expect((await get({ bridge: bad, rolling }, cookie)).status).toBe(500)
+    expect(log.mock.calls).toEqual(Array(2).fill(['authjs-bridge: failed to get the session: unknown error']))
   })
 
   test('reads the environment at the first request, not earlier', async () => {
@@ -106,45 +117,122 @@ describe('the route', () => {
   })
 })
 
+describe('the route with rolling: true', () => {
+  const roll = (header?: string, init?: RequestInit) => get({ bridge, rolling: true, init }, header)
+
+  test('sends a new cookie with the session, and the response is not cacheable', async () => {
+    const { status, body, headers } = await roll(cookie)
+    expect(status).toBe(200)
+    expect(JSON.parse(body)).toEqual(await bridge.getSession(cookie))
+    expect(headers).toMatchObject({
+      'content-type': 'application/json',
+      'cache-control': 'private, no-cache, no-store, max-age=0',
+      'set-cookie': expect.stringMatching(/^authjs\.session-token=ey/),
+    })
+    expect(headers['set-cookie']).not.toContain(cookie)
+  })
+
+  test('deletes the cookie of a revoked session', async () => {
+    const revoked = await createSession(database.client, user, { revoked_at: new Date() })
+    const { body, headers } = await roll(await mintCookie(claimsOf(user, revoked), { secret: SECRET }))
+    expect(body).toBe('{}')
+    expect(headers['set-cookie']).toMatch(/^authjs\.session-token=; Max-Age=0; /)
+  })
+
+  test.each<[string, () => string | undefined, RequestInit]>([
+    ['Purpose: prefetch', () => cookie, { headers: { purpose: 'prefetch' } }],
+    ['Sec-Purpose: prefetch;prerender', () => cookie, { headers: { 'sec-purpose': 'prefetch;prerender' } }],
+    ['no cookie', () => undefined, {}],
+  ])('sends none for %s', async (_, header, { headers }) => {
+    const given = new Headers(headers)
+    if (header()) given.set('cookie', header() ?? '')
+    const sent = await roll(undefined, { headers: given })
+    expect(JSON.parse(sent.body)).toEqual(await bridge.getSession(header()))
+    expect(sent.headers).toEqual((await get({ bridge }, header())).headers)
+  })
+
+  test('sends 500 in an outage', async () => {
+    vi.spyOn(console, 'error').mockImplementation(() => {})
+    expect(await get({ bridge: unreachable, rolling: true }, cookie)).toEqual(
+      await get({ bridge: unreachable }, cookie),
+    )
+  })
+})
+
 describe('a wrong option is an error that names it', () => {
-  test.each<[unknown, string]>([
+  const bare = { getSession() {}, getSessionJson() {}, refreshSession() {} }
+
+  test.each<[unknown, string | RegExp]>([
     ['null', 'options: must be an object, not string'],
     [null, 'options: must be an object, not null'],
-    [{ unauthenticated: null }, 'unauthenticated: must be "empty" or "null"'],
-    [{ unauthenticated: '{}' }, 'unauthenticated: must be "empty" or "null"'],
-    [{ unauthorized: 'null' }, 'unauthorized: is not an option; the options are bridge and unauthenticated'],
-    [{ toString: 'null' }, 'toString: is not an option; the options are bridge and unauthenticated'],
+    [{ bridge: undefined }, 'bridge: is undefined; give it a value, or leave it out'],
     [{ bridge: null }, 'bridge: must be an AuthBridge, not null'],
     [{ bridge: AuthBridge }, 'bridge: must be an AuthBridge, not function'],
-    [{ bridge: { getSession() {} } }, 'bridge: must be an AuthBridge, not object'],
-  ])('of createSessionRoute: %j', (options, message) => {
-    expect(() => createSessionRoute(options as SessionRouteOptions)).toThrow(
+    [{ bridge: bare }, 'bridge: must be an AuthBridge, not object'],
+    [{ authorized: true }, 'authorized: must be a function, not boolean'],
+    [{ authorized: undefined }, 'authorized: is undefined; give it a value, or leave it out'],
+    [{ signInPage: '' }, 'signInPage: must be a path such as /signin'],
+    [{ signInPage: 'signin' }, 'signInPage: must be a path such as /signin'],
+    [{ signInPage: '/signin/' }, 'signInPage: must be a path such as /signin'],
+    [{ signInPage: '//evil.example' }, 'signInPage: must be a path such as /signin'],
+    [{ signInPage: '/\\evil.example' }, 'signInPage: must be a path such as /signin'],
+    [{ signInPage: 'https://sso.example/signin' }, 'signInPage: must be a path such as /signin'],
+    [{ signInPage: '/signin?from=app' }, 'signInPage: must be a path such as /signin'],
+    [{ basePath: '/' }, 'basePath: must be a path such as /api/auth'],
+    [{ basePath: '/api/auth/' }, 'basePath: must be a path such as /api/auth'],
+    [{ basePath: null }, 'basePath: must be a path such as /api/auth'],
+    [{ secret: '' }, 'secret: is an empty string; pass the value of AUTH_SECRET'],
+    [{ secret: undefined }, 'secret: is undefined; give it a value, or leave it out'],
+    [{ rolling: true }, /^rolling: is not an option; .*maxWaiting; and bridge, authorized, signInPage, basePath$/],
+    [{ toString: 1 }, /^toString: is not an option; /],
+  ])('of createSessions: %j', (options, message) => {
+    expect(() => createSessions(options as SessionsOptions)).toThrow(
+      expect.objectContaining({
+        code: 'ERR_AUTH_BRIDGE_CONFIG',
+        message: typeof message === 'string' ? message : expect.stringMatching(message),
+      }),
+    )
+  })
+
+  test('of createSessions, beside a bridge', () => {
+    const options = { bridge, secret: SECRET } as object
+    const message = 'secret: is an option of the bridge, which is given; leave one of them out'
+    expect(() => createSessions(options)).toThrow(expect.objectContaining({ code: 'ERR_AUTH_BRIDGE_CONFIG', message }))
+  })
+
+  test.each<[unknown, string]>([
+    ['null', 'options: must be an object, not string'],
+    [{ unauthenticated: null }, 'unauthenticated: must be "empty" or "null"'],
+    [{ unauthenticated: '{}' }, 'unauthenticated: must be "empty" or "null"'],
+    [{ unauthenticated: undefined }, 'unauthenticated: is undefined; give it a value, or leave it out'],
+    [{ rolling: 'true' }, 'rolling: must be a boolean, not string'],
+    [{ unauthorized: 'null' }, 'unauthorized: is not an option; the options are rolling and unauthenticated'],
+    [{ toString: 'null' }, 'toString: is not an option; the options are rolling and unauthenticated'],
+  ])('of route: %j', (options, message) => {
+    expect(() => createSessions().route(options as RouteOptions)).toThrow(
       expect.objectContaining({ code: 'ERR_AUTH_BRIDGE_CONFIG', message }),
     )
   })
 
   test.each<[unknown, string]>([
-    [{ unauthenticated: 'null' }, 'unauthenticated: is not an option; the options are bridge'],
-    [{ bridge: 'postgres://' }, 'bridge: must be an AuthBridge, not string'],
-  ])('of createAuth: %j', (options, message) => {
-    expect(() => createAuth(options as object)).toThrow(
-      expect.objectContaining({ code: 'ERR_AUTH_BRIDGE_CONFIG', message }),
-    )
-  })
-
-  test('that is given, but is undefined', () => {
-    const options = { bridge: undefined }
-    const message = 'bridge: is undefined; give it a value, or leave it out'
-    for (const create of [createSessionRoute, createAuth]) expect(() => create(options)).toThrow(message)
+    [undefined, 'lines: must be an array of strings'],
+    ['a=1', 'lines: must be an array of strings'],
+    [['a=1', 'HttpOnly'], 'lines: must be an array of values of Set-Cookie; the one at 1 has no name'],
+    [[7], 'lines: must be an array of values of Set-Cookie; the one at 0 has no name'],
+  ])('of setCookies: %j', async (lines, message) => {
+    await expect(createSessions().setCookies(lines as string[])).rejects.toMatchObject({
+      code: 'ERR_AUTH_BRIDGE_ARGUMENT',
+      message,
+    })
   })
 })
 
 describe('the clients of Auth.js', () => {
   let server: Server
-  let options: SessionRouteOptions
+  let options: Asked
   beforeAll(async () => {
     server = createServer(async (incoming, outgoing) => {
-      const response = await createSessionRoute(options).GET(request(incoming.headers.cookie))
+      const response = await routeOf(options).GET(request(incoming.headers.cookie))
       outgoing.writeHead(
         incoming.url === '/api/auth/session' ? response.status : 404,
         Object.fromEntries(response.headers),
@@ -160,7 +248,7 @@ describe('the clients of Auth.js', () => {
   })
 
   /** The session that a client reads from the route, and whether it logs an error. */
-  async function read(version: 4 | 5, of: SessionRouteOptions, header?: string) {
+  async function read(version: 4 | 5, of: Asked, header?: string) {
     const errors = vi.spyOn(console, 'error').mockImplementation(() => {})
     options = of
     const { getSession } = version === 4 ? await import('next-auth-4/react') : await import('next-auth-5/react')

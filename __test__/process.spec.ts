@@ -81,13 +81,17 @@ describe('unusual apps', () => {
   test('properties of Object.prototype are neither a session nor options of authjs-bridge/next', async () => {
     const next = join(folder, 'node_modules', 'next')
     await mkdir(next)
-    await writeFile(join(next, 'headers.js'), 'exports.headers = async () => new Map()')
+    await writeFile(
+      join(next, 'headers.js'),
+      'exports.headers = exports.cookies = async () => ({ get() {}, getAll: () => [] })',
+    )
     const script = `
-      const { createAuth, createSessionRoute } = require('authjs-bridge/next')
-      const bridge = { getSession: async () => ({}), getSessionJson: async () => '{}' }
-      Object.assign(Object.prototype, { user: { id: 'evil' }, unauthenticated: 'null' })
-      const { GET } = createSessionRoute({ bridge })
-      Promise.all([createAuth({ bridge })(), GET(new Request('http://a')).then((sent) => sent.text())])
+      const { createSessions } = require('authjs-bridge/next')
+      const empty = async () => ({})
+      const bridge = { getSession: empty, getSessionJson: async () => '{}', refreshSession: empty, updateSession: empty }
+      Object.assign(Object.prototype, { user: { id: 'evil' }, unauthenticated: 'null', rolling: true })
+      const { auth, route } = createSessions({ bridge })
+      Promise.all([auth(), route().GET(new Request('http://a')).then((sent) => sent.text())])
         .then((answers) => console.log(...answers))`
     expect(await run(script)).toBe('null {}')
   })

@@ -1,5 +1,6 @@
 // Checked by `tsc --project __test__`; nothing here runs.
 
+import type { NextRequest, NextResponse } from 'next/server'
 import { expectTypeOf } from 'vitest'
 import {
   AuthBridge,
@@ -11,6 +12,7 @@ import {
   type BridgeHealth,
   type BridgeStats,
   type BridgeVersions,
+  type ClaimChanges,
   defaultBridge,
   type ErrorCode,
   explainSession,
@@ -27,12 +29,17 @@ import {
   versions,
 } from '../index.js'
 import {
-  type AuthOptions,
   auth,
-  createAuth,
-  createSessionRoute,
+  createSessions,
+  proxy,
+  type RouteOptions,
+  route,
   type SessionRoute,
-  type SessionRouteOptions,
+  type Sessions,
+  type SessionsBridge,
+  type SessionsOptions,
+  setCookies,
+  update,
 } from '../next/index.js'
 
 // None of the exported types is `any`, for which all tests would pass.
@@ -53,6 +60,9 @@ expectTypeOf(refreshSession).not.toBeAny()
 expectTypeOf<RefreshedSession>().not.toBeAny()
 expectTypeOf<RefreshOptions>().not.toBeAny()
 expectTypeOf(AuthBridge).not.toBeAny()
+expectTypeOf<ClaimChanges>().not.toBeAny()
+expectTypeOf<NextRequest>().not.toBeAny()
+expectTypeOf<NextResponse>().not.toBeAny()
 
 // The call.
 expectTypeOf(getSession).parameters.toEqualTypeOf<[cookieHeader?: string | null]>()
@@ -216,16 +226,44 @@ expectTypeOf<AuthBridgeError['code']>().toEqualTypeOf<ErrorCode>()
 
 // The entry for Next.js.
 expectTypeOf(auth).not.toBeAny()
-expectTypeOf(createAuth).not.toBeAny()
-expectTypeOf(createSessionRoute).not.toBeAny()
+expectTypeOf(proxy).not.toBeAny()
+expectTypeOf(route).not.toBeAny()
+expectTypeOf(update).not.toBeAny()
+expectTypeOf(setCookies).not.toBeAny()
+expectTypeOf<SessionsOptions>().not.toBeAny()
+expectTypeOf<SessionsBridge>().not.toBeAny()
+expectTypeOf(createSessions).toEqualTypeOf<(options?: SessionsOptions) => Sessions>()
+expectTypeOf({ auth, proxy, route, update, setCookies }).toEqualTypeOf<Sessions>()
 expectTypeOf(auth).toEqualTypeOf<() => Promise<AuthSession | null>>()
-expectTypeOf(createAuth).toEqualTypeOf<(options?: AuthOptions) => typeof auth>()
-expectTypeOf(createSessionRoute).toEqualTypeOf<(options?: SessionRouteOptions) => SessionRoute>()
+expectTypeOf(proxy).toEqualTypeOf<(request: NextRequest) => Promise<NextResponse>>()
+expectTypeOf(route).toEqualTypeOf<(options?: RouteOptions) => SessionRoute>()
+expectTypeOf(update).toEqualTypeOf<(claims: ClaimChanges) => Promise<AuthSession | null>>()
+expectTypeOf(setCookies).toEqualTypeOf<(lines: string[]) => Promise<void>>()
 expectTypeOf<SessionRoute>().toEqualTypeOf<{ GET: (request: Request) => Promise<Response> }>()
-expectTypeOf<SessionRouteOptions['unauthenticated']>().toEqualTypeOf<'empty' | 'null' | undefined>()
-createSessionRoute({ bridge: new AuthBridge(), unauthenticated: 'null' })
-createAuth({ bridge: new AuthBridge() })
+expectTypeOf<RouteOptions>().toEqualTypeOf<{ rolling?: boolean; unauthenticated?: 'empty' | 'null' }>()
+createSessions({ bridge: new AuthBridge(), signInPage: '/signin' }).route({ unauthenticated: 'null', rolling: true })
+createSessions({
+  maxAge: 3600,
+  extraClaims: ['product_code'],
+  basePath: '/auth',
+  authorized({ session, request }) {
+    expectTypeOf(session).toEqualTypeOf<AuthSession | null>()
+    expectTypeOf(request).toEqualTypeOf<NextRequest>()
+    if (request.nextUrl.pathname === '/signin') return session ? Response.redirect('http://localhost/') : true
+    return session !== null
+  },
+})
+createSessions({ authorized: async ({ session }) => session?.user.user_type === 'internal' })
+createSessions({ authorized() {} })
+// @ts-expect-error a session is not a decision
+createSessions({ authorized: ({ session }) => session })
+// @ts-expect-error the bridge has its own options
+createSessions({ bridge: new AuthBridge(), maxAge: 3600 })
+// @ts-expect-error lacks methods
+createSessions({ bridge: { getSession } })
+// @ts-expect-error an option of route
+createSessions({ unauthenticated: 'null' })
 // @ts-expect-error the string 'null', not null
-createSessionRoute({ unauthenticated: null })
-// @ts-expect-error only an option of createSessionRoute
-createAuth({ unauthenticated: 'null' })
+route({ unauthenticated: null })
+// @ts-expect-error an option of createSessions
+route({ bridge: new AuthBridge() })

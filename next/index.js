@@ -1,83 +1,48 @@
-// CommonJS: Next.js doesn't bundle this package, and in Node.js only `require` resolves `next/headers`.
+// CommonJS: Next.js doesn't bundle this package, and in Node.js only `require` resolves `next/headers` and `next/server`.
 
 const authBridge = require('../index.js')
-const { parseOptions } = require('./options.js')
+const { createAuth, setCookies } = require('./auth.js')
+const { bridgeWith, configError, ofType, pathLike, pickOptions } = require('./options.js')
+const { createProxy } = require('./proxy.js')
+const { createRoute } = require('./route.js')
 
-const HEADERS = {
-  'Content-Type': 'application/json',
-  'Cache-Control': 'private, no-cache, no-store',
-  Expires: '0',
-  Pragma: 'no-cache',
+/** The options that are not those of `AuthBridge`. */
+const OPTIONS = {
+  bridge: bridgeWith(['getSession', 'getSessionJson', 'refreshSession', 'updateSession']),
+  authorized: ofType('function'),
+  signInPage: (/** @type {unknown} */ value) => (value === '/' ? undefined : pathLike('/signin')(value)),
+  basePath: pathLike('/api/auth'),
 }
 
-function createSessionRoute(options) {
-  const { bridge = authBridge, unauthenticated = 'empty' } = parseOptions(options, {
-    bridge: 'getSessionJson',
-    unauthenticated: ['empty', 'null'],
-  })
-
-  async function GET(request) {
-    // Outside `try`: while Next.js prerenders, this may throw an error that Next.js itself has to catch.
-    const cookie = request.headers.get('cookie')
-    try {
-      const body = await bridge.getSessionJson(cookie)
-      return new Response(unauthenticated === 'null' && body === '{}' ? 'null' : body, { headers: HEADERS })
-    } catch (error) {
-      console.error(`authjs-bridge: failed to get the session: ${describeError(error)}`)
-      return new Response('{"error":"failed_to_get_session"}', { status: 500, headers: HEADERS })
-    }
-  }
-  return { GET }
+/** @param {unknown} [options] */
+function createSessions(options) {
+  const own = pickOptions(options, OPTIONS)
+  const bridge = bridgeOf(
+    own.bridge,
+    Object.entries(options ?? {}).filter(([name]) => !Object.hasOwn(OPTIONS, name)),
+  )
+  const { auth, update } = createAuth(bridge)
+  return { auth, proxy: createProxy(bridge, own), route: createRoute(bridge), update, setCookies }
 }
 
-function createAuth(options) {
-  const { bridge = authBridge } = parseOptions(options, { bridge: 'getSession' })
-  const sessionByRender = new WeakMap()
-
-  async function readSession(cookie) {
-    const session = await bridge.getSession(cookie)
-    return Object.hasOwn(session, 'user') ? session : null
-  }
-
-  return async function auth() {
-    const { headers } = require('next/headers')
-    const cookie = (await headers()).get('cookie')
-    const render = currentRender()
-    if (!render) return readSession(cookie)
-    const cached = sessionByRender.get(render)
-    if (cached) return cached
-    const session = readSession(cookie)
-    sessionByRender.set(render, session)
-    return session
-  }
-}
-
-/**
- * An object that identifies the render of one request; undefined outside a render. It replaces React's `cache`, which has
- * the same lifetime: the `react` that Node.js resolves has a `cache` that caches nothing, since the one that renders is
- * compiled into Next.js. Server actions and route handlers are not renders: they may revoke a session, and the next call
- * must query the database again.
- */
-function currentRender() {
-  const store = requestStorage()?.getStore()
-  return store?.type === 'request' && store.phase === 'render' ? store : undefined
-}
-
-/** Internal to Next.js, from version 15 on. Without it every call queries the database, which is correct but slower. */
-function requestStorage() {
+/** @param {object | undefined} given @param {[string, unknown][]} options those of `AuthBridge` */
+function bridgeOf(given, options) {
+  if (options.length === 0) return given ?? authBridge
+  if (given) throw configError(options[0][0], 'is an option of the bridge, which is given; leave one of them out')
   try {
-    return require('next/dist/server/app-render/work-unit-async-storage.external').workUnitAsyncStorage
-  } catch {
-    return undefined
+    return new authBridge.AuthBridge(Object.fromEntries(options))
+  } catch (error) {
+    if (error.message.includes(': is not an option;')) error.message += `; and ${Object.keys(OPTIONS).join(', ')}`
+    throw error
   }
 }
 
-/** Logs only messages of our own errors: they contain nothing of the request. */
-function describeError(error) {
-  const code = error?.code
-  return typeof code === 'string' && code.startsWith('ERR_AUTH_BRIDGE_') ? `${code}: ${error.message}` : 'unknown error'
-}
+const sessions = createSessions()
 
-module.exports.createSessionRoute = createSessionRoute
-module.exports.createAuth = createAuth
-module.exports.auth = createAuth()
+// One assignment per name, so that Node.js and bundlers detect the named exports.
+module.exports.createSessions = createSessions
+module.exports.auth = sessions.auth
+module.exports.proxy = sessions.proxy
+module.exports.route = sessions.route
+module.exports.update = sessions.update
+module.exports.setCookies = sessions.setCookies

@@ -76,6 +76,9 @@ async function get(page: Page, path: string) {
   return { status: response.status(), body: await response.text() }
 }
 
+const cookieOf = async (page: Page) =>
+  (await page.context().cookies()).find(({ name }) => name === 'authjs.session-token')
+const tokenOf = async (page: Page) => (await cookieOf(page))?.value
 const sessionOf = async (page: Page) => JSON.parse((await get(page, '/api/session')).body)
 const devicesOf = (page: Page) => page.getByRole('listitem').locator('.device-name').allInnerTexts()
 const sessionStatus = (page: Page) => page.locator('.status').innerText()
@@ -133,18 +136,36 @@ describe('signed in', () => {
     await expect.poll(() => page.getByTestId('body').innerText()).toContain(user.contactId)
   })
 
-  test('the endpoint sets no cookie, and update() of the client sets a new one', async () => {
+  test('the endpoint sets no cookie, and Auth.js can’t be asked for one', async () => {
     const page = await signedIn('desktop')
-    const token = async () =>
-      (await page.context().cookies()).find(({ name }) => name === 'authjs.session-token')?.value
-    const first = await token()
+    const first = await tokenOf(page)
     const read = await page.request.get('/api/auth/session')
     expect(read.headers()['set-cookie']).toBeUndefined()
-    expect(await token()).toBe(first)
     const { csrfToken } = await (await page.request.get('/api/auth/csrf')).json()
-    expect((await page.request.post('/api/auth/session', { data: { csrfToken, data: {} } })).status()).toBe(200)
-    expect(await token()).not.toBe(first)
-    expect((await sessionOf(page)).user.email).toBe('ada@acme.example')
+    expect((await page.request.post('/api/auth/session', { data: { csrfToken, data: {} } })).status()).toBe(405)
+    expect(await tokenOf(page)).toBe(first)
+  })
+
+  test('an action that changes a claim shows it in its own response, and from then on', async () => {
+    const page = await signedIn('phone', 'client')
+    const first = await tokenOf(page)
+    const username = 'grace.hopper'
+    await page.getByLabel('New username').fill(username)
+    const requests: string[] = []
+    page.on('request', (request) => requests.push(`${request.method()} ${new URL(request.url()).pathname}`))
+    await page.getByRole('button', { name: 'Change' }).click()
+    await expect.poll(() => fieldsOf(page)).toContain(username)
+    expect(requests.filter((request) => request.endsWith('/dashboard'))).toEqual(['POST /dashboard'])
+    expect(await tokenOf(page)).not.toBe(first)
+    expect((await sessionOf(page)).user.username).toBe(username)
+    await page.reload()
+    expect(await fieldsOf(page)).toContain(username)
+  })
+
+  test('the sign-in page sends the signed-in on', async () => {
+    const page = await signedIn('desktop')
+    await page.goto('/signin')
+    expect(new URL(page.url()).pathname).toBe('/dashboard')
   })
 })
 
@@ -293,11 +314,12 @@ describe('rolling sessions', () => {
     }
   }
 
-  test('an active session outlives its first expires_at', async () => {
+  test('an active session outlives its first cookie and its first expires_at', async () => {
     const page = await signedIn('desktop', 'internal', rolling)
     const { session_id } = await sessionOf(page)
     const first = await rowOf(session_id)
-    expect(first.expires_at - first.created_at).toBe(SECONDS * 1000)
+    const cookie = await cookieOf(page)
+    expect(first.expires_at - first.last_activity_at).toBe(SECONDS * 1000)
     await untilAfter(first.expires_at, async () => {
       await page.reload()
       expect(new URL(page.url()).pathname).toBe('/dashboard')
@@ -306,6 +328,9 @@ describe('rolling sessions', () => {
     const last = await rowOf(session_id)
     expect(last.expires_at - last.last_activity_at).toBe(SECONDS * 1000)
     expect(last.last_activity_at.getTime()).toBeGreaterThan(first.last_activity_at.getTime())
+    // By now the browser has dropped the first cookie.
+    expect(cookie?.expires).toBeLessThan(Date.now() / 1000)
+    expect((await cookieOf(page))?.expires).toBeGreaterThan(Date.now() / 1000)
   })
 
   test('a session that is only read ends at its expires_at', async () => {
@@ -319,13 +344,42 @@ describe('rolling sessions', () => {
     expect(new URL(page.url()).pathname).toBe('/signin')
   })
 
+  test('an idle session ends, though its cookie was rolled before', async () => {
+    const page = await signedIn('desktop', 'internal', rolling)
+    const { session_id } = await sessionOf(page)
+    await setTimeout(5_000)
+    await page.reload()
+    const { expires_at } = await rowOf(session_id)
+    await untilAfter(expires_at, async () => {})
+    expect(await get(page, '/api/session')).toEqual({ status: 200, body: '{}' })
+    await page.reload()
+    expect(new URL(page.url()).pathname).toBe('/signin')
+    expect((await rowOf(session_id)).expires_at).toEqual(expires_at)
+  })
+
+  test('after a sign-out in one tab, another that rolls the session stays signed out', async () => {
+    const page = await signedIn('desktop', 'internal', rolling)
+    const { session_id } = await sessionOf(page)
+    const other = await page.context().newPage()
+    await setTimeout(5_000)
+    // Both are due, and go at the same time.
+    const rolled = Promise.all([1, 2, 3, 4].map(() => other.request.get('/dashboard')))
+    await page.getByRole('listitem').filter({ hasText: 'This device' }).getByRole('button').click()
+    await page.waitForURL('**/signin')
+    await rolled
+    await other.goto('/dashboard')
+    expect(new URL(other.url()).pathname).toBe('/signin')
+    expect(await get(other, '/api/session')).toEqual({ status: 200, body: '{}' })
+    expect((await rowOf(session_id)).revoked_reason).toBe('signed out')
+  })
+
   test('a revoked session stays revoked, even in use', async () => {
     const page = await signedIn('desktop', 'internal', rolling)
     const { session_id } = await sessionOf(page)
     await query(`UPDATE sessions SET revoked_at = now(), revoked_reason = 'lost' WHERE session_id = $1`, [session_id])
     const revoked = await rowOf(session_id)
-    // Long enough that the row of a live session would be updated.
-    await setTimeout(3_000)
+    // Long enough that a live session would be due.
+    await setTimeout(5_000)
     await page.reload()
     expect(new URL(page.url()).pathname).toBe('/signin')
     expect(await rowOf(session_id)).toEqual(revoked)

@@ -3,7 +3,7 @@
 import { cp, mkdir, mkdtemp, readFile, rename, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest'
 import { BUNDLERS, useApp } from '../support/next-app.js'
 import { codeBlocks } from '../support/pages.js'
 
@@ -14,6 +14,7 @@ const [turbopack = '', webpack = ''] = codeBlocks('docs/getting-started.md')
 const ERRORS = { turbopack, webpack }
 
 const app = useApp()
+afterEach(app.stopAll)
 
 describe('webpack', () => {
   test('next dev', () => app.expectToDevelop('webpack'))

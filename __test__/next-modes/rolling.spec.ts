@@ -14,16 +14,20 @@ import { claimsOf, createSession, createUser } from '../support/tenants.mjs'
 
 const { client, url } = useDatabase()
 
+const HOUR = 60 * 60 * 1000
+const PREFETCH = { 'next-router-prefetch': '1' }
+
 test.each([
-  ['16', 'proxy.ts'],
-  ['15.5', 'middleware.ts'],
-])('Next.js %s rolls sessions by %s', async (version, file) => {
+  ['16', 'proxy.ts', 'proxy.ts', true],
+  ['16', 'proxy.ts', 'proxy.ts, without prefetches', false],
+  ['15.5', 'middleware.ts', 'middleware.ts', true],
+])('Next.js %s rolls sessions by %s as the page shows it: %s', async (version, file, shown, rollsPrefetches) => {
   const app = await mkdtemp(join(tmpdir(), 'authjs-bridge-rolling-'))
   onTestFinished(() => rm(app, { recursive: true }))
   const filter = (path: string) => !/node_modules|\.next|proxy\.ts$/.test(path)
   await cp(join(ROOT, 'examples', 'nextjs'), app, { recursive: true, filter })
   await installWithPackage(app, `next@${version}`)
-  await writeFile(join(app, file), documented('docs/nextjs.md', file))
+  await writeFile(join(app, file), documented('docs/nextjs.md', shown))
   await run(...next(app, ['build']), { cwd: app })
   const port = String(await freePort())
   const origin = `http://localhost:${port}`
@@ -32,11 +36,18 @@ test.each([
   onTestFinished(() => server.stop())
 
   const user = await createUser(client)
-  const session = await createSession(client, user)
-  const cookie = await mintCookie(claimsOf(user, session), { secret: SECRET })
-  const response = await fetch(`${origin}/signin`, { headers: { cookie } })
-  expect(response.status).toBe(200)
-  expect(response.headers.getSetCookie()).toContainEqual(expect.stringMatching(/^authjs\.session-token=ey/))
-  const { rows } = await client.query('SELECT expires_at FROM sessions WHERE session_id = $1', [session.session_id])
-  expect(rows[0].expires_at).toBeInstanceOf(Date)
+  /** Whether a page rolls a session that ends in an hour, whose lifetime is that of the example: 30 days. */
+  async function rolls(headers: Record<string, string> = {}) {
+    const session = await createSession(client, user, { expires_at: new Date(Date.now() + HOUR) })
+    const cookie = await mintCookie(claimsOf(user, session), { secret: SECRET })
+    const response = await fetch(`${origin}/signin`, { headers: { cookie, ...headers }, redirect: 'manual' })
+    expect(response.status).toBe(307)
+    const { rows } = await client.query('SELECT expires_at FROM sessions WHERE session_id = $1', [session.session_id])
+    const isSlid = rows[0].expires_at.getTime() > Date.now() + 29 * 24 * HOUR
+    const isIssued = response.headers.getSetCookie().some((line) => line.startsWith('authjs.session-token=ey'))
+    expect(isIssued).toBe(isSlid)
+    return isSlid
+  }
+  expect(await rolls()).toBe(true)
+  expect(await rolls(PREFETCH)).toBe(rollsPrefetches)
 })

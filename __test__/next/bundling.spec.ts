@@ -1,10 +1,11 @@
 // Tests a small app with the default bundler of Next.js, with this package as users install it. The other bundler and other
 // ways to run an app are in `__test__/next-modes`.
 
-import { test } from 'vitest'
+import { afterEach, test } from 'vitest'
 import { useApp } from '../support/next-app.js'
 
 const app = useApp()
+afterEach(app.stopAll)
 
 test('next dev', () => app.expectToDevelop('turbopack'))
 

@@ -10,7 +10,7 @@ import {
   type SessionExplanation,
   type UnauthenticatedSession,
 } from 'authjs-bridge'
-import { auth, createAuth, createSessionRoute } from 'authjs-bridge/next'
+import { auth, createSessions } from 'authjs-bridge/next'
 import { expectTypeOf } from 'vitest'
 
 declare module 'authjs-bridge' {
@@ -67,8 +67,8 @@ expectTypeOf<ClaimedSession>().toEqualTypeOf<{
 // Whatever reads a session has these types.
 expectTypeOf(getSession).returns.resolves.toEqualTypeOf<AuthSessionResponse>()
 expectTypeOf(auth).returns.resolves.toEqualTypeOf<AuthSession | null>()
-expectTypeOf(createAuth()).toEqualTypeOf<typeof auth>()
-createSessionRoute({ bridge: new AuthBridge({ multiTenant: false, extraClaims: ['product_code'] }) })
+expectTypeOf(createSessions().auth).toEqualTypeOf<typeof auth>()
+createSessions({ bridge: new AuthBridge({ multiTenant: false, extraClaims: ['product_code'] }) })
 
 const session = await getSession()
 // @ts-expect-error may be unauthenticated

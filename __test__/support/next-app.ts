@@ -3,7 +3,7 @@
 import { cp, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { afterAll, afterEach, beforeAll, beforeEach, expect } from 'vitest'
+import { afterAll, beforeAll, beforeEach, expect } from 'vitest'
 import { AuthBridge } from '../../index.js'
 import { installWithPackage, next, ROOT, run, serve } from './apps.mjs'
 import { SECRET } from './bridges.js'
@@ -18,8 +18,8 @@ export type Bundler = (typeof BUNDLERS)[number]
 const FIXTURE = join(ROOT, '__test__', 'next', 'app')
 const EXAMPLE = join(ROOT, 'examples', 'nextjs')
 
-/** Installs an app for one test file. Each test has a user with a session. */
-export function useApp() {
+/** Installs an app for one test file, with the version of Next.js of the example by default. Each test has a user with a session. */
+export function useApp(version: '16' | '15.5' = '16') {
   const database = useDatabase()
   let bridge: AuthBridge
   let folder: string
@@ -30,23 +30,30 @@ export function useApp() {
     app = join(folder, 'app')
     await cp(FIXTURE, app, { recursive: true })
     for (const file of ['package.json', 'package-lock.json']) await cp(join(EXAMPLE, file), join(app, file))
-    await installWithPackage(app)
+    await installWithPackage(app, ...(version === '16' ? [] : [`next@${version}`]))
+    if (version !== '16') await renameProxy(app)
   })
   afterAll(async () => {
     await bridge?.close()
     if (folder) await rm(folder, { recursive: true })
   })
 
-  let cookie: string
-  let session: Awaited<ReturnType<typeof createSession>>
-  beforeEach(async () => {
+  /** A user with a session, and a `Cookie` header. */
+  async function signIn() {
     const user = await createUser(database.client)
-    session = await createSession(database.client, user)
-    cookie = await mintCookie(claimsOf(user, session), { secret: SECRET })
+    const session = await createSession(database.client, user)
+    return { session, cookie: await mintCookie(claimsOf(user, session), { secret: SECRET }) }
+  }
+
+  let { cookie, session } = {} as Awaited<ReturnType<typeof signIn>>
+  beforeEach(async () => {
+    ;({ cookie, session } = await signIn())
   })
 
   const open: Awaited<ReturnType<typeof serve>>[] = []
-  afterEach(() => Promise.all(open.splice(0).map((server) => server.stop())))
+  const stopAll = async () => {
+    await Promise.all(open.splice(0).map((server) => server.stop()))
+  }
 
   /** Starts the app by a command of Next.js, or a standalone build of it. */
   async function start(args: string[] | { standalone: string }, env: Record<string, string | undefined> = {}) {
@@ -66,7 +73,7 @@ export function useApp() {
   /** Builds the app, without a database or a secret. */
   async function build(bundler: Bundler, env: Record<string, string> = {}) {
     await rm(join(app, '.next'), { recursive: true, force: true })
-    await run(...next(app, ['build', `--${bundler}`]), { cwd: app, env })
+    await run(...next(app, ['build', ...flagOf(bundler)]), { cwd: app, env })
   }
 
   /** Asserts the responses of the running app. */
@@ -120,7 +127,7 @@ export function useApp() {
 
   /** Tests `next dev`. */
   async function expectToDevelop(bundler: Bundler) {
-    const { origin } = await start(['dev', `--${bundler}`])
+    const { origin } = await develop(bundler)
     await expectResponses(origin)
   }
 
@@ -129,7 +136,7 @@ export function useApp() {
     const file = join(app, '.env.local')
     await writeFile(file, `AUTH_SECRET="${SECRET} that was replaced"\n`)
     try {
-      const { origin } = await start(['dev', `--${bundler}`], { AUTH_SECRET: undefined })
+      const { origin } = await develop(bundler, { AUTH_SECRET: undefined })
       const read = async () => (await fetch(`${origin}/api/auth/session`, { headers: { cookie } })).text()
       expect(await read()).toBe('{}')
       await writeFile(file, `AUTH_SECRET="${SECRET}"\n`)
@@ -157,13 +164,39 @@ export function useApp() {
     expect((await fetch(withoutDatabase.origin, { headers: { cookie }, redirect: 'manual' })).status).toBe(500)
   }
 
+  /** Next.js 15.5 has no option for webpack, which is its default. */
+  function flagOf(bundler: Bundler) {
+    return version === '15.5' && bundler === 'webpack' ? [] : [`--${bundler}`]
+  }
+
+  /** Starts `next dev`. */
+  const develop = (bundler: Bundler, env?: Record<string, string | undefined>) =>
+    start(['dev', ...flagOf(bundler)], env)
+
   return {
     folder: () => app,
+    client: database.client,
+    signIn,
     start,
+    stopAll,
+    develop,
     build,
     expectResponses,
     expectToDevelop,
     expectToNoticeAnEdit,
     expectToBuildAndStart,
   }
+}
+
+/** Before Next.js 16 the proxy is called middleware, and runs on the edge runtime unless it says otherwise: see docs/nextjs.md. */
+async function renameProxy(app: string) {
+  const proxy = await readFile(join(app, 'proxy.ts'), 'utf8')
+  const middleware = proxy
+    .replace('export { proxy }', 'import { proxy }')
+    .replace(
+      'export const config = { ',
+      "export const middleware = proxy\n\nexport const config = { runtime: 'nodejs', ",
+    )
+  await rm(join(app, 'proxy.ts'))
+  await writeFile(join(app, 'middleware.ts'), middleware)
 }

@@ -5,7 +5,7 @@
 import { readFileSync } from 'node:fs'
 import { inspect } from 'node:util'
 import { AuthBridge, explainSession, getSession, refreshSession, updateSession } from '../../index.js'
-import { createSessionRoute } from '../../next/index.js'
+import { createSessions, route } from '../../next/index.js'
 import { unsetVariables } from './variables.mjs'
 
 /**
@@ -67,7 +67,7 @@ const MODULE = {
   explainSession,
   refreshSession,
   updateSession,
-  route: createSessionRoute(),
+  route: route(),
   health() {},
   stats() {},
   close() {},
@@ -80,7 +80,7 @@ function methods(bridge) {
     explainSession: (/** @type {any} */ header) => bridge.explainSession(header),
     refreshSession: (/** @type {any} */ header, /** @type {any} */ options) => bridge.refreshSession(header, options),
     updateSession: (/** @type {any} */ header, /** @type {any} */ claims) => bridge.updateSession(header, claims),
-    route: createSessionRoute({ bridge }),
+    route: createSessions({ bridge }).route(),
     health: () => bridge.health(),
     stats: () => bridge.stats(),
     close: () => bridge.close(),

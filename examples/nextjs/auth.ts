@@ -2,9 +2,10 @@ import { headers } from 'next/headers'
 import NextAuth from 'next-auth'
 import Credentials from 'next-auth/providers/credentials'
 import { type Account, findAccount } from '@/lib/accounts'
-import { keepSession, revokeSession, SESSION_SECONDS, startSession } from '@/lib/sessions'
+import { SESSION_SECONDS } from '@/lib/lifetime'
+import { revokeSession, startSession } from '@/lib/session-rows'
 
-export const { auth, handlers, signIn, signOut } = NextAuth({
+export const { handlers, signIn, signOut } = NextAuth({
   pages: { signIn: '/signin', error: '/signin' },
   session: { strategy: 'jwt', maxAge: SESSION_SECONDS },
   providers: [
@@ -14,10 +15,10 @@ export const { auth, handlers, signIn, signOut } = NextAuth({
     }),
   ],
   callbacks: {
-    /** At sign-in: inserts the session's row and adds the claims that authjs-bridge reads. Later: extends the row. */
-    async jwt({ token, user, account, trigger }) {
+    /** At sign-in: inserts the session's row and adds the claims that authjs-bridge reads. */
+    async jwt({ token, user, account }) {
       // Not `trigger === 'signIn'`: at a first sign-up by OAuth or e-mail it is `signUp`.
-      if (!user || !account) return keepSession(token, trigger === 'update')
+      if (!user || !account) return token
       return { ...token, ...(await startSession(user as Account, account.provider, await headers())) }
     },
   },

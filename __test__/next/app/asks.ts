@@ -1,14 +1,17 @@
-import { getSession } from 'authjs-bridge'
-import { createAuth } from 'authjs-bridge/next'
+import { getSession, getSessionJson, refreshSession, updateSession } from 'authjs-bridge'
+import { createSessions } from 'authjs-bridge/next'
 
 /** The number of calls of the bridge. */
 export const asks = { count: 0 }
 
-export const countedAuth = createAuth({
+export const countedAuth = createSessions({
   bridge: {
+    getSessionJson,
+    refreshSession,
+    updateSession,
     getSession(cookieHeader) {
       asks.count++
       return getSession(cookieHeader)
     },
   },
-})
+}).auth

@@ -1,6 +1,6 @@
 import type { AuthSession } from 'authjs-bridge'
 import { signOutDevice, signOutOthers, signOutThisDevice } from '@/app/dashboard/actions'
-import { type Device, listDevices } from '@/lib/sessions'
+import { type Device, listDevices } from '@/lib/session-rows'
 
 export async function Devices({ session }: { session: AuthSession }) {
   const devices = await listDevices(session.user)

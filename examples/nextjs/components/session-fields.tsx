@@ -1,4 +1,5 @@
 import type { AuthSession } from 'authjs-bridge'
+import { changeUsername } from '@/app/dashboard/actions'
 
 const USER_TYPES = { internal: 'Staff', client: 'Client portal' }
 
@@ -35,6 +36,15 @@ export function SessionFields({ session: { user, session_id, login_method } }: {
             ),
         )}
       </dl>
+      <form action={changeUsername} className="change">
+        <label>
+          New username
+          <input name="username" required maxLength={40} autoComplete="off" />
+        </label>
+        <button type="submit" className="button button-quiet">
+          Change
+        </button>
+      </form>
     </section>
   )
 }

@@ -46,3 +46,7 @@ export async function findAccount(email: string, password: string): Promise<Acco
     clientId: row.client_id ?? undefined,
   }
 }
+
+export async function saveUsername({ tenant, id }: Pick<Account, 'tenant' | 'id'>, username: string) {
+  await database.query('UPDATE users SET username = $3 WHERE tenant = $1 AND user_id = $2', [tenant, id, username])
+}

@@ -1,10 +1,11 @@
 'use server'
 
-import { auth } from 'authjs-bridge/next'
 import { revalidatePath } from 'next/cache'
 import { redirect } from 'next/navigation'
 import { signOut } from '@/auth'
-import { revokeOtherSessions, revokeSession } from '@/lib/sessions'
+import { saveUsername } from '@/lib/accounts'
+import { revokeOtherSessions, revokeSession } from '@/lib/session-rows'
+import { auth, update } from '@/sessions'
 
 export async function signOutThisDevice() {
   await signOut({ redirectTo: '/signin' })
@@ -19,6 +20,15 @@ export async function signOutDevice(form: FormData) {
 export async function signOutOthers() {
   const { user, session_id } = await signedIn()
   await revokeOtherSessions({ ...user, session_id }, 'signed out from another device')
+  revalidatePath('/dashboard')
+}
+
+export async function changeUsername(form: FormData) {
+  const { user } = await signedIn()
+  const username = String(form.get('username')).trim()
+  await saveUsername(user, username)
+  // The page after this action shows it, and so do the requests that follow.
+  await update({ username })
   revalidatePath('/dashboard')
 }
 

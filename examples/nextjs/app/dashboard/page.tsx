@@ -1,10 +1,10 @@
-import { auth } from 'authjs-bridge/next'
 import type { Metadata } from 'next'
 import { redirect } from 'next/navigation'
 import { Brand } from '@/components/brand'
 import { Devices } from '@/components/devices'
 import { SessionBody } from '@/components/session-body'
 import { SessionFields } from '@/components/session-fields'
+import { auth } from '@/sessions'
 
 export const metadata: Metadata = { title: 'Your session' }
 

@@ -1,10 +1,13 @@
 import type { Metadata } from 'next'
+import { redirect } from 'next/navigation'
 import { Brand } from '@/components/brand'
 import { SignInForm } from '@/components/sign-in-form'
+import { auth } from '@/sessions'
 
 export const metadata: Metadata = { title: 'Sign in' }
 
-export default function SignIn() {
+export default async function SignIn() {
+  if (await auth()) redirect('/dashboard')
   return (
     <main className="signin">
       <Brand />

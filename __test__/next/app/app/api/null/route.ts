@@ -1,3 +1,3 @@
-import { createSessionRoute } from 'authjs-bridge/next'
+import { route } from 'authjs-bridge/next'
 
-export const { GET } = createSessionRoute({ unauthenticated: 'null' })
+export const { GET } = route({ unauthenticated: 'null' })

@@ -1,4 +1,4 @@
-import { createSessionRoute } from 'authjs-bridge/next'
+import { createSessions } from 'authjs-bridge/next'
 import { bridge } from '@/bridges'
 
-export const { GET } = createSessionRoute({ bridge })
+export const { GET } = createSessions({ bridge }).route()

@@ -1,3 +1,3 @@
-import { createSessionRoute } from 'authjs-bridge/next'
+import { route } from 'authjs-bridge/next'
 
-export const { GET } = createSessionRoute()
+export const { GET } = route()

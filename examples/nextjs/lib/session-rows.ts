@@ -5,12 +5,7 @@ import type { JWT } from 'next-auth/jwt'
 import type { Account } from '@/lib/accounts'
 import { database } from '@/lib/database'
 import { describeDevice } from '@/lib/devices'
-
-/** How long an unused session lasts: both the cookie and the row. */
-export const SESSION_SECONDS = Number(process.env.SESSION_SECONDS ?? 30 * 24 * 60 * 60)
-
-/** The row is updated at most this often, even if pages are loaded more often. */
-const KEEP_EVERY_SECONDS = Math.min(60, SESSION_SECONDS / 5)
+import { SESSION_SECONDS } from '@/lib/lifetime'
 
 /** Inserts the row of a new session. @returns the claims that go into its token */
 export async function startSession(user: Account, loginMethod: string, headers: Headers): Promise<JWT> {
@@ -34,33 +29,7 @@ export async function startSession(user: Account, loginMethod: string, headers: 
       device.type,
     ],
   )
-  return { ...user, session_id, login_method: loginMethod, kept_at: seconds() }
-}
-
-/**
- * Extends a session that is in use. Never revives one that is revoked or expired.
- *
- * @param now Asks the database even if it was asked a moment ago. For `update()` of the client, which shows the result as
- *   the session.
- * @returns the claims of the next token, or null, which makes Auth.js delete the cookie
- */
-export async function keepSession(token: JWT, now = false): Promise<JWT | null> {
-  // Without a row there is nothing to extend, and no reason to sign anybody out.
-  if (!token.session_id) return token
-  if (!now && seconds() < Number(token.kept_at) + KEEP_EVERY_SECONDS) return token
-  try {
-    const { rowCount } = await database.query(
-      `UPDATE sessions
-          SET expires_at = now() + make_interval(secs => $3), last_activity_at = now(), updated_at = now()
-        WHERE tenant = $1 AND session_id = $2 AND revoked_at IS NULL AND coalesce(expires_at, 'infinity') > now()`,
-      [token.tenant, token.session_id, SESSION_SECONDS],
-    )
-    return rowCount === 1 ? { ...token, kept_at: seconds() } : null
-  } catch (error) {
-    // An error would make Auth.js delete the cookie, but an outage of the database must not sign the user out.
-    console.error('could not extend the session', error)
-    return token
-  }
+  return { ...user, session_id, login_method: loginMethod }
 }
 
 interface Claims {
@@ -102,8 +71,4 @@ export async function listDevices({ tenant, id }: Pick<Claims, 'tenant' | 'id'>)
     [tenant, id],
   )
   return rows
-}
-
-function seconds() {
-  return Math.floor(Date.now() / 1000)
 }

@@ -1,0 +1,6 @@
+import { setCookies } from '@/sessions'
+
+export async function POST(request: Request) {
+  await setCookies(await request.json())
+  return new Response()
+}

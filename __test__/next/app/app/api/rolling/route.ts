@@ -1,0 +1,3 @@
+import { route } from '@/sessions'
+
+export const { GET } = route({ rolling: true })
