@@ -1,9 +1,10 @@
 //! Lines that set or delete a session cookie, and what a browser makes of them.
 
 use std::collections::HashSet;
+use std::sync::LazyLock;
 
 use arbitrary::Arbitrary;
-use authjs_bridge::cookie::{Attributes, Change, CookieName, NewToken, SameSite};
+use authjs_bridge::cookie::{Attributes, Change, CookieName, MAX_TOKEN_BYTES, NewToken, SameSite};
 
 use crate::allocations::Budget;
 use crate::cookies::readings;
@@ -43,6 +44,12 @@ struct TokenOfCase {
     expires_at: u64,
 }
 
+/// Each place has a value of its own, so that no part can stand for another.
+static LONGEST: LazyLock<String> = LazyLock::new(|| {
+    let numbers = (0_u32..).flat_map(|number| format!("{number:x}.").into_bytes());
+    numbers.take(MAX_TOKEN_BYTES).map(char::from).collect()
+});
+
 /// A cookie as the browser has it: name and value.
 type Cookie = (String, String);
 
@@ -52,20 +59,18 @@ impl SetCookieCase<'_> {
         let name = NAMES[usize::from(self.name) % NAMES.len()];
         let cookie_name = CookieName::new(name).expect("a name");
         let attributes = self.attributes.of_package();
-        // Each place has a value of its own, so that no part can stand for another.
-        let length = self.token.map_or(0, |token| usize::from(token.length) % 32_768 + 1);
-        let text: String =
-            (0_u32..).flat_map(|number| format!("{number:x}.").into_bytes()).take(length).map(char::from).collect();
+        let length = self.token.map_or(0, |token| usize::from(token.length) % LONGEST.len() + 1);
+        let text = &LONGEST[..length];
         let new = self.token.map(|token| {
             let max_value = usize::from(token.max_value).max(length.div_ceil(MAX_CHUNKS)).max(1);
-            NewToken { token: &text, expires_at: token.expires_at, max_value }
+            NewToken { token: text, expires_at: token.expires_at, max_value }
         });
         let change = Change { name: &cookie_name, attributes: &attributes, token: new };
         let input_bytes = self.header.len() + length;
         let lines = BUDGET.assert(input_bytes, || change.lines(self.header));
         let applied = BUDGET.assert(input_bytes, || change.apply(self.header));
 
-        let expected = new.map_or_else(Vec::new, |NewToken { max_value, .. }| expected_cookies(name, &text, max_value));
+        let expected = new.map_or_else(Vec::new, |NewToken { max_value, .. }| expected_cookies(name, text, max_value));
         let before = cookies_of(self.header);
         let mut browser = before.clone();
         let mut set = HashSet::new();
