@@ -166,6 +166,14 @@ describe('without the option: the error says which option to set', () => {
   })
 })
 
+test('sessions are rolled through it, by unnamed statements', async () => {
+  const bridge = connect({ preparedStatements: false })
+  const results = await withAnotherClient(() => Promise.all(cookies.map((cookie) => bridge.refreshSession(cookie))))
+  expect(results.map(({ session }) => session.session_id)).toEqual(sessions.map(({ session_id }) => session_id))
+  expect(results.filter(({ setCookie }) => setCookie.length === 1)).toHaveLength(cookies.length)
+  expect(bridge.stats().rolls).toMatchObject({ issued: cookies.length, refused: 0 })
+})
+
 describe('an error that no option mends says nothing of the option', () => {
   test.each<[string, Record<string, string | number>, Parameters<typeof server.url>[0], RegExp]>([
     ['a wrong password', {}, { password: 'hunter3' }, /authentication failed/],
