@@ -24,12 +24,14 @@ describe('new AuthBridge', () => {
     test.each([
       ...['secret', 'cookieName', 'secureCookie', 'databaseUrl', 'tls', 'preparedStatements', 'sharded'],
       ...['ignoreExpiresAt', 'tables', 'multiTenant', 'userCheck', 'extraClaims', 'freshClaims', 'expires'],
+      ...['maxAge', 'absoluteMaxAge', 'updateAge', 'cookie', 'migrateCookies'],
       ...['connectTimeout', 'queryTimeout', 'callTimeout', 'maxConnections', 'maxWaiting'],
       ...['tls.ca', 'tables.sessions', 'tables.users', 'cookieName.name', 'cookieName.issuer'],
+      ...['cookie.domain', 'cookie.path', 'cookie.sameSite', 'cookie.secure', 'cookie.partitioned'],
     ])('%s', (name) => {
       const [option = '', key] = name.split('.')
       const value = key ? { name: 'a', [key]: nothing } : nothing
-      const isObject = key && ['tls', 'tables'].includes(option)
+      const isObject = key && ['tls', 'tables', 'cookie'].includes(option)
       const options = { ...COMPLETE, [option]: isObject ? { [key]: nothing } : value }
       expect(constructorError(options)).toMatchObject({
         code: 'ERR_AUTH_BRIDGE_CONFIG',
@@ -127,6 +129,20 @@ describe('new AuthBridge', () => {
     ['tables that hold nothing', { ...COMPLETE, tables: {} }, 'tables: is empty; give it the key sessions or users'],
     ['unknown key of tables', { ...COMPLETE, tables: { user: 'u' } }, 'tables.user: is not an option'],
     ['a name with quotes', { ...COMPLETE, tables: { users: '"User"' } }, 'tables.users: must be the name of a table'],
+    ['a cookie that holds nothing', { ...COMPLETE, cookie: {} }, 'cookie: is empty; give it a key, or leave it out'],
+    ['unknown key of cookie', { ...COMPLETE, cookie: { maxAge: 1 } }, 'cookie.maxAge: is not an option'],
+    [
+      'a cookie that browsers drop',
+      { ...COMPLETE, cookieName: '__Host-sid', cookie: { domain: 'a.example' } },
+      'cookie.domain: is set, but a browser drops __Host-sid with a domain',
+    ],
+    ['maxAge in the wrong unit', { ...COMPLETE, maxAge: 2.6e9 }, 'maxAge: must be a whole number of seconds from 1 to'],
+    ['updateAge as text', { ...COMPLETE, updateAge: '5m' }, 'updateAge: must be a number, not string'],
+    [
+      'migrateCookies with one name',
+      { ...COMPLETE, cookieName: 'a', migrateCookies: true },
+      'migrateCookies: needs several names in cookieName, the new one first',
+    ],
     ['multiTenant as text', { ...COMPLETE, multiTenant: 'no' }, 'multiTenant: must be true or false, not string'],
     [
       'sharded without tenants',

@@ -95,7 +95,7 @@ export async function serve(command, args, { cwd, env, ready, echo = false }) {
     child.stderr.on('data', read)
     exited.then(() => reject(new Error(`${command} ${args.join(' ')} ended:\n${output}`)), reject)
   })
-  return { output: () => output, exited, stop }
+  return { pid: child.pid, output: () => output, exited, stop }
 }
 
 /** @param {string} app @param {string[]} args */

@@ -103,6 +103,9 @@ fn cookie_attributes(name: &str, value: Unknown) -> Result<CookieAttributes, Err
         partitioned: reader.take("partitioned", boolean)?,
     };
     reader.finish()?;
+    if attributes == CookieAttributes::default() {
+        return Err(Error::config(name, "is empty; give it a key, or leave it out"));
+    }
     Ok(attributes)
 }
 

@@ -7,7 +7,7 @@ use crate::cookie::{Attributes, Class, CookieName, SameSite};
 use crate::error::Error;
 
 /// The option as it is written.
-#[derive(Clone, Default)]
+#[derive(Clone, Default, PartialEq)]
 pub struct CookieAttributes {
     pub domain: Option<String>,
     pub path: Option<String>,

@@ -1,0 +1,6 @@
+import { auth } from '../../auth'
+
+export default async function Page() {
+  const session = await auth()
+  return <h1>Hello {session?.user?.name}</h1>
+}
