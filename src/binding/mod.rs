@@ -360,7 +360,7 @@ fn refresh<'env>(
     });
     match pending {
         Ok(Ok(promise)) => Ok(promise),
-        Ok(Err(done)) => settle::settled(env, Ok(respond::refreshed(&done))),
+        Ok(Err(done)) => settle::settled(env, Ok(respond::refreshed(done))),
         Err(error) => settle::settled(env, Err(error)),
     }
 }

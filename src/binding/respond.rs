@@ -87,8 +87,8 @@ fn read(form: Form, bodies: Candidates<Body>, answer: Answer) -> Resolution {
     })
 }
 
-pub fn refreshed(refreshed: &Refreshed) -> Value {
-    Value::Json(refreshed.to_json())
+pub fn refreshed(refreshed: Refreshed) -> Value {
+    Value::Refreshed { json: refreshed.to_json(), cookie_header: refreshed.cookie_header }
 }
 
 trait Refresh {
@@ -121,7 +121,7 @@ impl Refresh for Arc<Settler> {
         });
         let issue = match judged {
             Err(error) => return Some((deferred, Err(error))),
-            Ok(Judged::Done(done)) => return Some((deferred, Ok(refreshed(&done)))),
+            Ok(Judged::Done(done)) => return Some((deferred, Ok(refreshed(done)))),
             Ok(Judged::Issue(issue)) => *issue,
         };
         let changes = match claims {
@@ -151,5 +151,5 @@ impl Refresh for Arc<Settler> {
 }
 
 fn issued(issue: Issue, changes: ClaimChanges) -> Resolution {
-    issue.with(changes, unix_time()).map(|done| refreshed(&done))
+    issue.with(changes, unix_time()).map(|done| refreshed(done))
 }

@@ -31,6 +31,11 @@ pub enum Value {
     /// The object that this JSON text describes.
     Json(String),
     Text(Cow<'static, str>),
+    /// The object that the text describes, whose `cookieHeader` is this one: a header is long, and need not become JSON and back.
+    Refreshed {
+        json: String,
+        cookie_header: String,
+    },
     EmptyObject,
     Undefined,
 }
@@ -270,10 +275,10 @@ fn create_promise(env: &Env) -> napi::Result<(Unknown<'_>, sys::napi_deferred)> 
 fn settle_now(env: &Env, deferred: Deferred, resolution: Resolution, parser: Option<&Parser>) {
     let resolved = match resolution {
         Err(error) => return reject(env, deferred, error),
-        Ok(Value::Json(body)) => match parser {
-            Some(parser) => parser.parse(env, &body),
-            None => unless_thrown(env, parsed(env, &body)).map(|value| value.raw()),
-        },
+        Ok(Value::Json(body)) => parse(env, &body, parser),
+        Ok(Value::Refreshed { json, cookie_header }) => {
+            parse(env, &json, parser).filter(|object| set_cookie_header(env, *object, &cookie_header))
+        }
         Ok(Value::Text(text)) => string(env, &text),
         Ok(Value::EmptyObject) => empty_object(env),
         Ok(Value::Undefined) => undefined(env),
@@ -285,6 +290,22 @@ fn settle_now(env: &Env, deferred: Deferred, resolution: Resolution, parser: Opt
         },
         None => reject(env, deferred, Error::Internal("no JavaScript value could be made".to_owned())),
     }
+}
+
+fn parse(env: &Env, body: &str, parser: Option<&Parser>) -> Option<sys::napi_value> {
+    match parser {
+        Some(parser) => parser.parse(env, body),
+        None => unless_thrown(env, parsed(env, body)).map(|value| value.raw()),
+    }
+}
+
+/// Whether it was set.
+fn set_cookie_header(env: &Env, object: sys::napi_value, header: &str) -> bool {
+    let set = |header| {
+        // SAFETY: on the JavaScript thread, with values of this call, and a name that ends with a NUL.
+        unsafe { sys::napi_set_named_property(env.raw(), object, c"cookieHeader".as_ptr(), header) }
+    };
+    string(env, header).is_some_and(|header| set(header) == sys::Status::napi_ok)
 }
 
 fn reject(env: &Env, deferred: Deferred, error: Error) {

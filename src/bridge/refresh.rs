@@ -53,12 +53,12 @@ impl Refreshed {
         Self { session: unauthenticated(), set_cookie: Vec::new(), cookie_header, updated }
     }
 
-    /// `RefreshedSession` of `index.d.ts`.
+    /// `RefreshedSession` of `index.d.ts`, but for the cookie header.
     pub fn to_json(&self) -> String {
-        let Self { session, set_cookie, cookie_header, updated } = self;
+        let Self { session, set_cookie, updated, .. } = self;
         let updated = updated.map(|updated| format!(r#","updated":{updated}"#)).unwrap_or_default();
-        let (set_cookie, cookie_header) = (json!(set_cookie), json!(cookie_header));
-        format!(r#"{{"session":{session},"setCookie":{set_cookie},"cookieHeader":{cookie_header}{updated}}}"#)
+        let set_cookie = if set_cookie.is_empty() { "[]".to_owned() } else { json!(set_cookie).to_string() };
+        format!(r#"{{"session":{session},"setCookie":{set_cookie},"cookieHeader":""{updated}}}"#)
     }
 }
 

@@ -3,10 +3,8 @@
 
 use base64::Engine;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
-use openssl::error::ErrorStack;
-use openssl::rand::rand_bytes;
 
-use crate::crypto::Keyring;
+use crate::crypto::{ContentEncryption, Keyring};
 use crate::error::Error;
 
 /// Seals with the key of the secret at `secret` in the rotation list, 0 being the newest.
@@ -16,16 +14,24 @@ use crate::error::Error;
 pub fn seal(plaintext: &[u8], keyring: &Keyring, secret: usize) -> Result<String, Error> {
     let (key, header) =
         keyring.sealing_key(secret).ok_or_else(|| Error::Internal(format!("there is no secret {secret}")))?;
-    let failed = |cause: ErrorStack| Error::Internal(format!("sealing: {cause}"));
-    let mut iv = vec![0; key.cipher().enc().iv_bytes()];
-    rand_bytes(&mut iv).map_err(failed)?;
-    let (ciphertext, tag) = key.cipher().seal(plaintext, &iv, header.as_bytes()).map_err(failed)?;
-    Ok(compact(header, &[], &iv, &ciphertext, &tag))
+    let mut iv = [0; ContentEncryption::MAX_IV_BYTES];
+    let iv = &mut iv[..key.cipher().enc().iv_bytes()];
+    // A cryptographically secure generator, which OpenSSL's is several times slower than.
+    rand::fill(iv);
+    let sealed = key.cipher().seal(plaintext, iv, header.as_bytes());
+    let (ciphertext, tag) = sealed.map_err(|cause| Error::Internal(format!("sealing: {cause}")))?;
+    Ok(compact(header, &[], iv, &ciphertext, &tag))
 }
 
 /// The five parts, joined. `header` is base64url already.
 pub(super) fn compact(header: &str, encrypted_key: &[u8], iv: &[u8], ciphertext: &[u8], tag: &[u8]) -> String {
-    let [encrypted_key, iv, ciphertext, tag] =
-        [encrypted_key, iv, ciphertext, tag].map(|part| BASE64_URL_SAFE_NO_PAD.encode(part));
-    format!("{header}.{encrypted_key}.{iv}.{ciphertext}.{tag}")
+    let parts = [encrypted_key, iv, ciphertext, tag];
+    let bytes: usize = parts.iter().map(|part| part.len()).sum();
+    let mut token = String::with_capacity(header.len() + bytes / 3 * 4 + 4 * parts.len());
+    token.push_str(header);
+    for part in parts {
+        token.push('.');
+        BASE64_URL_SAFE_NO_PAD.encode_string(part, &mut token);
+    }
+    token
 }
