@@ -7,13 +7,29 @@ try {
   binding = require('./unavailable.js').requireNative(cause)
 }
 
+/**
+ * If no cookie changes, the native part resolves to the session alone: so the header, which is long, is not copied.
+ *
+ * @param {string | null | undefined} cookieHeader
+ */
+function complete(cookieHeader) {
+  return (/** @type {object} */ result) =>
+    Object.hasOwn(result, 'setCookie') ? result : { session: result, setCookie: [], cookieHeader: cookieHeader ?? '' }
+}
+
+const { refreshSession } = binding.AuthBridge.prototype
+binding.AuthBridge.prototype.refreshSession = function (cookieHeader, options) {
+  return refreshSession.call(this, cookieHeader, options).then(complete(cookieHeader))
+}
+
 // One assignment per name, so that Node.js and bundlers detect the named exports.
 module.exports.AuthBridge = binding.AuthBridge
 module.exports.defaultBridge = binding.defaultBridge
 module.exports.explainSession = binding.explainSession
 module.exports.getSession = binding.getSession
 module.exports.getSessionJson = binding.getSessionJson
-module.exports.refreshSession = binding.refreshSession
+module.exports.refreshSession = (cookieHeader, options) =>
+  binding.refreshSession(cookieHeader, options).then(complete(cookieHeader))
 module.exports.updateSession = binding.updateSession
 module.exports.versions = binding.versions
 module.exports.__napiBindingTarget = binding.__napiBindingTarget

@@ -157,7 +157,7 @@ describe.runIf(process.platform === 'linux')('where the system has glibc and Nod
   }
 
   const REFUSED = `throw new Error('Error loading shared library libgcc_s.so.1: No such file or directory')`
-  const RIGHT = `exports.getSession = () => 'musl'`
+  const RIGHT = `exports.getSession = () => 'musl'; exports.AuthBridge = class { refreshSession() {} }`
 
   test.each([
     ['alone', { [musl]: RIGHT }],

@@ -2,13 +2,14 @@
 //!
 //!   cargo bench                               prints medians in ns, also of the cryptographic primitives alone
 //!   cargo bench -- --count=1000               reads a session 1000 times, for callgrind
-//!   cargo bench -- --count=9 --header=FILE    reads the header in FILE 9 times; --secrets=3 configures three secrets
+//!   cargo bench -- --count=9 --header=FILE    reads the header in FILE 9 times; --secrets=3 configures three secrets,
+//!                                             and --refresh=1 refreshes its session
 
 use std::cell::RefCell;
 use std::hint::black_box;
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
-use authjs_bridge::bridge::Bridge;
+use authjs_bridge::bridge::{Bridge, Intent};
 use authjs_bridge::claims::SessionReader;
 use authjs_bridge::config::{Config, Environment, Options};
 use authjs_bridge::cookie::CookieName;
@@ -108,7 +109,10 @@ fn read_header(count: u32, header: &str) {
     let runtime = tokio::runtime::Builder::new_current_thread().build().expect("a runtime");
     let bridge = Bridge::new(config, postgres, Nothing, runtime.handle().clone()).expect("a bridge");
     let now = SystemTime::now().duration_since(UNIX_EPOCH).expect("a time").as_secs();
-    repeat(count, || bridge.read(black_box(header), now));
+    match argument("refresh") {
+        Some(_) => repeat(count, || bridge.refresh(black_box(header).to_owned(), now, Intent::Roll)),
+        None => repeat(count, || bridge.read(black_box(header), now)),
+    }
 }
 
 /// An empty environment, and a responder without calls.

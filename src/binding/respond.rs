@@ -88,7 +88,7 @@ fn read(form: Form, bodies: Candidates<Body>, answer: Answer) -> Resolution {
 }
 
 pub fn refreshed(refreshed: Refreshed) -> Value {
-    Value::Refreshed { json: refreshed.to_json(), cookie_header: refreshed.cookie_header }
+    Value::Json(refreshed.into_json())
 }
 
 trait Refresh {
@@ -151,5 +151,5 @@ impl Refresh for Arc<Settler> {
 }
 
 fn issued(issue: Issue, changes: ClaimChanges) -> Resolution {
-    issue.with(changes, unix_time()).map(|done| refreshed(done))
+    issue.with(changes, unix_time()).map(refreshed)
 }

@@ -31,11 +31,6 @@ pub enum Value {
     /// The object that this JSON text describes.
     Json(String),
     Text(Cow<'static, str>),
-    /// The object that the text describes, whose `cookieHeader` is this one: a header is long, and need not become JSON and back.
-    Refreshed {
-        json: String,
-        cookie_header: String,
-    },
     EmptyObject,
     Undefined,
 }
@@ -276,9 +271,6 @@ fn settle_now(env: &Env, deferred: Deferred, resolution: Resolution, parser: Opt
     let resolved = match resolution {
         Err(error) => return reject(env, deferred, error),
         Ok(Value::Json(body)) => parse(env, &body, parser),
-        Ok(Value::Refreshed { json, cookie_header }) => {
-            parse(env, &json, parser).filter(|object| set_cookie_header(env, *object, &cookie_header))
-        }
         Ok(Value::Text(text)) => string(env, &text),
         Ok(Value::EmptyObject) => empty_object(env),
         Ok(Value::Undefined) => undefined(env),
@@ -297,15 +289,6 @@ fn parse(env: &Env, body: &str, parser: Option<&Parser>) -> Option<sys::napi_val
         Some(parser) => parser.parse(env, body),
         None => unless_thrown(env, parsed(env, body)).map(|value| value.raw()),
     }
-}
-
-/// Whether it was set.
-fn set_cookie_header(env: &Env, object: sys::napi_value, header: &str) -> bool {
-    let set = |header| {
-        // SAFETY: on the JavaScript thread, with values of this call, and a name that ends with a NUL.
-        unsafe { sys::napi_set_named_property(env.raw(), object, c"cookieHeader".as_ptr(), header) }
-    };
-    string(env, header).is_some_and(|header| set(header) == sys::Status::napi_ok)
 }
 
 fn reject(env: &Env, deferred: Deferred, error: Error) {

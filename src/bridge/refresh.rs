@@ -53,12 +53,16 @@ impl Refreshed {
         Self { session: unauthenticated(), set_cookie: Vec::new(), cookie_header, updated }
     }
 
-    /// `RefreshedSession` of `index.d.ts`, but for the cookie header.
-    pub fn to_json(&self) -> String {
-        let Self { session, set_cookie, updated, .. } = self;
+    /// `RefreshedSession` of `index.d.ts` as JSON. If no cookie changes, the session alone: `index.js` adds the rest, so that the
+    /// header, which is long, need not be copied.
+    pub fn into_json(self) -> String {
+        let Self { session, set_cookie, cookie_header, updated } = self;
+        if set_cookie.is_empty() && updated.is_none() {
+            return session;
+        }
         let updated = updated.map(|updated| format!(r#","updated":{updated}"#)).unwrap_or_default();
-        let set_cookie = if set_cookie.is_empty() { "[]".to_owned() } else { json!(set_cookie).to_string() };
-        format!(r#"{{"session":{session},"setCookie":{set_cookie},"cookieHeader":""{updated}}}"#)
+        let (set_cookie, cookie_header) = (json!(set_cookie), json!(cookie_header));
+        format!(r#"{{"session":{session},"setCookie":{set_cookie},"cookieHeader":{cookie_header}{updated}}}"#)
     }
 }
 
@@ -86,7 +90,12 @@ impl<S: SessionStore + 'static, R: Responder> Bridge<S, R> {
         };
         self.count_several_users(&candidates, Candidate::identity);
         let candidates = candidates.map(|mut candidate| {
-            candidate.identity_mut().slide = self.slide(&candidate, intent, now);
+            let slide = self.slide(&candidate, intent, now);
+            if slide.is_none() {
+                // No token will be made of it.
+                candidate.opened.token.plaintext = Vec::new();
+            }
+            candidate.identity_mut().slide = slide;
             candidate
         });
         let identities = candidates.as_ref().map(|candidate| candidate.identity().clone());
