@@ -314,7 +314,8 @@ async function bridgeOf({ site, secrets, attributes }: Pick<Case, 'site' | 'secr
     maxAge: MAX_AGE,
     ...(Array.isArray(secret) && { secret }),
     ...SITES[site]?.options,
-    cookie: ATTRIBUTES[attributes]?.given,
+    // The first are the defaults.
+    ...(attributes > 0 && { cookie: ATTRIBUTES[attributes]?.given }),
   })
   bridges.set(key, bridge)
   await bridge.getSession('')
