@@ -4,30 +4,21 @@
 //   node benchmark/claims.mjs [--short] [--rounds=20] [--seconds=1]
 
 import { readFileSync } from 'node:fs'
-import { parseArgs } from 'node:util'
 import pg from 'pg'
 import { startPostgres } from '../__test__/support/postgres.mjs'
 import { AuthBridge } from '../index.js'
-import { measureCalls, runRounds } from './measure.mjs'
+import { measureCalls, readRounds, runRounds } from './measure.mjs'
 import { FULL, SECRET, SHORT, seed } from './seed.mjs'
 
 const IN_FLIGHT = 64
 const PLAIN = 'plain'
 const FRESH = ['plan', 'addons', 'subscription_status', 'trial_end', 'solo_pro_trial_end', 'product_code']
 
-const { values: given } = parseArgs({
-  options: {
-    short: { type: 'boolean', default: false },
-    rounds: { type: 'string' },
-    seconds: { type: 'string' },
-  },
-})
-const rounds = Number(given.rounds ?? (given.short ? 1 : 20))
-const seconds = Number(given.seconds ?? (given.short ? 0.05 : 1))
+const { short, rounds, seconds } = readRounds()
 for (const signal of ['SIGINT', 'SIGTERM']) process.once(signal, () => process.exit(1))
 const server = await startPostgres()
 try {
-  const { cookies } = await seed(server.url(), given.short ? SHORT : FULL)
+  const { cookies } = await seed(server.url(), short ? SHORT : FULL)
   await prepare()
   await compare(cookies)
 } finally {
@@ -76,7 +67,7 @@ async function compare(cookies) {
         return { addon, server: ofServer, both: addon + ofServer }
       },
     }))
-    const results = await runRounds(trials, { rounds, warmUp: !given.short })
+    const results = await runRounds(trials, { rounds, warmUp: !short })
     const plain = results[0]?.metrics.both?.median ?? Number.NaN
     for (const { key, metrics } of results) {
       const { addon, server: ofServer, both } = metrics

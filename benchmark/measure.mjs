@@ -2,6 +2,7 @@
 
 import { readFileSync } from 'node:fs'
 import { performance } from 'node:perf_hooks'
+import { parseArgs } from 'node:util'
 
 /** The median, minimum and maximum over the rounds. @typedef {{ median: number, min: number, max: number }} Spread */
 
@@ -16,6 +17,25 @@ import { performance } from 'node:perf_hooks'
 // Before each measurement the calls run for this share of its duration, unmeasured: until the contestant's code is in the
 // caches again, and recompiled where V8 has discarded it.
 const LEAD_IN = 1 / 3
+
+/**
+ * The options `--short`, `--rounds` and `--seconds` of a benchmark whose goals are stated for 20 rounds of a second.
+ */
+export function readRounds() {
+  const { values } = parseArgs({
+    options: {
+      short: { type: 'boolean', default: false },
+      rounds: { type: 'string' },
+      seconds: { type: 'string' },
+    },
+  })
+  const { short } = values
+  return {
+    short,
+    rounds: Number(values.rounds ?? (short ? 1 : 20)),
+    seconds: Number(values.seconds ?? (short ? 0.05 : 1)),
+  }
+}
 
 /**
  * Each round runs every trial once and starts with another one. With `warmUp`, an extra first round is not counted.

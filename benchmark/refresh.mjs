@@ -3,28 +3,19 @@
 //
 //   node benchmark/refresh.mjs [--short] [--rounds=20] [--seconds=1]
 
-import { parseArgs } from 'node:util'
 import { Auth } from '@auth/core'
 import pg from 'pg'
 import { startPostgres } from '../__test__/support/postgres.mjs'
 import { AuthBridge } from '../index.js'
 import { sessionOf } from './body.mjs'
-import { measureCalls, runRounds } from './measure.mjs'
+import { measureCalls, readRounds, runRounds } from './measure.mjs'
 import { isLive, SLIDE_SESSION } from './query.mjs'
 import { FULL, SECRET, SHORT, seed } from './seed.mjs'
 
 const IN_FLIGHT = 64
 const [READ, NOTHING_DUE, ALL_DUE, AUTH] = ['getSession', 'nothing due', 'all due', 'Auth() handler, pg']
 
-const { values: given } = parseArgs({
-  options: {
-    short: { type: 'boolean', default: false },
-    rounds: { type: 'string' },
-    seconds: { type: 'string' },
-  },
-})
-const rounds = Number(given.rounds ?? (given.short ? 1 : 20))
-const seconds = Number(given.seconds ?? (given.short ? 0.05 : 1))
+const { short, rounds, seconds } = readRounds()
 for (const signal of ['SIGINT', 'SIGTERM']) process.once(signal, () => process.exit(1))
 const server = await startPostgres()
 const pool = new pg.Pool({ connectionString: server.url(), max: 10 })
@@ -33,7 +24,7 @@ const common = { secret: SECRET, databaseUrl: server.url(), secureCookie: false,
 const bridge = new AuthBridge(common)
 const eager = new AuthBridge({ ...common, updateAge: 0 })
 try {
-  const { cookies } = await seed(server.url(), given.short ? SHORT : FULL)
+  const { cookies } = await seed(server.url(), short ? SHORT : FULL)
   const rolled = await Promise.all(cookies.map(async (cookie) => (await eager.refreshSession(cookie)).cookieHeader))
   await compare(rolled)
 } finally {
@@ -55,7 +46,7 @@ async function compare(cookies) {
     inFlight: IN_FLIGHT,
     measure: () => measureCalls(call, cookies, { inFlight: IN_FLIGHT, seconds }),
   }))
-  const results = await runRounds(trials, { rounds, warmUp: !given.short })
+  const results = await runRounds(trials, { rounds, warmUp: !short })
   const issued = eager.stats().rolls.issued
   const kept = bridge.stats().rolls
   if (kept.issued + kept.refused + kept.held > 0) throw new Error('a token was due that should not be')

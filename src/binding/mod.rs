@@ -27,7 +27,7 @@ use self::bridges::LazyBridge;
 use self::claims::ClaimsSource;
 use self::environment::ProcessEnv;
 use self::module::{SharedBridge, module};
-use self::respond::{Call, Form, Kind};
+use self::respond::{Call, Form, Kind, RefreshCall};
 use self::settle::Value;
 use crate::bridge::{Intent, Refresh, Refreshed};
 use crate::config::warning::Warning;
@@ -353,7 +353,8 @@ fn refresh<'env>(
             Refresh::Known(done) => Ok(Err(done)),
             Refresh::Pending(identities, pending) => {
                 let (promise, deferred) = bridge.lookups().responder().promise(env).map_err(internal)?;
-                bridge.confirm(identities, Call { deferred, kind: Kind::Refresh { pending, claims, end } });
+                let kind = Kind::Refresh(RefreshCall { pending, claims, end });
+                bridge.confirm(identities, Call { deferred, kind });
                 Ok(Ok(promise))
             }
         }

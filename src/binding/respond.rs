@@ -5,8 +5,9 @@ use std::sync::Arc;
 
 use tokio::time::timeout_at;
 
+use super::callback::Callback;
 use super::claims::ClaimsSource;
-use super::settle::{Deferred, Resolution, Settler, Value};
+use super::settle::{Deferred, Json, Resolution, Settler, Value};
 use super::unix_time;
 use crate::bridge::{Issue, Judged, PendingRefresh, Refreshed};
 use crate::claims::{Body, ClaimChanges, UNAUTHENTICATED_BODY};
@@ -52,12 +53,14 @@ pub enum Kind {
         /// The body of each of its sessions, to resolve it with if that is live.
         bodies: Candidates<Body>,
     },
-    Refresh {
-        pending: Box<PendingRefresh>,
-        claims: ClaimsSource,
-        /// The end of the call's time limit.
-        end: Deadline,
-    },
+    Refresh(RefreshCall),
+}
+
+pub struct RefreshCall {
+    pub pending: Box<PendingRefresh>,
+    pub claims: ClaimsSource,
+    /// The end of the call's time limit.
+    pub end: Deadline,
 }
 
 impl Responder for Arc<Settler> {
@@ -68,9 +71,7 @@ impl Responder for Arc<Settler> {
         for (Call { deferred, kind }, answer) in answers {
             match kind {
                 Kind::Read { form, bodies } => settled.push((deferred, read(form, bodies, answer))),
-                Kind::Refresh { pending, claims, end } => {
-                    settled.extend(self.refresh(deferred, *pending, claims, end, answer));
-                }
+                Kind::Refresh(call) => settled.extend(refresh(self, deferred, call, answer)),
             }
         }
         if !settled.is_empty() {
@@ -91,62 +92,45 @@ pub fn refreshed(refreshed: Refreshed) -> Value {
     Value::Json(refreshed.into_json())
 }
 
-trait Refresh {
-    /// `None` if the app's function is asked first.
-    fn refresh(
-        &self,
-        deferred: Deferred,
-        pending: PendingRefresh,
-        claims: ClaimsSource,
-        end: Deadline,
-        answer: Answer,
-    ) -> Option<(Deferred, Resolution)>;
+/// `None` if the app's function is asked first.
+fn refresh(
+    settler: &Arc<Settler>,
+    deferred: Deferred,
+    RefreshCall { pending, claims, end }: RefreshCall,
+    answer: Answer,
+) -> Option<(Deferred, Resolution)> {
+    let judged = catch_panic(|| {
+        let verdict = answer?;
+        if let Some(why) = PendingRefresh::refusal(&verdict) {
+            settler.warn(Warning::NotRolling { why: why.to_owned() });
+        }
+        Ok(pending.judge(verdict))
+    });
+    let resolution = match (judged, claims) {
+        (Err(error), _) => Err(error),
+        (Ok(Judged::Done(done)), _) => Ok(refreshed(done)),
+        (Ok(Judged::Issue(issue)), ClaimsSource::None) => catch_panic(|| issued(*issue, ClaimChanges::default())),
+        (Ok(Judged::Issue(issue)), ClaimsSource::Given(changes)) => catch_panic(|| issued(*issue, changes)),
+        (Ok(Judged::Issue(issue)), ClaimsSource::Function(function)) => {
+            let settler = Arc::clone(settler);
+            // Responders run on the runtime's thread.
+            tokio::spawn(async move {
+                let resolution = catch_panic_async(issued_with(*issue, function, end)).await;
+                settler.settle(vec![(deferred, resolution)]);
+            });
+            return None;
+        }
+    };
+    Some((deferred, resolution))
 }
 
-impl Refresh for Arc<Settler> {
-    fn refresh(
-        &self,
-        deferred: Deferred,
-        pending: PendingRefresh,
-        claims: ClaimsSource,
-        end: Deadline,
-        answer: Answer,
-    ) -> Option<(Deferred, Resolution)> {
-        let judged = catch_panic(|| {
-            let verdict = answer?;
-            if let Some(why) = PendingRefresh::refusal(&verdict) {
-                self.warn(Warning::NotRolling { why: why.to_owned() });
-            }
-            Ok(pending.judge(verdict))
-        });
-        let issue = match judged {
-            Err(error) => return Some((deferred, Err(error))),
-            Ok(Judged::Done(done)) => return Some((deferred, Ok(refreshed(done)))),
-            Ok(Judged::Issue(issue)) => *issue,
-        };
-        let changes = match claims {
-            ClaimsSource::None => ClaimChanges::default(),
-            ClaimsSource::Given(changes) => changes,
-            ClaimsSource::Function(function) => {
-                let settler = Arc::clone(self);
-                // Responders run on the runtime's thread.
-                tokio::spawn(async move {
-                    let work = async {
-                        let claims = function.claims(issue.session()?);
-                        match timeout_at(end.at, claims).await {
-                            Ok(Some(changes)) => issued(issue, changes?),
-                            // The environment has ended: nobody waits any more.
-                            Ok(None) => Err(Error::Closed),
-                            Err(_elapsed) => Err(end.error),
-                        }
-                    };
-                    let resolution = catch_panic_async(work).await;
-                    settler.settle(vec![(deferred, resolution)]);
-                });
-                return None;
-            }
-        };
-        Some((deferred, catch_panic(|| issued(issue, changes))))
+/// Asks the app's function for the claims.
+async fn issued_with(issue: Issue, function: Callback<Json>, end: Deadline) -> Resolution {
+    match timeout_at(end.at, function.claims(issue.session()?)).await {
+        Ok(Some(changes)) => issued(issue, changes?),
+        // The environment has ended: nobody waits any more.
+        Ok(None) => Err(Error::Closed),
+        Err(_elapsed) => Err(end.error),
     }
 }
 

@@ -19,10 +19,10 @@ impl Default for Rolling {
     }
 }
 
-/// Of the lifetimes that a token says.
-const MAX_LIFETIME: f64 = 400.0 * 24.0 * 60.0 * 60.0;
-
 impl Rolling {
+    /// 400 days: no browser keeps a cookie for longer (RFC 6265bis section 5.5).
+    pub const MAX_AGE: u32 = 400 * 24 * 60 * 60;
+
     /// `now` is in seconds since 1970.
     pub fn is_due(&self, identity: &Identity, now: u64) -> bool {
         let age = now as f64 - identity.rolled_at;
@@ -35,7 +35,7 @@ impl Rolling {
         let Identity { issued_at, token_expires_at, .. } = *identity;
         let issued_at = if issued_at.is_finite() { issued_at } else { now as f64 };
         // NaN becomes one second.
-        let of_token = || (token_expires_at - issued_at).max(1.0).clamp(1.0, MAX_LIFETIME) as u32;
+        let of_token = || (token_expires_at - issued_at).max(1.0).clamp(1.0, f64::from(Self::MAX_AGE)) as u32;
         Lifetime { seconds: self.max_age.unwrap_or_else(of_token), is_bounded_by_row: self.max_age.is_none() }
     }
 }

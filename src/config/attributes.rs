@@ -62,8 +62,8 @@ fn attributes(option: &CookieAttributes, name: &CookieName, secure: Option<bool>
         Some(_) => return problem("sameSite", "must be 'lax', 'strict' or 'none'".to_owned()),
     };
     let partitioned = option.partitioned.unwrap_or(false);
-    let name = name.as_str();
-    if name.starts_with("__Host-") {
+    let (class, name) = (name.class(), name.as_str());
+    if class == Class::Host {
         // RFC 6265bis section 4.1.3.2.
         if option.domain.is_some() {
             return problem("domain", format!("is set, but a browser drops {name} with a domain"));
@@ -74,7 +74,7 @@ fn attributes(option: &CookieAttributes, name: &CookieName, secure: Option<bool>
     }
     if secure == Some(false) {
         let why = match (same_site, partitioned) {
-            _ if name.starts_with("__") => Some(format!("{name} without Secure")),
+            _ if class != Class::Plain => Some(format!("{name} without Secure")),
             (SameSite::None, _) => Some("SameSite=None without Secure".to_owned()),
             (_, true) => Some("Partitioned without Secure".to_owned()),
             _ => None,
@@ -115,6 +115,7 @@ mod tests {
             ("sid", Some(false), &[("AUTH_URL", "https://a.example")], false),
             ("__Secure-sid", None, &[], true),
             ("__Host-sid", None, &[("AUTH_URL", "http://a.example")], true),
+            ("__sid", Some(false), &[], false),
         ] {
             let options = options(name, CookieAttributes { secure, ..option() });
             let cookies = cookies_with_attributes(&options, &FakeEnvironment(variables)).expect("is valid");

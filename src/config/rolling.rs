@@ -6,16 +6,14 @@ use super::limits::whole_number;
 use crate::claims::Rolling;
 use crate::error::Error;
 
-/// 400 days: no browser keeps a cookie for longer (RFC 6265bis section 5.5).
-pub const MAX_AGE: u32 = 400 * 24 * 60 * 60;
 /// Ten years.
 const MAX_ABSOLUTE_AGE: u32 = 10 * 365 * 24 * 60 * 60;
 
 pub(super) fn rolling(options: &Options) -> Result<Rolling, Error> {
     let default = Rolling::default();
     Ok(Rolling {
-        max_age: seconds("maxAge", options.max_age, 1, MAX_AGE)?,
-        update_age: seconds("updateAge", options.update_age, 0, MAX_AGE)?.unwrap_or(default.update_age),
+        max_age: seconds("maxAge", options.max_age, 1, Rolling::MAX_AGE)?,
+        update_age: seconds("updateAge", options.update_age, 0, Rolling::MAX_AGE)?.unwrap_or(default.update_age),
     })
 }
 

@@ -24,10 +24,13 @@ pub struct Secrets {
 
 /// Which secret an issuer seals with, the first that is set (`@auth/core` and next-auth 5: `lib/utils/env.js` and `lib/env.js`;
 /// next-auth 4: `next/index.js`). next-auth 5 ignores the numbered ones where one of the others is set.
-const SEALING_VARIABLES: [(Issuer, [&str; 5]); 2] = [
-    (Issuer::AuthJs, ["AUTH_SECRET", "NEXTAUTH_SECRET", "AUTH_SECRET_3", "AUTH_SECRET_2", "AUTH_SECRET_1"]),
-    (Issuer::NextAuth4, ["NEXTAUTH_SECRET", "AUTH_SECRET", "AUTH_SECRET_3", "AUTH_SECRET_2", "AUTH_SECRET_1"]),
-];
+const fn sealing_variables(issuer: Issuer) -> [&'static str; 5] {
+    let (first, second) = match issuer {
+        Issuer::AuthJs => ("AUTH_SECRET", "NEXTAUTH_SECRET"),
+        Issuer::NextAuth4 => ("NEXTAUTH_SECRET", "AUTH_SECRET"),
+    };
+    [first, second, "AUTH_SECRET_3", "AUTH_SECRET_2", "AUTH_SECRET_1"]
+}
 
 /// Which secret seals the tokens of one cookie: a place in the list.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -51,9 +54,8 @@ impl Secrets {
     }
 
     pub fn sealing(&self, issuer: Issuer) -> Sealing {
-        let order = SEALING_VARIABLES.into_iter().find(|(known, _)| *known == issuer);
-        let order = order.map(|(_, order)| order).unwrap_or_default();
-        let anew = order.into_iter().find_map(|name| self.variables.iter().position(|known| *known == name));
+        let place = |name| self.variables.iter().position(|known| *known == name);
+        let anew = sealing_variables(issuer).into_iter().find_map(place);
         Sealing { anew: anew.unwrap_or(0), keeps: !self.variables.is_empty() }
     }
 }
@@ -153,18 +155,17 @@ mod tests {
         ];
         const WITHOUT_UNNUMBERED: &[(&str, &str)] = &[("NEXTAUTH_SECRET", "n"), ("AUTH_SECRET_1", "1")];
         let option = || Some(vec!["b".to_owned().into(), "a".to_owned().into()]);
-        for (option, variables, v5, v4, again) in [
-            (None, ALL, "0", "n", "2"),
-            (None, WITHOUT_UNNUMBERED, "n", "n", "n"),
-            (None, &ALL[2..], "3", "3", "2"),
-            (None, &ALL[..1], "n", "n", "n"),
-            (None, &ALL[1..2], "0", "0", "0"),
-            (option(), ALL, "b", "b", "b"),
+        for (option, variables, v5, v4, opened_with, again) in [
+            (None, ALL, "0", "n", 1, "2"),
+            (None, WITHOUT_UNNUMBERED, "n", "n", 0, "1"),
+            (None, &ALL[2..], "3", "3", 1, "2"),
+            (None, &ALL[..1], "n", "n", 0, "n"),
+            (None, &ALL[1..2], "0", "0", 0, "0"),
+            (option(), ALL, "b", "b", 1, "b"),
         ] {
             let secrets = secrets(option, &FakeEnvironment(variables)).expect("has secrets");
             let text = |place: usize| secrets.list[place].reveal().to_owned();
             let sealing = secrets.sealing(Issuer::AuthJs);
-            let opened_with = secrets.list.len().saturating_sub(4).max(1).min(secrets.list.len() - 1);
             assert_eq!(text(sealing.anew), v5, "{variables:?}");
             assert_eq!(text(secrets.sealing(Issuer::NextAuth4).anew), v4, "{variables:?}");
             assert_eq!(text(sealing.again(opened_with)), again, "{variables:?}");

@@ -86,24 +86,14 @@ impl Fault {
         matches!(self, Self::Query(error) if error.code().is_some_and(|code| CHANGED_TABLE.contains(code)))
     }
 
-    /// Whether the server refused the query as such, whatever the connection and the tables are: it is a standby, the user lacks a
-    /// right, a trigger raised an error, ...
-    pub(super) fn is_refusal(&self) -> bool {
-        let Self::Query(error) = self else { return false };
-        error.as_db_error().is_some_and(|answer| {
-            let is_otherwise_known = self.is_stale_connection() || self.is_changed_table();
-            let is_refusal =
-                [SqlState::FEATURE_NOT_SUPPORTED, SqlState::T_R_SERIALIZATION_FAILURE].contains(answer.code());
-            !ends_session(answer) && (is_refusal || !is_otherwise_known)
-        })
-    }
-
-    /// What a server that refused the query says, on one line.
-    pub(super) fn describe(&self) -> String {
-        match self {
-            Self::Query(error) => describe(error),
-            _ => String::new(),
-        }
+    /// What the server says if it refused the query as such, whatever the connection and the tables are: it is a standby, the user
+    /// lacks a right, a trigger raised an error, ...
+    pub(super) fn refusal(&self) -> Option<String> {
+        let Self::Query(error) = self else { return None };
+        let answer = error.as_db_error()?;
+        let is_otherwise_known = self.is_stale_connection() || self.is_changed_table();
+        let is_refusal = [SqlState::FEATURE_NOT_SUPPORTED, SqlState::T_R_SERIALIZATION_FAILURE].contains(answer.code());
+        (!ends_session(answer) && (is_refusal || !is_otherwise_known)).then(|| describe(error))
     }
 
     /// `address` is that of the database, `limit` the time limit of a query.

@@ -14,7 +14,7 @@ use super::connect::{Connection, Connector};
 use super::fault::Fault;
 use super::idle::IdleCloser;
 use super::password::PasswordSources;
-use super::query::{DatabaseSession, FindEnd, FindSessions, Found, Query, SlideSessions, StatementWriter};
+use super::query::{DatabaseSession, FindEnd, FindSessions, Found, Query, SlideSessions, StatementWriter, note_slide};
 use super::rest::{AFTER_REFUSAL, AFTER_TIMEOUT, Rest};
 use super::url::Target;
 use crate::config::warning::Warning;
@@ -26,7 +26,7 @@ use crate::store::{PoolStatus, SessionEnd, SessionKey, Slide, Wanted};
 
 /// How long to wait for the server to cancel an abandoned query.
 const CANCEL_LIMIT: Duration = Duration::from_secs(1);
-/// A slide may take this part of the time limit of a query, so that there is time left to read instead.
+/// The part of the time limit of a query that a slide may take.
 const SLIDE_SHARE: u32 = 4;
 
 pub(super) struct Postgres {
@@ -142,7 +142,7 @@ impl Postgres {
             Err(Refusal::NoConnection(error)) => return vec![Err(error); wanted.len()],
             Err(Refusal::Fault(fault)) => fault,
         };
-        let slide = self.slide_refused(fault);
+        let slide = self.slide_refused(&fault);
         match self.connection().await {
             Ok(connection) => told(self.read(connection, wanted).await, wanted, &slide),
             Err(error) => vec![Err(error); wanted.len()],
@@ -150,13 +150,18 @@ impl Postgres {
     }
 
     /// What a slide is that ended in this fault. The read that follows finds whether the database can be asked at all.
-    fn slide_refused(&self, fault: Fault) -> Slide {
-        let (is_refusal, is_timeout) = (fault.is_refusal(), matches!(fault, Fault::Timeout));
-        let why: Arc<str> = self.error(fault).to_string().into();
-        if is_timeout {
+    fn slide_refused(&self, fault: &Fault) -> Slide {
+        if matches!(fault, Fault::Timeout) {
+            let why: Arc<str> = format!("no answer within {} ms", self.slide_timeout().as_millis()).into();
             self.slides.start(AFTER_TIMEOUT, Arc::clone(&why));
+            return Slide::Refused(why);
         }
-        if is_refusal || is_timeout { Slide::Refused(why) } else { Slide::Held }
+        fault.refusal().map_or(Slide::Held, |why| Slide::Refused(why.into()))
+    }
+
+    /// So that there is time left to read instead.
+    fn slide_timeout(&self) -> Duration {
+        self.query_timeout / SLIDE_SHARE
     }
 
     async fn read(&self, connection: Object<Connector>, wanted: &[Wanted]) -> Vec<Found> {
@@ -223,7 +228,7 @@ impl Postgres {
         let in_flight = InFlight::new(connection);
         let session = DatabaseSession { client: &in_flight.connection().client, prepares: self.prepared_statements };
         let work = async { query.run(&session, &*self.statements.statements(&session).await?).await };
-        let limit = if Q::IS_SLIDE { self.query_timeout / SLIDE_SHARE } else { self.query_timeout };
+        let limit = if Q::IS_SLIDE { self.slide_timeout() } else { self.query_timeout };
         let answer = match tokio::time::timeout(limit, work).await {
             Ok(answer) => answer,
             Err(_elapsed) => Err(Fault::Timeout),
@@ -233,10 +238,9 @@ impl Postgres {
         }
         if let Err(fault) = &answer
             && Q::IS_SLIDE
-            && fault.is_refusal()
+            && let Some(why) = fault.refusal()
         {
-            let why = fault.describe().into();
-            in_flight.connection().slides.start(AFTER_REFUSAL, why);
+            in_flight.connection().slides.start(AFTER_REFUSAL, why.into());
         }
         match &answer {
             Err(Fault::Timeout) => drop(in_flight),
@@ -268,12 +272,9 @@ impl Postgres {
     }
 }
 
-/// Notes what became of the slides.
 fn told(mut found: Vec<Found>, wanted: &[Wanted], slide: &Slide) -> Vec<Found> {
     for (found, wanted) in found.iter_mut().zip(wanted) {
-        if let (Ok(Some(record)), Some(_)) = (found, wanted.slide) {
-            record.slide = slide.clone();
-        }
+        note_slide(found, wanted, slide.clone());
     }
     found
 }

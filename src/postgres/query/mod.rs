@@ -27,7 +27,7 @@ pub(super) use self::end::FindEnd;
 pub(super) use self::find::{FindSessions, Found};
 pub use self::locate::Located;
 pub(super) use self::locate::locate;
-pub(super) use self::slide::SlideSessions;
+pub(super) use self::slide::{SlideSessions, note_slide};
 use super::fault::{Fault, on_one_line};
 use crate::error::Error;
 use crate::schema::{IdTypes, Schema};

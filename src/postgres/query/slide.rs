@@ -259,9 +259,13 @@ fn seconds<'w>(wanted: impl Iterator<Item = &'w Wanted> + Clone) -> (Vec<Option<
     (wanted.map(|wanted| wanted.slide.map(seconds)).collect(), is_bounded)
 }
 
-/// Notes what became of the slide of a session.
 fn told(found: &mut Found, wanted: &Wanted, lifetime: Option<f64>) {
+    note_slide(found, wanted, lifetime.map_or(Slide::Held, Slide::Done));
+}
+
+/// Notes what became of the slide of a session, if one was asked for.
+pub(in crate::postgres) fn note_slide(found: &mut Found, wanted: &Wanted, slide: Slide) {
     if let (Ok(Some(record)), Some(_)) = (found, wanted.slide) {
-        record.slide = lifetime.map_or(Slide::Held, Slide::Done);
+        record.slide = slide;
     }
 }
