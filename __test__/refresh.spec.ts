@@ -425,6 +425,11 @@ describe('claims', () => {
   test.each<[string, unknown, string]>([
     ['null', null, 'options: must be an object with the key claims, not null'],
     ['a text', 'x', 'options: must be an object with the key claims, not string'],
+    [
+      'keys that can not be read',
+      new Proxy({}, { ownKeys: () => expect.fail('the app throws') }),
+      "options: can't be read",
+    ],
     ['another key', { claim: {} }, 'claim: is not a key of these options; the key is claims'],
   ])('options: %s', async (_, options, message) => {
     await expect(connect().refreshSession(cookie, options as RefreshOptions)).rejects.toMatchObject({

@@ -9,10 +9,15 @@ use super::settle::{self, Json};
 use crate::claims::ClaimChanges;
 use crate::error::Error;
 
+/// The claims that a call was given.
+pub enum GivenClaims<'env> {
+    None,
+    Object(ClaimChanges),
+    Function(Unknown<'env>),
+}
+
 /// Where the changed claims of the next token come from.
-#[derive(Default)]
 pub enum ClaimsSource {
-    #[default]
     None,
     Given(ClaimChanges),
     /// Called with the session, when its token is issued anew.
@@ -21,28 +26,36 @@ pub enum ClaimsSource {
 
 const CLAIMS: Conversion<ClaimChanges> = Conversion { value: object, failure: failed };
 
-impl ClaimsSource {
+impl<'env> GivenClaims<'env> {
     /// The second argument of `refreshSession`.
-    pub fn of_options(env: &Env, options: Unknown) -> Result<Self, Error> {
+    pub fn of_options(env: &Env, options: Unknown<'env>) -> Result<Self, Error> {
         let object = match type_of(&options) {
             ValueType::Undefined => return Ok(Self::None),
             ValueType::Object if !options.is_array().unwrap_or(false) => Object::from_unknown(options),
             other => return Err(wrong_argument("options", "an object with the key claims", other)),
         };
-        let unreadable = |_| Error::argument("options", "can't be read");
-        let object = object.map_err(unreadable)?;
-        let keys = settle::unless_thrown(env, Object::keys(&object)).unwrap_or_default();
+        let unreadable = || Error::argument("options", "can't be read");
+        let object = object.map_err(|_| unreadable())?;
+        let keys = settle::unless_thrown(env, Object::keys(&object)).ok_or_else(unreadable)?;
         if let Some(key) = keys.iter().find(|key| *key != "claims") {
             return Err(Error::argument(key.as_str(), "is not a key of these options; the key is claims"));
         }
         if keys.is_empty() {
             return Ok(Self::None);
         }
-        let claims: Unknown = settle::unless_thrown(env, object.get_named_property("claims"))
-            .ok_or_else(|| Error::argument("claims", "can't be read"))?;
+        let claims: Unknown = settle::unless_thrown(env, object.get_named_property("claims")).ok_or_else(unreadable)?;
         match type_of(&claims) {
-            ValueType::Function => Callback::new(claims).map(Self::Function),
-            _ => self::object(env, claims).map(Self::Given),
+            ValueType::Function => Ok(Self::Function(claims)),
+            _ => self::object(env, claims).map(Self::Object),
+        }
+    }
+
+    /// A function that another thread can call is expensive, so one is made only where a token may be issued.
+    pub fn source(self) -> Result<ClaimsSource, Error> {
+        match self {
+            Self::None => Ok(ClaimsSource::None),
+            Self::Object(changes) => Ok(ClaimsSource::Given(changes)),
+            Self::Function(function) => Callback::new(function).map(ClaimsSource::Function),
         }
     }
 }

@@ -24,7 +24,7 @@ use napi_derive::{module_init, napi};
 use serde::Serialize;
 
 use self::bridges::LazyBridge;
-use self::claims::ClaimsSource;
+use self::claims::{ClaimsSource, GivenClaims};
 use self::environment::ProcessEnv;
 use self::module::{SharedBridge, module};
 use self::respond::{Call, Form, Kind, RefreshCall};
@@ -338,8 +338,8 @@ fn refresh<'env>(
 ) -> napi::Result<Unknown<'env>> {
     let pending = catch_panic(|| {
         let claims = match intent {
-            Intent::Roll => ClaimsSource::of_options(env, claims)?,
-            Intent::Update => ClaimsSource::Given(claims::object(env, claims)?),
+            Intent::Roll => GivenClaims::of_options(env, claims)?,
+            Intent::Update => GivenClaims::Object(claims::object(env, claims)?),
         };
         let header = options::cookie_header(env, cookie_header, None)?;
         let Some(bridge) = bridge(&header)? else {
@@ -352,6 +352,8 @@ fn refresh<'env>(
         match bridge.refresh(header, unix_time(), intent)? {
             Refresh::Known(done) => Ok(Err(done)),
             Refresh::Pending(identities, pending) => {
+                let may_issue = identities.iter().any(|identity| identity.slide.is_some());
+                let claims = if may_issue { claims.source()? } else { ClaimsSource::None };
                 let (promise, deferred) = bridge.lookups().responder().promise(env).map_err(internal)?;
                 let kind = Kind::Refresh(RefreshCall { pending, claims, end });
                 bridge.confirm(identities, Call { deferred, kind });
