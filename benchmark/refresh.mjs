@@ -3,13 +3,11 @@
 //
 //   node benchmark/refresh.mjs [--short] [--rounds=20] [--seconds=1]
 
-import { Auth } from '@auth/core'
-import pg from 'pg'
 import { startPostgres } from '../__test__/support/postgres.mjs'
 import { AuthBridge } from '../index.js'
-import { sessionOf } from './body.mjs'
+import { authHandler } from './contestants/auth-core.mjs'
 import { measureCalls, readRounds, runRounds } from './measure.mjs'
-import { isLive, SLIDE_SESSION } from './query.mjs'
+import { SLIDE_SESSION } from './query.mjs'
 import { FULL, SECRET, SHORT, seed } from './seed.mjs'
 
 const IN_FLIGHT = 64
@@ -18,8 +16,7 @@ const [READ, NOTHING_DUE, ALL_DUE, AUTH] = ['getSession', 'nothing due', 'all du
 const { short, rounds, seconds } = readRounds()
 for (const signal of ['SIGINT', 'SIGTERM']) process.once(signal, () => process.exit(1))
 const server = await startPostgres()
-const pool = new pg.Pool({ connectionString: server.url(), max: 10 })
-pool.on('error', () => {})
+const auth = authHandler({ url: server.url(), secret: SECRET }, SLIDE_SESSION)
 const common = { secret: SECRET, databaseUrl: server.url(), secureCookie: false, maxAge: 30 * 86_400 }
 const bridge = new AuthBridge(common)
 const eager = new AuthBridge({ ...common, updateAge: 0 })
@@ -28,7 +25,7 @@ try {
   const rolled = await Promise.all(cookies.map(async (cookie) => (await eager.refreshSession(cookie)).cookieHeader))
   await compare(rolled)
 } finally {
-  await Promise.all([bridge.close(), eager.close(), pool.end()])
+  await Promise.all([bridge.close(), eager.close(), auth.close()])
   await server.dispose()
 }
 
@@ -39,7 +36,7 @@ async function compare(cookies) {
     [READ]: (cookie) => bridge.getSession(cookie).then((session) => session),
     [NOTHING_DUE]: (cookie) => bridge.refreshSession(cookie).then(({ session }) => session),
     [ALL_DUE]: (cookie) => eager.refreshSession(cookie).then(({ session }) => session),
-    [AUTH]: authSession,
+    [AUTH]: auth.getSession,
   }
   const trials = Object.entries(calls).map(([key, call]) => ({
     key,
@@ -62,33 +59,4 @@ async function compare(cookies) {
     `throughput, all due against Auth.js: ${ratio(median(ALL_DUE, 'callsPerSecond'), median(AUTH, 'callsPerSecond'))}`,
   )
   console.log(`${issued} tokens were issued; rows that were held: ${eager.stats().rolls.held}`)
-}
-
-/** The session endpoint of Auth.js, which encrypts a new token at each read. @param {string} cookie */
-async function authSession(cookie) {
-  /** @type {import('./body.mjs').AuthSession | null} */
-  let session = null
-  const response = await Auth(new Request('http://localhost/auth/session', { headers: { cookie } }), {
-    secret: SECRET,
-    trustHost: true,
-    providers: [],
-    logger: { error() {}, warn() {}, debug() {} },
-    callbacks: {
-      async jwt({ token }) {
-        session = await slide(token)
-        return session && token
-      },
-      session: () => /** @type {any} */ (session),
-    },
-  })
-  return response.json()
-}
-
-/** @param {import('./body.mjs').Claims} claims */
-async function slide(claims) {
-  const session = sessionOf(claims)
-  if (!session) return null
-  const values = [session.user.tenant, session.session_id]
-  const { rows } = await pool.query({ name: 'slide-session', text: SLIDE_SESSION, values, rowMode: 'array' })
-  return isLive(/** @type {any} */ (rows[0]), session) ? session : null
 }

@@ -11,9 +11,13 @@ const POOL_SIZE = 10
 const BOTH =
   'Like (f): chunks, several secrets. Lacks: refusing other spellings of base64url and tokens without exp, timeouts, a retry on a dead connection'
 
-/** @type {import('./index.mjs').Factory} */
-export function authHandler({ url, secret }) {
-  const { findSession, close } = lookup(url)
+/**
+ * @param {{ url: string, secret: string }} target
+ * @param {string} [statement] finds the session, or slides it too
+ * @returns {import('./index.mjs').Contestant}
+ */
+export function authHandler({ url, secret }, statement) {
+  const { findSession, close } = lookup(url, statement)
   return {
     name: 'Auth() handler, pg',
     packages: ['@auth/core', 'pg'],
@@ -57,8 +61,8 @@ export function authToken({ url, secret }) {
   }
 }
 
-/** @param {string} url */
-function lookup(url) {
+/** @param {string} url @param {string} [statement] */
+function lookup(url, statement = FIND_SESSION) {
   const pool = new pg.Pool({ connectionString: url, max: POOL_SIZE })
   // `end` doesn't wait until the server has closed the connections, so the error of a closing one may still come.
   pool.on('error', () => {})
@@ -68,7 +72,7 @@ function lookup(url) {
       const session = sessionOf(claims)
       if (!session) return null
       const values = [session.user.tenant, session.session_id]
-      const { rows } = await pool.query({ name: 'find-session', text: FIND_SESSION, values, rowMode: 'array' })
+      const { rows } = await pool.query({ name: 'find-session', text: statement, values, rowMode: 'array' })
       return isLive(/** @type {any} */ (rows[0]), session) ? session : null
     },
     close: () => pool.end(),

@@ -134,6 +134,14 @@ mod tests {
     use super::super::environment::FakeEnvironment;
     use super::*;
 
+    const ALL: &[(&str, &str)] = &[
+        ("NEXTAUTH_SECRET", "n"),
+        ("AUTH_SECRET", "0"),
+        ("AUTH_SECRET_1", "1"),
+        ("AUTH_SECRET_2", "2"),
+        ("AUTH_SECRET_3", "3"),
+    ];
+
     fn secret_texts(option: Option<Vec<&str>>, variables: &'static [(&str, &str)]) -> Vec<String> {
         let option = option.map(|list| list.into_iter().map(|secret| secret.to_owned().into()).collect());
         secrets(option, &FakeEnvironment(variables))
@@ -146,13 +154,6 @@ mod tests {
 
     #[test]
     fn the_secret_that_seals_is_that_of_the_issuer() {
-        const ALL: &[(&str, &str)] = &[
-            ("NEXTAUTH_SECRET", "n"),
-            ("AUTH_SECRET", "0"),
-            ("AUTH_SECRET_1", "1"),
-            ("AUTH_SECRET_2", "2"),
-            ("AUTH_SECRET_3", "3"),
-        ];
         const WITHOUT_UNNUMBERED: &[(&str, &str)] = &[("NEXTAUTH_SECRET", "n"), ("AUTH_SECRET_1", "1")];
         let option = || Some(vec!["b".to_owned().into(), "a".to_owned().into()]);
         for (option, variables, v5, v4, opened_with, again) in [
@@ -174,13 +175,6 @@ mod tests {
 
     #[test]
     fn secrets_are_sorted_newest_first() {
-        const ALL: &[(&str, &str)] = &[
-            ("NEXTAUTH_SECRET", "n"),
-            ("AUTH_SECRET", "0"),
-            ("AUTH_SECRET_1", "1"),
-            ("AUTH_SECRET_2", "2"),
-            ("AUTH_SECRET_3", "3"),
-        ];
         assert_eq!(secret_texts(None, ALL), ["3", "2", "1", "0", "n"]);
         assert_eq!(secret_texts(Some(vec!["b", "a"]), ALL), ["b", "a"]);
         assert_eq!(secret_texts(None, &[("AUTH_SECRET", ""), ("NEXTAUTH_SECRET", "n")]), ["n"]);
