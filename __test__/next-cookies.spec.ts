@@ -114,5 +114,7 @@ test.each([
 test.each([
   ['http://localhost:3000/', '/'],
   ['http://localhost:3000/a/b?x=1&y=%2F#part', '/a/b?x=1&y=%2F'],
-  ['https://evil.example//other.example/', '//other.example/'],
+  ['https://app.example//other.example/?x=1', '/other.example/?x=1'],
+  ['https://app.example/\\other.example', '/other.example'],
+  ['https://app.example///', '/'],
 ])('%s without its host is %s', (href, expected) => expect(withoutHost(href)).toBe(expected))

@@ -11,13 +11,14 @@ function isPage(pathname, page) {
 }
 
 /**
- * The path and the query of an address. The host is left out: behind a reverse proxy it is not the one that the browser knows.
+ * The path and the query of an address. The host is left out: behind a reverse proxy it is not the one that the browser knows. With
+ * several slashes at its start, a path would name a host itself, wherever the app redirects to it.
  *
  * @param {string} href
  */
 function withoutHost(href) {
   const { pathname, search } = new URL(href)
-  return `${pathname}${search}`
+  return `${pathname.replace(/^\/+/, '/')}${search}`
 }
 
 module.exports = { isAtOrBelow, isPage, withoutHost }
