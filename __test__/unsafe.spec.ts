@@ -33,7 +33,7 @@ test('every other file forbids it, except those with macros of napi', () => {
 
 test('each block explains why it is sound, and clippy requires it', () => {
   expect(read('Cargo.toml')).toMatch(/^undocumented_unsafe_blocks = "warn"$/m)
-  expect(read('package.json')).toMatch(/cargo clippy --release --locked --all-targets -- --deny warnings/)
+  expect(read('package.json')).toMatch(/cargo clippy --release --locked --workspace --all-targets -- --deny warnings/)
   const lines = read(SETTLE).split('\n')
   const isUnsafe = (line: string) => /\bunsafe (\{|impl)/.test(line) && !line.trim().startsWith('//')
   const comment = (index: number): string => {

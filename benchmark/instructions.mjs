@@ -21,14 +21,14 @@ const READS = 500
 const DAMAGED_READS = 3
 
 /** Instructions per call, by the name of the reading. @typedef {Record<string, number>} Counts */
-/** @typedef {{ name: string, program: string, args: string[], calls: number }} Reading */
+/** @typedef {{ name: string, args: string[], calls: number }} Reading */
 
 const { values: options } = parseArgs({ options: { record: { type: 'boolean', default: false } } })
 const platform = `${process.arch}-${process.platform}`
 /** @type {Record<string, Counts>} */
 const records = JSON.parse(readFileSync(RECORD, 'utf8'))
 const recorded = records[platform] ?? {}
-const [read = '', timing = ''] = buildBenchmarks('read', 'timing')
+const program = buildBenchmarks()
 
 await assertIndistinguishable()
 const counts = await countReadings()
@@ -46,7 +46,10 @@ if (options.record) {
 /** Refusing a token must take the same number of instructions, whatever is wrong with it. */
 async function assertIndistinguishable() {
   const names = INDISTINGUISHABLE.flatMap(({ classes }) => classes)
-  const each = await count(names.map((name) => ({ name, program: timing, args: [`--class=${name}`], calls: READS })))
+  // Arguments of one length, so that the program has its tokens at the same address: to copy from another takes other instructions.
+  const length = Math.max(...names.map((name) => name.length))
+  const args = (/** @type {string} */ name) => ['timing', `--class=${name.padEnd(length)}`]
+  const each = await count(names.map((name) => ({ name, args: args(name), calls: READS })))
   for (const { classes, within } of INDISTINGUISHABLE) {
     const found = classes.map((name) => Number(each[name]))
     console.log(`${found.join(', ')} instructions to refuse ${classes.join(', ')}`)
@@ -60,9 +63,9 @@ async function countReadings() {
     const damaged = Object.entries(damagedHeaders(SECRET)).map(([name, header], index) => {
       const file = join(folder, String(index))
       writeFileSync(file, header)
-      return { name, program: read, args: [`--header=${file}`], calls: DAMAGED_READS }
+      return { name, args: ['read', `--header=${file}`], calls: DAMAGED_READS }
     })
-    return await count([{ name: 'a session', program: read, args: [], calls: READS }, ...damaged])
+    return await count([{ name: 'a session', args: ['read'], calls: READS }, ...damaged])
   } finally {
     rmSync(folder, { recursive: true })
   }
@@ -92,13 +95,13 @@ async function count(readings) {
 }
 
 /** The difference of two runs, without the instructions of starting up. @param {Reading} reading */
-async function perCall({ program, args, calls }) {
-  const doubled = await instructions(program, args, 2 * calls)
-  return Math.round((doubled - (await instructions(program, args, calls))) / calls)
+async function perCall({ args, calls }) {
+  const doubled = await instructions(args, 2 * calls)
+  return Math.round((doubled - (await instructions(args, calls))) / calls)
 }
 
-/** @param {string} program @param {string[]} args @param {number} count */
-async function instructions(program, args, count) {
+/** @param {string[]} args @param {number} count */
+async function instructions(args, count) {
   const callgrind = ['--tool=callgrind', '--callgrind-out-file=/dev/null', program, ...args, `--count=${count}`]
   // Disables the instruction set extensions that OpenSSL detects, so that it runs the same code on every machine.
   const env = { ...process.env, OPENSSL_ia32cap: ':0' }

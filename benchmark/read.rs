@@ -1,9 +1,10 @@
 //! Measures the part of a session check before the database: cookie, token, claims, body.
 //!
-//!   cargo bench                               prints medians in ns, also of the cryptographic primitives alone
-//!   cargo bench -- --count=1000               reads a session 1000 times, for callgrind
-//!   cargo bench -- --count=9 --header=FILE    reads the header in FILE 9 times; --secrets=3 configures three secrets,
-//!                                             and --refresh=1 refreshes its session
+//!   cargo run --release -p authjs-bridge-benchmark -- read [option ...]
+//!
+//! Without an option it prints medians in ns, also of the cryptographic primitives alone. For callgrind, `--count=1000` reads a
+//! session 1000 times; with `--header=FILE` the header in FILE, with `--secrets=3` with three secrets, and with `--refresh=1` it
+//! refreshes the session.
 
 use std::cell::RefCell;
 use std::hint::black_box;
@@ -26,13 +27,15 @@ use openssl::cipher_ctx::CipherCtx;
 use openssl::sha::Sha512;
 use openssl::symm;
 
+use crate::argument;
+
 const NAME: &str = "authjs.session-token";
 const SECRET: &str = "the secret of the benchmark, so so long";
 const NOW: u64 = 1_700_000_000;
 const ROUNDS: usize = 25;
 const CALLS: u32 = 2000;
 
-fn main() {
+pub fn main() {
     let count = argument("count").map(|count| count.parse().expect("a number"));
     if let Some((count, file)) = count.zip(argument("header")) {
         return read_header(count, &std::fs::read_to_string(file).expect("a header"));
@@ -128,11 +131,6 @@ impl Responder for Nothing {
     type Call = ();
 
     fn respond(&self, _answers: Vec<((), Answer)>) {}
-}
-
-/// The value of `--name=value`.
-fn argument(name: &str) -> Option<String> {
-    std::env::args().find_map(|argument| Some(argument.strip_prefix(&format!("--{name}="))?.to_owned()))
 }
 
 /// The median time of each step in ns. Each round runs all steps, so that noise affects all of them.

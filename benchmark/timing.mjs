@@ -24,8 +24,9 @@ const NOISE = 4.5
 
 const { values: options } = parseArgs({ options: { measurements: { type: 'string' }, json: { type: 'string' } } })
 const args = options.measurements ? [`--measurements=${options.measurements}`] : []
-const [program = ''] = buildBenchmarks('timing')
-const lines = execFileSync(program, args, { encoding: 'utf8' }).trim().split('\n')
+const lines = execFileSync(buildBenchmarks(), ['timing', ...args], { encoding: 'utf8' })
+  .trim()
+  .split('\n')
 /** @type {Comparison[]} */
 const comparisons = lines.map((line) => JSON.parse(line))
 

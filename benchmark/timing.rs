@@ -2,8 +2,10 @@
 //! Verbauwhede, "Dude, is my code constant time?", 2017). It opens tokens of two classes in random order, and computes
 //! Welch's t of their times: of all, and of those below each of many percentiles.
 //!
-//!   cargo bench --bench timing -- --measurements=1000000         prints a line of JSON for each pair of classes
-//!   cargo bench --bench timing -- --class=cbc-padding --count=9  opens a token of a class 9 times, for callgrind
+//!   cargo run --release -p authjs-bridge-benchmark -- timing --measurements=1000000
+//!
+//! It prints a line of JSON for each pair of classes. For callgrind, `--class=cbc-padding --count=9` opens a token of a class 9
+//! times instead.
 
 use std::hint::black_box;
 use std::time::Instant;
@@ -15,6 +17,8 @@ use base64::Engine;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD as BASE64URL;
 use serde_json::{Value, json};
 
+use crate::argument;
+
 const MEASUREMENTS: usize = 2_000_000;
 /// Number of tokens that are written to memory before the first of them is timed.
 const BATCH: usize = 1000;
@@ -25,7 +29,7 @@ const ENOUGH: f64 = 10_000.0;
 const PLAINTEXT_BYTES: usize = 714;
 const BLOCK_BYTES: usize = 16;
 
-fn main() {
+pub fn main() {
     let secrets = ["newest", "older", "oldest"].map(|name| Secret::new(name.repeat(6)).expect("a secret"));
     let name = CookieName::new("authjs.session-token").expect("a name");
     let keyring = Keyring::new(&secrets, &name, Issuer::AuthJs).expect("derives");
@@ -33,7 +37,7 @@ fn main() {
 
     if let Some((class, count)) = argument("class").zip(argument("count")) {
         // The only token in memory, so that tokens of all classes have the same address.
-        let token = token_of(&class, &keyring);
+        let token = token_of(class.trim_end(), &keyring);
         return (0..count.parse().expect("a number")).for_each(|_| open(&token));
     }
     let token = |class: &str| token_of(class, &keyring);
@@ -220,9 +224,4 @@ impl Samples {
         let is_enough = first.count + second.count >= ENOUGH;
         is_enough.then(|| (first.mean - second.mean) / (error(first) + error(second)).sqrt())
     }
-}
-
-/// The value of `--name=value`.
-fn argument(name: &str) -> Option<String> {
-    std::env::args().find_map(|argument| Some(argument.strip_prefix(&format!("--{name}="))?.to_owned()))
 }
