@@ -469,6 +469,8 @@ export interface BridgeStats {
    * since the database `refused` to slide the row; kept, since the new one would have been `tooLarge`.
    */
   rolls: { issued: number; held: number; refused: number; tooLarge: number }
+  /** Sessions that were started, ended and deleted. */
+  sessions: { created: number; revoked: number; deleted: number }
   /** The connection pool, which all bridges with the same options share. */
   pool: {
     /** The most connections: `maxConnections`. */
@@ -518,6 +520,118 @@ export interface BridgeVersions {
   openssl: string
 }
 
+/** An id as its column holds it. A number is taken as its text. */
+export type Id = string | number
+
+/** Whose sessions. `tenant` must be left out with `multiTenant: false`. */
+export interface SessionsOfUser extends IfMultiTenant<{ tenant: Id }> {
+  userId: Id
+}
+
+/** What `createSession` takes. Texts are cut to 1024 characters, and to what their column holds; those without a column are left out. */
+export interface NewSession extends SessionsOfUser {
+  /** How the user signed in: `credentials`, `google`, ... For the column `login_method`. */
+  loginMethod?: string
+  /** How long the session lives, in seconds, from 1 to 34560000. Default: the option `maxAge`, else 30 days. */
+  maxAge?: number
+  /** For the column `ip_address`. */
+  ipAddress?: string
+  /** The `User-Agent` header, for the column `user_agent`. `device_name` and `device_type` are read from it. */
+  userAgent?: string
+  /** Further columns of your table, by their names. PostgreSQL reads each value as the type of its column. */
+  columns?: Record<string, unknown>
+  /** The most live sessions that the user can have, from 1 on. Exact, also when several processes sign the user in at once. */
+  maxSessions?: number
+  /**
+   * What happens if there are as many: `'revoke-oldest'` (default) ends those that were not active for longest, with the reason
+   * `max_sessions`; `'refuse'` rejects with `ERR_AUTH_BRIDGE_TOO_MANY_SESSIONS`.
+   */
+  whenFull?: 'revoke-oldest' | 'refuse'
+}
+
+/** What `createSession` resolves to. */
+export interface CreatedSession {
+  /** For the claim `session_id`. */
+  sessionId: string
+  /** ISO 8601 in UTC, by the clock of the database. */
+  expiresAt: string
+}
+
+/** A session of `listSessions`. What the table has no column for is absent. Times are ISO 8601 in UTC. */
+export interface ListedSession {
+  sessionId: string
+  loginMethod?: string | null
+  ipAddress?: string | null
+  userAgent?: string | null
+  /** Such as `Chrome on macOS`. */
+  deviceName?: string | null
+  /** `desktop`, `mobile`, `tablet`, ... */
+  deviceType?: string | null
+  createdAt?: string | null
+  lastActivityAt?: string | null
+  /** Null if the session has no end. */
+  expiresAt?: string | null
+  /** Only on the session that `current` named. */
+  current?: true
+}
+
+/** Which session `revokeSession` ends. `tenant` must be left out with `multiTenant: false`. */
+export type SessionToRevoke = IfMultiTenant<{ tenant: Id }> & {
+  /** May come from a client. */
+  sessionId: Id
+  /** For the column `revoked_reason`. */
+  reason?: string
+} & (
+    | {
+        /** The session is ended only if it is this user's. */
+        userId: Id
+      }
+    | {
+        /** For an administrator: it is ended, whosever it is. */
+        anyUser: true
+      }
+  )
+
+/** The options of `sealSession`. */
+export interface SealOptions {
+  /** How long the token is valid, in seconds, from 1 to 34560000. Default: the option `maxAge`, else 30 days. */
+  maxAge?: number
+  /** The `Cookie` header of the request: its other session cookies are deleted. Default: none. */
+  cookieHeader?: string
+}
+
+/** What `sealSession` resolves to. */
+export interface SealedSession {
+  /** Whole `Set-Cookie` values to append to the response, in order. */
+  setCookie: string[]
+  /** The request's `Cookie` header as it will be with them. */
+  cookieHeader: string
+}
+
+/** Starts a session: inserts its row. See the method of `AuthBridge`. */
+export declare const createSession: AuthBridge['createSession']
+
+/** Lists the live sessions of a user, the latest activity first, at most 1000. See the method of `AuthBridge`. */
+export declare const listSessions: AuthBridge['listSessions']
+
+/** Ends one session, if it is live and this user's; resolves to whether it did. See the method of `AuthBridge`. */
+export declare const revokeSession: AuthBridge['revokeSession']
+
+/** Ends all sessions of a user but one; resolves to how many. See the method of `AuthBridge`. */
+export declare const revokeOtherSessions: AuthBridge['revokeOtherSessions']
+
+/** Ends all sessions of a user; resolves to how many. See the method of `AuthBridge`. */
+export declare const revokeSessions: AuthBridge['revokeSessions']
+
+/** Ends all sessions of a tenant; resolves to how many. See the method of `AuthBridge`. */
+export declare const revokeTenantSessions: AuthBridge['revokeTenantSessions']
+
+/** Deletes the rows of sessions that ended before a time; resolves to how many. See the method of `AuthBridge`. */
+export declare const deleteEndedSessions: AuthBridge['deleteEndedSessions']
+
+/** Seals a token with the given claims into cookies. See the method of `AuthBridge`. */
+export declare const sealSession: AuthBridge['sealSession']
+
 /** The `code` of every error that this package throws or rejects with. */
 export type ErrorCode =
   /** An option or an environment variable is missing or invalid; the message names it. */
@@ -528,6 +642,12 @@ export type ErrorCode =
   | 'ERR_AUTH_BRIDGE_DATABASE'
   /** A time limit was exceeded, or too many calls are waiting (`maxWaiting`). */
   | 'ERR_AUTH_BRIDGE_TIMEOUT'
+  /** The database takes no writes: it is a standby, or read-only. */
+  | 'ERR_AUTH_BRIDGE_READ_ONLY'
+  /** The answer to a write was lost, so it is not known whether it took effect. */
+  | 'ERR_AUTH_BRIDGE_OUTCOME_UNKNOWN'
+  /** The user has `maxSessions` sessions. */
+  | 'ERR_AUTH_BRIDGE_TOO_MANY_SESSIONS'
   /** `close()` was called. */
   | 'ERR_AUTH_BRIDGE_CLOSED'
   /** A bug in this package. */
@@ -548,6 +668,73 @@ export declare const __napiBindingTarget: 'native' | 'wasm32-wasi' | 'wasm32-was
 
 /** Reads sessions with the given options. Bridges with the same database options share their connections. */
 export declare class AuthBridge {
+  /**
+   * Starts a session: inserts its row. It needs a primary, and the right to INSERT into the table of the sessions.
+   *
+   * @param options Whose session it is, how long it lives, and what describes it.
+   * @returns The id of the session, for the claim `session_id` of its token, and when it ends.
+   * @throws {AuthBridgeError} Rejects with `ERR_AUTH_BRIDGE_ARGUMENT` when an option is wrong or a value doesn't fit its column, `ERR_AUTH_BRIDGE_TOO_MANY_SESSIONS` when the user has `maxSessions` with `whenFull: 'refuse'`, `ERR_AUTH_BRIDGE_READ_ONLY` on a standby, `ERR_AUTH_BRIDGE_OUTCOME_UNKNOWN` when the database's answer was lost, and as `getSession` does.
+   */
+  createSession(options: NewSession): Promise<CreatedSession>
+  /**
+   * Lists the live sessions of a user, the latest activity first, at most 1000. It doesn't ask whether the user still exists.
+   *
+   * @param options Whose sessions, and which one asks.
+   * @returns The sessions, with what the table has columns for.
+   * @throws {AuthBridgeError} Rejects with `ERR_AUTH_BRIDGE_ARGUMENT` when an option is wrong, and as `getSession` does.
+   */
+  listSessions(options: SessionsOfUser & { current?: Id }): Promise<ListedSession[]>
+  /**
+   * Ends one session, if it is live and this user's.
+   *
+   * @param options Which session, whose it must be, and why it ends. The id may come from a client.
+   * @returns Whether it ended a session. False for one that had ended, that doesn't exist, or that is somebody else's.
+   * @throws {AuthBridgeError} Rejects with `ERR_AUTH_BRIDGE_ARGUMENT` when an option is wrong, and as `createSession` does.
+   */
+  revokeSession(options: SessionToRevoke): Promise<boolean>
+  /**
+   * Ends all sessions of a user but one.
+   *
+   * @param options Whose sessions, the one that stays, and why the others end.
+   * @returns How many sessions it ended.
+   * @throws {AuthBridgeError} Rejects with `ERR_AUTH_BRIDGE_ARGUMENT` when an option is wrong, and as `createSession` does.
+   */
+  revokeOtherSessions(options: SessionsOfUser & { sessionId: Id, reason?: string }): Promise<number>
+  /**
+   * Ends all sessions of a user.
+   *
+   * @param options Whose sessions, and why they end.
+   * @returns How many sessions it ended.
+   * @throws {AuthBridgeError} Rejects with `ERR_AUTH_BRIDGE_ARGUMENT` when an option is wrong, and as `createSession` does.
+   */
+  revokeSessions(options: SessionsOfUser & { reason?: string }): Promise<number>
+  /**
+   * Ends all sessions of a tenant, 1000 in a transaction. If it rejects, some may have ended; call it again.
+   *
+   * @param options Which tenant, and why they end.
+   * @returns How many sessions it ended.
+   * @throws {AuthBridgeError} Rejects with `ERR_AUTH_BRIDGE_ARGUMENT` when an option is wrong or there are no tenants, and as `createSession` does.
+   */
+  revokeTenantSessions(options: { tenant: Id, reason?: string }): Promise<number>
+  /**
+   * Deletes the rows of sessions that ended before a time: in one pass over the table, by its primary key, with transactions of at
+   * most 1000 rows. `callTimeout` bounds each transaction, not the pass. If it rejects, some may be deleted; call it again.
+   *
+   * @param options Before when, and how many rows at most.
+   * @returns How many rows it deleted.
+   * @throws {AuthBridgeError} Rejects with `ERR_AUTH_BRIDGE_ARGUMENT` when an option is wrong, and as `createSession` does.
+   */
+  deleteEndedSessions(options: { before: Date, limit?: number }): Promise<number>
+  /**
+   * Seals a token for a session that the app started itself, and gives the cookies that hold it: for a hand-over between
+   * domains, for impersonation, for tests. Needs no database.
+   *
+   * @param claims All claims of the token, but for `exp`, `iat`, `nbf`, `jti` and `rolled_at`, which it gets.
+   * @param options How long the token is valid, and the `Cookie` header of the request, whose other session cookies are deleted.
+   * @returns The `Set-Cookie` values to append to the response, and the `Cookie` header as it is with them. Whatever response carries the values needs `Cache-Control: private, no-cache, no-store, max-age=0`.
+   * @throws {AuthBridgeError} Rejects with `ERR_AUTH_BRIDGE_ARGUMENT` when no session could have these claims, and with `ERR_AUTH_BRIDGE_CONFIG`.
+   */
+  sealSession(claims: Record<string, unknown>, options?: SealOptions): Promise<SealedSession>
   /**
    * Checks the options at once. The environment and certificate files are read at the first call, and the database is connected
    * at the first lookup. So a module can make a bridge where `next build` imports it.

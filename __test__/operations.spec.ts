@@ -37,9 +37,13 @@ describe('stats', () => {
       'ERR_AUTH_BRIDGE_CLOSED',
       'ERR_AUTH_BRIDGE_DATABASE',
       'ERR_AUTH_BRIDGE_INTERNAL',
+      'ERR_AUTH_BRIDGE_OUTCOME_UNKNOWN',
+      'ERR_AUTH_BRIDGE_READ_ONLY',
       'ERR_AUTH_BRIDGE_TIMEOUT',
+      'ERR_AUTH_BRIDGE_TOO_MANY_SESSIONS',
     ])
     expect(stats.rolls).toEqual({ issued: 0, held: 0, refused: 0, tooLarge: 0 })
+    expect(stats.sessions).toEqual({ created: 0, revoked: 0, deleted: 0 })
     expect(stats.latency).toMatchObject({ count: 0, sum: 0, max: 0, p50: 0, p95: 0, p99: 0 })
     expect(stats.pool).toEqual({ max: 7, size: 0, inUse: 0, waiting: 0, connects: 0, connectFailures: 0 })
   })

@@ -56,6 +56,7 @@ describe('the packages', () => {
       'cli/schema.js',
       'cli/terminal.js',
       'cli/usage-error.js',
+      'device.js',
       ...PAGES.filter((page) => page.startsWith('docs/')),
       'edge.js',
       'index.d.ts',
@@ -91,9 +92,9 @@ describe('the packages', () => {
     expect(pages.flatMap((page) => brokenLinks(page, installed).map((link) => `${page}: ${link}`))).toEqual([])
   })
 
-  test('depend on nothing but the native part, in the same version', () => {
+  test('depend on nothing but the native part, in the same version, and a parser of user agents', () => {
     const { name, version, dependencies, optionalDependencies } = manifestOf(main)
-    expect({ name, dependencies }).toEqual({ name: 'authjs-bridge', dependencies: undefined })
+    expect({ name, dependencies }).toEqual({ name: 'authjs-bridge', dependencies: { bowser: expect.any(String) } })
     expect(optionalDependencies).toEqual({ [manifestOf(platform).name]: version })
     expect(manifestOf(platform)).toMatchObject({ version, os: [process.platform], cpu: [process.arch] })
   })
@@ -142,7 +143,7 @@ describe.runIf(process.platform === 'linux')('where the system has glibc and Nod
   async function load(packages: Record<string, string>) {
     const folder = await mkdtemp(join(tmpdir(), 'authjs-bridge-musl-'))
     onTestFinished(() => rm(folder, { recursive: true }))
-    for (const file of ['binding.js', 'index.js', 'unavailable.js'])
+    for (const file of ['binding.js', 'device.js', 'index.js', 'unavailable.js'])
       await copyFile(join(root, file), join(folder, file))
     await writeFile(join(folder, 'preload.js'), preload)
     for (const [name, text] of Object.entries(packages)) {

@@ -37,6 +37,12 @@ pub enum Error {
     Overload { limit: usize },
     /// The server cancelled the query, because of its own time limit or at the request of another client.
     Cancelled(String),
+    /// The database takes no writes: it is a standby, or read-only.
+    ReadOnly(String),
+    /// The answer to a write was lost, so it is not known whether it took effect.
+    OutcomeUnknown(String),
+    /// The user has as many sessions as may be.
+    TooManySessions { max: u32 },
     /// `close()` was called.
     Closed,
     /// A bug in this package.
@@ -63,6 +69,9 @@ impl Error {
             Self::Argument { .. } => Outcome::Argument,
             Self::Connect(_) | Self::Query(_) => Outcome::Database,
             Self::Timeout { .. } | Self::Overload { .. } | Self::Cancelled(_) => Outcome::Timeout,
+            Self::ReadOnly(_) => Outcome::ReadOnly,
+            Self::OutcomeUnknown(_) => Outcome::OutcomeUnknown,
+            Self::TooManySessions { .. } => Outcome::TooManySessions,
             Self::Closed => Outcome::Closed,
             Self::Internal(_) => Outcome::Internal,
         }
@@ -87,6 +96,16 @@ impl fmt::Display for Error {
                 write!(f, "{limit} calls are waiting for the database already, which is the limit (maxWaiting)")
             }
             Self::Cancelled(cause) => write!(f, "the database cancelled the session query: {cause}"),
+            Self::ReadOnly(cause) => {
+                write!(f, "the database takes no writes; let databaseUrl lead to the primary: {cause}")
+            }
+            Self::OutcomeUnknown(cause) => {
+                write!(
+                    f,
+                    "the answer of the database was lost, so it is not known whether the write took effect: {cause}"
+                )
+            }
+            Self::TooManySessions { max } => write!(f, "the user has {max} sessions, which is the limit (maxSessions)"),
             Self::Closed => f.write_str("this AuthBridge is closed"),
             Self::Internal(cause) => write!(f, "internal error, please report it: {cause}"),
         }

@@ -21,6 +21,19 @@ pub struct Metrics {
     /// Calls whose request had sessions of different users.
     several_users: AtomicU64,
     rolls: [AtomicU64; Roll::ALL.len()],
+    writes: [AtomicU64; Write::ALL.len()],
+}
+
+/// What was written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Write {
+    Created,
+    Revoked,
+    Deleted,
+}
+
+impl Write {
+    const ALL: [Self; 3] = [Self::Created, Self::Revoked, Self::Deleted];
 }
 
 /// What became of a token that was due.
@@ -48,6 +61,7 @@ impl Default for Metrics {
             batches: Histogram::default(),
             several_users: AtomicU64::default(),
             rolls: array::from_fn(|_| AtomicU64::default()),
+            writes: array::from_fn(|_| AtomicU64::default()),
         }
     }
 }
@@ -63,6 +77,10 @@ impl Metrics {
 
     pub fn count_roll(&self, roll: Roll) {
         add(&self.rolls[roll as usize], 1);
+    }
+
+    pub fn count_written(&self, write: Write, sessions: u64) {
+        add(&self.writes[write as usize], sessions);
     }
 
     pub fn count_latency(&self, latency: Duration) {
@@ -98,6 +116,11 @@ impl Metrics {
                     Roll::ALL.map(|roll| self.rolls[roll as usize].load(Ordering::Relaxed));
                 Rolls { issued, held, refused, too_large }
             },
+            sessions: {
+                let [created, revoked, deleted] =
+                    Write::ALL.map(|write| self.writes[write as usize].load(Ordering::Relaxed));
+                Written { created, revoked, deleted }
+            },
             pool,
         }
     }
@@ -118,6 +141,7 @@ pub struct Stats {
     #[serde(rename = "severalUsers")]
     pub several_users: u64,
     pub rolls: Rolls,
+    pub sessions: Written,
     pub pool: PoolStatus,
 }
 
@@ -137,6 +161,14 @@ pub struct Rolls {
     pub held: u64,
     pub refused: u64,
     pub too_large: u64,
+}
+
+/// How many sessions each [`Write`] was for.
+#[derive(Debug, PartialEq, Eq, Serialize)]
+pub struct Written {
+    pub created: u64,
+    pub revoked: u64,
+    pub deleted: u64,
 }
 
 #[derive(Debug, Serialize)]

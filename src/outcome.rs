@@ -72,6 +72,9 @@ outcomes! {
     Argument            "ERR_AUTH_BRIDGE_ARGUMENT" Unavailable     false,
     Database            "ERR_AUTH_BRIDGE_DATABASE" Unavailable     true,
     Timeout             "ERR_AUTH_BRIDGE_TIMEOUT"  Unavailable     true,
+    ReadOnly            "ERR_AUTH_BRIDGE_READ_ONLY" Unavailable    true,
+    OutcomeUnknown      "ERR_AUTH_BRIDGE_OUTCOME_UNKNOWN" Unavailable true,
+    TooManySessions     "ERR_AUTH_BRIDGE_TOO_MANY_SESSIONS" Unavailable true,
     Closed              "ERR_AUTH_BRIDGE_CLOSED"   Unavailable     true,
     Internal            "ERR_AUTH_BRIDGE_INTERNAL" Unavailable     true,
 }
@@ -86,7 +89,7 @@ impl Serialize for Outcome {
 /// The vocabulary as JSON, for the tests that compare types, advice and docs with it.
 pub fn vocabulary() -> String {
     let row = |outcome: Outcome| (outcome, outcome.status(), outcome.is_counted());
-    serde_json::to_string(&Outcome::ALL.map(row)).expect("names are strings")
+    serde_json::to_string(&Outcome::ALL.map(row)[..]).expect("names are strings")
 }
 
 #[cfg(test)]

@@ -67,26 +67,30 @@ impl Callback<Json> {
     }
 }
 
-/// An object of claims, which JSON can hold.
+/// An object of claims.
 pub fn object(env: &Env, value: Unknown) -> Result<ClaimChanges, Error> {
-    const EXPECTED: &str = "an object of claims";
+    ClaimChanges::parse(&json_object(env, "claims", "an object of claims", value)?)
+}
+
+/// The JSON of an object, of which nothing gets lost.
+pub fn json_object(env: &Env, name: &str, expected: &str, value: Unknown) -> Result<String, Error> {
     match type_of(&value) {
         ValueType::Object if !value.is_array().unwrap_or(false) => {}
-        ValueType::Object => return Err(Error::argument("claims", format!("must be {EXPECTED}, not an array"))),
-        other => return Err(wrong_argument("claims", EXPECTED, other)),
+        ValueType::Object => return Err(Error::argument(name, format!("must be {expected}, not an array"))),
+        other => return Err(wrong_argument(name, expected, other)),
     }
-    let unreadable = || Error::argument("claims", "can't be read as JSON");
+    let unreadable = || Error::argument(name, "can't be read as JSON");
     let object = Object::from_unknown(value).map_err(|_| unreadable())?;
     for key in settle::unless_thrown(env, Object::keys(&object)).ok_or_else(unreadable)? {
-        let claim: Unknown = settle::unless_thrown(env, object.get_named_property(&key)).ok_or_else(unreadable)?;
+        let member: Unknown = settle::unless_thrown(env, object.get_named_property(&key)).ok_or_else(unreadable)?;
         // `JSON.stringify` would leave it out without a word.
         let lost = [ValueType::Undefined, ValueType::Function, ValueType::Symbol];
-        if let Some(lost) = lost.into_iter().find(|lost| type_of(&claim) == *lost) {
+        if let Some(lost) = lost.into_iter().find(|lost| type_of(&member) == *lost) {
             let lost = format!("{lost:?}").to_lowercase();
-            return Err(Error::argument(format!("claims.{key}"), format!("is {lost}; null removes a claim")));
+            return Err(Error::argument(format!("{name}.{key}"), format!("is {lost}; null removes a claim")));
         }
     }
-    ClaimChanges::parse(&settle::stringified(env, value).ok_or_else(unreadable)?)
+    settle::stringified(env, value).ok_or_else(unreadable)
 }
 
 fn failed(name: &str) -> Error {

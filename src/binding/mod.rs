@@ -2,11 +2,13 @@
 //!
 //! `///` on an exported item becomes its TSDoc in `index.d.ts`; `types.d.ts` holds the types.
 
+mod arguments;
 mod bridges;
 mod callback;
 mod claims;
 mod default_options;
 mod environment;
+mod manage;
 mod module;
 mod options;
 mod password;

@@ -146,7 +146,7 @@ fn strings(name: &str, value: Unknown) -> Result<Vec<String>, Error> {
 }
 
 /// Reads an object of options key by key, and reports unknown keys.
-struct Reader<'env> {
+pub(super) struct Reader<'env> {
     /// Precedes a key in messages: `tls.` for `tls.ca`.
     prefix: &'static str,
     /// The own properties of the object that are not read yet.
@@ -156,7 +156,7 @@ struct Reader<'env> {
 }
 
 impl<'env> Reader<'env> {
-    fn new(name: &str, expected: &str, prefix: &'static str, value: Unknown<'env>) -> Result<Self, Error> {
+    pub(super) fn new(name: &str, expected: &str, prefix: &'static str, value: Unknown<'env>) -> Result<Self, Error> {
         match type_of(&value) {
             ValueType::Object if !value.is_array().unwrap_or(false) => {}
             ValueType::Object => return Err(Error::config(name, format!("must be {expected}, not an array"))),
@@ -174,12 +174,17 @@ impl<'env> Reader<'env> {
         Ok(Self { prefix, left, known: Vec::new() })
     }
 
+    /// Of no object: no key is there.
+    pub(super) fn empty() -> Self {
+        Self { prefix: "", left: Vec::new(), known: Vec::new() }
+    }
+
     /// Reads and removes `key`; `None` if it is absent. `read` gets the key with its prefix, for its messages.
     ///
     /// # Errors
     /// If `key` is there without a value. Most likely a variable is not set that the developer relies on, such as in
     /// `tls: { ca: process.env.DATABASE_CA }`; the default would be used in its place, silently.
-    fn take<T>(
+    pub(super) fn take<T>(
         &mut self,
         key: &'static str,
         read: impl FnOnce(&str, Unknown<'env>) -> Result<T, Error>,
@@ -199,7 +204,7 @@ impl<'env> Reader<'env> {
 
     /// # Errors
     /// If a key is left: names it, and the known keys.
-    fn finish(self) -> Result<(), Error> {
+    pub(super) fn finish(self) -> Result<(), Error> {
         let Some((key, _)) = self.left.first() else {
             return Ok(());
         };
@@ -211,7 +216,7 @@ impl<'env> Reader<'env> {
     }
 }
 
-fn string(name: &str, value: Unknown) -> Result<String, Error> {
+pub(super) fn string(name: &str, value: Unknown) -> Result<String, Error> {
     match type_of(&value) {
         ValueType::String => convert(name, value),
         other => Err(wrong_type(name, "a string", other)),
@@ -222,14 +227,14 @@ fn sensitive(name: &str, value: Unknown) -> Result<Sensitive, Error> {
     string(name, value).map(Sensitive::from)
 }
 
-fn number(name: &str, value: Unknown) -> Result<f64, Error> {
+pub(super) fn number(name: &str, value: Unknown) -> Result<f64, Error> {
     match type_of(&value) {
         ValueType::Number => convert(name, value),
         other => Err(wrong_type(name, "a number", other)),
     }
 }
 
-fn boolean(name: &str, value: Unknown) -> Result<bool, Error> {
+pub(super) fn boolean(name: &str, value: Unknown) -> Result<bool, Error> {
     match type_of(&value) {
         ValueType::Boolean => convert(name, value),
         other => Err(wrong_type(name, "true or false", other)),
@@ -257,7 +262,7 @@ pub(super) fn wrong_argument(name: &str, expected: &str, actual: ValueType) -> E
     Error::argument(name, format!("must be {expected}, not {actual}"))
 }
 
-fn wrong_type(name: &str, expected: &str, actual: ValueType) -> Error {
+pub(super) fn wrong_type(name: &str, expected: &str, actual: ValueType) -> Error {
     let actual = format!("{actual:?}").to_lowercase();
     Error::config(name, format!("must be {expected}, not {actual}"))
 }

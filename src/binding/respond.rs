@@ -13,9 +13,9 @@ use crate::bridge::{Issue, Judged, PendingRefresh, Refreshed};
 use crate::claims::{Body, ClaimChanges, UNAUTHENTICATED_BODY};
 use crate::config::warning::Warning;
 use crate::error::Error;
-use crate::lookups::{Answer, Deadline, Responder};
+use crate::lookups::{Answer, Responder};
 use crate::panics::{catch_panic, catch_panic_async};
-use crate::store::Candidates;
+use crate::store::{Candidates, Deadline};
 
 /// How JavaScript gets a session.
 #[derive(Clone, Copy, Debug)]

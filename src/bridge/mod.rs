@@ -6,8 +6,10 @@
 
 mod explain;
 pub mod explanation;
+mod manage;
 mod read;
 mod refresh;
+mod seal;
 #[cfg(test)]
 mod tests;
 
@@ -15,9 +17,11 @@ use std::sync::Arc;
 
 use tokio::runtime::Handle;
 
+pub use self::manage::{CreatedSession, new_session_id};
 pub use self::read::Unauthenticated;
 use self::read::{At, Reader, SealedCookie};
 pub use self::refresh::{Intent, Issue, Judged, PendingRefresh, Refresh, Refreshed};
+pub use self::seal::SealedSession;
 use crate::claims::{Rolling, Session, SessionReader};
 use crate::config::{Config, SessionCookie};
 use crate::cookie::CookieName;

@@ -300,7 +300,7 @@ impl Issue {
         let Candidate { cookie: old, opened } = &self.candidate;
         let (old, migrates) = (*old, self.migrates && *old > 0);
         let claims = ClaimChanges::of_fresh(&reader.sessions.schema().fresh_claims, self.fresh.as_deref()).and(changes);
-        let jti = uuid::Builder::from_random_bytes(rand::random()).into_uuid().to_string();
+        let jti = new_jti();
         let times = self.lifetime.map(|lifetime| Times { now, expires_at: now.saturating_add(lifetime) });
         let plaintext = reissue(&opened.token.plaintext, claims, Stamp { jti: &jti, times }).ok_or_else(unreadable)?;
         let new = if migrates { 0 } else { old };
@@ -336,6 +336,10 @@ impl Issue {
         let read = self.request.reader.sessions.read(plaintext, now, &types).map_err(|_| unreadable())?;
         Ok(read.body.render(self.fresh.as_deref()))
     }
+}
+
+pub(super) fn new_jti() -> String {
+    uuid::Builder::from_random_bytes(rand::random()).into_uuid().to_string()
 }
 
 fn rendered(candidate: Candidate, fresh: Option<&[Option<FreshValue>]>) -> String {

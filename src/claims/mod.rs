@@ -12,7 +12,7 @@ mod shape;
 
 pub use self::body::{Body, UNAUTHENTICATED_BODY};
 pub use self::read::{CLOCK_TOLERANCE, ClaimsError};
-pub use self::reissue::{ClaimChanges, PROTECTED_CLAIMS, Stamp, Times, reissue};
+pub use self::reissue::{ClaimChanges, PROTECTED_CLAIMS, Stamp, Times, claim_names, reissue};
 pub use self::rolling::Rolling;
 pub use self::session::{Session, SessionReader};
 pub use self::shape::Field;

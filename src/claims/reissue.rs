@@ -49,7 +49,7 @@ impl ClaimChanges {
     /// # Errors
     /// `Error::Argument`, if it is no object, or names one of [`PROTECTED_CLAIMS`].
     pub fn parse(json: &str) -> Result<Self, Error> {
-        let members = members(json).map_err(|_| Error::argument("claims", "must be an object of claims"))?;
+        let members = members(json).map_err(|_| not_an_object())?;
         let change = |(name, value): (Name<'_>, &RawValue)| {
             if let Some(name) = PROTECTED_CLAIMS.into_iter().find(|protected| name.is(protected)) {
                 let problem = "can't be changed: it says whose session it is or how long it lasts";
@@ -74,6 +74,19 @@ impl ClaimChanges {
         self.0.extend(others.0);
         self
     }
+}
+
+/// The names of the claims in an object, each as often as it occurs.
+///
+/// # Errors
+/// `Error::Argument`, if it is no object.
+pub fn claim_names(json: &str) -> Result<Vec<String>, Error> {
+    let members = members(json).map_err(|_| not_an_object())?;
+    Ok(members.into_iter().map(|(name, _)| name.text().to_owned()).collect())
+}
+
+fn not_an_object() -> Error {
+    Error::argument("claims", "must be an object of claims")
 }
 
 /// `None` if the plaintext is not a JSON object, which that of a token that was read always is.
@@ -109,6 +122,12 @@ impl<'t> Name<'t> {
 
     fn is(&self, text: &str) -> bool {
         matches!(self, Self::Text(own) if own == text)
+    }
+
+    fn text(&self) -> &str {
+        match self {
+            Self::Text(text) | Self::Written(text) => text,
+        }
     }
 
     fn into_owned(self) -> Name<'static> {

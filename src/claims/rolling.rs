@@ -22,6 +22,8 @@ impl Default for Rolling {
 impl Rolling {
     /// 400 days: no browser keeps a cookie for longer (RFC 6265bis section 5.5).
     pub const MAX_AGE: u32 = 400 * 24 * 60 * 60;
+    /// As Auth.js has it: 30 days.
+    pub const DEFAULT_MAX_AGE: u32 = 30 * 24 * 60 * 60;
 
     /// `now` is in seconds since 1970.
     pub fn is_due(&self, identity: &Identity, now: u64) -> bool {

@@ -28,6 +28,7 @@ pub use self::limits::{
     MAX_CONNECTIONS,
 };
 pub use self::password::{Password, PasswordSource};
+pub use self::rolling::age;
 pub use self::schema::TableOptions;
 pub use self::secrets::{NamedSecret, Sealing, Secrets, named_secrets, secret_warnings};
 use self::secrets::{empty_secret, secret_mistakes, secrets};

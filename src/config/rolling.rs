@@ -29,6 +29,11 @@ pub(super) fn absolute_max_age(options: &Options) -> Result<Option<u32>, Error> 
     seconds("absoluteMaxAge", options.absolute_max_age, 1, MAX_ABSOLUTE_AGE)
 }
 
+/// How long a session lives from now on, in seconds; `None` if that can't be.
+pub fn age(seconds: f64) -> Option<u32> {
+    whole_number(seconds, 1, Rolling::MAX_AGE as usize).map(|seconds| seconds as u32)
+}
+
 fn seconds(name: &str, value: Option<f64>, min: u32, max: u32) -> Result<Option<u32>, Error> {
     let problem = || Error::config(name, format!("must be a whole number of seconds from {min} to {max}"));
     let read = |value| whole_number(value, min as usize, max as usize).ok_or_else(problem);

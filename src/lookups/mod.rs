@@ -37,17 +37,10 @@ use crate::config::Limits;
 use crate::error::Error;
 use crate::metrics::{Metrics, Stats};
 use crate::schema::IdTypes;
-use crate::store::{Candidates, Identity, Lookup, SessionEnd, SessionKey, SessionStore, Wanted};
+use crate::store::{Candidates, Deadline, Identity, Lookup, SessionEnd, SessionKey, SessionStore, Wanted};
 
 /// The most sessions in one query.
 const MAX_BATCH: usize = 512;
-
-/// When a call has taken too long, and the error that it rejects with then.
-#[derive(Clone, Debug)]
-pub struct Deadline {
-    pub at: Instant,
-    pub error: Error,
-}
 
 pub struct Lookups<S, R: Responder> {
     store: S,
@@ -57,6 +50,8 @@ pub struct Lookups<S, R: Responder> {
     metrics: Arc<Metrics>,
     /// How many counted calls have no answer yet.
     pending: AtomicUsize,
+    /// How many calls that start, list or end sessions have none.
+    managing: AtomicUsize,
     queue: Mutex<Queue<R::Call>>,
     /// The tasks in flight; closed by `close`.
     tracker: TaskTracker,
@@ -71,8 +66,9 @@ impl<S, R: Responder> fmt::Debug for Lookups<S, R> {
 impl<S: SessionStore + 'static, R: Responder> Lookups<S, R> {
     pub fn new(store: S, limits: Limits, responder: R, runtime: Handle) -> Self {
         let queue = Mutex::new(Queue::new(store.max_connections()));
-        let (metrics, pending, tracker) = (Arc::default(), AtomicUsize::new(0), TaskTracker::new());
-        Self { store, limits, responder, runtime, metrics, pending, queue, tracker }
+        let (pending, managing) = (AtomicUsize::new(0), AtomicUsize::new(0));
+        let (metrics, tracker) = (Arc::default(), TaskTracker::new());
+        Self { store, limits, responder, runtime, metrics, pending, managing, queue, tracker }
     }
 
     /// Answers `call` through the responder: with the verdict, or with an error when the call takes too long.
@@ -132,6 +128,21 @@ impl<S: SessionStore + 'static, R: Responder> Lookups<S, R> {
         Deadline { at: Instant::now() + self.limits.call_timeout, error: self.call_timeout_error() }
     }
 
+    /// Runs `work` of the store, which starts, lists or ends sessions. It doesn't wait behind reads: of the connections, which
+    /// both share, it gets the next one that is free.
+    pub async fn manage<T>(&self, work: impl Future<Output = Result<T, Error>>) -> Result<T, Error> {
+        let limit = self.limits.max_waiting;
+        let place = Place::take(&self.managing);
+        let done = if self.is_closed() {
+            Err(Error::Closed)
+        } else if place.number > limit {
+            Err(Error::Overload { limit })
+        } else {
+            work.await
+        };
+        done.inspect_err(|error| self.metrics.count(error.outcome()))
+    }
+
     /// Runs `work` of a call that started at `since`, at most until the call timeout.
     async fn within_call_timeout<T>(
         &self,
@@ -140,6 +151,10 @@ impl<S: SessionStore + 'static, R: Responder> Lookups<S, R> {
     ) -> Result<T, Error> {
         let end = since + self.limits.call_timeout;
         tokio::time::timeout_at(end, work).await.unwrap_or_else(|_elapsed| Err(self.call_timeout_error()))
+    }
+
+    pub fn store(&self) -> &S {
+        &self.store
     }
 
     pub fn metrics(&self) -> &Arc<Metrics> {
@@ -242,5 +257,24 @@ impl<S: SessionStore + 'static, R: Responder> Lookups<S, R> {
     fn queue(&self) -> MutexGuard<'_, Queue<R::Call>> {
         // A poisoned lock is harmless here: no panic can leave the queue inconsistent.
         self.queue.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// A place among calls in flight, which is given back when it is dropped.
+struct Place<'c> {
+    count: &'c AtomicUsize,
+    /// From one on.
+    number: usize,
+}
+
+impl<'c> Place<'c> {
+    fn take(count: &'c AtomicUsize) -> Self {
+        Self { count, number: count.fetch_add(1, Ordering::Relaxed) + 1 }
+    }
+}
+
+impl Drop for Place<'_> {
+    fn drop(&mut self) {
+        self.count.fetch_sub(1, Ordering::Relaxed);
     }
 }

@@ -23,6 +23,8 @@ pub(super) enum Fault {
     MissingTables { missing: String, search_path: String },
     /// A column that an option needs.
     MissingColumn { option: &'static str, column: &'static str },
+    /// An argument that the tables can't take.
+    WrongArgument { name: String, problem: String },
     /// A column of a type that it can't have, and what it must be.
     UnsuitableColumn(String),
     /// A column type that is derived from too many other types.
@@ -59,7 +61,10 @@ impl Fault {
     pub(super) fn ends_connection(&self) -> bool {
         match self {
             Self::Query(error) => error.as_db_error().is_none_or(ends_session),
-            Self::MissingTables { .. } | Self::MissingColumn { .. } | Self::UnsuitableColumn(_) => false,
+            Self::MissingTables { .. }
+            | Self::MissingColumn { .. }
+            | Self::WrongArgument { .. }
+            | Self::UnsuitableColumn(_) => false,
             Self::UnexpectedRow | Self::TooManyRows | Self::MissingRow | Self::TypeTooDeep | Self::Timeout => true,
         }
     }
@@ -75,9 +80,47 @@ impl Fault {
             | Self::MissingRow
             | Self::MissingTables { .. }
             | Self::MissingColumn { .. }
+            | Self::WrongArgument { .. }
             | Self::UnsuitableColumn(_)
             | Self::TypeTooDeep
             | Self::Timeout => false,
+        }
+    }
+
+    /// Whether the server undid all that was done, because of what other transactions did meanwhile. Then the same can succeed.
+    pub(super) fn is_conflict(&self) -> bool {
+        let conflicts = [SqlState::T_R_SERIALIZATION_FAILURE, SqlState::T_R_DEADLOCK_DETECTED];
+        matches!(self, Self::Query(error) if error.code().is_some_and(|code| conflicts.contains(code)))
+    }
+
+    /// Whether it is not known what the server did.
+    pub(super) fn is_lost_answer(&self) -> bool {
+        match self {
+            Self::Query(error) => {
+                error.as_db_error().is_none_or(|answer| ends_session(answer) || class(answer) == CONNECTION_EXCEPTION)
+            }
+            Self::Timeout => true,
+            _ => false,
+        }
+    }
+
+    /// The error of an INSERT whose values the table refuses: they are the app's.
+    pub(super) fn of_values(&self) -> Option<Error> {
+        let Self::Query(error) = self else { return None };
+        let answer = error.as_db_error()?;
+        if answer.code() == &SqlState::NOT_NULL_VIOLATION {
+            let column = on_one_line(answer.column().unwrap_or("a column"));
+            return Some(Error::argument(format!("columns.{column}"), "is missing: the table has no default for it"));
+        }
+        match class(answer) {
+            _ if answer.code() == &SqlState::UNDEFINED_COLUMN => Some(Error::argument("columns", describe(error))),
+            // The message can quote the value.
+            DATA_EXCEPTION => {
+                let code = on_one_line(answer.code().code());
+                let problem = format!("a value doesn't fit the type of its column (SQLSTATE {code})");
+                Some(Error::argument("columns", problem))
+            }
+            _ => None,
         }
     }
 
@@ -96,11 +139,22 @@ impl Fault {
         (!ends_session(answer) && (is_refusal || !is_otherwise_known)).then(|| describe(error))
     }
 
+    /// What happened, for a write whose answer is lost. `limit` is the time limit of a query.
+    pub(super) fn of_lost_answer(&self, limit: Duration) -> Error {
+        Error::OutcomeUnknown(match self {
+            Self::Query(error) => describe(error),
+            _ => format!("it took longer than {} ms", limit.as_millis()),
+        })
+    }
+
     /// `address` is that of the database, `limit` the time limit of a query.
     pub(super) fn into_error(self, address: &str, limit: Duration, prepared_statements: bool) -> Error {
         match self {
             Self::Query(cause) => match cause.as_db_error() {
                 Some(answer) if answer.code() == &SqlState::QUERY_CANCELED => Error::Cancelled(describe(&cause)),
+                Some(answer) if answer.code() == &SqlState::READ_ONLY_SQL_TRANSACTION => {
+                    Error::ReadOnly(describe(&cause))
+                }
                 Some(_) => Error::Query(with_pooler_advice(describe(&cause), &cause, prepared_statements)),
                 None => Error::Connect(format!("{address}: {}", describe(&cause))),
             },
@@ -115,6 +169,7 @@ impl Fault {
             Self::MissingColumn { option, column } => {
                 Error::config(option, format!("needs the column {column} of the sessions, which there isn't"))
             }
+            Self::WrongArgument { name, problem } => Error::Argument { name, problem },
             Self::UnsuitableColumn(problem) => Error::Query(problem),
             Self::TypeTooDeep => Error::Query("the type of a column is derived from too many other types".to_owned()),
             Self::Timeout => Error::Timeout { step: "the session query", limit },
@@ -128,6 +183,7 @@ const CONNECTION_EXCEPTION: &str = "08";
 const PROTOCOL_VIOLATION: &str = "08P01";
 /// Of the protocol violations that are due to settings of the connection, or to prepared statements.
 const POOLER_WORDS: [&str; 2] = ["startup parameter", "prepared statement"];
+const DATA_EXCEPTION: &str = "22";
 const SQLSTATE_LENGTH: usize = 5;
 /// Cardinality violation, data exception, external routine exceptions, system error, an error that a function raised,
 /// internal error.

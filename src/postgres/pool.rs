@@ -8,24 +8,36 @@ use std::time::Duration;
 use deadpool::managed::{Object, Pool, PoolError, QueueMode};
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
+use tokio::sync::Semaphore;
+use tokio::time::{Instant, timeout_at};
 
 use super::age::Fitness;
 use super::connect::{Connection, Connector};
 use super::fault::Fault;
 use super::idle::IdleCloser;
 use super::password::PasswordSources;
-use super::query::{DatabaseSession, FindEnd, FindSessions, Found, Query, SlideSessions, StatementWriter, note_slide};
+use super::query::{
+    CreateSession, DatabaseSession, DeleteEnded, FindEnd, FindSessions, Found, ListSessions, Query, Revoke,
+    SlideSessions, StatementWriter, note_slide,
+};
 use super::rest::{AFTER_REFUSAL, AFTER_TIMEOUT, Rest};
 use super::url::Target;
 use crate::config::warning::Warning;
 use crate::config::{Database, Environment, Limits};
 use crate::error::Error;
 use crate::redacted::redacted;
-use crate::schema::IdTypes;
-use crate::store::{PoolStatus, SessionEnd, SessionKey, Slide, Wanted};
+use crate::schema::{Id, IdTypes};
+use crate::store::{
+    Deadline, Deleted, Deletion, ListedSession, NewSession, Owner, PoolStatus, Revocation, SessionEnd, SessionKey,
+    Slide, Started, Wanted,
+};
 
 /// How long to wait for the server to cancel an abandoned query.
 const CANCEL_LIMIT: Duration = Duration::from_secs(1);
+/// How often a write is tried that other transactions thwart.
+const MAX_CONFLICTS: u32 = 10;
+/// The part of the connections that writes may take, so that reads never wait for the locks of writes alone.
+const WRITE_SHARE: usize = 2;
 /// The part of the time limit of a query that a slide may take.
 const SLIDE_SHARE: u32 = 4;
 
@@ -36,6 +48,8 @@ pub(super) struct Postgres {
     statements: StatementWriter,
     query_timeout: Duration,
     slides: Rest,
+    /// A permit for each write that may run.
+    writes: Semaphore,
     pub(super) max_connections: usize,
     prepared_statements: bool,
     /// Hosts and ports, for messages.
@@ -66,6 +80,7 @@ impl Postgres {
             statements,
             query_timeout,
             slides: Rest::default(),
+            writes: Semaphore::new((max_connections / WRITE_SHARE).max(1)),
             max_connections,
             prepared_statements,
             address,
@@ -118,10 +133,84 @@ impl Postgres {
 
     pub(super) async fn find_end(&self, key: &SessionKey) -> Result<Option<SessionEnd>, Error> {
         let connection = self.connection().await?;
-        match self.run(connection, &FindEnd { key }).await {
-            Ok(found) => found,
-            Err(Refusal::NoConnection(error)) => Err(error),
-            Err(Refusal::Fault(fault)) => Err(self.error(fault)),
+        self.run(connection, &FindEnd { key }).await.map_err(|refusal| self.refused(refusal))?
+    }
+
+    pub(super) async fn create(&self, new: &NewSession, end: &Deadline) -> Result<Started, Error> {
+        let query = CreateSession { new };
+        self.write(&query, end).await.map_err(|refusal| match refusal {
+            Refusal::Fault(fault) => fault.of_values().unwrap_or_else(|| self.error(fault)),
+            Refusal::Error(error) => error,
+        })
+    }
+
+    pub(super) async fn list(
+        &self,
+        owner: &Owner,
+        current: Option<&Id>,
+        end: &Deadline,
+    ) -> Result<Vec<ListedSession>, Error> {
+        let listed = async {
+            let connection = self.connection().await?;
+            self.run(connection, &ListSessions { owner, current }).await.map_err(|refusal| self.refused(refusal))?
+        };
+        timeout_at(end.at, listed).await.unwrap_or_else(|_elapsed| Err(end.error.clone()))
+    }
+
+    pub(super) async fn revoke(&self, revocation: &Revocation, end: &Deadline) -> Result<u64, Error> {
+        self.write(&Revoke { revocation }, end).await.map_err(|refusal| self.refused(refusal))
+    }
+
+    pub(super) async fn delete_ended(&self, deletion: &Deletion, end: &Deadline) -> Result<Deleted, Error> {
+        self.write(&DeleteEnded { deletion }, end).await.map_err(|refusal| self.refused(refusal))
+    }
+
+    /// Runs a write, all of which can be repeated: again where other transactions thwart it, and once if the connection or the
+    /// statements were at fault.
+    async fn write<Q: Query>(&self, query: &Q, end: &Deadline) -> Result<Q::Answer, Refusal> {
+        let permit = timeout_at(end.at, self.writes.acquire()).await;
+        let _permit = permit.map_err(|_elapsed| Refusal::Error(end.error.clone()))?;
+        // Once an answer is lost, it is not known what that attempt did, whatever the next one says.
+        let mut lost = None;
+        let (mut conflicts, mut is_repeated) = (0, false);
+        loop {
+            let fault = match self.write_once(query, end).await {
+                Ok(answer) => return Ok(answer),
+                Err(Refusal::Fault(fault)) => fault,
+                Err(refusal) => return Err(lost.map_or(refusal, Refusal::Error)),
+            };
+            let may_repeat = if fault.is_conflict() {
+                conflicts += 1;
+                conflicts < MAX_CONFLICTS
+            } else {
+                let may_help = fault.is_stale_connection() || fault.is_changed_table();
+                may_help && !std::mem::replace(&mut is_repeated, true)
+            };
+            if fault.is_lost_answer() {
+                lost = Some(fault.of_lost_answer(self.query_timeout));
+            }
+            if !may_repeat {
+                return Err(lost.map_or(Refusal::Fault(fault), Refusal::Error));
+            }
+        }
+    }
+
+    async fn write_once<Q: Query>(&self, query: &Q, end: &Deadline) -> Result<Q::Answer, Refusal> {
+        let connection = timeout_at(end.at, self.connection()).await;
+        let connection = connection.unwrap_or_else(|_elapsed| Err(end.error.clone())).map_err(Refusal::Error)?;
+        let limit = self.query_timeout.min(end.at.saturating_duration_since(Instant::now()));
+        let answer = self.run_once(connection, query, limit).await;
+        if answer.as_ref().is_err_and(Fault::is_stale_connection) {
+            // The other connections are likely to be stale as well.
+            self.pool.manager().trust.replace_all();
+        }
+        answer.map_err(Refusal::Fault)
+    }
+
+    fn refused(&self, refusal: Refusal) -> Error {
+        match refusal {
+            Refusal::Error(error) => error,
+            Refusal::Fault(fault) => self.error(fault),
         }
     }
 
@@ -139,7 +228,7 @@ impl Postgres {
         }
         let fault = match self.run(connection, &SlideSessions { wanted }).await {
             Ok(found) => return found,
-            Err(Refusal::NoConnection(error)) => return vec![Err(error); wanted.len()],
+            Err(Refusal::Error(error)) => return vec![Err(error); wanted.len()],
             Err(Refusal::Fault(fault)) => fault,
         };
         let slide = self.slide_refused(&fault);
@@ -180,7 +269,7 @@ impl Postgres {
         async move {
             let fault = match self.run(connection, &FindSessions { wanted }).await {
                 Ok(found) => return found,
-                Err(Refusal::NoConnection(error)) => return vec![Err(error); wanted.len()],
+                Err(Refusal::Error(error)) => return vec![Err(error); wanted.len()],
                 Err(Refusal::Fault(fault)) => fault,
             };
             let may_split =
@@ -207,7 +296,8 @@ impl Postgres {
     /// new connection; and so if the tables have changed since the statements were written.
     async fn run<Q: Query>(&self, connection: Object<Connector>, query: &Q) -> Result<Q::Answer, Refusal> {
         let is_written = self.statements.current().is_some();
-        let fault = match self.run_once(connection, query).await {
+        let limit = if Q::IS_SLIDE { self.slide_timeout() } else { self.query_timeout };
+        let fault = match self.run_once(connection, query, limit).await {
             Ok(answer) => return Ok(answer),
             Err(fault) => fault,
         };
@@ -220,15 +310,19 @@ impl Postgres {
             // The other connections are likely to be stale as well.
             self.pool.manager().trust.replace_all();
         }
-        let connection = self.connection().await.map_err(Refusal::NoConnection)?;
-        self.run_once(connection, query).await.map_err(Refusal::Fault)
+        let connection = self.connection().await.map_err(Refusal::Error)?;
+        self.run_once(connection, query, limit).await.map_err(Refusal::Fault)
     }
 
-    async fn run_once<Q: Query>(&self, connection: Object<Connector>, query: &Q) -> Result<Q::Answer, Fault> {
+    async fn run_once<Q: Query>(
+        &self,
+        connection: Object<Connector>,
+        query: &Q,
+        limit: Duration,
+    ) -> Result<Q::Answer, Fault> {
         let in_flight = InFlight::new(connection);
         let session = DatabaseSession { client: &in_flight.connection().client, prepares: self.prepared_statements };
         let work = async { query.run(&session, &*self.statements.statements(&session).await?).await };
-        let limit = if Q::IS_SLIDE { self.slide_timeout() } else { self.query_timeout };
         let answer = match tokio::time::timeout(limit, work).await {
             Ok(answer) => answer,
             Err(_elapsed) => Err(Fault::Timeout),
@@ -281,7 +375,7 @@ fn told(mut found: Vec<Found>, wanted: &[Wanted], slide: &Slide) -> Vec<Found> {
 
 /// Why there is no answer.
 enum Refusal {
-    NoConnection(Error),
+    Error(Error),
     Fault(Fault),
 }
 

@@ -15,8 +15,11 @@ use crate::config::warning::Warning;
 use crate::config::{Database, Environment, Limits, Password, PasswordSource};
 use crate::error::Error;
 use crate::redacted::redacted;
-use crate::schema::IdTypes;
-use crate::store::{PoolStatus, SessionEnd, SessionKey, SessionStore, Wanted};
+use crate::schema::{Id, IdTypes};
+use crate::store::{
+    Deadline, Deleted, Deletion, ListedSession, ManagedStore, NewSession, Owner, PoolStatus, Revocation, SessionEnd,
+    SessionKey, SessionStore, Started, Wanted,
+};
 
 static OPEN: Mutex<Vec<Entry>> = Mutex::new(Vec::new());
 
@@ -132,6 +135,24 @@ impl SessionStore for SharedPostgres {
 
     fn close(&self) {
         self.release();
+    }
+}
+
+impl ManagedStore for SharedPostgres {
+    async fn create(&self, new: &NewSession, end: &Deadline) -> Result<Started, Error> {
+        self.postgres.create(new, end).await
+    }
+
+    async fn list(&self, owner: &Owner, current: Option<&Id>, end: &Deadline) -> Result<Vec<ListedSession>, Error> {
+        self.postgres.list(owner, current, end).await
+    }
+
+    async fn revoke(&self, revocation: &Revocation, end: &Deadline) -> Result<u64, Error> {
+        self.postgres.revoke(revocation, end).await
+    }
+
+    async fn delete_ended(&self, deletion: &Deletion, end: &Deadline) -> Result<Deleted, Error> {
+        self.postgres.delete_ended(deletion, end).await
     }
 }
 

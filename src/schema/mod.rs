@@ -259,13 +259,17 @@ pub const CREATED_AT: &str = "created_at";
 pub const LAST_ACTIVITY_AT: &str = "last_activity_at";
 /// The columns that a slide sets if the table has them.
 pub const ACTIVITY_COLUMNS: [&str; 2] = [LAST_ACTIVITY_AT, "updated_at"];
+/// Texts that describe a session. A table need not have them.
+pub const DESCRIPTION_COLUMNS: [&str; 5] = ["login_method", "ip_address", "user_agent", "device_name", "device_type"];
+pub const REVOKED_AT: &str = "revoked_at";
+pub const REVOKED_REASON: &str = "revoked_reason";
 const SESSION_COLUMNS: [Column; 6] = [
     Column::new("session_id", Role::Id),
     Column::new("user_id", Role::Id),
-    Column::new("revoked_at", Role::Time),
+    Column::new(REVOKED_AT, Role::Time),
     Column::new(EXPIRES_AT, Role::Time),
     Column::new(CREATED_AT, Role::Time),
-    Column::new("revoked_reason", Role::Remark),
+    Column::new(REVOKED_REASON, Role::Remark),
 ];
 
 impl Role {

@@ -6,6 +6,7 @@ pub(crate) mod fake;
 mod fresh;
 mod identity;
 mod liveness;
+mod manage;
 
 use std::fmt;
 use std::future::Future;
@@ -13,6 +14,10 @@ use std::future::Future;
 pub use self::fresh::FreshValue;
 pub use self::identity::{Candidates, Identity, Lifetime, Lookup, SessionKey, UserType, Wanted};
 pub use self::liveness::{Liveness, SessionRecord, Slide, UserRow, Verdict};
+pub use self::manage::{
+    Columns, Deadline, Deleted, Deletion, ListedSession, ManagedStore, NewSession, Owner, Revocation, Scope,
+    SessionLimit, Started, WhenFull,
+};
 use crate::error::Error;
 use crate::redacted::redacted;
 use crate::schema::IdTypes;

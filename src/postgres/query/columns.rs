@@ -58,13 +58,18 @@ impl KeyColumns {
         if self.tenant.is_some() { NAMES } else { &NAMES[1..] }
     }
 
+    /// The columns of the key, with their names.
+    pub(super) fn key_columns(&self) -> impl Iterator<Item = (&'static str, &IdColumn)> {
+        self.names().iter().copied().zip(self.tenant.iter().chain([&self.session_id]))
+    }
+
     pub(super) fn types(&self) -> impl Iterator<Item = &IdColumn> {
         self.tenant.iter().chain([&self.session_id, &self.user_id])
     }
 
     /// Of the parameters of a statement for one session.
     pub(super) fn key_types(&self) -> Vec<Type> {
-        self.tenant.iter().chain([&self.session_id]).map(IdColumn::parameter).collect()
+        self.key_columns().map(|(_, column)| column.parameter()).collect()
     }
 
     /// Of the parameters of a statement for one tenant: the tenant, and lists of the others.
@@ -97,9 +102,8 @@ impl KeyColumns {
     }
 
     fn equal(&self, value: impl Fn(usize, &str) -> String) -> String {
-        let key = self.tenant.iter().chain([&self.session_id]);
-        let equal = (1..).zip(key.zip(self.names()));
-        let equal = equal.map(|(number, (column, name))| column.equals(&format!("s.{name}"), &value(number, name)));
+        let equal = (1..).zip(self.key_columns());
+        let equal = equal.map(|(number, (name, column))| column.equals(&format!("s.{name}"), &value(number, name)));
         equal.collect::<Vec<_>>().join(" AND ")
     }
 

@@ -91,6 +91,14 @@ impl IdColumn {
         }
     }
 
+    /// The column where it is compared by order. The operators of `citext` are not PostgreSQL's own.
+    pub(super) fn ordered(&self, column: &str) -> String {
+        match self {
+            Self::Citext { .. } => format!("{column}::pg_catalog.text"),
+            _ => column.to_owned(),
+        }
+    }
+
     fn is_text(&self) -> bool {
         matches!(self, Self::Text | Self::Char | Self::Citext { .. })
     }

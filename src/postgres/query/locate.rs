@@ -10,7 +10,7 @@ use tokio_postgres::types::Type;
 
 use super::{DatabaseSession, Parameter, Statement};
 use crate::postgres::fault::{Fault, on_one_line};
-use crate::schema::{ACTIVITY_COLUMNS, Role, Schema, Table};
+use crate::schema::{ACTIVITY_COLUMNS, CREATED_AT, DESCRIPTION_COLUMNS, Role, Schema, Table, quoted};
 
 /// Where the tables are, and which types their columns have.
 #[derive(Clone, Debug)]
@@ -30,6 +30,8 @@ struct LocatedColumn {
     name: String,
     /// `None` if there is no such column.
     column_type: Option<ColumnType>,
+    /// `atttypmod` of `pg_attribute`.
+    modifier: Option<i32>,
 }
 
 /// The type of a column; of a domain, the type that it is based on.
@@ -66,8 +68,8 @@ WITH RECURSIVE wanted AS (
   )) AS namespace, wanted.relation
   FROM pg_catalog.pg_settings path, wanted
   WHERE path.name OPERATOR(pg_catalog.=) 'search_path'
-), typed (place, type) AS (
-  SELECT l.place, a.atttypid
+), typed (place, type, modifier) AS (
+  SELECT l.place, a.atttypid, a.atttypmod
   FROM located l
   JOIN pg_catalog.pg_namespace n ON n.nspname OPERATOR(pg_catalog.=) l.namespace::pg_catalog.name
   JOIN pg_catalog.pg_class c ON c.relnamespace OPERATOR(pg_catalog.=) n.oid
@@ -75,13 +77,13 @@ WITH RECURSIVE wanted AS (
   JOIN pg_catalog.pg_attribute a ON a.attrelid OPERATOR(pg_catalog.=) c.oid
     AND a.attname OPERATOR(pg_catalog.=) l.attribute::pg_catalog.name AND NOT a.attisdropped
   UNION ALL
-  SELECT d.place, t.typbasetype
+  SELECT d.place, t.typbasetype, t.typtypmod
   FROM typed d
   JOIN pg_catalog.pg_type t ON t.oid OPERATOR(pg_catalog.=) d.type
   WHERE t.typtype::pg_catalog.text OPERATOR(pg_catalog.=) 'd'
 ), based AS (
   SELECT d.place, n.nspname::pg_catalog.text AS namespace, t.typname::pg_catalog.text AS name,
-    t.typtype::pg_catalog.text OPERATOR(pg_catalog.=) 'e' AS is_enum,
+    t.typtype::pg_catalog.text OPERATOR(pg_catalog.=) 'e' AS is_enum, d.modifier,
     CASE WHEN t.typcategory::pg_catalog.text OPERATOR(pg_catalog.=) 'A' THEN t.typelem END AS element
   FROM typed d
   JOIN pg_catalog.pg_type t ON t.oid OPERATOR(pg_catalog.=) d.type
@@ -89,7 +91,7 @@ WITH RECURSIVE wanted AS (
   WHERE t.typtype::pg_catalog.text OPERATOR(pg_catalog.<>) 'd'
 )
 SELECT l.reset_val, l.namespace, pg_catalog.getdatabaseencoding()::pg_catalog.text,
-  b.namespace, b.name, b.is_enum,
+  b.modifier, b.namespace, b.name, b.is_enum,
   en.nspname::pg_catalog.text, e.typname::pg_catalog.text, e.typtype::pg_catalog.text OPERATOR(pg_catalog.=) 'e'
 FROM located l
 LEFT JOIN based b ON b.place OPERATOR(pg_catalog.=) l.place
@@ -129,7 +131,7 @@ pub(in crate::postgres) async fn locate(session: &DatabaseSession<'_>, schema: &
     for ((is_of_users, name), row) in wanted.into_iter().zip(rows) {
         let table = if is_of_users { &mut schema.users } else { &mut schema.sessions };
         table.namespace = table.namespace.take().or(row.namespace);
-        columns.push(LocatedColumn { is_of_users, name, column_type: row.column_type });
+        columns.push(LocatedColumn { is_of_users, name, column_type: row.column_type, modifier: row.modifier });
     }
     Ok(Located { schema, search_path, is_utf8, columns })
 }
@@ -147,9 +149,10 @@ fn wanted(schema: &Schema) -> Vec<(bool, String)> {
         wanted.extend(of(true, &schema.users, is_typed));
     }
     wanted.extend(of(false, &schema.sessions, Role::is_optional));
-    // Those that slides read and set.
+    // Those that slides and other writes read and set.
     wanted.extend(of(false, &schema.sessions, |role| role == Role::Time));
-    wanted.extend(ACTIVITY_COLUMNS.map(|name| (false, name.to_owned())));
+    let written = [CREATED_AT].into_iter().chain(ACTIVITY_COLUMNS).chain(DESCRIPTION_COLUMNS);
+    wanted.extend(written.map(|name| (false, name.to_owned())));
     wanted
 }
 
@@ -157,17 +160,19 @@ struct LocatedRow {
     search_path: String,
     namespace: Option<String>,
     encoding: String,
+    modifier: Option<i32>,
     column_type: Option<ColumnType>,
 }
 
 impl LocatedRow {
     fn of(row: &Row) -> Result<Self, Fault> {
-        let element = column_type(row, 6, None)?.map(Box::new);
+        let element = column_type(row, 7, None)?.map(Box::new);
         Ok(Self {
             search_path: row.try_get(0)?,
             namespace: row.try_get(1)?,
             encoding: row.try_get(2)?,
-            column_type: column_type(row, 3, element)?,
+            modifier: row.try_get(3)?,
+            column_type: column_type(row, 4, element)?,
         })
     }
 }
@@ -212,14 +217,45 @@ impl Located {
     #[cfg(test)]
     pub(super) fn of_types(schema: &Schema, of: impl Fn(&str) -> Option<ColumnType>) -> Self {
         let wanted = wanted(schema).into_iter();
-        let columns = wanted.map(|(is_of_users, name)| LocatedColumn { is_of_users, column_type: of(&name), name });
+        let columns = wanted.map(|(is_of_users, name)| LocatedColumn {
+            is_of_users,
+            column_type: of(&name),
+            modifier: None,
+            name,
+        });
         Self { schema: schema.clone(), search_path: None, is_utf8: true, columns: columns.collect() }
+    }
+
+    /// The SQL of a text as the column of the sessions holds it, cut where that is too long; `None` if there is no such column.
+    pub(super) fn text_as(&self, column: &str, text: &str) -> Option<String> {
+        const HEADER_BYTES: i32 = 4;
+        let column = self.column(false, column)?;
+        let ColumnType { namespace, name, .. } = column.column_type.as_ref()?;
+        let text = format!("{text}::pg_catalog.text");
+        let max = column.modifier.and_then(|modifier| modifier.checked_sub(HEADER_BYTES)).filter(|max| *max > 0);
+        Some(match (name.as_str(), max) {
+            ("varchar" | "bpchar", Some(max)) => format!("pg_catalog.left({text}, {max})"),
+            ("text" | "varchar" | "bpchar", _) => text,
+            _ => format!("{text}::{}.{}", quoted(namespace), quoted(name)),
+        })
+    }
+
+    /// The SQL of the text of a column `s` of the sessions; `None` if there is no such column.
+    pub(super) fn text_of(&self, column: &str) -> Option<String> {
+        Some(match self.column_type(false, column)?.name.as_str() {
+            // As a text it would have a netmask.
+            "inet" => format!("pg_catalog.host(s.{column})"),
+            _ => format!("s.{column}::pg_catalog.text"),
+        })
     }
 
     /// The type of a column; `None` if there is no such column.
     pub(super) fn column_type(&self, is_of_users: bool, name: &str) -> Option<&ColumnType> {
-        let column = self.columns.iter().find(|column| column.is_of_users == is_of_users && column.name == name);
-        column?.column_type.as_ref()
+        self.column(is_of_users, name)?.column_type.as_ref()
+    }
+
+    fn column(&self, is_of_users: bool, name: &str) -> Option<&LocatedColumn> {
+        self.columns.iter().find(|column| column.is_of_users == is_of_users && column.name == name)
     }
 
     /// # Errors

@@ -2,12 +2,18 @@
 #![forbid(unsafe_code)]
 
 mod columns;
+mod create;
+mod delete;
 mod end;
 mod find;
 mod fresh;
 mod ids;
+mod list;
+mod live;
 mod locate;
+mod revoke;
 mod slide;
+mod times;
 
 use std::future::{Future, poll_fn};
 use std::pin::pin;
@@ -23,10 +29,14 @@ use tokio_postgres::types::{FromSql, ToSql, Type};
 use tokio_postgres::{Client, Row};
 
 use self::columns::KeyColumns;
+pub(super) use self::create::CreateSession;
+pub(super) use self::delete::DeleteEnded;
 pub(super) use self::end::FindEnd;
 pub(super) use self::find::{FindSessions, Found};
+pub(super) use self::list::ListSessions;
 pub use self::locate::Located;
 pub(super) use self::locate::locate;
+pub(super) use self::revoke::Revoke;
 pub(super) use self::slide::{SlideSessions, note_slide};
 use super::fault::{Fault, on_one_line};
 use crate::error::Error;
@@ -62,19 +72,24 @@ pub(super) struct Statements {
     pub(super) find: find::Statements,
     slide: slide::Statements,
     end: Statement,
+    /// For what is not asked for often, whose statements are written anew each time.
+    located: Located,
+    keys: KeyColumns,
     pub(super) id_types: IdTypes,
     written_at: Instant,
     is_outdated: AtomicBool,
 }
 
 impl Statements {
-    fn new(located: &Located, by_tenant: bool) -> Result<Self, Fault> {
-        let keys = KeyColumns::new(located)?;
+    fn new(located: Located, by_tenant: bool) -> Result<Self, Fault> {
+        let keys = KeyColumns::new(&located)?;
         Ok(Self {
-            find: find::Statements::new(located, &keys, by_tenant)?,
-            slide: slide::Statements::new(located, &keys)?,
-            end: end::statement(located, &keys),
+            find: find::Statements::new(&located, &keys, by_tenant)?,
+            slide: slide::Statements::new(&located, &keys)?,
+            end: end::statement(&located, &keys),
             id_types: keys.id_types(),
+            located,
+            keys,
             written_at: Instant::now(),
             is_outdated: AtomicBool::new(false),
         })
@@ -121,7 +136,7 @@ impl StatementWriter {
         }
         let located = locate(session, &self.schema).await?;
         located.check_found()?;
-        let statements = Arc::new(Statements::new(&located, self.by_tenant)?);
+        let statements = Arc::new(Statements::new(located, self.by_tenant)?);
         *self.written() = Some(Arc::clone(&statements));
         Ok(statements)
     }
@@ -163,13 +178,13 @@ pub(super) struct DatabaseSession<'c> {
 
 impl DatabaseSession<'_> {
     /// Passes each row to `read`. What it returns an error for, and a row after [`MAX_ROWS`], is a fault: the rest is
-    /// not read.
+    /// not read. Returns how many rows the statement returned or changed.
     async fn for_each_row(
         &self,
         statement: &Statement,
         parameters: &[Parameter<'_>],
         mut read: impl FnMut(&Row) -> Result<(), Fault> + Send,
-    ) -> Result<(), Fault> {
+    ) -> Result<u64, Fault> {
         let Statement { sql, types } = statement;
         let parameters = parameters.iter().copied();
         let rows = if self.prepares {
@@ -182,10 +197,15 @@ impl DatabaseSession<'_> {
         for _ in 0..MAX_ROWS {
             match rows.try_next().await? {
                 Some(row) => read(&row)?,
-                None => return Ok(()),
+                None => return Ok(rows.rows_affected().unwrap_or(0)),
             }
         }
         Err(Fault::TooManyRows)
+    }
+
+    /// Runs a statement that returns no rows: how many it changed.
+    async fn execute(&self, statement: &Statement, parameters: &[Parameter<'_>]) -> Result<u64, Fault> {
+        self.for_each_row(statement, parameters, |_| Err(Fault::UnexpectedRow)).await
     }
 }
 
@@ -232,7 +252,7 @@ mod tests {
         let writer = StatementWriter::new(schema.clone(), false);
         assert_eq!(writer.id_types(), IdTypes::unknown(true));
         let located = Located::of_types(&schema, |_| Some(ColumnType::built_in("int8")));
-        let written = Statements::new(&located, false).expect("suitable columns");
+        let written = Statements::new(located, false).expect("suitable columns");
         *writer.written() = Some(Arc::new(written));
         assert_eq!(writer.id_types().session_id, IdType::Integer);
         tokio::time::advance(MAX_AGE - Duration::from_millis(1)).await;

@@ -10,6 +10,7 @@ use super::find::{Facts, Fitting, PLACE, by_tenant, lists, place};
 use super::fresh::FreshColumn;
 use super::ids::IdColumn;
 use super::locate::Located;
+use super::times::{NOW, from_now, is_time, stored};
 use super::{DatabaseSession, Found, Parameter, Query, Statement, column};
 use crate::postgres::fault::Fault;
 use crate::schema::{ACTIVITY_COLUMNS, CREATED_AT, EXPIRES_AT, LAST_ACTIVITY_AT, Schema};
@@ -93,26 +94,25 @@ impl Statements {
 }
 
 /// How rows are slid, by the columns that there are.
-struct Slides {
+struct Slides<'l> {
     has_row_expiry: bool,
     has_activity: bool,
     absolute_max_age: Option<u32>,
-    /// The columns that are set, and whether they have no time zone.
-    columns: Vec<(&'static str, bool)>,
+    /// The columns that are set.
+    columns: Vec<&'static str>,
+    located: &'l Located,
 }
 
-impl Slides {
-    fn new(located: &Located) -> Self {
+impl<'l> Slides<'l> {
+    fn new(located: &'l Located) -> Self {
         let Schema { has_row_expiry, absolute_max_age, .. } = located.schema;
-        let type_of = |name: &str| located.column_type(false, name).map(|found| found.name.as_str());
-        let is_time = |name: &str| matches!(type_of(name), Some("timestamptz" | "timestamp"));
-        let set = ACTIVITY_COLUMNS.into_iter().filter(|name| is_time(name));
-        let set = has_row_expiry.then_some(EXPIRES_AT).into_iter().chain(set);
+        let active = ACTIVITY_COLUMNS.into_iter().filter(|name| is_time(located, name));
         Self {
             has_row_expiry,
-            has_activity: is_time(LAST_ACTIVITY_AT),
+            has_activity: is_time(located, LAST_ACTIVITY_AT),
             absolute_max_age,
-            columns: set.map(|name| (name, type_of(name) == Some("timestamp"))).collect(),
+            columns: has_row_expiry.then_some(EXPIRES_AT).into_iter().chain(active).collect(),
+            located,
         }
     }
 
@@ -148,26 +148,18 @@ impl Slides {
 
     /// A row without an end, or one that ends in infinity, stays so.
     fn set(&self, lifetime: &str) -> String {
-        let value = |name: &str, is_zoneless: bool| {
-            let time = match name {
-                EXPIRES_AT => {
-                    format!("pg_catalog.now() OPERATOR(pg_catalog.+) pg_catalog.make_interval(secs => {lifetime})")
-                }
-                _ => "pg_catalog.now()".to_owned(),
-            };
-            let time = if is_zoneless { format!("pg_catalog.timezone('UTC', {time})") } else { time };
-            match name {
-                EXPIRES_AT => {
-                    format!("CASE WHEN pg_catalog.isfinite(s.{EXPIRES_AT}) THEN {time} ELSE s.{EXPIRES_AT} END")
-                }
-                _ => time,
+        let value = |name: &str| match name {
+            EXPIRES_AT => {
+                let end = stored(self.located, EXPIRES_AT, &from_now(lifetime));
+                format!("CASE WHEN pg_catalog.isfinite(s.{EXPIRES_AT}) THEN {end} ELSE s.{EXPIRES_AT} END")
             }
+            _ => stored(self.located, name, NOW),
         };
         if self.columns.is_empty() {
             // Nothing is to be set, but only what can be written is known not to have ended.
             return "user_id = s.user_id".to_owned();
         }
-        let set = self.columns.iter().map(|(name, is_zoneless)| format!("{name} = {}", value(name, *is_zoneless)));
+        let set = self.columns.iter().map(|name| format!("{name} = {}", value(name)));
         set.collect::<Vec<_>>().join(", ")
     }
 }

@@ -1,0 +1,130 @@
+//! The statements that delete sessions which ended long ago: by parts of the table, in the order of its primary key.
+#![forbid(unsafe_code)]
+
+use std::collections::HashMap;
+
+use futures_util::future::try_join_all;
+use tokio_postgres::Row;
+use tokio_postgres::types::Type;
+
+use super::{DatabaseSession, Parameter, Query, Statement, Statements, column};
+use crate::postgres::fault::Fault;
+use crate::schema::{CREATED_AT, EXPIRES_AT, Id, REVOKED_AT};
+use crate::store::{Deleted, Deletion, SessionKey};
+
+/// How many rows are looked at in one part.
+const PART: usize = 1000;
+
+/// Deletes the ended sessions of one part.
+pub(in crate::postgres) struct DeleteEnded<'d> {
+    pub(in crate::postgres) deletion: &'d Deletion,
+}
+
+impl Query for DeleteEnded<'_> {
+    type Answer = Deleted;
+
+    const IS_REPEATABLE: bool = true;
+
+    async fn run(&self, session: &DatabaseSession<'_>, statements: &Statements) -> Result<Deleted, Fault> {
+        let (part, ended) = self.part(session, statements).await?;
+        let mut by_tenant: HashMap<Option<Id>, Vec<Id>> = HashMap::new();
+        let limit = usize::try_from(self.deletion.limit).unwrap_or(usize::MAX);
+        let is_whole = ended.len() <= limit;
+        for SessionKey { tenant, session_id } in ended.into_iter().take(limit) {
+            by_tenant.entry(tenant).or_default().push(session_id);
+        }
+        let deletions = by_tenant.iter().map(|(tenant, ids)| self.delete(session, statements, tenant.as_ref(), ids));
+        let rows = try_join_all(deletions).await?.into_iter().sum();
+        let next = part.last().filter(|_| part.len() == PART && is_whole).cloned();
+        Ok(Deleted { rows, next })
+    }
+}
+
+impl DeleteEnded<'_> {
+    /// The keys of the next part, and those of its sessions that have ended.
+    async fn part(
+        &self,
+        session: &DatabaseSession<'_>,
+        statements: &Statements,
+    ) -> Result<(Vec<SessionKey>, Vec<SessionKey>), Fault> {
+        let Statements { located, keys, id_types, .. } = statements;
+        let key: Vec<_> = keys.key_columns().map(|(name, column)| column.ordered(&format!("s.{name}"))).collect();
+        let key = key.join(", ");
+        let texts: Vec<_> = keys.key_columns().map(|(name, _)| format!("s.{name}::pg_catalog.text")).collect();
+        let (mut types, mut parameters) = (vec![Type::FLOAT8], vec![&self.deletion.before as Parameter]);
+        let mut after = String::new();
+        if let Some(SessionKey { tenant, session_id }) = &self.deletion.after {
+            parameters.extend(tenant.iter().chain([session_id]).map(|id| id as Parameter));
+            types.extend(keys.key_columns().map(|(_, column)| column.parameter()));
+            let last: Vec<_> = (2..=parameters.len()).map(|number| format!("${number}")).collect();
+            after = format!("\nWHERE ROW({key}) OPERATOR(pg_catalog.>) ROW({})", last.join(", "));
+        }
+        let sql = format!(
+            "SELECT {}, {}\nFROM {} s{after}\nORDER BY {key}\nLIMIT {PART}",
+            ended(statements, "$1"),
+            texts.join(", "),
+            located.schema.sessions,
+        );
+        let (mut part, mut ended) = (Vec::with_capacity(PART), Vec::new());
+        let read = |row: &Row| {
+            let key =
+                key_of(row, id_types.tenant.is_some()).and_then(|key| key.fit(id_types)).ok_or(Fault::UnexpectedRow)?;
+            if column(row, 0, "its end").map_err(|_| Fault::UnexpectedRow)? {
+                ended.push(key.clone());
+            }
+            part.push(key);
+            Ok(())
+        };
+        session.for_each_row(&Statement { sql, types }, &parameters, read).await?;
+        Ok((part, ended))
+    }
+
+    async fn delete(
+        &self,
+        session: &DatabaseSession<'_>,
+        statements: &Statements,
+        tenant: Option<&Id>,
+        session_ids: &Vec<Id>,
+    ) -> Result<u64, Fault> {
+        let Statements { located, keys, .. } = statements;
+        let (mut types, mut parameters) = (vec![Type::FLOAT8], vec![&self.deletion.before as Parameter]);
+        let mut of_tenant = String::new();
+        if let Some((column, tenant)) = keys.tenant.as_ref().zip(tenant.as_ref()) {
+            types.push(column.parameter());
+            parameters.push(tenant);
+            of_tenant = column.equals("s.tenant", "$2") + " AND ";
+        }
+        types.push(keys.session_id.list_parameter());
+        parameters.push(session_ids);
+        let sql = format!(
+            "DELETE FROM {} s\nUSING unnest(${}) AS k (session_id)\nWHERE {of_tenant}{} AND {}",
+            located.schema.sessions,
+            parameters.len(),
+            keys.session_id.equals("s.session_id", "k.session_id"),
+            ended(statements, "$1"),
+        );
+        session.execute(&Statement { sql, types }, &parameters).await
+    }
+}
+
+/// Whether a session `s` ended before a time, in seconds since 1970.
+fn ended(Statements { located, .. }: &Statements, before: &str) -> String {
+    let is_before = |end: &str| format!("coalesce({end}::pg_catalog.float8 OPERATOR(pg_catalog.<) {before}, false)");
+    let epoch = |column: &str| format!("extract(epoch FROM s.{column})");
+    let ends = [Some(epoch(REVOKED_AT)), located.schema.has_row_expiry.then(|| epoch(EXPIRES_AT))];
+    let oldest = located.schema.absolute_max_age;
+    let oldest = oldest.map(|seconds| format!("({} OPERATOR(pg_catalog.+) {seconds})", epoch(CREATED_AT)));
+    let ends: Vec<_> = ends.into_iter().flatten().chain(oldest).map(|end| is_before(&end)).collect();
+    format!("({})", ends.join(" OR "))
+}
+
+fn key_of(row: &Row, is_multi_tenant: bool) -> Option<SessionKey> {
+    let id = |at: usize| {
+        let text: String = column(row, at, "its key").ok()?;
+        Some(Id::Text(text.into()))
+    };
+    Some(match is_multi_tenant {
+        true => SessionKey { tenant: Some(id(1)?), session_id: id(2)? },
+        false => SessionKey { tenant: None, session_id: id(1)? },
+    })
+}

@@ -1,0 +1,45 @@
+//! SQL for the live sessions of a user or a tenant, and for ending them.
+#![forbid(unsafe_code)]
+
+use super::columns::KeyColumns;
+use super::find::Facts;
+use super::locate::Located;
+use super::times::{NOW, is_time, stored};
+use crate::postgres::fault::Fault;
+use crate::schema::{CREATED_AT, LAST_ACTIVITY_AT, REVOKED_AT, REVOKED_REASON};
+
+/// Whether a session `s` has not ended. The user's row is not asked for.
+pub(super) fn is_live(located: &Located) -> Result<String, Fault> {
+    let Facts { expired, too_old, .. } = Facts::new(located)?;
+    Ok(format!("s.{REVOKED_AT} IS NULL AND NOT {expired} AND NOT {too_old}"))
+}
+
+/// The order of sessions `s`: the latest activity first.
+pub(super) fn latest_first(located: &Located) -> String {
+    let times: Vec<_> = [LAST_ACTIVITY_AT, CREATED_AT]
+        .into_iter()
+        .filter(|column| is_time(located, column))
+        .map(|column| format!("extract(epoch FROM s.{column})::pg_catalog.float8"))
+        .collect();
+    if times.is_empty() {
+        return "s.session_id".to_owned();
+    }
+    format!("coalesce({}) DESC NULLS LAST, s.session_id", times.join(", "))
+}
+
+/// Ends the sessions `s` of `rows`, a condition that may end in an order and a limit. They are locked before they are changed,
+/// so that the condition is checked again if another transaction had them. `reason` is the SQL of a text.
+pub(super) fn end(located: &Located, keys: &KeyColumns, rows: &str, reason: &str) -> String {
+    let sessions = &located.schema.sessions;
+    let mut set = vec![format!("{REVOKED_AT} = {}", stored(located, REVOKED_AT, NOW))];
+    set.extend(located.text_as(REVOKED_REASON, reason).map(|reason| format!("{REVOKED_REASON} = {reason}")));
+    if is_time(located, "updated_at") {
+        set.push(format!("updated_at = {}", stored(located, "updated_at", NOW)));
+    }
+    let key = keys.key_columns().map(|(name, _)| format!("s.{name}")).collect::<Vec<_>>().join(", ");
+    format!(
+        "UPDATE {sessions} s SET {}\nFROM (\n  SELECT {key} FROM {sessions} s WHERE {rows}\n  FOR NO KEY UPDATE\n) held\nWHERE {}",
+        set.join(", "),
+        keys.equal_columns_of("held"),
+    )
+}
