@@ -25,6 +25,7 @@ const app = await serve(...next(APP, [DEV ? 'dev' : 'start', '--port', port]), {
     AUTH_URL: origin,
     DATABASE_URL: databaseUrl,
     SESSION_SECONDS: process.env.SESSION_SECONDS,
+    ABSOLUTE_SESSION_SECONDS: process.env.ABSOLUTE_SESSION_SECONDS,
   },
   ready: /Ready in/,
   echo: true,

@@ -297,9 +297,14 @@ test.each<Device>(['desktop', 'phone'])('no page is wider than a %s', async (dev
 
 describe('rolling sessions', () => {
   const SECONDS = 8
+  const ABSOLUTE_SECONDS = 60
   let rolling: typeof example
   beforeAll(async () => {
-    const env = { DATABASE_URL: database.url(), SESSION_SECONDS: String(SECONDS) }
+    const env = {
+      DATABASE_URL: database.url(),
+      SESSION_SECONDS: String(SECONDS),
+      ABSOLUTE_SESSION_SECONDS: String(ABSOLUTE_SECONDS),
+    }
     rolling = await startExample(['--no-build'], env)
   })
   afterAll(() => rolling?.stop())
@@ -355,6 +360,33 @@ describe('rolling sessions', () => {
     await page.reload()
     expect(new URL(page.url()).pathname).toBe('/signin')
     expect((await rowOf(session_id)).expires_at).toEqual(expires_at)
+  })
+
+  test('an absolute limit ends a session in spite of activity', async () => {
+    const LEFT = 6
+    const page = await signedIn('desktop', 'internal', rolling)
+    const { session_id } = await sessionOf(page)
+    // As if it had been in use until now.
+    const { created_at } = await query(
+      'UPDATE sessions SET created_at = now() - make_interval(secs => $2) WHERE session_id = $1 RETURNING created_at',
+      [session_id, ABSOLUTE_SECONDS - LEFT],
+    )
+    const end = created_at.getTime() + ABSOLUTE_SECONDS * 1000
+    const visits: { before: boolean; path: string }[] = []
+    await untilAfter(new Date(end), async () => {
+      const before = Date.now() < end - 1_000
+      await page.reload()
+      visits.push({ before, path: new URL(page.url()).pathname })
+    })
+    expect(visits.filter(({ before }) => before).length).toBeGreaterThan(1)
+    for (const { before, path } of visits) if (before) expect(path).toBe('/dashboard')
+    expect(visits.at(-1)?.path).toBe('/signin')
+    const { expires_at, revoked_at } = await rowOf(session_id)
+    // It was slid, but not beyond the limit.
+    expect(Math.abs(expires_at.getTime() - end)).toBeLessThan(100)
+    expect(revoked_at).toBeNull()
+    expect(await get(page, '/api/session')).toEqual({ status: 200, body: '{}' })
+    expect(await cookieOf(page)).toBeUndefined()
   })
 
   test('after a sign-out in one tab, another that rolls the session stays signed out', async () => {
