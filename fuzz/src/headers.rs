@@ -1,6 +1,6 @@
 //! Compares how the package and the oracle read `Cookie` headers.
 
-use authjs_bridge::cookie::near_miss::near_misses;
+use authjs_bridge::cookie::near_miss::{Part, near_misses};
 use authjs_bridge::cookie::{CookieName, MAX_TOKEN_BYTES, SizeError};
 
 use crate::allocations::Budget;
@@ -26,7 +26,8 @@ pub fn assert(header: &str) {
         assert!(misses.len() <= 10);
         for miss in misses {
             assert!(is_spelling(&miss.name), "{miss:?}");
-            assert_ne!(miss.name, name);
+            // Behind a comma a cookie is not found, though its name is right.
+            assert!(miss.name != name || miss.differs.contains(&Part::Separator), "{miss:?}");
         }
     }
 }
