@@ -45,32 +45,23 @@ impl Statements {
             facts.too_old,
             keys.user_id.equals("s.user_id", "k.user_id"),
         );
-        let key = |other: &str| keys.equal_columns_of(other);
-        let key_list = |table: &str| {
-            let columns = keys.names().iter().filter(|name| **name != "user_id");
-            columns.map(|name| format!("{table}.{name}")).collect::<Vec<_>>().join(", ")
-        };
+        let key = keys.key_columns().map(|(name, _)| format!("s.{name}")).collect::<Vec<_>>().join(", ");
         let rows = keys.unnest(&names);
-        let bounded = names.len() + 1;
+        let lifetime = slides.lifetime(names.len() + 1);
+        let (of_k, of_h) = (keys.equal_columns_of("k"), keys.equal_columns_of("h"));
+        let set = slides.set("h.lifetime");
+        let select = facts.select(keys, &FreshColumn::all(located)?, "k.user_id");
+        let users = keys.join_users(&located.schema);
         let all = format!(
             "WITH held AS (\n  \
-               SELECT {}, k.place, {} AS lifetime\n  \
-               FROM {rows}\n  JOIN {sessions} s ON {}\n  \
-               WHERE {is_due}\n  ORDER BY {}\n  FOR NO KEY UPDATE OF s SKIP LOCKED\n\
+               SELECT {key}, k.place, {lifetime} AS lifetime\n  \
+               FROM {rows}\n  JOIN {sessions} s ON {of_k}\n  \
+               WHERE {is_due}\n  ORDER BY {key}\n  FOR NO KEY UPDATE OF s SKIP LOCKED\n\
              ), slid AS (\n  \
-               UPDATE {sessions} s SET {}\n  FROM held h WHERE {}\n  RETURNING h.place, h.lifetime\n)\n\
-             {},\n       {PLACE},\n       slid.lifetime\n\
-             FROM {rows}\nJOIN {sessions} s ON {}{}\n\
+               UPDATE {sessions} s SET {set}\n  FROM held h WHERE {of_h}\n  RETURNING h.place, h.lifetime\n)\n\
+             {select},\n       {PLACE},\n       slid.lifetime\n\
+             FROM {rows}\nJOIN {sessions} s ON {of_k}{users}\n\
              LEFT JOIN slid ON slid.place OPERATOR(pg_catalog.=) k.place",
-            key_list("s"),
-            slides.lifetime(bounded),
-            key("k"),
-            key_list("s"),
-            slides.set("h.lifetime"),
-            key("h"),
-            facts.select(keys, &FreshColumn::all(located)?, "k.user_id"),
-            key("k"),
-            keys.join_users(&located.schema),
         );
         let of_tenant = match &keys.tenant {
             None => String::new(),
