@@ -23,7 +23,8 @@ const { createSession, refreshSession } = binding.AuthBridge.prototype
 binding.AuthBridge.prototype.refreshSession = function (cookieHeader, options) {
   return refreshSession.call(this, cookieHeader, options).then(complete(cookieHeader))
 }
-binding.AuthBridge.prototype.createSession = function (options) {
+// Asynchronous, so that it rejects with what a getter of the app throws.
+binding.AuthBridge.prototype.createSession = async function (options) {
   return createSession.call(this, options, deviceOf(options?.userAgent))
 }
 
