@@ -462,8 +462,8 @@ describe('close', () => {
     const place = await makePlace()
     await database.client.query(
       `INSERT INTO sessions (tenant, session_id, user_id, expires_at)
-       SELECT gen_random_uuid(), gen_random_uuid(), $1, now() - interval '1 year' FROM generate_series(1, 3000)`,
-      [place.owner.userId],
+       SELECT $1, gen_random_uuid(), $2, now() - interval '1 year' FROM generate_series(1, 3000)`,
+      [place.owner.tenant, place.owner.userId],
     )
     const { rows } = await database.client.query(
       'SELECT session_id FROM sessions ORDER BY tenant, session_id OFFSET 1500 LIMIT 1',
