@@ -534,17 +534,20 @@ export interface NewSession extends SessionsOfUser {
   loginMethod?: string
   /** How long the session lives, in seconds, from 1 to 34560000. Default: the option `maxAge`, else 30 days. */
   maxAge?: number
-  /** For the column `ip_address`. */
+  /** For the column `ip_address`. A column of the type `inet` stays empty if it is no address. */
   ipAddress?: string
   /** The `User-Agent` header, for the column `user_agent`. `device_name` and `device_type` are read from it. */
   userAgent?: string
-  /** Further columns of your table, by their names. PostgreSQL reads each value as the type of its column. */
+  /**
+   * Further columns of your table, by their names. PostgreSQL reads each value as the type of its column. With `ignoreExpiresAt` you
+   * can set `expires_at`, too.
+   */
   columns?: Record<string, unknown>
   /** The most live sessions that the user can have, from 1 on. Exact, also when several processes sign the user in at once. */
   maxSessions?: number
   /**
    * What happens if there are as many: `'revoke-oldest'` (default) ends those that were not active for longest, with the reason
-   * `max_sessions`; `'refuse'` rejects with `ERR_AUTH_BRIDGE_TOO_MANY_SESSIONS`.
+   * `max_sessions`; in a table without `last_activity_at` and `created_at`, those that would end first. `'refuse'` rejects with `ERR_AUTH_BRIDGE_TOO_MANY_SESSIONS`.
    */
   whenFull?: 'revoke-oldest' | 'refuse'
 }
@@ -688,7 +691,7 @@ export declare class AuthBridge {
    * Ends one session, if it is live and this user's.
    *
    * @param options Which session, whose it must be, and why it ends. The id may come from a client.
-   * @returns Whether it ended a session. False for one that had ended, that doesn't exist, or that is somebody else's.
+   * @returns Whether it ended a session. False for one that had ended, that doesn't exist, or that is somebody else's. If the connection broke and it tried again, it had perhaps ended it at the first attempt.
    * @throws {AuthBridgeError} Rejects with `ERR_AUTH_BRIDGE_ARGUMENT` when an option is wrong, and as `createSession` does.
    */
   revokeSession(options: SessionToRevoke): Promise<boolean>
@@ -696,7 +699,7 @@ export declare class AuthBridge {
    * Ends all sessions of a user but one.
    *
    * @param options Whose sessions, the one that stays, and why the others end.
-   * @returns How many sessions it ended.
+   * @returns How many sessions it ended. If the connection broke and it tried again, those that the first attempt ended don't count.
    * @throws {AuthBridgeError} Rejects with `ERR_AUTH_BRIDGE_ARGUMENT` when an option is wrong, and as `createSession` does.
    */
   revokeOtherSessions(options: SessionsOfUser & { sessionId: Id, reason?: string }): Promise<number>
@@ -704,7 +707,7 @@ export declare class AuthBridge {
    * Ends all sessions of a user.
    *
    * @param options Whose sessions, and why they end.
-   * @returns How many sessions it ended.
+   * @returns How many sessions it ended. If the connection broke and it tried again, those that the first attempt ended don't count.
    * @throws {AuthBridgeError} Rejects with `ERR_AUTH_BRIDGE_ARGUMENT` when an option is wrong, and as `createSession` does.
    */
   revokeSessions(options: SessionsOfUser & { reason?: string }): Promise<number>
@@ -712,7 +715,7 @@ export declare class AuthBridge {
    * Ends all sessions of a tenant, 1000 in a transaction. If it rejects, some may have ended; call it again.
    *
    * @param options Which tenant, and why they end.
-   * @returns How many sessions it ended.
+   * @returns How many sessions it ended. If the connection broke and it tried again, those that the first attempt ended don't count.
    * @throws {AuthBridgeError} Rejects with `ERR_AUTH_BRIDGE_ARGUMENT` when an option is wrong or there are no tenants, and as `createSession` does.
    */
   revokeTenantSessions(options: { tenant: Id, reason?: string }): Promise<number>

@@ -28,7 +28,8 @@ const { createSession, refreshSession } = binding.AuthBridge.prototype
 binding.AuthBridge.prototype.refreshSession = function (cookieHeader, options) {
   return refreshed(refreshSession.bind(this), cookieHeader, options)
 }
-binding.AuthBridge.prototype.createSession = function (options) {
+// Asynchronous, so that it rejects with what a getter of the app throws.
+binding.AuthBridge.prototype.createSession = async function (options) {
   return createSession.call(this, options, deviceOf(options?.userAgent))
 }
 

@@ -395,8 +395,10 @@ describe('the database', () => {
     await rejects(by.createSession(owner), 'ERR_AUTH_BRIDGE_READ_ONLY', 'let databaseUrl lead to the primary')
     await rejects(by.revokeSessions(owner), 'ERR_AUTH_BRIDGE_READ_ONLY', 'SQLSTATE 25006')
     expect(await by.listSessions(owner)).toEqual([])
-    // A transaction says itself that it writes.
-    expect(await by.createSession({ ...owner, maxSessions: 1 })).toMatchObject({ sessionId: expect.any(String) })
+    for (const whenFull of ['refuse', 'revoke-oldest'] as const) {
+      const call = by.createSession({ ...owner, maxSessions: 1, whenFull })
+      await rejects(call, 'ERR_AUTH_BRIDGE_READ_ONLY', 'SQLSTATE 25006')
+    }
   })
 
   test('that can not be reached is no answer', async () => {

@@ -1,5 +1,6 @@
 // A distributed setup of PostgreSQL's own: partitions by the hash of the tenant, which are foreign tables on two other servers.
 
+import { randomUUID } from 'node:crypto'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import type { AuthBridge } from '../index.js'
 import { SECRET, useBridges } from './support/bridges.js'
@@ -108,6 +109,87 @@ describe('with sharded: true', () => {
     await expect
       .poll(async () => (await all(bridge)).filter(({ status }) => status === 'rejected').length, { timeout: 10_000 })
       .toBe(0)
+  })
+})
+
+describe('sessions are started and ended where their rows are', () => {
+  type Owner = { tenant: string; userId: string }
+  /** Users of each shard, with `count` sessions each. */
+  async function makeOwners(bridge: AuthBridge, count = 0) {
+    const owners: Owner[][] = [[], []]
+    while (owners.some((ofShard) => ofShard.length < 2)) {
+      const owner = { tenant: randomUUID(), userId: randomUUID() }
+      const { sessionId } = await bridge.createSession(owner)
+      const rows = await Promise.all(shards.map((_, shard) => rowsOn(shard, owner)))
+      expect(rows.flat()).toMatchObject([{ session_id: sessionId, revoked_at: null }])
+      owners[rows.findIndex((found) => found.length > 0)]?.push(owner)
+    }
+    for (const owner of owners.flat()) {
+      for (let started = 1; started < count; started++) await bridge.createSession(owner)
+    }
+    return owners as [Owner[], Owner[]]
+  }
+  const rowsOn = (shard: number, { tenant }: Owner) =>
+    withClient(shards[shard]?.url() ?? '', async (client) => {
+      const { rows } = await client.query('SELECT session_id, revoked_at FROM sessions WHERE tenant = $1', [tenant])
+      return rows as { session_id: string; revoked_at: Date | null }[]
+    })
+
+  test.each([true, false])('with sharded: %s', async (sharded) => {
+    const bridge = connect({ sharded })
+    const owners = await makeOwners(bridge, 3)
+    for (const owner of owners.flat()) {
+      const [newest] = await bridge.listSessions(owner)
+      expect(await bridge.listSessions(owner)).toHaveLength(3)
+      const limited = (more: object) => bridge.createSession({ ...owner, ...more })
+      await expect(limited({ maxSessions: 3, whenFull: 'refuse' })).rejects.toMatchObject({
+        code: 'ERR_AUTH_BRIDGE_TOO_MANY_SESSIONS',
+      })
+      await Promise.all(Array.from({ length: 10 }, () => limited({ maxSessions: 4 })))
+      const listed = await bridge.listSessions(owner)
+      expect(listed).toHaveLength(4)
+      expect(listed.map(({ sessionId }) => sessionId)).not.toContain(newest?.sessionId)
+      const [one, other] = listed.map(({ sessionId }) => sessionId) as [string, string]
+      expect(await bridge.revokeSession({ ...owner, sessionId: one })).toBe(true)
+      expect(await bridge.revokeOtherSessions({ ...owner, sessionId: other, reason: 'others' })).toBe(2)
+      expect(await bridge.revokeTenantSessions({ tenant: owner.tenant })).toBe(1)
+      expect(await bridge.listSessions(owner)).toEqual([])
+    }
+    const before = new Date(Date.now() + 60_000)
+    expect(await bridge.deleteEndedSessions({ before })).toBe(owners.flat().length * 13)
+    for (const [shard, ofShard] of owners.entries()) {
+      for (const owner of ofShard) expect(await rowsOn(shard, owner)).toEqual([])
+    }
+  })
+
+  test('while a shard is down, the others are written as ever', async () => {
+    const bridge = connect({ maxConnections: 2 })
+    const [[down], [up]] = (await makeOwners(bridge, 2)) as [[Owner], [Owner]]
+    const [stopped] = shards
+    await stopped?.stop('immediate')
+    const calls = (owner: Owner) => [
+      () => bridge.createSession(owner),
+      () => bridge.createSession({ ...owner, maxSessions: 2 }),
+      () => bridge.createSession({ ...owner, maxSessions: 9, whenFull: 'refuse' }),
+      () => bridge.listSessions(owner),
+      () => bridge.revokeSession({ ...owner, sessionId: randomUUID() }),
+      () => bridge.revokeOtherSessions({ ...owner, sessionId: randomUUID() }),
+      () => bridge.revokeSessions(owner),
+      () => bridge.revokeTenantSessions({ tenant: owner.tenant }),
+    ]
+    // The router's connection to the shard breaks in the first of these calls; later ones can't make another.
+    const [first, ...later] = calls(down)
+    await expect(first?.()).rejects.toMatchObject({ code: expect.stringMatching(/DATABASE|OUTCOME_UNKNOWN/) })
+    for (const call of later) await expect(call()).rejects.toMatchObject({ code: 'ERR_AUTH_BRIDGE_DATABASE' })
+    for (const call of calls(up)) await expect(call()).resolves.toBeDefined()
+    const deletion = () => bridge.deleteEndedSessions({ before: new Date(Date.now() + 60_000) })
+    await expect(deletion()).rejects.toMatchObject({ code: 'ERR_AUTH_BRIDGE_DATABASE' })
+    expect(await bridge.listSessions(up)).toEqual([])
+    await stopped?.start()
+    await expect.poll(() => bridge.listSessions(down).catch(() => []), { timeout: 10_000 }).toHaveLength(2)
+    for (const call of calls(down)) await expect(call()).resolves.toBeDefined()
+    expect(await bridge.listSessions(down)).toEqual([])
+    expect(await deletion()).toBeGreaterThan(4)
   })
 })
 

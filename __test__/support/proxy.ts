@@ -10,15 +10,23 @@ export type Disturbance = 'cut' | 'swallow' | { delayMs: number }
 /** Starts a TCP proxy in front of a PostgreSQL server that simulates faults of the network. */
 export async function startProxy(serverPort: number, port = 0) {
   let target = serverPort
-  const links = new Set<{ client: Socket; server: Socket; swallows: boolean; disturbance?: Disturbance }>()
+  const links = new Set<{
+    client: Socket
+    server: Socket
+    swallows: boolean
+    disturbance?: Disturbance
+    spared: number
+  }>()
   let forNewLinks: Disturbance | undefined
+  let disturbed = 0
   const proxy = createServer((client) => {
-    const link = { client, server: connect(target, '127.0.0.1'), swallows: false, disturbance: forNewLinks }
+    const link = { client, server: connect(target, '127.0.0.1'), swallows: false, disturbance: forNewLinks, spared: 0 }
     links.add(link)
     client.on('data', (bytes) => link.swallows || link.server.write(bytes))
     link.server.on('data', (bytes) => {
       if (link.swallows) return
-      if (link.disturbance === undefined) return client.write(bytes)
+      if (link.disturbance === undefined || link.spared-- > 0) return client.write(bytes)
+      disturbed++
       if (typeof link.disturbance === 'object') return setTimeout(() => client.write(bytes), link.disturbance.delayMs)
       link.swallows = true
       client.write(bytes.subarray(0, bytes.length / 2))
@@ -45,9 +53,11 @@ export async function startProxy(serverPort: number, port = 0) {
     swallow() {
       for (const link of links) link.swallows = true
     },
-    /** Disturbs the next replies on each current connection; with `always` on new ones, too. */
-    disturb(disturbance: Disturbance | undefined, { always = false } = {}) {
-      for (const link of links) link.disturbance = disturbance
+    /** How many replies were disturbed. */
+    disturbed: () => disturbed,
+    /** Disturbs the next replies on each current connection, after the first `spared`; with `always` on new ones, too. */
+    disturb(disturbance: Disturbance | undefined, { always = false, spared = 0 } = {}) {
+      for (const link of links) Object.assign(link, { disturbance, spared })
       forNewLinks = always ? disturbance : undefined
     },
     /** Disturbs new connections only. */

@@ -32,7 +32,7 @@ export async function runNode(args: string[], { env, cwd, timeout = 15_000 }: Op
 }
 
 /** The environment variables that run the new process with AddressSanitizer if this one does: see `scripts/sanitizer.mjs`. */
-function sanitizer(): Record<string, string> {
+export function sanitizer(): Record<string, string> {
   const { SANITIZER_RUNTIME, NAPI_RS_NATIVE_LIBRARY_PATH, ASAN_OPTIONS } = process.env
   if (!SANITIZER_RUNTIME || !NAPI_RS_NATIVE_LIBRARY_PATH) return {}
   return { LD_PRELOAD: SANITIZER_RUNTIME, NAPI_RS_NATIVE_LIBRARY_PATH, ASAN_OPTIONS: `${ASAN_OPTIONS}:detect_leaks=0` }

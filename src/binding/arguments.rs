@@ -5,7 +5,7 @@ use super::module::SharedBridge;
 use super::options::{self, Reader, boolean, number, string, type_of};
 use crate::bridge::{SealedSession, new_session_id};
 use crate::error::Error;
-use crate::schema::{Id, IdType, Schema};
+use crate::schema::{EXPIRES_AT, Id, IdType, Schema};
 use crate::store::{Columns, NewSession, Owner, Revocation, Scope, SessionKey, SessionLimit, WhenFull};
 use napi::bindgen_prelude::{Date, FromNapiValue, JsValue, Unknown};
 use napi::{Env, ValueType};
@@ -14,6 +14,8 @@ use napi::{Env, ValueType};
 const MAX_TEXT: usize = 1024;
 /// The largest integer that a number of JavaScript holds exactly.
 const MAX_SAFE_INTEGER: f64 = 9_007_199_254_740_991.0;
+/// PostgreSQL cuts longer names, in bytes.
+const MAX_COLUMN_NAME: usize = 63;
 /// Columns that other options or the package itself set.
 const OWN_COLUMNS: [(&str, &str); 11] = [
     ("tenant", "the option tenant sets it"),
@@ -46,7 +48,7 @@ pub fn create_session(env: &Env, bridge: &SharedBridge, value: Unknown, device: 
         let login_method = reader.take("loginMethod", text)?;
         let max_age = reader.take("maxAge", seconds)?.unwrap_or_else(|| bridge.max_age());
         let (ip_address, user_agent) = (reader.take("ipAddress", text)?, reader.take("userAgent", text)?);
-        let columns = reader.take("columns", |name, value| columns(env, name, value))?.unwrap_or_default();
+        let columns = reader.take("columns", |name, value| columns(env, schema, name, value))?.unwrap_or_default();
         let limit = limit(&mut reader)?;
         reader.finish()?;
         let mut device = arguments(device)?;
@@ -214,7 +216,11 @@ fn existing(name: &str, id: MaybeId) -> Result<Id, Error> {
 
 fn id(name: &str, value: Unknown) -> Result<MaybeId, Error> {
     let text = match type_of(&value) {
-        ValueType::Number => whole_number(name, value, MAX_SAFE_INTEGER)?.to_string(),
+        ValueType::Number => {
+            let number = number(name, value)?;
+            let is_whole = number.fract() == 0.0 && number.abs() <= MAX_SAFE_INTEGER;
+            is_whole.then_some(number as i64).ok_or_else(|| Error::config(name, "must be a whole number"))?.to_string()
+        }
         ValueType::String => string(name, value)?,
         other => return Err(options::wrong_type(name, "an id: a string or a whole number", other)),
     };
@@ -247,13 +253,20 @@ fn date(name: &str, value: Unknown) -> Result<f64, Error> {
     if milliseconds.is_nan() { Err(problem()) } else { Ok(milliseconds / 1000.0) }
 }
 
-fn columns(env: &Env, name: &str, value: Unknown) -> Result<Columns, Error> {
+fn columns(env: &Env, schema: &Schema, name: &str, value: Unknown) -> Result<Columns, Error> {
     let json = json_object(env, name, "an object with a value for each column", value)?;
     let object: serde_json::Map<String, serde_json::Value> =
         serde_json::from_str(&json).map_err(|_| Error::config(name, "can't be read as JSON"))?;
     let names: Vec<_> = object.into_iter().map(|(name, _)| name).collect();
+    let is_no_name = |name: &&String| name.is_empty() || name.len() > MAX_COLUMN_NAME || name.contains('\0');
+    if let Some(wrong) = names.iter().find(is_no_name) {
+        let shown: String = wrong.chars().filter(|character| !character.is_control()).take(MAX_COLUMN_NAME).collect();
+        return Err(Error::config(format!("columns.{shown}"), "can't be the name of a column"));
+    }
     for (own, why) in OWN_COLUMNS {
-        if names.iter().any(|name| name == own) {
+        // A table can need an end that nothing else sets.
+        let is_free = own == EXPIRES_AT && !schema.has_row_expiry;
+        if !is_free && names.iter().any(|name| name == own) {
             return Err(Error::config(format!("columns.{own}"), format!("can't be set here: {why}")));
         }
     }

@@ -54,7 +54,7 @@ impl AuthBridge {
     /// Ends one session, if it is live and this user's.
     ///
     /// @param options Which session, whose it must be, and why it ends. The id may come from a client.
-    /// @returns Whether it ended a session. False for one that had ended, that doesn't exist, or that is somebody else's.
+    /// @returns Whether it ended a session. False for one that had ended, that doesn't exist, or that is somebody else's. If the connection broke and it tried again, it had perhaps ended it at the first attempt.
     /// @throws {AuthBridgeError} Rejects with `ERR_AUTH_BRIDGE_ARGUMENT` when an option is wrong, and as `createSession` does.
     #[napi(ts_args_type = "options: SessionToRevoke", ts_return_type = "Promise<boolean>")]
     pub fn revoke_session<'env>(&self, env: &'env Env, options: Unknown<'env>) -> napi::Result<Unknown<'env>> {
@@ -67,7 +67,7 @@ impl AuthBridge {
     /// Ends all sessions of a user but one.
     ///
     /// @param options Whose sessions, the one that stays, and why the others end.
-    /// @returns How many sessions it ended.
+    /// @returns How many sessions it ended. If the connection broke and it tried again, those that the first attempt ended don't count.
     /// @throws {AuthBridgeError} Rejects with `ERR_AUTH_BRIDGE_ARGUMENT` when an option is wrong, and as `createSession` does.
     #[napi(
         ts_args_type = "options: SessionsOfUser & { sessionId: Id, reason?: string }",
@@ -80,7 +80,7 @@ impl AuthBridge {
     /// Ends all sessions of a user.
     ///
     /// @param options Whose sessions, and why they end.
-    /// @returns How many sessions it ended.
+    /// @returns How many sessions it ended. If the connection broke and it tried again, those that the first attempt ended don't count.
     /// @throws {AuthBridgeError} Rejects with `ERR_AUTH_BRIDGE_ARGUMENT` when an option is wrong, and as `createSession` does.
     #[napi(ts_args_type = "options: SessionsOfUser & { reason?: string }", ts_return_type = "Promise<number>")]
     pub fn revoke_sessions<'env>(&self, env: &'env Env, options: Unknown<'env>) -> napi::Result<Unknown<'env>> {
@@ -90,7 +90,7 @@ impl AuthBridge {
     /// Ends all sessions of a tenant, 1000 in a transaction. If it rejects, some may have ended; call it again.
     ///
     /// @param options Which tenant, and why they end.
-    /// @returns How many sessions it ended.
+    /// @returns How many sessions it ended. If the connection broke and it tried again, those that the first attempt ended don't count.
     /// @throws {AuthBridgeError} Rejects with `ERR_AUTH_BRIDGE_ARGUMENT` when an option is wrong or there are no tenants, and as `createSession` does.
     #[napi(ts_args_type = "options: { tenant: Id, reason?: string }", ts_return_type = "Promise<number>")]
     pub fn revoke_tenant_sessions<'env>(&self, env: &'env Env, options: Unknown<'env>) -> napi::Result<Unknown<'env>> {

@@ -534,17 +534,20 @@ export interface NewSession extends SessionsOfUser {
   loginMethod?: string
   /** How long the session lives, in seconds, from 1 to 34560000. Default: the option `maxAge`, else 30 days. */
   maxAge?: number
-  /** For the column `ip_address`. */
+  /** For the column `ip_address`. A column of the type `inet` stays empty if it is no address. */
   ipAddress?: string
   /** The `User-Agent` header, for the column `user_agent`. `device_name` and `device_type` are read from it. */
   userAgent?: string
-  /** Further columns of your table, by their names. PostgreSQL reads each value as the type of its column. */
+  /**
+   * Further columns of your table, by their names. PostgreSQL reads each value as the type of its column. With `ignoreExpiresAt` you
+   * can set `expires_at`, too.
+   */
   columns?: Record<string, unknown>
   /** The most live sessions that the user can have, from 1 on. Exact, also when several processes sign the user in at once. */
   maxSessions?: number
   /**
    * What happens if there are as many: `'revoke-oldest'` (default) ends those that were not active for longest, with the reason
-   * `max_sessions`; `'refuse'` rejects with `ERR_AUTH_BRIDGE_TOO_MANY_SESSIONS`.
+   * `max_sessions`; in a table without `last_activity_at` and `created_at`, those that would end first. `'refuse'` rejects with `ERR_AUTH_BRIDGE_TOO_MANY_SESSIONS`.
    */
   whenFull?: 'revoke-oldest' | 'refuse'
 }

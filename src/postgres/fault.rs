@@ -93,12 +93,18 @@ impl Fault {
         matches!(self, Self::Query(error) if error.code().is_some_and(|code| conflicts.contains(code)))
     }
 
-    /// Whether it is not known what the server did.
+    /// Whether it is not known what the server did. A pooler, or a distributed database, that can't connect to the server behind it
+    /// has sent nothing.
     pub(super) fn is_lost_answer(&self) -> bool {
+        let is_of_broken = |answer: &DbError| {
+            let unsent = [
+                SqlState::SQLCLIENT_UNABLE_TO_ESTABLISH_SQLCONNECTION,
+                SqlState::SQLSERVER_REJECTED_ESTABLISHMENT_OF_SQLCONNECTION,
+            ];
+            class(answer) == CONNECTION_EXCEPTION && !unsent.contains(answer.code())
+        };
         match self {
-            Self::Query(error) => {
-                error.as_db_error().is_none_or(|answer| ends_session(answer) || class(answer) == CONNECTION_EXCEPTION)
-            }
+            Self::Query(error) => error.as_db_error().is_none_or(|answer| ends_session(answer) || is_of_broken(answer)),
             Self::Timeout => true,
             _ => false,
         }
@@ -108,12 +114,21 @@ impl Fault {
     pub(super) fn of_values(&self) -> Option<Error> {
         let Self::Query(error) = self else { return None };
         let answer = error.as_db_error()?;
-        if answer.code() == &SqlState::NOT_NULL_VIOLATION {
-            let column = on_one_line(answer.column().unwrap_or("a column"));
-            return Some(Error::argument(format!("columns.{column}"), "is missing: the table has no default for it"));
+        if answer.code() == &SqlState::NOT_NULL_VIOLATION
+            && let Some(column) = answer.column()
+        {
+            let option = match column {
+                "login_method" => "loginMethod".to_owned(),
+                "ip_address" => "ipAddress".to_owned(),
+                "user_agent" => "userAgent".to_owned(),
+                _ => format!("columns.{}", on_one_line(column)),
+            };
+            return Some(Error::argument(option, "is missing: the table has no default for it"));
         }
         match class(answer) {
             _ if answer.code() == &SqlState::UNDEFINED_COLUMN => Some(Error::argument("columns", describe(error))),
+            // A foreign key, a check, a domain. The message names it, and quotes no value.
+            INTEGRITY_VIOLATION => Some(Error::argument("options", describe(error))),
             // The message can quote the value.
             DATA_EXCEPTION => {
                 let code = on_one_line(answer.code().code());
@@ -122,6 +137,26 @@ impl Fault {
             }
             _ => None,
         }
+    }
+
+    /// The error of an UPDATE that sets the reason why sessions end, if the column refuses it.
+    pub(super) fn of_reason(&self) -> Option<Error> {
+        let Self::Query(error) = self else { return None };
+        let answer = error.as_db_error()?;
+        let code = on_one_line(answer.code().code());
+        [DATA_EXCEPTION, INTEGRITY_VIOLATION]
+            .contains(&class(answer))
+            .then(|| Error::argument("reason", format!("doesn't fit the column revoked_reason (SQLSTATE {code})")))
+    }
+
+    /// Whether the role lacks a right, or a policy of row-level security forbids the row.
+    pub(super) fn is_denied(&self) -> bool {
+        matches!(self, Self::Query(error) if error.code() == Some(&SqlState::INSUFFICIENT_PRIVILEGE))
+    }
+
+    /// Whether the other connections are likely to be at fault as well, as after a restart of the server.
+    pub(super) fn is_of_connections(&self) -> bool {
+        self.is_stale_connection() && !self.is_conflict() && !self.is_changed_table()
     }
 
     /// Whether a table or its PostgreSQL schema is not where it was, or a column is of another type than before.
@@ -139,11 +174,11 @@ impl Fault {
         (!ends_session(answer) && (is_refusal || !is_otherwise_known)).then(|| describe(error))
     }
 
-    /// What happened, for a write whose answer is lost. `limit` is the time limit of a query.
-    pub(super) fn of_lost_answer(&self, limit: Duration) -> Error {
+    /// What happened, for a write whose answer is lost.
+    pub(super) fn of_lost_answer(&self) -> Error {
         Error::OutcomeUnknown(match self {
             Self::Query(error) => describe(error),
-            _ => format!("it took longer than {} ms", limit.as_millis()),
+            _ => "no answer came within the time limit".to_owned(),
         })
     }
 
@@ -184,6 +219,7 @@ const PROTOCOL_VIOLATION: &str = "08P01";
 /// Of the protocol violations that are due to settings of the connection, or to prepared statements.
 const POOLER_WORDS: [&str; 2] = ["startup parameter", "prepared statement"];
 const DATA_EXCEPTION: &str = "22";
+const INTEGRITY_VIOLATION: &str = "23";
 const SQLSTATE_LENGTH: usize = 5;
 /// Cardinality violation, data exception, external routine exceptions, system error, an error that a function raised,
 /// internal error.

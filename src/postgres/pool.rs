@@ -137,11 +137,9 @@ impl Postgres {
     }
 
     pub(super) async fn create(&self, new: &NewSession, end: &Deadline) -> Result<Started, Error> {
-        let query = CreateSession { new };
-        self.write(&query, end).await.map_err(|refusal| match refusal {
-            Refusal::Fault(fault) => fault.of_values().unwrap_or_else(|| self.error(fault)),
-            Refusal::Error(error) => error,
-        })
+        let right = if new.limit.is_some() { "INSERT, SELECT and UPDATE" } else { "INSERT" };
+        let created = self.write(&CreateSession { new }, end).await;
+        created.map_err(|refusal| self.write_error(refusal, Fault::of_values, right))
     }
 
     pub(super) async fn list(
@@ -158,11 +156,14 @@ impl Postgres {
     }
 
     pub(super) async fn revoke(&self, revocation: &Revocation, end: &Deadline) -> Result<u64, Error> {
-        self.write(&Revoke { revocation }, end).await.map_err(|refusal| self.refused(refusal))
+        let of_reason = |fault: &Fault| fault.of_reason().filter(|_| revocation.reason.is_some());
+        let revoked = self.write(&Revoke { revocation }, end).await;
+        revoked.map_err(|refusal| self.write_error(refusal, of_reason, "SELECT and UPDATE"))
     }
 
     pub(super) async fn delete_ended(&self, deletion: &Deletion, end: &Deadline) -> Result<Deleted, Error> {
-        self.write(&DeleteEnded { deletion }, end).await.map_err(|refusal| self.refused(refusal))
+        let deleted = self.write(&DeleteEnded { deletion }, end).await;
+        deleted.map_err(|refusal| self.write_error(refusal, |_| None, "SELECT and DELETE"))
     }
 
     /// Runs a write, all of which can be repeated: again where other transactions thwart it, and once if the connection or the
@@ -187,7 +188,7 @@ impl Postgres {
                 may_help && !std::mem::replace(&mut is_repeated, true)
             };
             if fault.is_lost_answer() {
-                lost = Some(fault.of_lost_answer(self.query_timeout));
+                lost = Some(fault.of_lost_answer());
             }
             if !may_repeat {
                 return Err(lost.map_or(Refusal::Fault(fault), Refusal::Error));
@@ -198,10 +199,14 @@ impl Postgres {
     async fn write_once<Q: Query>(&self, query: &Q, end: &Deadline) -> Result<Q::Answer, Refusal> {
         let connection = timeout_at(end.at, self.connection()).await;
         let connection = connection.unwrap_or_else(|_elapsed| Err(end.error.clone())).map_err(Refusal::Error)?;
-        let limit = self.query_timeout.min(end.at.saturating_duration_since(Instant::now()));
+        let left = end.at.saturating_duration_since(Instant::now());
+        if left.is_zero() {
+            // Nothing was sent, so what became of it is known.
+            return Err(Refusal::Error(end.error.clone()));
+        }
+        let limit = self.query_timeout.min(left);
         let answer = self.run_once(connection, query, limit).await;
-        if answer.as_ref().is_err_and(Fault::is_stale_connection) {
-            // The other connections are likely to be stale as well.
+        if answer.as_ref().is_err_and(Fault::is_of_connections) {
             self.pool.manager().trust.replace_all();
         }
         answer.map_err(Refusal::Fault)
@@ -211,6 +216,24 @@ impl Postgres {
         match refusal {
             Refusal::Error(error) => error,
             Refusal::Fault(fault) => self.error(fault),
+        }
+    }
+
+    /// The error of a write. `of_argument` is that of an argument which the table refuses, `right` what the role needs.
+    fn write_error(&self, refusal: Refusal, of_argument: impl FnOnce(&Fault) -> Option<Error>, right: &str) -> Error {
+        let fault = match refusal {
+            Refusal::Error(error) => return error,
+            Refusal::Fault(fault) => fault,
+        };
+        if let Some(error) = of_argument(&fault) {
+            return error;
+        }
+        let is_denied = fault.is_denied();
+        match self.error(fault) {
+            Error::Query(problem) if is_denied => Error::Query(format!(
+                "{problem}; the role needs the right to {right}, and with row-level security policies that allow it"
+            )),
+            error => error,
         }
     }
 

@@ -9,9 +9,10 @@ use super::locate::Located;
 use super::times::{NOW, epoch, from_now, is_time, stored};
 use super::{DatabaseSession, Parameter, Query, Statement, Statements};
 use crate::postgres::fault::Fault;
-use crate::schema::{ACTIVITY_COLUMNS, CREATED_AT, EXPIRES_AT, Id, quoted};
+use crate::schema::{ACTIVITY_COLUMNS, CREATED_AT, EXPIRES_AT, Id, REVOKED_REASON, quoted};
 use crate::store::{NewSession, Owner, SessionLimit, Started, WhenFull};
 
+const LOGIN_METHOD: &str = "login_method";
 /// Why the oldest sessions of a user end.
 const REASON: &str = "max_sessions";
 
@@ -40,6 +41,8 @@ impl Query for CreateSession<'_> {
             return Err(unfit("userId", "user_id"));
         }
         let owner = owner.fit(types).ok_or_else(|| unfit("tenant", "tenant"))?;
+        // Each choice of columns is a statement of its own, so none is kept prepared.
+        let session = &DatabaseSession { prepares: false, ..*session };
         let creation = Creation { session, statements, new: self.new, owner, session_id };
         match self.new.limit {
             None => creation.insert().await.map(|expires_at| Started::Created { expires_at, revoked: 0 }),
@@ -70,7 +73,7 @@ impl Creation<'_> {
         let seconds = insertion.parameter(&max_age, Type::FLOAT8);
         insertion.times(&from_now(&seconds));
         let described = [
-            ("login_method", &new.login_method),
+            (LOGIN_METHOD, &new.login_method),
             ("ip_address", &new.ip_address),
             ("user_agent", &new.user_agent),
             ("device_name", &new.device_name),
@@ -83,7 +86,7 @@ impl Creation<'_> {
         let given = |text: &Option<String>| text.as_ref().map(holdable).filter(|text| !text.is_empty());
         let described = described.map(|(column, text)| (column, given(text)));
         for (column, text) in &described {
-            if text.is_some() {
+            if text.as_ref().is_some_and(|text| self.statements.located.may_hold(column, text)) {
                 insertion.text(column, text);
             }
         }
@@ -113,16 +116,19 @@ impl Creation<'_> {
         let types = keys.types().map(|column| column.parameter()).chain([Type::FLOAT8]).collect();
         let ids = self.owner.tenant.iter().chain([&self.session_id, &self.owner.user_id]).map(|id| id as Parameter);
         let parameters: Vec<_> = ids.chain([&max_age as Parameter]).collect();
-        self.number(&Statement { sql, types }, &parameters).await?.ok_or(Fault::MissingRow)
+        let unless_there = || {
+            let problem =
+                "another session has the same value in a column that is unique, or a trigger keeps the row out";
+            Fault::WrongArgument { name: "columns".to_owned(), problem: problem.to_owned() }
+        };
+        self.number(&Statement { sql, types }, &parameters).await?.ok_or_else(unless_there)
     }
 
     /// Sign-ins of one user wait for each other, since each counts what the others have started.
     async fn insert_within(&self, limit: SessionLimit) -> Result<Started, Fault> {
-        let begin = format!(
-            "BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE; SELECT pg_catalog.pg_advisory_xact_lock({})",
-            self.lock()
-        );
-        // If only the lock fails, the transaction has begun.
+        let begin =
+            format!("BEGIN ISOLATION LEVEL READ COMMITTED; SELECT pg_catalog.pg_advisory_xact_lock({})", self.lock());
+        // If the lock is refused, the transaction has begun all the same.
         let started = match self.session.client.batch_execute(&begin).await {
             Ok(()) => self.insert_locked(limit).await,
             Err(error) => Err(error.into()),
@@ -150,26 +156,31 @@ impl Creation<'_> {
         let tenant = keys.tenant.as_ref().map(|column| column.equals("s.tenant", &parameter()));
         let of_user = keys.user_id.equals("s.user_id", &parameter());
         let own = keys.session_id.equals("s.session_id", &parameter());
-        let others: Vec<_> = tenant.into_iter().chain([of_user, format!("NOT {own}"), is_live(located)?]).collect();
-        let others = others.join(" AND ");
+        let live: Vec<_> = tenant.into_iter().chain([of_user, is_live(located)?]).collect();
+        let live = live.join(" AND ");
         let mut types: Vec<_> = types.map(|column| column.parameter()).collect();
         let mut parameters: Vec<_> = ids.map(|id| id as Parameter).collect();
         let revoked = match when_full {
             WhenFull::Refuse => {
+                // A row that is there already was started within the limit, by an attempt whose answer was lost.
                 let sql = format!(
-                    "SELECT pg_catalog.count(*)::pg_catalog.float8 FROM {} s WHERE {others}",
+                    "SELECT (CASE WHEN coalesce(pg_catalog.bool_or({own}), false) THEN 0 ELSE pg_catalog.count(*) END)\
+                     ::pg_catalog.float8\nFROM {} s WHERE {live}",
                     located.schema.sessions
                 );
-                let live = self.number(&Statement { sql, types }, &parameters).await?.ok_or(Fault::MissingRow)?;
-                if live >= f64::from(max) {
+                let others = self.number(&Statement { sql, types }, &parameters).await?.ok_or(Fault::MissingRow)?;
+                if others >= f64::from(max) {
                     return Ok(Started::Full);
                 }
                 0
             }
             WhenFull::RevokeOldest => {
                 let kept = i64::from(max) - 1;
-                let rows = format!("{others}\n  ORDER BY {}\n  OFFSET {}", latest_first(located), parameter());
-                let sql = end(located, keys, &rows, &parameter());
+                let order = latest_first(located);
+                let rows = format!("{live} AND NOT {own}\n  ORDER BY {order}\n  OFFSET {}", parameter());
+                // An enum of the app need not have it.
+                let reason = located.text_if_held(REVOKED_REASON, &parameter());
+                let sql = end(located, keys, &rows, reason);
                 types.extend([Type::INT8, Type::TEXT]);
                 parameters.extend([&kept as Parameter, &REASON]);
                 self.session.execute(&Statement { sql, types }, &parameters).await?
@@ -255,7 +266,13 @@ impl<'i> Insertion<'i> {
         if self.is_own(column) {
             return;
         }
-        if let Some(value) = self.located.text_as(column, &format!("${}", self.parameters.len() + 1)) {
+        let parameter = format!("${}", self.parameters.len() + 1);
+        // What a request says must not fail a sign-in; the method is the app's own.
+        let value = match column {
+            LOGIN_METHOD => self.located.text_as(column, &parameter),
+            _ => self.located.text_if_held(column, &parameter),
+        };
+        if let Some(value) = value {
             self.parameter(text, Type::TEXT);
             self.set(column, value);
         }

@@ -3,13 +3,13 @@
 
 use std::collections::HashMap;
 
-use futures_util::future::try_join_all;
+use futures_util::future::join_all;
 use tokio_postgres::Row;
 use tokio_postgres::types::Type;
 
 use super::{DatabaseSession, Parameter, Query, Statement, Statements, column};
 use crate::postgres::fault::Fault;
-use crate::schema::{CREATED_AT, EXPIRES_AT, Id, REVOKED_AT};
+use crate::schema::{CREATED_AT, EXPIRES_AT, Id, IdType, IdTypes, REVOKED_AT};
 use crate::store::{Deleted, Deletion, SessionKey};
 
 /// How many rows are looked at in one part.
@@ -26,7 +26,7 @@ impl Query for DeleteEnded<'_> {
     const IS_REPEATABLE: bool = true;
 
     async fn run(&self, session: &DatabaseSession<'_>, statements: &Statements) -> Result<Deleted, Fault> {
-        let (part, ended) = self.part(session, statements).await?;
+        let (next, ended) = self.part(session, statements).await?;
         let mut by_tenant: HashMap<Option<Id>, Vec<Id>> = HashMap::new();
         let limit = usize::try_from(self.deletion.limit).unwrap_or(usize::MAX);
         let is_whole = ended.len() <= limit;
@@ -34,19 +34,19 @@ impl Query for DeleteEnded<'_> {
             by_tenant.entry(tenant).or_default().push(session_id);
         }
         let deletions = by_tenant.iter().map(|(tenant, ids)| self.delete(session, statements, tenant.as_ref(), ids));
-        let rows = try_join_all(deletions).await?.into_iter().sum();
-        let next = part.last().filter(|_| part.len() == PART && is_whole).cloned();
-        Ok(Deleted { rows, next })
+        // Each is waited for, also if one fails: the next query on this connection must not wait for those that are left.
+        let rows = join_all(deletions).await.into_iter().sum::<Result<u64, Fault>>()?;
+        Ok(Deleted { rows, next: next.filter(|_| is_whole) })
     }
 }
 
 impl DeleteEnded<'_> {
-    /// The keys of the next part, and those of its sessions that have ended.
+    /// Where the next part begins, and the keys of those sessions of this one that have ended.
     async fn part(
         &self,
         session: &DatabaseSession<'_>,
         statements: &Statements,
-    ) -> Result<(Vec<SessionKey>, Vec<SessionKey>), Fault> {
+    ) -> Result<(Option<SessionKey>, Vec<SessionKey>), Fault> {
         let Statements { located, keys, id_types, .. } = statements;
         let key: Vec<_> = keys.key_columns().map(|(name, column)| column.ordered(&format!("s.{name}"))).collect();
         let key = key.join(", ");
@@ -65,18 +65,20 @@ impl DeleteEnded<'_> {
             texts.join(", "),
             located.schema.sessions,
         );
-        let (mut part, mut ended) = (Vec::with_capacity(PART), Vec::new());
+        let (mut rows, mut last, mut ended) = (0, None, Vec::new());
         let read = |row: &Row| {
-            let key =
-                key_of(row, id_types.tenant.is_some()).and_then(|key| key.fit(id_types)).ok_or(Fault::UnexpectedRow)?;
-            if column(row, 0, "its end").map_err(|_| Fault::UnexpectedRow)? {
+            rows += 1;
+            let has_ended = column(row, 0, "its end").map_err(|_| Fault::UnexpectedRow)?;
+            // A row without a key, in a table without a primary key, can't be named.
+            let Some(key) = key_of(row, id_types) else { return Ok(()) };
+            if has_ended {
                 ended.push(key.clone());
             }
-            part.push(key);
+            last = Some(key);
             Ok(())
         };
         session.for_each_row(&Statement { sql, types }, &parameters, read).await?;
-        Ok((part, ended))
+        Ok((last.filter(|_| rows == PART), ended))
     }
 
     async fn delete(
@@ -97,12 +99,14 @@ impl DeleteEnded<'_> {
         types.push(keys.session_id.list_parameter());
         parameters.push(session_ids);
         let sql = format!(
-            "DELETE FROM {} s\nUSING unnest(${}) AS k (session_id)\nWHERE {of_tenant}{} AND {}",
+            "DELETE FROM {} s\nUSING pg_catalog.unnest(${}) AS k (session_id)\nWHERE {of_tenant}{} AND {}",
             located.schema.sessions,
             parameters.len(),
             keys.session_id.equals("s.session_id", "k.session_id"),
             ended(statements, "$1"),
         );
+        // All are sent at once, so each would prepare it.
+        let session = DatabaseSession { prepares: false, ..*session };
         session.execute(&Statement { sql, types }, &parameters).await
     }
 }
@@ -118,13 +122,18 @@ fn ended(Statements { located, .. }: &Statements, before: &str) -> String {
     format!("({})", ends.join(" OR "))
 }
 
-fn key_of(row: &Row, is_multi_tenant: bool) -> Option<SessionKey> {
-    let id = |at: usize| {
-        let text: String = column(row, at, "its key").ok()?;
-        Some(Id::Text(text.into()))
+fn key_of(row: &Row, types: &IdTypes) -> Option<SessionKey> {
+    // Of texts it has also those that no token may have.
+    let id = |at: usize, id_type: IdType| {
+        let text: String = row.try_get(at).ok()?;
+        if matches!(id_type, IdType::Uuid | IdType::Integer) {
+            id_type.parse(&text)
+        } else {
+            Some(Id::Text(text.into()))
+        }
     };
-    Some(match is_multi_tenant {
-        true => SessionKey { tenant: Some(id(1)?), session_id: id(2)? },
-        false => SessionKey { tenant: None, session_id: id(1)? },
+    Some(match types.tenant {
+        Some(tenant) => SessionKey { tenant: Some(id(1, tenant)?), session_id: id(2, types.session_id)? },
+        None => SessionKey { tenant: None, session_id: id(1, types.session_id)? },
     })
 }

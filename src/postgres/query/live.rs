@@ -6,7 +6,7 @@ use super::find::Facts;
 use super::locate::Located;
 use super::times::{NOW, is_time, stored};
 use crate::postgres::fault::Fault;
-use crate::schema::{CREATED_AT, LAST_ACTIVITY_AT, REVOKED_AT, REVOKED_REASON};
+use crate::schema::{CREATED_AT, EXPIRES_AT, LAST_ACTIVITY_AT, REVOKED_AT, REVOKED_REASON, Schema};
 
 /// Whether a session `s` has not ended. The user's row is not asked for.
 pub(super) fn is_live(located: &Located) -> Result<String, Fault> {
@@ -14,32 +14,38 @@ pub(super) fn is_live(located: &Located) -> Result<String, Fault> {
     Ok(format!("s.{REVOKED_AT} IS NULL AND NOT {expired} AND NOT {too_old}"))
 }
 
-/// The order of sessions `s`: the latest activity first.
+/// The order of sessions `s`: the latest activity first; without columns for it, what ends last.
 pub(super) fn latest_first(located: &Located) -> String {
-    let times: Vec<_> = [LAST_ACTIVITY_AT, CREATED_AT]
-        .into_iter()
-        .filter(|column| is_time(located, column))
-        .map(|column| format!("extract(epoch FROM s.{column})::pg_catalog.float8"))
-        .collect();
-    if times.is_empty() {
+    let Schema { has_row_expiry, .. } = located.schema;
+    let mut columns: Vec<_> =
+        [LAST_ACTIVITY_AT, CREATED_AT].into_iter().filter(|column| is_time(located, column)).collect();
+    if columns.is_empty() && has_row_expiry {
+        columns.push(EXPIRES_AT);
+    }
+    if columns.is_empty() {
         return "s.session_id".to_owned();
     }
+    let times = columns.iter().map(|column| format!("extract(epoch FROM s.{column})::pg_catalog.float8"));
+    let times: Vec<_> = times.collect();
     format!("coalesce({}) DESC NULLS LAST, s.session_id", times.join(", "))
 }
 
 /// Ends the sessions `s` of `rows`, a condition that may end in an order and a limit. They are locked before they are changed,
-/// so that the condition is checked again if another transaction had them. `reason` is the SQL of a text.
-pub(super) fn end(located: &Located, keys: &KeyColumns, rows: &str, reason: &str) -> String {
+/// so that the condition is checked again if another transaction had them. `reason` is the SQL of the column's value. The tenant,
+/// if there are tenants, is the first parameter: named twice, so that a distributed database changes one shard.
+pub(super) fn end(located: &Located, keys: &KeyColumns, rows: &str, reason: Option<String>) -> String {
     let sessions = &located.schema.sessions;
     let mut set = vec![format!("{REVOKED_AT} = {}", stored(located, REVOKED_AT, NOW))];
-    set.extend(located.text_as(REVOKED_REASON, reason).map(|reason| format!("{REVOKED_REASON} = {reason}")));
+    set.extend(reason.map(|reason| format!("{REVOKED_REASON} = {reason}")));
     if is_time(located, "updated_at") {
         set.push(format!("updated_at = {}", stored(located, "updated_at", NOW)));
     }
     let key = keys.key_columns().map(|(name, _)| format!("s.{name}")).collect::<Vec<_>>().join(", ");
+    let of_tenant = keys.tenant.as_ref().map(|column| column.equals("s.tenant", "$1"));
+    let held: Vec<_> = of_tenant.into_iter().chain([keys.equal_columns_of("held")]).collect();
     format!(
         "UPDATE {sessions} s SET {}\nFROM (\n  SELECT {key} FROM {sessions} s WHERE {rows}\n  FOR NO KEY UPDATE\n) held\nWHERE {}",
         set.join(", "),
-        keys.equal_columns_of("held"),
+        held.join(" AND "),
     )
 }

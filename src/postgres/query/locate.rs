@@ -5,6 +5,8 @@
 //! Each function and operator is named with its schema for the same reason, here and in the other queries.
 #![forbid(unsafe_code)]
 
+use std::net::IpAddr;
+
 use tokio_postgres::Row;
 use tokio_postgres::types::Type;
 
@@ -238,6 +240,24 @@ impl Located {
             ("text" | "varchar" | "bpchar", _) => text,
             _ => format!("{text}::{}.{}", quoted(namespace), quoted(name)),
         })
+    }
+
+    /// The same, or NULL where the column is an enum that doesn't have the text.
+    pub(super) fn text_if_held(&self, column: &str, text: &str) -> Option<String> {
+        let value = self.text_as(column, text)?;
+        let ColumnType { namespace, name, is_enum, .. } = self.column_type(false, column)?;
+        if !is_enum {
+            return Some(value);
+        }
+        let all = format!("pg_catalog.enum_range(NULL::{}.{})::pg_catalog.text[]", quoted(namespace), quoted(name));
+        let is_held = format!("{text}::pg_catalog.text OPERATOR(pg_catalog.=) ANY ({all})");
+        Some(format!("CASE WHEN {is_held} THEN {value} END"))
+    }
+
+    /// Whether the type of the column is one that takes the text, as far as that is known without the database.
+    pub(super) fn may_hold(&self, column: &str, text: &str) -> bool {
+        let is_address = |found: &ColumnType| matches!(found.name.as_str(), "inet" | "cidr");
+        !self.column_type(false, column).is_some_and(is_address) || text.parse::<IpAddr>().is_ok()
     }
 
     /// The SQL of the text of a column `s` of the sessions; `None` if there is no such column.

@@ -50,11 +50,12 @@ impl Query for Revoke<'_> {
         if matches!(scope, Scope::Tenant(_)) {
             rows += &format!("\n  LIMIT {MAX_REVOKED}");
         }
-        if located.column_type(false, REVOKED_REASON).is_some() {
+        let column = located.text_as(REVOKED_REASON, &format!("${}", parameters.len() + 1));
+        if column.is_some() {
             types.push(Type::TEXT);
             parameters.push(reason);
         }
-        let sql = end(located, keys, &rows, &format!("${}", parameters.len()));
+        let sql = end(located, keys, &rows, column);
         session.execute(&Statement { sql, types }, &parameters).await
     }
 }

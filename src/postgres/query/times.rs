@@ -12,7 +12,7 @@ pub(super) fn is_time(located: &Located, column: &str) -> bool {
 
 /// The SQL of a `timestamptz` as the column holds it.
 pub(super) fn stored(located: &Located, column: &str, time: &str) -> String {
-    if type_of(located, column) == Some("timestamp") {
+    if matches!(type_of(located, column), Some("timestamp" | "date")) {
         return format!("pg_catalog.timezone('UTC', {time})");
     }
     time.to_owned()
