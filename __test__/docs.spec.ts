@@ -37,9 +37,17 @@ test('every command is one of npm, and its script exists', () => {
   expect(commands).toContain('npm ci')
   const scripts = ['npm ci', 'npm test', ...Object.keys(manifest.scripts).map((script) => `npm run ${script}`)]
   const tarballs = 'npm install /path/to/tarballs/*.tgz'
-  // doctor.spec.ts, explain-command.spec.ts and schema-recipes.spec.ts test these.
+  // doctor.spec.ts, explain-command.spec.ts, session-commands.spec.ts and schema-recipes.spec.ts test these.
   const schema = 'npx authjs-bridge schema --for prisma | psql "$DATABASE_URL"'
-  const own = ['npx authjs-bridge doctor', 'npx authjs-bridge explain', schema]
+  const ofTenant = 'npx authjs-bridge revoke --tenant TENANT'
+  const own = [
+    ...['npx authjs-bridge doctor', 'npx authjs-bridge explain', schema, 'npx authjs-bridge prune --before 30d'],
+    'npx authjs-bridge sessions --tenant TENANT --user USER',
+    `${ofTenant} --session SESSION --user USER`,
+    `${ofTenant} --session SESSION --any-user`,
+    `${ofTenant} --user USER --reason 'password changed'`,
+    `${ofTenant} --all-of-tenant --reason incident`,
+  ]
   for (const command of commands) expect([...scripts, ...own, tarballs]).toContain(command)
 })
 

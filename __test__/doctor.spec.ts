@@ -17,7 +17,7 @@ import { freePort, startPostgres } from './support/postgres.mjs'
 import { createSession, createTables, createUser } from './support/tenants.mjs'
 
 const AFTER_CONNECTION = [
-  ...['tls', 'server', 'pooler', 'clock', 'tables', 'columns', 'rights', 'row-security', 'unique-keys'],
+  ...['tls', 'server', 'pooler', 'clock', 'tables', 'columns', 'rights', 'writes', 'row-security', 'unique-keys'],
   ...['lookups', 'indexes', 'sessions'],
 ]
 const IDS = ['env-files', 'secrets', 'cookies', 'database-url', 'connection', ...AFTER_CONNECTION]
@@ -91,7 +91,7 @@ describe('a healthy database', () => {
     expect({ code, stderr }).toEqual({ code: 0, stderr: '' })
     const lines = stdout.split('\n')
     expect(lines.slice(0, IDS.length).map((line) => line.split(/ +/).slice(0, 2))).toEqual(IDS.map((id) => ['ok', id]))
-    expect(lines.slice(IDS.length)).toEqual(['', '17 ok, 0 warning, 0 failed, 0 skipped', ''])
+    expect(lines.slice(IDS.length)).toEqual(['', '18 ok, 0 warning, 0 failed, 0 skipped', ''])
   })
 
   test('in production without verified TLS: a warning, and exit code 0', async () => {
@@ -622,7 +622,7 @@ describe('a query that waits', () => {
     await database.client.query('ROLLBACK')
     const expected = check('lookups', 'failed', /^the session query took longer than 5000 ms$/, /locks/)
     expect(found('lookups')).toMatchObject(expected)
-    const skipped = ['tables', 'columns', 'rights', 'row-security', 'unique-keys', 'indexes', 'sessions']
+    const skipped = ['tables', 'columns', 'rights', 'writes', 'row-security', 'unique-keys', 'indexes', 'sessions']
     expect({ code, skipped: withStatus('skipped') }).toEqual({ code: 1, skipped })
   })
 })

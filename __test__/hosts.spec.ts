@@ -75,6 +75,7 @@ describe('the server that is used', () => {
       message: expect.stringMatching(/a standby/),
       advice: expect.stringMatching(/target_session_attrs=read-write/),
     })
+    expect(check('writes')).toEqual({ id: 'writes', status: 'ok', message: 'are refused: the server is a standby' })
     expect(code).toBe(0)
   })
 

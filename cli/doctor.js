@@ -3,7 +3,7 @@
 const { envFiles } = require('./env-files.js')
 const { loadEnvironment } = require('./environment.js')
 const { native } = require('./native.js')
-const { createPaint, sanitize } = require('./terminal.js')
+const { createPaint, formatJson, sanitize } = require('./terminal.js')
 
 /** @typedef {import('./native.js').Check} Check */
 
@@ -17,9 +17,7 @@ async function doctor({ json, production }) {
   const checks = [envFiles(environment), ...(await diagnose())]
   const ok = checks.every(({ status }) => status !== 'failed')
   const report = { ok, mode: environment.mode, checks }
-  process.stdout.write(
-    json ? `${JSON.stringify(report, null, 2)}\n` : formatChecks(checks, createPaint(process.stdout)),
-  )
+  process.stdout.write(json ? formatJson(report) : formatChecks(checks, createPaint(process.stdout)))
   return ok ? 0 : 1
 }
 

@@ -1,31 +1,30 @@
 // `authjs-bridge explain`: why a request with this Cookie header has a session, or has none.
 
-const { createInterface } = require('node:readline')
 const { text: readAll } = require('node:stream/consumers')
-const { Writable } = require('node:stream')
 const { REASONS } = require('./advice.js')
 const { loadEnvironment } = require('./environment.js')
 const { native } = require('./native.js')
-const { createPaint, sanitize } = require('./terminal.js')
+const { createPaint, formatJson, readLine, sanitize } = require('./terminal.js')
 const { UsageError } = require('./usage-error.js')
 
 /** @typedef {import('../index.js').SessionExplanation} SessionExplanation */
 
 /** @type {Record<SessionExplanation['status'], string>} */
 const COLOURS = { authenticated: 'green', unauthenticated: 'yellow', unavailable: 'red' }
-/** By convention 128 + the number of SIGINT. */
-const SIGINT_EXIT_CODE = 130
+const PROMPT = 'Paste the Cookie header (it is not shown): '
 
 /** @param {{ json: boolean, production: boolean }} options */
 async function explain({ json, production }) {
   const { explainSession } = native()
   loadEnvironment(process.cwd(), { production })
-  const header = parseInput(process.stdin.isTTY ? await readHiddenLine() : await readAll(process.stdin))
+  const header = parseInput(
+    process.stdin.isTTY ? await readLine(PROMPT, { isHidden: true }) : await readAll(process.stdin),
+  )
   const explanation = await explainSession(header)
   const { meaning, advice } = REASONS[explanation.reason]
   process.stdout.write(
     json
-      ? `${JSON.stringify({ ...explanation, advice }, null, 2)}\n`
+      ? formatJson({ ...explanation, advice })
       : formatExplanation(explanation, meaning, advice, createPaint(process.stdout)),
   )
   return explanation.status === 'unavailable' ? 1 : 0
@@ -45,26 +44,6 @@ function parseInput(input) {
     throw new UsageError('standard input has no name=value; pass the Cookie header, with the name before the token')
   }
   return header
-}
-
-/**
- * Prompts for one line on the terminal, without echo. Uses raw mode (`terminal: true`): a terminal in line mode cuts lines
- * at 4096 bytes, and a header can be longer.
- *
- * @returns {Promise<string>}
- */
-function readHiddenLine() {
-  const discard = new Writable({ write: (_chunk, _encoding, done) => done() })
-  const terminal = createInterface({ input: process.stdin, output: discard, terminal: true })
-  process.stderr.write('Paste the Cookie header (it is not shown): ')
-  return new Promise((resolve) => {
-    terminal.once('SIGINT', () => process.exit(SIGINT_EXIT_CODE))
-    terminal.once('close', () => resolve(''))
-    terminal.once('line', (line) => {
-      resolve(line)
-      terminal.close()
-    })
-  }).finally(() => process.stderr.write('\n'))
 }
 
 /**

@@ -3,10 +3,15 @@
 
 const { parseArgs } = require('node:util')
 const { version } = require('../package.json')
+const { formatJson } = require('./terminal.js')
 const { UsageError } = require('./usage-error.js')
 
 /** @typedef {NonNullable<import('node:util').ParseArgsConfig['options']>} OptionTypes */
-/** @typedef {{ json: boolean, production: boolean, 'single-tenant'?: boolean, for?: string }} Options */
+/**
+ * The values of the command's own `options`.
+ *
+ * @typedef {import('./revoke.js').Options & { 'single-tenant'?: boolean, for?: string, before?: string, limit?: string }} Options
+ */
 /**
  * `noArguments` is the message if there are any, `wrongOptions` that for options other than `options`; `run` returns the
  * exit code.
@@ -24,6 +29,12 @@ const OPTIONS_OF_CHECKS = {
   options: { json: { type: 'boolean', default: false }, production: { type: 'boolean', default: false } },
   wrongOptions: 'unknown option; the options are --json, --production and --help',
 }
+
+const SCOPE = `  --tenant <id>     the tenant; left out with the option multiTenant: false
+  --user <id>       the user`
+const LAST_OPTIONS = `  --production      read the .env files as \`next start\` does, not as \`next dev\`; so does NODE_ENV=production
+  --help            print this text`
+const DASH = 'A value that begins with - is given as --user=VALUE'
 
 /** @type {Record<string, Command>} */
 const COMMANDS = {
@@ -67,6 +78,76 @@ configuration is wrong, 2 for a wrong command line.
     ...OPTIONS_OF_CHECKS,
     run: (options) => require('./explain.js').explain(options),
   },
+  sessions: {
+    help: `Usage: npx authjs-bridge sessions --tenant <id> --user <id> [--json] [--production]
+
+Lists the live sessions of a user, the latest activity first, at most 1000. Times are in UTC.
+
+${SCOPE}
+  --json            print { sessions: [...] }, each as listSessions returns it; or { error: { code, message } }
+${LAST_OPTIONS}
+
+Exit code: 0, 1 if the database can't be queried or the configuration is wrong, 2 for a wrong command line.
+`,
+    noArguments: 'sessions takes no arguments, only options',
+    options: { ...OPTIONS_OF_CHECKS.options, tenant: { type: 'string' }, user: { type: 'string' } },
+    wrongOptions: `unknown option, or one without a value; the options are --tenant, --user, --json, --production and --help. ${DASH}`,
+    run: (options) => require('./sessions.js').sessions(options),
+  },
+  revoke: {
+    help: `Usage: npx authjs-bridge revoke --tenant <id> --session <id> (--user <id> | --any-user)
+       npx authjs-bridge revoke --tenant <id> --user <id> [--yes]
+       npx authjs-bridge revoke --tenant <id> --all-of-tenant [--yes]
+
+Ends one session, all sessions of a user, or all sessions of a tenant. What has ended stays as it is. Before more than
+one session ends, it asks. Where there is no terminal to ask on, all of a user or of a tenant need --yes.
+
+${SCOPE}
+  --session <id>    end this session, if it is the user's
+  --any-user        end the session whosever it is
+  --all-of-tenant   end all sessions of the tenant
+  --reason <text>   why, for the column revoked_reason
+  --yes             don't ask
+  --json            print { revoked }, how many sessions were ended; or { error: { code, message } }
+${LAST_OPTIONS}
+
+Exit code: 0, also if there was nothing to end; 1 if the answer was not yes, if the database can't be queried or
+written, or if the configuration is wrong; 2 for a wrong command line.
+`,
+    noArguments: 'revoke takes no arguments, only options',
+    options: {
+      ...OPTIONS_OF_CHECKS.options,
+      tenant: { type: 'string' },
+      user: { type: 'string' },
+      session: { type: 'string' },
+      'any-user': { type: 'boolean', default: false },
+      'all-of-tenant': { type: 'boolean', default: false },
+      reason: { type: 'string' },
+      yes: { type: 'boolean', default: false },
+    },
+    wrongOptions: `unknown option, or one without a value; the options are --tenant, --user, --session, --any-user, --all-of-tenant, --reason, --yes, --json, --production and --help. ${DASH}`,
+    run: (options) => require('./revoke.js').revoke(options),
+  },
+  prune: {
+    help: `Usage: npx authjs-bridge prune --before <time> [--limit <number>] [--json] [--production]
+
+Deletes the rows of sessions, of all tenants, that ended before a time: that were revoked or have expired. It goes
+through the table once, in small transactions. If it is interrupted, run it again.
+
+  --before <time>   a number of days ago (30d), a day in UTC (2026-01-31), or a time (2026-01-31T12:00:00Z)
+  --limit <number>  delete no more than this
+  --json            print { deleted, before }; or { error: { code, message } }
+${LAST_OPTIONS}
+
+Exit code: 0, also if there was nothing to delete; 1 if the database can't be queried or written, or if the
+configuration is wrong; 2 for a wrong command line.
+`,
+    noArguments: 'prune takes no arguments, only options',
+    options: { ...OPTIONS_OF_CHECKS.options, before: { type: 'string' }, limit: { type: 'string' } },
+    wrongOptions:
+      'unknown option, or one without a value; the options are --before, --limit, --json, --production and --help',
+    run: (options) => require('./prune.js').prune(options),
+  },
   schema: {
     help: `Usage: npx authjs-bridge schema [--single-tenant | --for <tool>]
 
@@ -93,6 +174,9 @@ const HELP = `Usage: npx authjs-bridge <command>
 
   doctor     check the configuration and the database
   explain    say why a request has a session or has none
+  sessions   list the live sessions of a user
+  revoke     end a session, or all of a user or a tenant
+  prune      delete sessions that ended long ago
   schema     print the SQL of the tables
 
   --help     print this text, or the help of a command
@@ -119,7 +203,7 @@ async function main([name, ...args]) {
   if (help) return print(command.help)
   return command.run(options).catch((error) => {
     if (!options.json || typeof error.code !== 'string') throw error
-    print(`${JSON.stringify({ error: { code: error.code, message: error.message } }, null, 2)}\n`)
+    print(formatJson({ error: { code: error.code, message: error.message } }))
     return 1
   })
 }
@@ -134,18 +218,28 @@ function runWithoutCommand(name) {
 
 /** @param {string[]} args @param {Command} command */
 function parse(args, { noArguments, options, wrongOptions }) {
+  const parsed = parseStrictly(args, options, wrongOptions)
+  if (parsed.positionals.length > 0) throw new UsageError(noArguments)
+  const texts = parsed.tokens.flatMap((token) => (token.kind === 'option' && token.value !== undefined ? [token] : []))
+  for (const [index, { name, value }] of texts.entries()) {
+    // An unset variable of a script.
+    if (value === '') throw new UsageError(`--${name} is empty`)
+    // Only the last would count.
+    if (texts.slice(0, index).some((other) => other.name === name)) throw new UsageError(`--${name} is given twice`)
+  }
+  return /** @type {Options & { help: boolean }} */ (/** @type {unknown} */ (parsed.values))
+}
+
+/** @param {string[]} args @param {OptionTypes} options @param {string} wrongOptions */
+function parseStrictly(args, options, wrongOptions) {
   try {
-    const { values, positionals } = parseArgs({
-      args,
-      allowPositionals: true,
-      options: { ...options, help: { type: 'boolean', short: 'h', default: false } },
-    })
-    if (positionals.length === 0) return /** @type {Options & { help: boolean }} */ (/** @type {unknown} */ (values))
+    /** @type {OptionTypes} */
+    const known = { ...options, help: { type: 'boolean', short: 'h', default: false } }
+    return parseArgs({ args, allowPositionals: true, tokens: true, options: known })
   } catch {
     // The message of `parseArgs` contains the argument, which may be a cookie.
     throw new UsageError(wrongOptions)
   }
-  throw new UsageError(noArguments)
 }
 
 /** @param {string} text */

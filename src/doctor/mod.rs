@@ -28,6 +28,7 @@ mod sessions;
 mod tables;
 mod tls;
 mod unique_keys;
+mod writes;
 
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
@@ -44,7 +45,7 @@ use crate::schema::Table;
 /// Checks that need a connection.
 const OF_CONNECTION: [&str; 5] = [tls::ID, server::ID, pooler::ID, clock::ID, tables::ID];
 /// Checks that need the tables as well: of the system catalog, and with queries of the tables.
-const OF_TABLES: [&str; 4] = [columns::ID, rights::ID, row_security::ID, unique_keys::ID];
+const OF_TABLES: [&str; 5] = [columns::ID, rights::ID, writes::ID, row_security::ID, unique_keys::ID];
 const OF_QUERIES: [&str; 3] = [lookups::ID, indexes::ID, sessions::ID];
 
 /// Runs all checks, from the configuration to the tables. `options` are those of the bridge of the module's own functions. Reads
@@ -94,6 +95,7 @@ struct Facts {
     clock: StepResult<clock::Clock>,
     located: StepResult<Located>,
     catalog: StepResult<Catalog>,
+    writes: StepResult<Option<writes::WriteRights>>,
     lookups: StepResult<lookups::Latencies>,
     scans: StepResult<Vec<indexes::Scan>>,
     sessions: StepResult<sessions::Counts>,
@@ -119,6 +121,10 @@ async fn query(database: &ExaminedDatabase) -> Result<Facts, Error> {
         Ok(located) => query_catalog(&examiner, located).await,
         Err(error) => Err(error.clone()),
     };
+    let writes = match &located {
+        Ok(Located { schema, .. }) => writes::query(&examiner, &schema.sessions).await,
+        Err(error) => Err(error.clone()),
+    };
     let (samples, sessions) = match &located {
         Ok(Located { schema, .. }) => {
             (samples::query(&examiner, schema).await, sessions::query(&examiner, schema).await)
@@ -130,7 +136,7 @@ async fn query(database: &ExaminedDatabase) -> Result<Facts, Error> {
         (Ok(_), Ok(samples)) => Some(samples::try_all(&examiner, &samples).await),
         _ => None,
     };
-    Ok(Facts { connected, tls, server, pooler, clock, located, catalog, lookups, scans, sessions, trial })
+    Ok(Facts { connected, tls, server, pooler, clock, located, catalog, writes, lookups, scans, sessions, trial })
 }
 
 async fn query_catalog(examiner: &Examiner<'_>, located: &Located) -> StepResult<Catalog> {
@@ -164,17 +170,18 @@ async fn query_table(examiner: &Examiner<'_>, located: &Located, table: &Table) 
 }
 
 fn judge(facts: &Facts, target: &TargetFacts, is_production: bool) -> Vec<Check> {
-    let Facts { connected, tls, server, pooler, clock, located, catalog, lookups, scans, sessions, trial } = facts;
+    let Facts { connected, tls, server, pooler, clock, located, catalog, writes, lookups, scans, sessions, trial } =
+        facts;
     let tables = tables::judge(catalog, target, located);
     let user = server::user(server);
     let needs_tables = |id| Check::skipped(id, "needs the tables");
     let of_tables = match (catalog, tables.status) {
-        (Ok(catalog), _) if catalog.is_complete() => [
-            columns::judge(catalog, target),
-            rights::judge(catalog, user),
-            row_security::judge(catalog, target, user, sessions, trial),
-            unique_keys::judge(catalog),
-        ],
+        (Ok(catalog), _) if catalog.is_complete() => {
+            let rights = rights::judge(catalog, user);
+            let writes = writes::judge(writes, located, catalog, user, &rights);
+            let row_security = row_security::judge(catalog, target, user, sessions, trial);
+            [columns::judge(catalog, target), rights, writes, row_security, unique_keys::judge(catalog)]
+        }
         (_, Status::Skipped) => OF_TABLES.map(|id| Check::skipped(id, CONNECTION_LOST)),
         _ => OF_TABLES.map(needs_tables),
     };

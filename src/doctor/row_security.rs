@@ -16,7 +16,7 @@ use crate::schema::{Table, quoted, quoted_if_needed};
 pub(super) const ID: &str = "row-security";
 
 /// The name of the role that is advised, and of its policies.
-const ROLE: &str = "authjs_bridge";
+pub(super) const ROLE: &str = "authjs_bridge";
 
 pub(super) async fn query(examiner: &Examiner<'_>, oid: u32) -> StepResult<Visibility> {
     const SQL: &str = "\

@@ -53,6 +53,7 @@ fn facts(catalog: StepResult<Catalog>) -> Facts {
         clock: lost(),
         located: Ok(located()),
         catalog,
+        writes: Ok(Some(writes::tests::all())),
         lookups: refused(),
         scans: Ok(Vec::new()),
         sessions: refused(),
@@ -96,7 +97,7 @@ fn checks_that_need_the_tables_are_skipped_without_them() {
         let ids: Vec<_> = checks.iter().map(|check| check.id).collect();
         assert_eq!(ids, [connection::ID].into_iter().chain(after_connection()).collect::<Vec<_>>(), "{case}");
         let statuses: Vec<_> = checks.iter().skip(5).map(|check| check.status).collect();
-        let expected: Vec<_> = [tables].into_iter().chain([of_tables; 4]).chain(of_queries).collect();
+        let expected: Vec<_> = [tables].into_iter().chain([of_tables; 5]).chain(of_queries).collect();
         assert_eq!(statuses, expected, "{case}");
     }
 }

@@ -27,6 +27,6 @@ mod url;
 
 pub use self::examine::{ExaminedDatabase, Examiner, NegotiatedTls, Parameter, StepError, StepResult, TargetFacts};
 pub use self::fault::POOLER_ADVICE;
-pub use self::query::Located;
+pub use self::query::{Access, Located};
 pub use self::shared::SharedPostgres;
 pub use self::tls::Verify;

@@ -14,14 +14,14 @@ use crate::store::{ListedSession, Owner};
 
 /// More than anybody looks at.
 const MAX_LISTED: usize = 1000;
-const TEXTS: [(&str, &str); 5] = [
+pub(super) const TEXTS: [(&str, &str); 5] = [
     ("loginMethod", "login_method"),
     ("ipAddress", "ip_address"),
     ("userAgent", "user_agent"),
     ("deviceName", "device_name"),
     ("deviceType", "device_type"),
 ];
-const TIMES: [(&str, &str); 3] =
+pub(super) const TIMES: [(&str, &str); 3] =
     [("createdAt", CREATED_AT), ("lastActivityAt", LAST_ACTIVITY_AT), ("expiresAt", EXPIRES_AT)];
 
 /// Lists the sessions of a user, the latest activity first.

@@ -1,6 +1,7 @@
 //! The queries, one file each: SQL, parameters, and rows -> answer.
 #![forbid(unsafe_code)]
 
+mod access;
 mod columns;
 mod create;
 mod delete;
@@ -28,6 +29,7 @@ use tokio::time::Instant;
 use tokio_postgres::types::{FromSql, ToSql, Type};
 use tokio_postgres::{Client, Row};
 
+pub use self::access::Access;
 use self::columns::KeyColumns;
 pub(super) use self::create::CreateSession;
 pub(super) use self::delete::DeleteEnded;

@@ -16,6 +16,8 @@ use crate::postgres::fault::Fault;
 use crate::schema::{ACTIVITY_COLUMNS, CREATED_AT, EXPIRES_AT, LAST_ACTIVITY_AT, Schema};
 use crate::store::{Lifetime, Slide, Wanted};
 
+const USER_ID: &str = "user_id";
+
 /// Queries the sessions, slides those that are due, and answers in their order.
 pub(in crate::postgres) struct SlideSessions<'a> {
     pub(in crate::postgres) wanted: &'a [Wanted],
@@ -97,14 +99,8 @@ struct Slides<'l> {
 impl<'l> Slides<'l> {
     fn new(located: &'l Located) -> Self {
         let Schema { has_row_expiry, absolute_max_age, .. } = located.schema;
-        let active = ACTIVITY_COLUMNS.into_iter().filter(|name| is_time(located, name));
-        Self {
-            has_row_expiry,
-            has_activity: is_time(located, LAST_ACTIVITY_AT),
-            absolute_max_age,
-            columns: has_row_expiry.then_some(EXPIRES_AT).into_iter().chain(active).collect(),
-            located,
-        }
+        let has_activity = is_time(located, LAST_ACTIVITY_AT);
+        Self { has_row_expiry, has_activity, absolute_max_age, columns: slid_columns(located), located }
     }
 
     /// For how many seconds a row `s` is to live from now on. `bounded` is the number of the parameter that says whether the row's
@@ -144,15 +140,21 @@ impl<'l> Slides<'l> {
                 let end = stored(self.located, EXPIRES_AT, &from_now(lifetime));
                 format!("CASE WHEN pg_catalog.isfinite(s.{EXPIRES_AT}) THEN {end} ELSE s.{EXPIRES_AT} END")
             }
+            USER_ID => format!("s.{USER_ID}"),
             _ => stored(self.located, name, NOW),
         };
-        if self.columns.is_empty() {
-            // Nothing is to be set, but only what can be written is known not to have ended.
-            return "user_id = s.user_id".to_owned();
-        }
         let set = self.columns.iter().map(|name| format!("{name} = {}", value(name)));
         set.collect::<Vec<_>>().join(", ")
     }
+}
+
+/// The columns that a slide sets. Where there is nothing to set, one stays as it is: only what can be written is known not to
+/// have ended.
+pub(super) fn slid_columns(located: &Located) -> Vec<&'static str> {
+    let end = located.schema.has_row_expiry.then_some(EXPIRES_AT);
+    let active = ACTIVITY_COLUMNS.into_iter().filter(|name| is_time(located, name));
+    let columns: Vec<_> = end.into_iter().chain(active).collect();
+    if columns.is_empty() { vec![USER_ID] } else { columns }
 }
 
 fn minus(left: &str, right: &str) -> String {
