@@ -63,6 +63,8 @@ describe.each([5, 4] as const)('next-auth %i', (version) => {
     (await client.query('SELECT * FROM sessions WHERE user_id = $1 ORDER BY created_at', [user.user_id])).rows
   const liveRows = async () => (await rows()).filter(({ revoked_at }) => revoked_at === null)
   const current = () => bridge.getSession(browser.header())
+  /** Next.js drops the `Max-Age=0` of a handler's cookie if the handler also uses `cookies()`: then the cookie is only emptied. */
+  const tokens = () => browser.header().match(/session-token[^=]*=[^;]+/g) ?? []
   const credentials = () => ({
     user: JSON.stringify({ id: user.user_id, tenant: user.tenant, user_type: user.user_type, email: user.email }),
   })
@@ -110,7 +112,7 @@ describe.each([5, 4] as const)('next-auth %i', (version) => {
       const copy = browser.header()
       await browser.signOut()
       expect(await liveRows()).toEqual([])
-      expect(browser.header()).not.toContain('session-token')
+      expect(tokens()).toEqual([])
       expect(await bridge.getSession(copy)).toEqual({})
     })
 
@@ -147,7 +149,7 @@ describe.each([5, 4] as const)('next-auth %i', (version) => {
       await holdOther()
       await submit('leave')
       expect(await liveRows()).toEqual([])
-      expect(browser.header()).not.toContain('session-token')
+      expect(tokens()).toEqual([])
     })
   } else {
     test('the cookie of next-auth 5 is refused, and the message names that of the installed version', async () => {
