@@ -252,13 +252,14 @@ describe.each([5, 4] as const)('next-auth %i', (version) => {
       expect(await liveRows()).toMatchObject([{ session_id: (await current()).session_id }])
     })
 
-    test.each([
+    const ADDRESSES = [
       ['192.0.2.7', '192.0.2.7'],
       ['198.51.100.1, 2001:db8::7', '2001:db8::7'],
       ['unknown', null],
       ['192.0.2.7:443', null],
       [undefined, null],
-    ])('behind a proxy that sends %s records %s', async (header, expected) => {
+    ]
+    test.each(ADDRESSES)('behind a proxy that sends %s records %s', async (header, expected) => {
       use({}, { trustedProxyHeader: 'X-Real-IP' })
       browser = openBrowser(server.origin, header ? { 'x-real-ip': header } : {})
       await browser.signIn()
@@ -335,12 +336,13 @@ describe.each([5, 4] as const)('next-auth %i', (version) => {
       expect((await current()).session_id).toBe(before?.session_id)
     })
 
-    test.each([
+    const READS: ['read' | 'update', number][] = [
       ['read', 0],
       ['update', 0],
       ['read', 300],
       ['update', 300],
-    ] as const)('%s gives null when the row was revoked, with an updateAge of %i', async (how, updateAge) => {
+    ]
+    test.each(READS)('%s gives null when the row was revoked, with an updateAge of %i', async (how, updateAge) => {
       bridge = connect({ updateAge })
       use()
       await browser.signIn()
