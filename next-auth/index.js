@@ -1,10 +1,13 @@
 // Configures next-auth 5 or 4 so that each of its sessions has a row: it starts one at a sign-in, and ends it at a sign-out.
 // CommonJS, for the same reasons as `next/index.js`.
 
+const { randomUUID } = require('node:crypto')
 const authBridge = require('../index.js')
 const { bridgeWith, configError, ofType, parseOptions, typeOf } = require('../next/options.js')
 const { createCallbacks } = require('./callbacks.js')
 const { refuseConflicts, settingsOf } = require('./settings.js')
+
+const NO_SECRET = randomUUID()
 
 const OPTIONS = {
   bridge: bridgeWith(['createSession', 'issuerOptions']),
@@ -50,16 +53,12 @@ function configure(config, own) {
   for (const name of ['session', 'jwt', 'cookies']) {
     Object.defineProperty(configured, name, { enumerable: true, get: () => settings()[name] })
   }
-  let fallback = config.secret
   Object.defineProperty(configured, 'secret', {
     enumerable: true,
     get() {
       const current = issuerOf(bridge)
-      return current ? settingsOf(config, current).secret : fallback
-    },
-    // next-auth sets it if there is none, when the module is imported.
-    set(value) {
-      fallback = value
+      // Never used, since the settings above throw then. next-auth looks for a secret when a module is imported.
+      return current ? settingsOf(config, current).secret : NO_SECRET
     },
   })
   return configured
