@@ -7,6 +7,7 @@ const { bridgeWith, configError, ofType, parseOptions, typeOf } = require('../ne
 const { createCallbacks } = require('./callbacks.js')
 const { refuseConflicts, settingsOf } = require('./settings.js')
 
+/** Never used. */
 const NO_SECRET = randomUUID()
 
 const OPTIONS = {
@@ -45,31 +46,46 @@ function configure(config, own) {
   }
   refuseConflicts(config)
   const bridge = own.bridge ?? authBridge.defaultBridge()
-  const issuer = issuerOf(bridge)
-  if (issuer) settingsOf(config, issuer)
   const settings = () => settingsOf(config, bridge.issuerOptions())
+  refuseAtOnce(settings, bridge)
   const configured = { ...config, ...createCallbacks(config, { ...own, bridge, settings }) }
-  // `next build` imports the app's modules where there may be neither a secret nor a database, so they are read when they are needed.
-  for (const name of ['session', 'jwt', 'cookies']) {
-    Object.defineProperty(configured, name, { enumerable: true, get: () => settings()[name] })
+  // Read when they are needed: `next build` imports the app's modules where there may be neither a secret nor a database.
+  for (const name of ['secret', 'session', 'jwt', 'cookies']) {
+    Object.defineProperty(configured, name, { enumerable: true, get: () => settingsOrRefusal(config, settings)[name] })
   }
-  Object.defineProperty(configured, 'secret', {
-    enumerable: true,
-    get() {
-      const current = issuerOf(bridge)
-      // Never used, since the settings above throw then. next-auth looks for a secret when a module is imported.
-      return current ? settingsOf(config, current).secret : NO_SECRET
-    },
-  })
   return configured
 }
 
-/** Undefined if the configuration of the bridge is not complete yet. @param {any} bridge */
-function issuerOf(bridge) {
+/** Throws for a contradiction, if the configuration of the bridge is complete. @param {() => unknown} settings @param {any} bridge */
+function refuseAtOnce(settings, bridge) {
   try {
-    return bridge.issuerOptions()
+    bridge.issuerOptions()
   } catch {
-    return undefined
+    return
+  }
+  settings()
+}
+
+/**
+ * If there are no settings, the error is thrown where Auth.js begins to handle a request, which looks at `cookies.callbackUrl` first. Before
+ * that, next-auth 5 looks for a secret as the module is imported, and next-auth 4 copies the configuration while `next build` finds
+ * out which pages depend on the request.
+ *
+ * @param {any} config
+ * @param {() => any} settings
+ */
+function settingsOrRefusal(config, settings) {
+  try {
+    return settings()
+  } catch (error) {
+    const refusal = {
+      enumerable: true,
+      get() {
+        throw error
+      },
+    }
+    const cookies = Object.defineProperties({}, { callbackUrl: refusal, sessionToken: refusal })
+    return { secret: NO_SECRET, session: config.session, jwt: config.jwt, cookies }
   }
 }
 

@@ -53,7 +53,7 @@ describe.each([5, 4] as const)('next-auth %i', (version) => {
     const origin = `http://localhost:${port}`
     const server = await serve(...next(app, ['start', '--port', port]), {
       cwd: app,
-      env: { AUTH_SECRET: SECRET, NEXTAUTH_SECRET: SECRET, NEXTAUTH_URL: origin, DATABASE_URL: url, ...env },
+      env: { AUTH_SECRET: SECRET, [version === 5 ? 'AUTH_URL' : 'NEXTAUTH_URL']: origin, DATABASE_URL: url, ...env },
       ready: /Ready in/,
     })
     return { server, origin }
