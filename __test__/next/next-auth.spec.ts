@@ -120,6 +120,7 @@ describe.each([5, 4] as const)('next-auth %i', (version) => {
       user = await createUser(client)
       browser = openBrowser(origin, {}, path)
       await browser.signIn(credentials())
+      expect(await liveRows()).toHaveLength(1)
       await bridge.revokeSessions({ tenant: user.tenant, userId: user.user_id })
       expect(await page()).toMatchObject({ authjs: null, bridge: {} })
       expect(await browser.update({})).toEqual(version === 5 ? null : {})

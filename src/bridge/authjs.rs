@@ -8,8 +8,8 @@ use std::sync::Arc;
 use serde::Serialize;
 use serde_json::Value;
 
-use super::manage::revoke_part;
 use super::Bridge;
+use super::manage::revoke_part;
 use super::read::{At, Reader, SealedCookie, check_size};
 use crate::claims::{PROTECTED_CLAIMS, Session};
 use crate::cookie::{Attributes, Change, SameSite};

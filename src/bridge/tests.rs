@@ -264,10 +264,9 @@ fn the_sessions_that_cookies_name_are_those_of_all_classes() {
 
 #[test]
 fn auth_js_is_configured_as_the_bridge_is() {
-    let options = |names: &[&str]| json!(bridge(names, &Arc::new(Fake::live())).issuer_options().expect("has a cookie"));
-    let cookie = |name: &str| {
-        json!({"name": name, "options": {"httpOnly": true, "sameSite": "lax", "path": "/", "secure": true}})
-    };
+    let options =
+        |names: &[&str]| json!(bridge(names, &Arc::new(Fake::live())).issuer_options().expect("has a cookie"));
+    let cookie = |name: &str| json!({"name": name, "options": {"httpOnly": true, "sameSite": "lax", "path": "/", "secure": true}});
     let expected = options(&[SECURE, PLAIN]);
     assert_eq!(expected["cookie"], cookie(SECURE));
     assert_eq!(expected["issuer"], "authjs");
