@@ -81,7 +81,7 @@ describe.each([5, 4] as const)('next-auth %i', (version) => {
 
   /** The claims by the address: for providers that know no tenant. */
   async function identify({ token }: { token: { email?: string | null } }) {
-    const { rows } = await client.query('SELECT tenant, user_id AS id, user_type FROM users WHERE email = $1', [
+    const { rows } = await pool.query('SELECT tenant, user_id AS id, user_type FROM public.users WHERE email = $1', [
       token.email,
     ])
     return rows[0]
@@ -488,6 +488,21 @@ describe.each([5, 4] as const)('next-auth %i', (version) => {
     expect(await liveRows()).toEqual([])
     expect(messages()).toContain('of the app')
   })
+
+  if (version === 5) {
+    test('a configuration that is made for each request knows it', async () => {
+      const wrap = (config: Config) => withSessions(async () => config, { bridge, identify })
+      server.use({ version, config: configOf(), wrap })
+      await browser.signIn()
+      expect(await rows()).toMatchObject([{ user_agent: CHROME, revoked_at: null }])
+      await browser.signIn()
+      expect(await rows()).toHaveLength(2)
+      expect(await liveRows()).toMatchObject([{ session_id: (await current()).session_id }])
+      expect(await browser.read()).toEqual(await current())
+      await browser.signOut()
+      expect(await liveRows()).toEqual([])
+    })
+  }
 
   describe('who was signed in before', () => {
     const soon = () => ({ adopt: { until: new Date(Date.now() + 60_000) } })
