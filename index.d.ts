@@ -471,6 +471,8 @@ export interface BridgeStats {
   rolls: { issued: number; held: number; refused: number; tooLarge: number }
   /** Sessions that were started, ended and deleted. */
   sessions: { created: number; revoked: number; deleted: number }
+  /** Sign-outs of `authjs-bridge/next-auth` that could not end their session, at the second attempt either. */
+  failedSignOuts: number
   /** The connection pool, which all bridges with the same options share. */
   pool: {
     /** The most connections: `maxConnections`. */

@@ -22,6 +22,8 @@ pub struct Metrics {
     several_users: AtomicU64,
     rolls: [AtomicU64; Roll::ALL.len()],
     writes: [AtomicU64; Write::ALL.len()],
+    /// Sign-outs that could not end their session.
+    failed_sign_outs: AtomicU64,
 }
 
 /// What was written.
@@ -62,6 +64,7 @@ impl Default for Metrics {
             several_users: AtomicU64::default(),
             rolls: array::from_fn(|_| AtomicU64::default()),
             writes: array::from_fn(|_| AtomicU64::default()),
+            failed_sign_outs: AtomicU64::default(),
         }
     }
 }
@@ -81,6 +84,10 @@ impl Metrics {
 
     pub fn count_written(&self, write: Write, sessions: u64) {
         add(&self.writes[write as usize], sessions);
+    }
+
+    pub fn count_failed_sign_out(&self) {
+        add(&self.failed_sign_outs, 1);
     }
 
     pub fn count_latency(&self, latency: Duration) {
@@ -121,6 +128,7 @@ impl Metrics {
                     Write::ALL.map(|write| self.writes[write as usize].load(Ordering::Relaxed));
                 Written { created, revoked, deleted }
             },
+            failed_sign_outs: self.failed_sign_outs.load(Ordering::Relaxed),
             pool,
         }
     }
@@ -142,6 +150,8 @@ pub struct Stats {
     pub several_users: u64,
     pub rolls: Rolls,
     pub sessions: Written,
+    #[serde(rename = "failedSignOuts")]
+    pub failed_sign_outs: u64,
     pub pool: PoolStatus,
 }
 

@@ -165,6 +165,11 @@ pub fn seal_session(
     bridge.seal(&claims, max_age.unwrap_or_else(|| bridge.max_age()), &header, now)
 }
 
+/// The id of a session, such as for `adopt_session`.
+pub fn session_id(value: Unknown) -> Result<Id, Error> {
+    argument(id("sessionId", value).and_then(|id| existing("sessionId", id)))
+}
+
 /// The readers are those of options; here it is an argument that is wrong.
 fn argument<T>(read: Result<T, Error>) -> Result<T, Error> {
     read.map_err(|error| match error {

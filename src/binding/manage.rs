@@ -136,7 +136,7 @@ impl AuthBridge {
     }
 
     /// The promise of what `call` returns.
-    fn managed<'env, T: Serialize, F: Future<Output = Result<T, Error>> + Send + 'static>(
+    pub(super) fn managed<'env, T: Serialize, F: Future<Output = Result<T, Error>> + Send + 'static>(
         &self,
         env: &'env Env,
         call: impl FnOnce(&SharedBridge) -> Result<F, Error>,

@@ -3,6 +3,7 @@
 //! `///` on an exported item becomes its TSDoc in `index.d.ts`; `types.d.ts` holds the types.
 
 mod arguments;
+mod authjs;
 mod bridges;
 mod callback;
 mod claims;

@@ -119,7 +119,7 @@ impl<S: ManagedStore + 'static, R: Responder> Bridge<S, R> {
     }
 }
 
-async fn revoke_part<S: ManagedStore + 'static, R: Responder>(
+pub(super) async fn revoke_part<S: ManagedStore + 'static, R: Responder>(
     lookups: &Arc<Lookups<S, R>>,
     revocation: &Revocation,
 ) -> Result<u64, Error> {

@@ -4,6 +4,7 @@
 //! [`explain`] runs both and keeps the reason.
 #![forbid(unsafe_code)]
 
+mod authjs;
 mod explain;
 pub mod explanation;
 mod manage;
@@ -17,13 +18,14 @@ use std::sync::Arc;
 
 use tokio::runtime::Handle;
 
+pub use self::authjs::Rolled;
 pub use self::manage::{CreatedSession, new_session_id};
 pub use self::read::Unauthenticated;
 use self::read::{At, Reader, SealedCookie};
 pub use self::refresh::{Intent, Issue, Judged, PendingRefresh, Refresh, Refreshed};
 pub use self::seal::SealedSession;
 use crate::claims::{Rolling, Session, SessionReader};
-use crate::config::{Config, SessionCookie};
+use crate::config::{Config, Secrets, SessionCookie};
 use crate::cookie::CookieName;
 use crate::crypto::Keyring;
 use crate::error::Error;
@@ -34,6 +36,7 @@ use crate::store::{Candidates, Identity, SessionStore};
 #[derive(Debug)]
 pub struct Bridge<S: SessionStore, R: Responder> {
     reader: Arc<Reader>,
+    secrets: Secrets,
     rolling: Rolling,
     migrates_cookies: bool,
     lookups: Arc<Lookups<S, R>>,
@@ -51,6 +54,7 @@ impl<S: SessionStore + 'static, R: Responder> Bridge<S, R> {
         Ok(Self {
             ignored_cookie: config.ignored_cookie,
             reader: Arc::new(Reader { cookies, sessions: SessionReader::new(config.database.schema) }),
+            secrets: config.secrets,
             rolling: config.rolling,
             migrates_cookies: config.migrates_cookies,
             lookups: Arc::new(Lookups::new(store, config.limits, responder, runtime)),

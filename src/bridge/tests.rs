@@ -205,6 +205,80 @@ async fn explanations_of_each_verdict() {
     }
 }
 
+#[tokio::test]
+async fn a_token_that_auth_js_issues_anew_is_slid_and_checked() {
+    let with = |change: &dyn Fn(&mut SessionRecord)| {
+        let mut record = live_record();
+        change(&mut record);
+        Some(record)
+    };
+    let [user, tenant, session] = [1, 2, 3].map(Uuid::from_u128);
+    let claims = |rolled_at: u64| {
+        json!({"exp": NOW + 600, "iat": NOW, "id": user, "tenant": tenant, "session_id": session, "user_type": "internal",
+               "rolled_at": rolled_at})
+        .to_string()
+    };
+    let live = |claims: &str| format!(r#"{{"state":"live","session":{{"session_id":"{session}","user""#) + claims;
+    for (case, answer, rolled_at, start, end) in [
+        ("due", with(&|_| {}), NOW - 300, live(""), format!(r#""claims":{{"rolled_at":{NOW}}}}}"#)),
+        ("not due", with(&|_| {}), NOW - 299, live(""), r#""claims":{}}"#.to_owned()),
+        ("revoked", with(&|record| record.revoked = true), NOW, r#"{"state":"ended"}"#.to_owned(), String::new()),
+        ("expired", with(&|record| record.expired = true), NOW, r#"{"state":"ended"}"#.to_owned(), String::new()),
+        ("too old", with(&|record| record.too_old = true), NOW, r#"{"state":"ended"}"#.to_owned(), String::new()),
+        ("unknown", None, NOW, r#"{"state":"not-live"}"#.to_owned(), String::new()),
+        (
+            "of another user",
+            with(&|record| record.is_of_user = false),
+            NOW,
+            r#"{"state":"not-live"}"#.to_owned(),
+            String::new(),
+        ),
+    ] {
+        let bridge = bridge(&[PLAIN], &Arc::new(Fake::new(Ok(answer))));
+        let rolled = bridge.roll(&claims(rolled_at), NOW).await.expect("an answer").to_json();
+        assert!(rolled.starts_with(&start) && rolled.ends_with(&end), "{case}: {rolled}");
+    }
+    let store = Arc::new(Fake::new(Err(Error::Closed)));
+    let bridge = bridge(&[PLAIN], &store);
+    assert_eq!(bridge.roll("{}", NOW).await.expect("an answer").to_json(), r#"{"state":"not-live"}"#);
+    assert!(store.batches().is_empty(), "without a session nothing is queried");
+    assert_eq!(bridge.roll(&claims(NOW), NOW).await.err(), Some(Error::Closed));
+}
+
+#[test]
+fn the_sessions_that_cookies_name_are_those_of_all_classes() {
+    let bridge = bridge(&[SECURE, PLAIN], &Arc::new(Fake::live()));
+    let (plain, secure) = (token(PLAIN, 3, NOW + 60), token(SECURE, 4, NOW + 60));
+    let expired = token(PLAIN, 5, NOW - 60);
+    for (case, header, expected) in [
+        ("none", "a=b".to_owned(), &[] as &[_]),
+        ("both classes", format!("{PLAIN}={plain}; {SECURE}={secure}"), &[4, 3]),
+        ("several of one name", format!("{PLAIN}=x; {PLAIN}={plain}; {PLAIN}={expired}; {PLAIN}={plain}"), &[3]),
+        ("too large", format!("{PLAIN}={plain}; a={}", "x".repeat(65_536)), &[]),
+    ] {
+        let named = bridge.reader.named(&header, bridge.at(NOW));
+        let named: Vec<_> = named.iter().map(|identity| number(&identity.lookup.key)).collect();
+        assert_eq!(named, expected, "{case}");
+    }
+}
+
+#[test]
+fn auth_js_is_configured_as_the_bridge_is() {
+    let options = |names: &[&str]| json!(bridge(names, &Arc::new(Fake::live())).issuer_options().expect("has a cookie"));
+    let cookie = |name: &str| {
+        json!({"name": name, "options": {"httpOnly": true, "sameSite": "lax", "path": "/", "secure": true}})
+    };
+    let expected = options(&[SECURE, PLAIN]);
+    assert_eq!(expected["cookie"], cookie(SECURE));
+    assert_eq!(expected["issuer"], "authjs");
+    assert_eq!(expected["secrets"], json!(["secret"]));
+    assert_eq!(expected["ownerClaims"], json!(["tenant", "id", "user_type"]));
+    assert_eq!(options(&["next-auth.session-token", PLAIN])["issuer"], "next-auth-v4");
+    let header = format!("{PLAIN}=a; {SECURE}.0=b; c=d");
+    let deleted = bridge(&[SECURE, PLAIN], &Arc::new(Fake::live())).deleted_cookies(&header).expect("has a cookie");
+    assert_eq!(deleted, [format!("{PLAIN}=; Max-Age=0; Path=/; HttpOnly; Secure; SameSite=Lax")]);
+}
+
 #[tokio::test(start_paused = true)]
 async fn an_explanation_is_bounded_by_the_call_timeout() {
     let limit = Limits::default().call_timeout;

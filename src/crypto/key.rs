@@ -38,8 +38,7 @@ impl Secret {
         text.trim() != text || is_quoted('"') || is_quoted('\'')
     }
 
-    #[cfg(test)]
-    pub(crate) fn reveal(&self) -> &str {
+    pub fn reveal(&self) -> &str {
         &self.0
     }
 }

@@ -1,0 +1,78 @@
+// Configures next-auth 5 or 4 so that each of its sessions has a row: it starts one at a sign-in, and ends it at a sign-out.
+// CommonJS, for the same reasons as `next/index.js`.
+
+const authBridge = require('../index.js')
+const { bridgeWith, configError, ofType, parseOptions, typeOf } = require('../next/options.js')
+const { createCallbacks } = require('./callbacks.js')
+const { refuseConflicts, settingsOf } = require('./settings.js')
+
+const OPTIONS = {
+  bridge: bridgeWith(['createSession', 'issuerOptions']),
+  identify: ofType('function'),
+  adopt: (/** @type {any} */ value) => {
+    const isTime = value?.until instanceof Date && !Number.isNaN(value.until.getTime())
+    return isTime && Object.keys(value).length === 1 ? undefined : 'must be an object with the key until, a valid Date'
+  },
+  trustedProxyHeader: (/** @type {any} */ value) =>
+    typeof value === 'string' && /^[\w-]+$/.test(value) ? undefined : 'must be the name of a header, such as x-real-ip',
+  req: (/** @type {any} */ value) => (value?.headers ? undefined : 'must be the request that the API route got'),
+  res: (/** @type {any} */ value) =>
+    typeof value?.appendHeader === 'function' ? undefined : 'must be the response that the API route got',
+}
+
+/** @param {any} config @param {any} [options] */
+function withSessions(config, options) {
+  const own = parseOptions(options, OPTIONS)
+  if (Boolean(own.req) !== Boolean(own.res)) {
+    throw configError(own.req ? 'res' : 'req', 'is missing: an API route gives both')
+  }
+  if (typeof config === 'function') {
+    return async (/** @type {any} */ request) => {
+      const made = await config(request)
+      return configure(made, request ? { ...own, req: request } : own)
+    }
+  }
+  return configure(config, own)
+}
+
+/** @param {any} config @param {any} own */
+function configure(config, own) {
+  if (typeof config !== 'object' || config === null) {
+    throw configError('config', `must be the configuration of NextAuth, not ${typeOf(config)}`)
+  }
+  refuseConflicts(config)
+  const bridge = own.bridge ?? authBridge.defaultBridge()
+  const issuer = issuerOf(bridge)
+  if (issuer) settingsOf(config, issuer)
+  const settings = () => settingsOf(config, bridge.issuerOptions())
+  const configured = { ...config, ...createCallbacks(config, { ...own, bridge, settings }) }
+  // `next build` imports the app's modules where there may be neither a secret nor a database, so they are read when they are needed.
+  for (const name of ['session', 'jwt', 'cookies']) {
+    Object.defineProperty(configured, name, { enumerable: true, get: () => settings()[name] })
+  }
+  let fallback = config.secret
+  Object.defineProperty(configured, 'secret', {
+    enumerable: true,
+    get() {
+      const current = issuerOf(bridge)
+      return current ? settingsOf(config, current).secret : fallback
+    },
+    // next-auth sets it if there is none, when the module is imported.
+    set(value) {
+      fallback = value
+    },
+  })
+  return configured
+}
+
+/** Undefined if the configuration of the bridge is not complete yet. @param {any} bridge */
+function issuerOf(bridge) {
+  try {
+    return bridge.issuerOptions()
+  } catch {
+    return undefined
+  }
+}
+
+// One assignment per name, so that Node.js and bundlers detect the named exports.
+module.exports.withSessions = withSessions

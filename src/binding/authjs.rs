@@ -1,0 +1,122 @@
+//! What `next-auth/index.js` asks of a bridge. Not in `index.d.ts`: apps use `withSessions`.
+
+use std::sync::Arc;
+
+use napi::Env;
+use napi::bindgen_prelude::Unknown;
+use napi_derive::napi;
+
+use super::options::{self, string};
+use super::settle;
+use super::{AuthBridge, arguments, json_of, promise_json, unix_time};
+use crate::config::warning::Warning;
+use crate::cookie::MAX_HEADER_BYTES;
+use crate::error::Error;
+use crate::panics::catch_panic;
+use crate::sensitive::Sensitive;
+use crate::store::NewSession;
+
+#[napi]
+impl AuthBridge {
+    // How Auth.js is to be configured, with the secrets.
+    #[napi(skip_typescript)]
+    pub fn issuer_options<'env>(&self, env: &'env Env) -> Result<Unknown<'env>, napi::Error<&'static str>> {
+        let json = catch_panic(|| Ok(Sensitive::from(json_of(&self.bridge.get(env)?.issuer_options()?))));
+        parsed(env, &json.map_err(settle::coded)?)
+    }
+
+    // `createSession` with an id. If there is such a session of this user already, it is that one.
+    #[napi(skip_typescript)]
+    pub fn adopt_session<'env>(
+        &self,
+        env: &'env Env,
+        options: Unknown<'env>,
+        device: Unknown<'env>,
+        session_id: Unknown<'env>,
+    ) -> napi::Result<Unknown<'env>> {
+        self.managed(env, |bridge| {
+            let new = arguments::create_session(env, bridge, options, device)?;
+            let session_id = arguments::session_id(session_id)?;
+            Ok(bridge.create_session(NewSession { session_id, ..new }))
+        })
+    }
+
+    // The session that the claims of a token, as JSON, describe; null if they describe none. Doesn't ask the database.
+    #[napi(skip_typescript)]
+    pub fn describe_session<'env>(
+        &self,
+        env: &'env Env,
+        claims: Unknown<'env>,
+    ) -> Result<Unknown<'env>, napi::Error<&'static str>> {
+        let json = catch_panic(|| Ok(self.bridge.get(env)?.described(&string("claims", claims)?, unix_time())));
+        parsed(env, json.map_err(settle::coded)?.as_deref().unwrap_or("null"))
+    }
+
+    // Checks the session of such claims, and slides its row if it is due.
+    #[napi(skip_typescript)]
+    pub fn roll_session<'env>(&self, env: &'env Env, claims: Unknown<'env>) -> napi::Result<Unknown<'env>> {
+        let called = catch_panic(|| {
+            let bridge = self.bridge.get(env)?;
+            let rolled = bridge.roll(&string("claims", claims)?, unix_time());
+            Ok((bridge, rolled))
+        });
+        let (bridge, rolled) = match called {
+            Ok(called) => called,
+            Err(error) => return settle::settled(env, Err(error)),
+        };
+        let settler = Arc::clone(bridge.lookups().responder());
+        promise_json(env, &bridge, async move {
+            let rolled = rolled.await?;
+            if let Some(why) = rolled.refused() {
+                settler.warn(Warning::NotRolling { why: why.to_owned() });
+            }
+            Ok(rolled.to_json())
+        })
+    }
+
+    // Ends the sessions that a `Cookie` header names, but the one that is kept.
+    #[napi(skip_typescript)]
+    pub fn end_named_sessions<'env>(
+        &self,
+        env: &'env Env,
+        cookie_header: Unknown<'env>,
+        kept: Unknown<'env>,
+    ) -> napi::Result<Unknown<'env>> {
+        self.managed(env, |bridge| {
+            let header = options::cookie_header(env, cookie_header, Some(MAX_HEADER_BYTES))?;
+            Ok(bridge.end_named(&header, &arguments::session_id(kept)?, unix_time()))
+        })
+    }
+
+    // The same, with the session of the claims of a token, as JSON. Tries once more if it fails.
+    #[napi(skip_typescript)]
+    pub fn sign_out<'env>(
+        &self,
+        env: &'env Env,
+        cookie_header: Unknown<'env>,
+        claims: Unknown<'env>,
+    ) -> napi::Result<Unknown<'env>> {
+        self.managed(env, |bridge| {
+            let header = options::cookie_header(env, cookie_header, Some(MAX_HEADER_BYTES))?;
+            Ok(bridge.sign_out(&header, &string("claims", claims)?, unix_time()))
+        })
+    }
+
+    // The `Set-Cookie` lines that delete the session cookies of a `Cookie` header, but for that of Auth.js itself.
+    #[napi(skip_typescript)]
+    pub fn deleted_cookies<'env>(
+        &self,
+        env: &'env Env,
+        cookie_header: Unknown<'env>,
+    ) -> Result<Unknown<'env>, napi::Error<&'static str>> {
+        let lines = catch_panic(|| {
+            let header = options::cookie_header(env, cookie_header, Some(MAX_HEADER_BYTES))?;
+            self.bridge.get(env)?.deleted_cookies(&header)
+        });
+        parsed(env, &json_of(&lines.map_err(settle::coded)?))
+    }
+}
+
+fn parsed<'env>(env: &'env Env, json: &str) -> Result<Unknown<'env>, napi::Error<&'static str>> {
+    settle::parsed(env, json).map_err(|cause| settle::coded(Error::Internal(cause.reason.clone())))
+}
