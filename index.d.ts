@@ -530,7 +530,7 @@ export interface SessionsOfUser extends IfMultiTenant<{ tenant: Id }> {
   userId: Id
 }
 
-/** What `createSession` takes. Texts are cut to 1024 characters, and to what their column holds; those without a column are left out. */
+/** What `createSession` takes. Texts are cut to 1024 characters, and to what their column holds. Empty ones, and those without a column, are left out. */
 export interface NewSession extends SessionsOfUser {
   /** How the user signed in: `credentials`, `google`, ... For the column `login_method`. */
   loginMethod?: string

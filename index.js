@@ -10,18 +10,23 @@ try {
 }
 
 /**
- * If no cookie changes, the native part resolves to the session alone: so the header, which is long, is not copied.
+ * If no cookie changes, the native part resolves to the session alone: so the header, which is long, is not copied. It resolves to
+ * null if it was only to read the session, and there is none: then cookies may have to be deleted, so the call is repeated.
  *
+ * @param {(cookieHeader: unknown, options: unknown, isSecond?: true) => Promise<any>} refresh
  * @param {string | null | undefined} cookieHeader
+ * @param {unknown} options
  */
-function complete(cookieHeader) {
-  return (/** @type {object} */ result) =>
-    Object.hasOwn(result, 'setCookie') ? result : { session: result, setCookie: [], cookieHeader: cookieHeader ?? '' }
+async function refreshed(refresh, cookieHeader, options) {
+  const result = (await refresh(cookieHeader, options)) ?? (await refresh(cookieHeader, options, true))
+  return Object.hasOwn(result, 'setCookie')
+    ? result
+    : { session: result, setCookie: [], cookieHeader: cookieHeader ?? '' }
 }
 
 const { createSession, refreshSession } = binding.AuthBridge.prototype
 binding.AuthBridge.prototype.refreshSession = function (cookieHeader, options) {
-  return refreshSession.call(this, cookieHeader, options).then(complete(cookieHeader))
+  return refreshed(refreshSession.bind(this), cookieHeader, options)
 }
 binding.AuthBridge.prototype.createSession = function (options) {
   return createSession.call(this, options, deviceOf(options?.userAgent))
@@ -42,8 +47,7 @@ module.exports.defaultBridge = binding.defaultBridge
 module.exports.explainSession = binding.explainSession
 module.exports.getSession = binding.getSession
 module.exports.getSessionJson = binding.getSessionJson
-module.exports.refreshSession = (cookieHeader, options) =>
-  binding.refreshSession(cookieHeader, options).then(complete(cookieHeader))
+module.exports.refreshSession = (cookieHeader, options) => refreshed(binding.refreshSession, cookieHeader, options)
 module.exports.updateSession = binding.updateSession
 module.exports.createSession = ofDefaultBridge('createSession')
 module.exports.listSessions = ofDefaultBridge('listSessions')

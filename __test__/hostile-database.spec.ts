@@ -19,6 +19,7 @@ import {
   errorResponse,
   float8,
   int32,
+  LOCATED_COLUMNS,
   locatedRow,
   message,
   notice,
@@ -70,7 +71,7 @@ afterEach(() => server.close())
 const connect = (options = {}) => open(server.url, { ...QUICK, maxConnections: 1, ...options })
 /** The last rows are those of columns of the first table whose types hardly matter: a remark, and times. */
 const tables = (...located: (Buffer | null)[][]) =>
-  rows(TABLE_COLUMNS, ...located, ...(located[0] ? Array(5).fill(located[0]) : []))
+  rows(TABLE_COLUMNS, ...located, ...(located[0] ? Array(LOCATED_COLUMNS - TABLES.length).fill(located[0]) : []))
 
 /** Asserts that the bridge accepts a valid reply, after an invalid one. */
 async function expectSession(bridge: AuthBridge) {
@@ -236,7 +237,7 @@ describe('the query for the tables: an invalid reply rejects, and is not kept', 
     ['fewer columns', rows(without(8), ...TABLES.map((row) => row.slice(0, 8)))],
     ['a row with fewer values than columns', tables(...TABLES.map((row) => row.slice(0, 8)))],
     ['columns of other types', rows(Array(9).fill(int4), ...TABLES)],
-    ['whether it is an enum as text', rows([...TABLE_COLUMNS.slice(0, 5), text, text, text, bool], ...TABLES)],
+    ['whether it is an enum as text', rows([...TABLE_COLUMNS.slice(0, 6), text, text, text, bool], ...TABLES)],
     ['a boolean of 5 bytes', tables(...TABLES.slice(1), locatedRow({ isEnum: Buffer.alloc(5) }))],
     ['no search path', tables(...TABLES.slice(1), locatedRow({ searchPath: null }))],
     ['no encoding', tables(...TABLES.slice(1), locatedRow({ encoding: null }))],

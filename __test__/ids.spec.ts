@@ -175,7 +175,7 @@ describe.each(Object.entries(TYPES))('%s', (schema, { types, ids, unfit, paramet
     expect(await idsOf(bridge, all)).toEqual(expected)
     expect(await idsOf(bridge, all)).toEqual(expected)
     const { batches, errors } = bridge.stats()
-    expect(Object.values(errors)).toEqual([0, 0, 0, 0])
+    expect(Object.values(errors).filter(Boolean)).toEqual([])
     for (const cookie of bad) expect(await bridge.getSession(cookie)).toEqual({})
     expect(bridge.stats().batches.count, 'queries').toBe(batches.count)
   })

@@ -117,8 +117,9 @@ describe('the module', () => {
         console.log(required.join(), typeof getSession, typeof AuthBridge)
       })`
     expect(await run(script)).toBe(
-      'AuthBridge,__napiBindingTarget,defaultBridge,explainSession,getSession,getSessionJson,refreshSession,updateSession,versions ' +
-        'function function',
+      'AuthBridge,__napiBindingTarget,createSession,defaultBridge,deleteEndedSessions,explainSession,getSession,' +
+        'getSessionJson,listSessions,refreshSession,revokeOtherSessions,revokeSession,revokeSessions,' +
+        'revokeTenantSessions,sealSession,updateSession,versions function function',
     )
   })
 

@@ -10,7 +10,7 @@ use std::cell::RefCell;
 use std::hint::black_box;
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
-use authjs_bridge::bridge::{Bridge, Intent};
+use authjs_bridge::bridge::{Attempt, Bridge, Intent};
 use authjs_bridge::claims::SessionReader;
 use authjs_bridge::config::{Config, Environment, Options};
 use authjs_bridge::cookie::CookieName;
@@ -113,7 +113,7 @@ fn read_header(count: u32, header: &str) {
     let bridge = Bridge::new(config, postgres, Nothing, runtime.handle().clone()).expect("a bridge");
     let now = SystemTime::now().duration_since(UNIX_EPOCH).expect("a time").as_secs();
     match argument("refresh") {
-        Some(_) => repeat(count, || bridge.refresh(black_box(header).to_owned(), now, Intent::Roll)),
+        Some(_) => repeat(count, || bridge.refresh(black_box(header).to_owned(), now, Intent::Roll, Attempt::First)),
         None => repeat(count, || bridge.read(black_box(header), now)),
     }
 }

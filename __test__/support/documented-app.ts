@@ -24,6 +24,11 @@ export const cookies = async () => ({
   set: (name, value, options) => jar.set(name, { value, options }),
 })`
 
+const SESSIONS = `
+import { getSession } from '${ROOT}index.js'
+export const request = { cookie: '' }
+export const auth = async () => { const session = await getSession(request.cookie); return session.user ? session : null }`
+
 /** The text of a block of code whose first line names this file. */
 export function documented(page: string, file: string) {
   const block = codeBlocks(page).find(({ text }) => text.startsWith(`// ${file}\n`))
@@ -37,13 +42,15 @@ export const example = (file: string) => readFileSync(join(ROOT, 'examples', 'ne
 export function writeApp(files: Record<string, string>) {
   // In the repository, so that they find its packages; not in `node_modules`, where TypeScript is not compiled.
   const folder = join(ROOT, 'target', `documented-app-${randomUUID()}`)
-  for (const [file, text] of Object.entries({ 'next-auth.ts': NEXT_AUTH, 'next-headers.ts': NEXT_HEADERS, ...files })) {
+  const standIns = { 'next-auth.ts': NEXT_AUTH, 'next-headers.ts': NEXT_HEADERS, 'authjs-bridge-next.ts': SESSIONS }
+  for (const [file, text] of Object.entries({ ...standIns, ...files })) {
     mkdirSync(dirname(join(folder, file)), { recursive: true })
     const imported = text
       .replaceAll("from 'next-auth'", `from '${folder}/next-auth.ts'`)
       .replaceAll("from 'next-auth/providers/", "from '@auth/core/providers/")
       .replaceAll("from 'next/headers'", `from '${folder}/next-headers.ts'`)
       .replaceAll("from 'authjs-bridge'", `from '${ROOT}index.js'`)
+      .replaceAll("from 'authjs-bridge/next'", `from '${folder}/authjs-bridge-next.ts'`)
       .replaceAll("from '@/", `from '${folder}/`)
     writeFileSync(join(folder, file), imported)
   }

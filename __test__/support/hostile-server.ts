@@ -11,7 +11,7 @@ export type Reply = (socket: Socket, types: string) => unknown
 export async function startHostileServer() {
   const sockets = new Set<Socket>()
   let reply: Reply = () => {}
-  let replyAboutTables: Reply = rows(TABLE_COLUMNS, ...Array.from({ length: 10 }, () => locatedRow()))
+  let replyAboutTables: Reply = rows(TABLE_COLUMNS, ...Array.from({ length: LOCATED_COLUMNS }, () => locatedRow()))
   let login: ((socket: Socket) => void) | undefined
   const queries: string[] = []
   const server = createServer((socket) => {
@@ -136,7 +136,9 @@ export function rows(columns: number[], ...rows: (Buffer | null)[][]) {
 
 const { text, bool } = TYPES
 /** The columns of the query for the tables. */
-export const TABLE_COLUMNS = [text, text, text, text, text, bool, text, text, bool]
+export const TABLE_COLUMNS = [text, text, text, TYPES.int4, text, text, bool, text, text, bool]
+/** How many columns of the tables it is about. */
+export const LOCATED_COLUMNS = 16
 
 /** A row of the query for the tables: that a column is a `uuid`, with changes. */
 export function locatedRow(changes: Record<string, string | boolean | Buffer | null> = {}) {
@@ -144,6 +146,7 @@ export function locatedRow(changes: Record<string, string | boolean | Buffer | n
     searchPath: 'public',
     schema: 'public',
     encoding: 'UTF8',
+    modifier: null,
     typeSchema: 'pg_catalog',
     typeName: 'uuid',
     isEnum: false,

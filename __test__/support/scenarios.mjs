@@ -4,9 +4,11 @@
 
 import { readFileSync } from 'node:fs'
 import { inspect } from 'node:util'
-import { AuthBridge, explainSession, getSession, refreshSession, updateSession } from '../../index.js'
+import * as authBridge from '../../index.js'
 import { createSessions, route } from '../../next/index.js'
 import { unsetVariables } from './variables.mjs'
+
+const OWNER = { tenant: '5b0b0b7e-3f0e-4c0e-8d66-222222222222', userId: '5b0b0b7e-3f0e-4c0e-8d66-333333333333' }
 
 /**
  * @typedef {object} Scenario
@@ -33,12 +35,13 @@ async function runScenario({ env = {}, options, header, claim, calls = 1, closed
 
   unsetVariables()
   Object.assign(process.env, env)
-  const bridge = options && (await attempt(() => new AuthBridge(options)))
+  const bridge = options && (await attempt(() => new authBridge.AuthBridge(options)))
   if (options && !bridge) return
   const api = bridge ? methods(bridge) : MODULE
   if (closed) await api.close()
   const request = new Request('http://localhost/', { headers: header ? { cookie: header } : {} })
   const claims = { plan: claim }
+  const described = { loginMethod: claim, ipAddress: claim, userAgent: claim }
   const methodCalls = [
     () => api.getSession(header),
     () => api.explainSession(header),
@@ -47,6 +50,11 @@ async function runScenario({ env = {}, options, header, claim, calls = 1, closed
     () => api.refreshSession(header, { claims: () => ({ ...claims, sub: claim }) }),
     () => api.updateSession(header, claims),
     () => api.updateSession(header, { ...claims, lost: undefined }),
+    () => api.createSession({ ...OWNER, ...described, maxSessions: 1, whenFull: 'refuse' }),
+    () => api.createSession({ ...OWNER, ...described, maxSessions: 1, whenFull: 'refuse' }),
+    () => api.createSession({ ...OWNER, columns: { updated_at: claim } }),
+    () => api.revokeSession({ ...OWNER, sessionId: claim, reason: claim }),
+    () => api.sealSession({ ...claims }),
   ]
   const all = [...methodCalls, api.health].flatMap((call) => Array.from({ length: calls }, () => attempt(call)))
   const results = await Promise.all(all)
@@ -61,30 +69,19 @@ async function runScenario({ env = {}, options, header, claim, calls = 1, closed
   await attempt(api.close)
 }
 
-/** The module's own functions, in place of the methods of a bridge. */
-const MODULE = {
-  getSession,
-  explainSession,
-  refreshSession,
-  updateSession,
-  route: route(),
-  health() {},
-  stats() {},
-  close() {},
-}
+/** The module's own functions, in place of the methods of a bridge. @type {any} */
+const MODULE = { ...authBridge, route: route(), health() {}, stats() {}, close() {} }
 
-/** @param {AuthBridge} bridge */
+/** @param {authBridge.AuthBridge} bridge @returns {any} */
 function methods(bridge) {
-  return {
-    getSession: (/** @type {any} */ header) => bridge.getSession(header),
-    explainSession: (/** @type {any} */ header) => bridge.explainSession(header),
-    refreshSession: (/** @type {any} */ header, /** @type {any} */ options) => bridge.refreshSession(header, options),
-    updateSession: (/** @type {any} */ header, /** @type {any} */ claims) => bridge.updateSession(header, claims),
-    route: createSessions({ bridge }).route(),
-    health: () => bridge.health(),
-    stats: () => bridge.stats(),
-    close: () => bridge.close(),
-  }
+  const call =
+    (/** @type {string} */ name) =>
+    (/** @type {any[]} */ ...args) =>
+      /** @type {any} */ (bridge)[name](...args)
+  return new Proxy(
+    { route: createSessions({ bridge }).route() },
+    { get: (own, name) => (name === 'route' ? own.route : call(String(name))) },
+  )
 }
 
 /** Prints a value in every way that might show a property. @param {unknown} value */

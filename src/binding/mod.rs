@@ -21,8 +21,8 @@ use std::future::Future;
 use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use napi::Env;
 use napi::bindgen_prelude::{Unknown, retain_current_module_for_unload_safety};
+use napi::{Env, ValueType};
 use napi_derive::{module_init, napi};
 use serde::Serialize;
 
@@ -32,7 +32,7 @@ use self::environment::ProcessEnv;
 use self::module::{SharedBridge, module};
 use self::respond::{Call, Form, Kind, RefreshCall};
 use self::settle::Value;
-use crate::bridge::{Intent, Refresh, Refreshed};
+use crate::bridge::{Attempt, Intent, Refresh, Refreshed};
 use crate::config::warning::Warning;
 use crate::cookie::MAX_HEADER_BYTES;
 use crate::doctor;
@@ -82,8 +82,10 @@ pub fn refresh_session<'env>(
     env: &'env Env,
     cookie_header: Unknown<'env>,
     options: Unknown<'env>,
+    is_second: Unknown<'env>,
 ) -> napi::Result<Unknown<'env>> {
-    refresh(env, Intent::Roll, cookie_header, options, |header| bridges::default_bridge_for(env, header))
+    let attempt = attempt(&is_second);
+    refresh(env, Intent::Roll, attempt, cookie_header, options, |header| bridges::default_bridge_for(env, header))
 }
 
 /// Changes claims of the session, due or not: issues its cookie anew at once, wherever the session lives.
@@ -101,7 +103,9 @@ pub fn update_session<'env>(
     cookie_header: Unknown<'env>,
     claims: Unknown<'env>,
 ) -> napi::Result<Unknown<'env>> {
-    refresh(env, Intent::Update, cookie_header, claims, |header| bridges::default_bridge_for(env, header))
+    refresh(env, Intent::Update, Attempt::First, cookie_header, claims, |header| {
+        bridges::default_bridge_for(env, header)
+    })
 }
 
 /// Explains to the developer why a request has a session or not. It makes the same checks as `getSession`. The explanation
@@ -212,8 +216,9 @@ impl AuthBridge {
         env: &'env Env,
         cookie_header: Unknown<'env>,
         options: Unknown<'env>,
+        is_second: Unknown<'env>,
     ) -> napi::Result<Unknown<'env>> {
-        refresh(env, Intent::Roll, cookie_header, options, |_| self.bridge.get(env).map(Some))
+        refresh(env, Intent::Roll, attempt(&is_second), cookie_header, options, |_| self.bridge.get(env).map(Some))
     }
 
     /// Changes claims of the session, due or not: issues its cookie anew at once, wherever the session lives.
@@ -232,7 +237,7 @@ impl AuthBridge {
         cookie_header: Unknown<'env>,
         claims: Unknown<'env>,
     ) -> napi::Result<Unknown<'env>> {
-        refresh(env, Intent::Update, cookie_header, claims, |_| self.bridge.get(env).map(Some))
+        refresh(env, Intent::Update, Attempt::First, cookie_header, claims, |_| self.bridge.get(env).map(Some))
     }
 
     /// Explains to the developer why a request has a session or not. Never send the explanation to a client.
@@ -330,11 +335,17 @@ fn body<'env>(
     }
 }
 
+/// `index.js` says by a further argument that it repeats a call.
+fn attempt(is_second: &Unknown) -> Attempt {
+    if options::type_of(is_second) == ValueType::Undefined { Attempt::First } else { Attempt::Second }
+}
+
 /// The promise of a refreshed session; `claims` is the second argument. If the database isn't needed, it is settled at once on this
 /// thread.
 fn refresh<'env>(
     env: &'env Env,
     intent: Intent,
+    attempt: Attempt,
     cookie_header: Unknown,
     claims: Unknown,
     bridge: impl FnOnce(&str) -> Result<Option<SharedBridge>, Error>,
@@ -352,8 +363,15 @@ fn refresh<'env>(
         if bridge.ignores_cookie_of(&header) {
             warn::warn_once(env, &[Warning::IgnoredCookie]);
         }
-        match bridge.refresh(header, unix_time(), intent)? {
+        match bridge.refresh(header, unix_time(), intent, attempt)? {
             Refresh::Known(done) => Ok(Err(done)),
+            Refresh::Read(sessions) => {
+                let identities = sessions.identities();
+                let (promise, deferred) = bridge.lookups().responder().promise(env).map_err(internal)?;
+                let bodies = sessions.map(|session| session.body);
+                bridge.confirm(identities, Call { deferred, kind: Kind::RefreshedRead { bodies } });
+                Ok(Ok(promise))
+            }
             Refresh::Pending(identities, pending) => {
                 let may_issue = identities.iter().any(|identity| identity.slide.is_some());
                 let claims = if may_issue { claims.source()? } else { ClaimsSource::None };

@@ -15,7 +15,7 @@ use crate::config::warning::Warning;
 use crate::error::Error;
 use crate::lookups::{Answer, Responder};
 use crate::panics::{catch_panic, catch_panic_async};
-use crate::store::{Candidates, Deadline};
+use crate::store::{Candidates, Deadline, Verdict};
 
 /// How JavaScript gets a session.
 #[derive(Clone, Copy, Debug)]
@@ -53,6 +53,10 @@ pub enum Kind {
         /// The body of each of its sessions, to resolve it with if that is live.
         bodies: Candidates<Body>,
     },
+    /// `refreshSession` where nothing is due, so that it is a read.
+    RefreshedRead {
+        bodies: Candidates<Body>,
+    },
     Refresh(RefreshCall),
 }
 
@@ -66,11 +70,17 @@ pub struct RefreshCall {
 impl Responder for Arc<Settler> {
     type Call = Call;
 
+    fn is_end(call: &Call, answer: &Answer) -> bool {
+        let is_live = answer.as_ref().is_ok_and(Verdict::is_live);
+        is_live || answer.is_err() || !matches!(call.kind, Kind::RefreshedRead { .. })
+    }
+
     fn respond(&self, answers: Vec<(Call, Answer)>) {
         let mut settled = Vec::with_capacity(answers.len());
         for (Call { deferred, kind }, answer) in answers {
             match kind {
                 Kind::Read { form, bodies } => settled.push((deferred, read(form, bodies, answer))),
+                Kind::RefreshedRead { bodies } => settled.push((deferred, refreshed_read(bodies, answer))),
                 Kind::Refresh(call) => settled.extend(refresh(self, deferred, call, answer)),
             }
         }
@@ -81,11 +91,20 @@ impl Responder for Arc<Settler> {
 }
 
 fn read(form: Form, bodies: Candidates<Body>, answer: Answer) -> Resolution {
-    answer.map(|verdict| {
-        let body = if verdict.is_live() { bodies.take(verdict.place) } else { None };
-        let fresh = verdict.record.and_then(|record| record.fresh);
-        body.map_or_else(|| form.unauthenticated(), |body| form.of_body(body.render(fresh.as_deref())))
-    })
+    let body = answer.map(|verdict| live_body(bodies, verdict));
+    body.map(|body| body.map_or_else(|| form.unauthenticated(), |body| form.of_body(body)))
+}
+
+/// Null if there is no live session: then `index.js` asks again, for the cookies that are to be deleted.
+fn refreshed_read(bodies: Candidates<Body>, answer: Answer) -> Resolution {
+    let body = answer.map(|verdict| live_body(bodies, verdict));
+    body.map(|body| Value::Json(body.unwrap_or_else(|| "null".to_owned())))
+}
+
+fn live_body(bodies: Candidates<Body>, verdict: Verdict) -> Option<String> {
+    let body = if verdict.is_live() { bodies.take(verdict.place) } else { None };
+    let fresh = verdict.record.and_then(|record| record.fresh);
+    body.map(|body| body.render(fresh.as_deref()))
 }
 
 pub fn refreshed(refreshed: Refreshed) -> Value {

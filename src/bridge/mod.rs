@@ -22,7 +22,7 @@ pub use self::authjs::Rolled;
 pub use self::manage::{CreatedSession, new_session_id};
 pub use self::read::Unauthenticated;
 use self::read::{At, Reader, SealedCookie};
-pub use self::refresh::{Intent, Issue, Judged, PendingRefresh, Refresh, Refreshed};
+pub use self::refresh::{Attempt, Intent, Issue, Judged, PendingRefresh, Refresh, Refreshed};
 pub use self::seal::SealedSession;
 use crate::claims::{Rolling, Session, SessionReader};
 use crate::config::{Config, Secrets, SessionCookie};

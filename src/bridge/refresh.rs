@@ -10,7 +10,7 @@ use serde_json::json;
 
 use super::read::{At, Opened, OpenedToken, Reader, SealedCookie, check_size};
 use super::{Bridge, Unauthenticated};
-use crate::claims::{ClaimChanges, ClaimsError, Stamp, Times, UNAUTHENTICATED_BODY, reissue};
+use crate::claims::{ClaimChanges, ClaimsError, Session, Stamp, Times, UNAUTHENTICATED_BODY, reissue};
 use crate::cookie::{Change, MAX_TOKEN_BYTES, NewToken};
 use crate::error::Error;
 use crate::lookups::Responder;
@@ -28,10 +28,19 @@ pub enum Intent {
     Update,
 }
 
-/// `Refresh::Known` needs no database.
 pub enum Refresh {
+    /// Needs no database.
     Known(Refreshed),
+    /// Nothing is due, so this is a read, and costs no more than one. Only if no session is live, cookies may have to be deleted:
+    /// then the call is repeated, as [`Attempt::Second`].
+    Read(Candidates<Session>),
     Pending(Candidates<Identity>, Box<PendingRefresh>),
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Attempt {
+    First,
+    Second,
 }
 
 /// What the app gets.
@@ -71,7 +80,7 @@ impl<S: SessionStore + 'static, R: Responder> Bridge<S, R> {
     ///
     /// # Errors
     /// When the bridge is closed; never because of what the client sent.
-    pub fn refresh(&self, cookie_header: String, now: u64, intent: Intent) -> Result<Refresh, Error> {
+    pub fn refresh(&self, cookie_header: String, now: u64, intent: Intent, attempt: Attempt) -> Result<Refresh, Error> {
         let metrics = self.lookups.metrics();
         if self.lookups.is_closed() {
             metrics.count(Error::Closed.outcome());
@@ -88,7 +97,9 @@ impl<S: SessionStore + 'static, R: Responder> Bridge<S, R> {
                 return Ok(Refresh::Known(request.unchanged(unauthenticated(), &ended)));
             }
         };
-        self.count_several_users(&candidates, Candidate::identity);
+        if attempt == Attempt::First {
+            self.count_several_users(&candidates, Candidate::identity);
+        }
         let candidates = candidates.map(|mut candidate| {
             let slide = self.slide(&candidate, intent, now);
             if slide.is_none() {
@@ -98,6 +109,10 @@ impl<S: SessionStore + 'static, R: Responder> Bridge<S, R> {
             candidate.identity_mut().slide = slide;
             candidate
         });
+        let is_due = candidates.iter().any(|candidate| candidate.identity().slide.is_some());
+        if attempt == Attempt::First && !is_due {
+            return Ok(Refresh::Read(candidates.map(|candidate| candidate.opened.session)));
+        }
         let identities = candidates.as_ref().map(|candidate| candidate.identity().clone());
         let metrics = Arc::clone(metrics);
         let migrates = self.migrates_cookies;

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use tokio::time::{Instant, timeout_at};
 
 use super::queue::{Waiting, take_overdue};
-use super::responder::{Answer, Responder, deliver};
+use super::responder::{Answer, Caller, Responder, deliver};
 use super::{Lookups, MAX_BATCH};
 use crate::error::Error;
 use crate::panics::catch_panic_async;
@@ -42,7 +42,7 @@ impl<S: SessionStore + 'static, R: Responder> Batch<S, R> {
         let limit = lookups.limits.call_timeout;
         let asked = Asked::by(&self.calls);
         let mut places = &asked.places[..];
-        if self.calls.iter().any(|call| call.caller.is_counted()) {
+        if self.calls.iter().any(|call| matches!(call.caller, Caller::Responder(_))) {
             lookups.metrics.count_batch(asked.unique.len());
         }
         let find = async { Ok(lookups.store.find(connection, &asked.unique).await) };

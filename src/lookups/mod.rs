@@ -235,8 +235,11 @@ impl<S: SessionStore + 'static, R: Responder> Lookups<S, R> {
     /// Counts the end of a call, and returns its caller.
     fn count(&self, call: Waiting<R::Call>, now: Instant, answer: &Answer) -> Caller<R::Call> {
         let Waiting { caller, since, .. } = call;
-        if caller.is_counted() {
+        if let Caller::Responder(call) = &caller {
             self.pending.fetch_sub(1, Ordering::Relaxed);
+            if !R::is_end(call, answer) {
+                return caller;
+            }
             self.metrics.count(match answer {
                 Ok(verdict) => verdict.liveness.outcome(),
                 Err(error) => error.outcome(),

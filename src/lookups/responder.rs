@@ -14,6 +14,11 @@ pub trait Responder: Send + Sync + 'static {
     /// Identifies one call.
     type Call: Send;
 
+    /// Whether the answer ends the call. If not, the caller asks again, and that is counted.
+    fn is_end(_call: &Self::Call, _answer: &Answer) -> bool {
+        true
+    }
+
     /// Delivers the answers of a whole batch at once: waking the JavaScript thread is what costs time.
     fn respond(&self, answers: Vec<(Self::Call, Answer)>);
 }
@@ -24,12 +29,6 @@ pub(super) enum Caller<Call> {
     Responder(Call),
     /// A task in this process, such as that of `explainSession`.
     Task(oneshot::Sender<Answer>),
-}
-
-impl<Call> Caller<Call> {
-    pub(super) fn is_counted(&self) -> bool {
-        matches!(self, Self::Responder(_))
-    }
 }
 
 /// Sends each task its answer, and passes all other answers to the responder at once.

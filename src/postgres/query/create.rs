@@ -80,7 +80,8 @@ impl Creation<'_> {
         let holdable = |text: &String| -> String {
             text.chars().map(|character| if is_utf8 || character.is_ascii() { character } else { '?' }).collect()
         };
-        let described = described.map(|(column, text)| (column, text.as_ref().map(holdable)));
+        let given = |text: &Option<String>| text.as_ref().map(holdable).filter(|text| !text.is_empty());
+        let described = described.map(|(column, text)| (column, given(text)));
         for (column, text) in &described {
             if text.is_some() {
                 insertion.text(column, text);
@@ -121,16 +122,19 @@ impl Creation<'_> {
             "BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE; SELECT pg_catalog.pg_advisory_xact_lock({})",
             self.lock()
         );
-        self.session.client.batch_execute(&begin).await?;
-        let started = self.insert_locked(limit).await;
+        // If only the lock fails, the transaction has begun.
+        let started = match self.session.client.batch_execute(&begin).await {
+            Ok(()) => self.insert_locked(limit).await,
+            Err(error) => Err(error.into()),
+        };
         let end = if matches!(started, Ok(Started::Created { .. })) { "COMMIT" } else { "ROLLBACK" };
-        match (started, self.session.client.batch_execute(end).await) {
-            (Ok(started), Ok(())) => Ok(started),
-            // Of a connection in a transaction nobody can make use.
-            (Ok(_), Err(error)) => Err(error.into()),
-            (Err(fault), Ok(())) => Err(fault),
-            (Err(fault), Err(_)) if fault.ends_connection() => Err(fault),
-            (Err(_), Err(error)) => Err(error.into()),
+        let ended = self.session.client.batch_execute(end).await;
+        match started {
+            Err(fault) if fault.ends_connection() => Err(fault),
+            started => {
+                ended?;
+                started
+            }
         }
     }
 
