@@ -253,7 +253,9 @@ test('one session more than the limit signs out the device that was not used for
   for (let count = 0; count < MAX_SESSIONS; count++) devices.push(await signedIn('desktop'))
   const [first, second] = devices as [Page, Page]
   // The first one is in use again.
-  await query('UPDATE sessions SET last_activity_at = now() WHERE session_id = $1', [(await sessionOf(first)).session_id])
+  await query('UPDATE sessions SET last_activity_at = now() WHERE session_id = $1', [
+    (await sessionOf(first)).session_id,
+  ])
   const { session_id } = await sessionOf(second)
   await signedIn('phone')
   expect(await get(second, '/api/session')).toEqual({ status: 200, body: '{}' })

@@ -69,7 +69,9 @@ test('the steps of getting started lead to devices that are signed out', async (
 
   const rest = blocks.slice(starts + 1)
   expect(rest).toHaveLength(1)
-  const { rows } = await withClient(database.url(), (client) => client.query(`SELECT * FROM sessions ORDER BY revoked_at`))
+  const { rows } = await withClient(database.url(), (client) =>
+    client.query(`SELECT * FROM sessions ORDER BY revoked_at`),
+  )
   expect(rows.map(({ login_method, revoked_reason }) => [login_method, revoked_reason])).toEqual([
     ['credentials', 'signed out'],
     ['credentials', null],
@@ -84,7 +86,10 @@ test('the developer writes at most 25 lines of code', () => {
   expect(files).toHaveLength(5)
   const lines = files.flatMap(({ text }) => {
     if (text.startsWith('// next.config.ts')) return ['serverExternalPackages']
-    const code = text.replaceAll(/^import .*$/gm, '').split('\n').map((line) => line.trim())
+    const code = text
+      .replaceAll(/^import .*$/gm, '')
+      .split('\n')
+      .map((line) => line.trim())
     return code.filter((line) => line !== '' && !line.startsWith('//') && !/^[)}\]]+$/.test(line))
   })
   expect(lines.length).toBeLessThanOrEqual(25)
