@@ -1,5 +1,5 @@
 // Checks the links, commands, SQL and settings in the documentation. next/docs.spec.ts checks its TypeScript in an app,
-// documented-callbacks.spec.ts runs its callbacks, claims-and-tables.spec.ts the examples of that page, and
+// moving-page.spec.ts follows the page about moving, claims-and-tables.spec.ts the examples of that page, and
 // next-modes/walkthrough.spec.ts follows the steps of getting started.
 
 import { mkdtemp, rm, writeFile } from 'node:fs/promises'

@@ -26,6 +26,7 @@ const app = await serve(...next(APP, [DEV ? 'dev' : 'start', '--port', port]), {
     DATABASE_URL: databaseUrl,
     SESSION_SECONDS: process.env.SESSION_SECONDS,
     ABSOLUTE_SESSION_SECONDS: process.env.ABSOLUTE_SESSION_SECONDS,
+    MAX_SESSIONS: process.env.MAX_SESSIONS,
   },
   ready: /Ready in/,
   echo: true,

@@ -9,7 +9,7 @@ const { describeClient, requestHeaders, sendCookies, signInHeaders } = require('
 const USER_TYPES = ['client', 'internal']
 
 /** @param {any} config @param {any} own */
-function createCallbacks(config, { bridge, identify, adopt, trustedProxyHeader, req, res, settings }) {
+function createCallbacks(config, { bridge, identify, adopt, maxSessions, whenFull, trustedProxyHeader, req, res, settings }) {
   /** The session that was read for a token. */
   const sessions = new WeakMap()
 
@@ -47,7 +47,11 @@ function createCallbacks(config, { bridge, identify, adopt, trustedProxyHeader, 
       throw configError(missing.join(', '), `${missing.length > 1 ? 'are' : 'is'} ${problem}`)
     }
     const loginMethod = token.login_method ?? account?.provider
-    const { sessionId } = await bridge.createSession(newSession({ ...token, ...claims }, userId, loginMethod, headers))
+    const { sessionId } = await bridge.createSession({
+      ...newSession({ ...token, ...claims }, userId, loginMethod, headers),
+      ...(maxSessions && { maxSessions }),
+      ...(whenFull && { whenFull }),
+    })
     // After the row was made: a sign-in that fails ends nothing.
     await bridge.endNamedSessions(cookie, sessionId)
     return started({ ...token, ...claims }, sessionId, loginMethod)

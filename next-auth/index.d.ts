@@ -42,6 +42,13 @@ export interface WithSessionsOptions {
    * session is adopted.
    */
   adopt?: { until: Date }
+  /** The most live sessions of a user, from 1 on. Default: no limit. */
+  maxSessions?: number
+  /**
+   * What happens at a sign-in of a user who has `maxSessions`: `'revoke-oldest'` (default) ends those that were not active for longest,
+   * `'refuse'` fails the sign-in with `ERR_AUTH_BRIDGE_TOO_MANY_SESSIONS`.
+   */
+  whenFull?: 'revoke-oldest' | 'refuse'
   /**
    * The header in which your proxy names the address of the client, such as `x-real-ip`. It is recorded as `ip_address`; of several
    * addresses the last. Anybody can send such a header, so name one only if your proxy always sets it. Default: no address is recorded.

@@ -3,7 +3,7 @@
 
 const { randomUUID } = require('node:crypto')
 const authBridge = require('../index.js')
-const { bridgeWith, configError, ofType, parseOptions, typeOf } = require('../next/options.js')
+const { bridgeWith, configError, ofType, oneOf, parseOptions, typeOf } = require('../next/options.js')
 const { createCallbacks } = require('./callbacks.js')
 const { refuseConflicts, settingsOf } = require('./settings.js')
 
@@ -17,6 +17,9 @@ const OPTIONS = {
     const isTime = value?.until instanceof Date && !Number.isNaN(value.until.getTime())
     return isTime && Object.keys(value).length === 1 ? undefined : 'must be an object with the key until, a valid Date'
   },
+  maxSessions: (/** @type {unknown} */ value) =>
+    Number.isSafeInteger(value) && Number(value) >= 1 ? undefined : 'must be a whole number from 1 on',
+  whenFull: oneOf(['revoke-oldest', 'refuse']),
   trustedProxyHeader: (/** @type {any} */ value) =>
     typeof value === 'string' && /^[\w-]+$/.test(value) ? undefined : 'must be the name of a header, such as x-real-ip',
   req: (/** @type {any} */ value) => (value?.headers ? undefined : 'must be the request that the API route got'),
@@ -30,6 +33,7 @@ function withSessions(config, options) {
   if (Boolean(own.req) !== Boolean(own.res)) {
     throw configError(own.req ? 'res' : 'req', 'is missing: an API route gives both')
   }
+  if (own.whenFull && !own.maxSessions) throw configError('whenFull', 'needs maxSessions')
   if (typeof config === 'function') {
     return async (/** @type {any} */ request) => {
       const made = await config(request)

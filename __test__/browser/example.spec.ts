@@ -4,8 +4,8 @@ import { mkdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import { setTimeout } from 'node:timers/promises'
 import pg from 'pg'
-import type { Browser, BrowserContext, Page } from 'playwright-core'
-import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest'
+import type { Browser, Page } from 'playwright-core'
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { ROOT, serve } from '../support/apps.mjs'
 import { collectErrors, DEVICES, launchBrowser } from '../support/browser.js'
 import { freePort, startPostgres } from '../support/postgres.mjs'
@@ -13,6 +13,7 @@ import { freePort, startPostgres } from '../support/postgres.mjs'
 type Device = keyof typeof DEVICES
 type User = 'internal' | 'client'
 
+const MAX_SESSIONS = 4
 const SCREENSHOTS = join(ROOT, 'screenshots')
 
 /** Starts the example, and reads its address and the logins from its output. */
@@ -38,7 +39,7 @@ beforeAll(async () => {
   await mkdir(SCREENSHOTS, { recursive: true })
   browser = await launchBrowser()
   database = await startPostgres()
-  example = await startExample([], { DATABASE_URL: database.url() })
+  example = await startExample([], { DATABASE_URL: database.url(), MAX_SESSIONS: String(MAX_SESSIONS) })
 })
 afterAll(async () => {
   await example?.stop()
@@ -46,12 +47,8 @@ afterAll(async () => {
   await browser?.close()
 })
 
-const open: BrowserContext[] = []
-afterEach(() => Promise.all(open.splice(0).map((context) => context.close())))
-
 async function newDevice(device: Device, { origin } = example) {
   const context = await browser.newContext({ ...DEVICES[device], baseURL: origin })
-  open.push(context)
   return context.newPage()
 }
 
@@ -186,13 +183,13 @@ describe('two devices of one user', () => {
     await desktop.reload()
     for (const page of [desktop, phone]) {
       expect((await devicesOf(page)).map((name) => name.split('\n')[0]).sort()).toEqual(
-        expect.arrayContaining(['Chrome on Linux', 'Safari on iPhone']),
+        expect.arrayContaining(['Chrome on Linux', 'Safari on iOS']),
       )
     }
     const { session_id } = await sessionOf(phone)
     await expect.poll(() => sessionStatus(phone)).toBe('useSession() authenticated')
 
-    await desktop.getByRole('button', { name: 'Sign out Safari on iPhone' }).first().click()
+    await desktop.getByRole('button', { name: 'Sign out Safari on iOS' }).first().click()
     await expect
       .poll(() => query('SELECT revoked_reason FROM sessions WHERE session_id = $1', [session_id]))
       .toEqual({ revoked_reason: 'signed out from another device' })
@@ -250,6 +247,53 @@ describe('two devices of one user', () => {
   })
 })
 
+test('one session more than the limit signs out the device that was not used for longest', async () => {
+  await query('DELETE FROM sessions', [])
+  const devices: Page[] = []
+  for (let count = 0; count < MAX_SESSIONS; count++) devices.push(await signedIn('desktop'))
+  const [first, second] = devices as [Page, Page]
+  // The first one is in use again.
+  await query('UPDATE sessions SET last_activity_at = now() WHERE session_id = $1', [
+    (await sessionOf(first)).session_id,
+  ])
+  const { session_id } = await sessionOf(second)
+  await signedIn('phone')
+  expect(await get(second, '/api/session')).toEqual({ status: 200, body: '{}' })
+  expect((await sessionOf(first)).user.email).toBe('ada@acme.example')
+  const row = await query('SELECT revoked_reason FROM sessions WHERE session_id = $1', [session_id])
+  expect(row).toEqual({ revoked_reason: 'max_sessions' })
+})
+
+describe('the page of all sessions', () => {
+  test('shows the staff who is signed in where, and ends one session or all of a user', async () => {
+    await query('DELETE FROM sessions', [])
+    const [grace, phone] = [await signedIn('desktop', 'client'), await signedIn('phone', 'client')]
+    const ada = await signedIn('desktop')
+    await ada.getByRole('link', { name: 'All sessions' }).click()
+    await ada.waitForURL('**/admin')
+    const of = (name: string) => ada.getByRole('region', { name })
+    await expect.poll(() => of('Grace Hopper').getByRole('listitem').count()).toBe(2)
+    expect(await of('Ada Lovelace').getByRole('listitem').innerText()).toContain('This device')
+    await screenshot(ada, 'admin-desktop')
+    const { session_id } = await sessionOf(phone)
+    await of('Grace Hopper').getByRole('button', { name: 'End Safari on iOS of Grace Hopper' }).click()
+    await expect.poll(() => of('Grace Hopper').getByRole('listitem').count()).toBe(1)
+    expect(await get(phone, '/api/session')).toEqual({ status: 200, body: '{}' })
+    const row = await query('SELECT revoked_reason FROM sessions WHERE session_id = $1', [session_id])
+    expect(row).toEqual({ revoked_reason: 'ended by an administrator' })
+    await of('Grace Hopper').getByRole('button', { name: 'End all of Grace Hopper' }).click()
+    await expect.poll(() => of('Grace Hopper').innerText()).toContain('Signed in nowhere.')
+    expect(await get(grace, '/api/session')).toEqual({ status: 200, body: '{}' })
+    expect((await sessionOf(ada)).user.email).toBe('ada@acme.example')
+  })
+
+  test('is not for clients', async () => {
+    const grace = await signedIn('phone', 'client')
+    await grace.goto('/admin')
+    expect(new URL(grace.url()).pathname).toBe('/dashboard')
+  })
+})
+
 test('with the database stopped the app says so; after its start the session is back', async () => {
   const page = await signedIn('desktop')
   const { session_id } = await sessionOf(page)
@@ -295,7 +339,8 @@ test.each<Device>(['desktop', 'phone'])('no page is wider than a %s', async (dev
   await screenshot(page, `dashboard-${device}-dark`)
 })
 
-describe('rolling sessions', () => {
+// At the same time, since they mostly wait.
+describe.concurrent('rolling sessions', () => {
   const SECONDS = 8
   const ABSOLUTE_SECONDS = 60
   let rolling: typeof example
@@ -304,6 +349,7 @@ describe('rolling sessions', () => {
       DATABASE_URL: database.url(),
       SESSION_SECONDS: String(SECONDS),
       ABSOLUTE_SESSION_SECONDS: String(ABSOLUTE_SECONDS),
+      MAX_SESSIONS: '100',
     }
     rolling = await startExample(['--no-build'], env)
   })

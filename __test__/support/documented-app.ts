@@ -1,13 +1,12 @@
-// What docs and example give Auth.js, loaded from their very text and run by the real Auth.js.
+// What docs give Auth.js, loaded from their very text and run by the real Auth.js.
 
 import { randomUUID } from 'node:crypto'
-import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { mkdirSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { Auth, type AuthConfig, skipCSRFCheck } from '@auth/core'
 import type { Adapter } from '@auth/core/adapters'
 import credentials from '@auth/core/providers/credentials'
-import { SECRET } from './bridges.js'
 import { COOKIE_NAME } from './cookies.mjs'
 import { codeBlocks } from './pages.js'
 
@@ -24,6 +23,10 @@ export const cookies = async () => ({
   set: (name, value, options) => jar.set(name, { value, options }),
 })`
 
+/** A function instead of the object, since then Auth.js hands the request on. */
+const WITH_SESSIONS = `
+import { withSessions as real } from '${ROOT}next-auth/index.js'
+export const withSessions = (config, options) => real(async () => config, options)`
 const SESSIONS = `
 import { getSession } from '${ROOT}index.js'
 export const request = { cookie: '' }
@@ -36,13 +39,16 @@ export function documented(page: string, file: string) {
   return block.text
 }
 
-export const example = (file: string) => readFileSync(join(ROOT, 'examples', 'nextjs', file), 'utf8')
-
 /** Writes the files of an app, and imports them with the variables of the environment as they are now. */
 export function writeApp(files: Record<string, string>) {
   // In the repository, so that they find its packages; not in `node_modules`, where TypeScript is not compiled.
   const folder = join(ROOT, 'target', `documented-app-${randomUUID()}`)
-  const standIns = { 'next-auth.ts': NEXT_AUTH, 'next-headers.ts': NEXT_HEADERS, 'authjs-bridge-next.ts': SESSIONS }
+  const standIns = {
+    'next-auth.ts': NEXT_AUTH,
+    'next-headers.ts': NEXT_HEADERS,
+    'authjs-bridge-next.ts': SESSIONS,
+    'with-sessions.ts': WITH_SESSIONS,
+  }
   for (const [file, text] of Object.entries({ ...standIns, ...files })) {
     mkdirSync(dirname(join(folder, file)), { recursive: true })
     const imported = text
@@ -50,6 +56,7 @@ export function writeApp(files: Record<string, string>) {
       .replaceAll("from 'next-auth/providers/", "from '@auth/core/providers/")
       .replaceAll("from 'next/headers'", `from '${folder}/next-headers.ts'`)
       .replaceAll("from 'authjs-bridge'", `from '${ROOT}index.js'`)
+      .replaceAll("from 'authjs-bridge/next-auth'", `from '${folder}/with-sessions.ts'`)
       .replaceAll("from 'authjs-bridge/next'", `from '${folder}/authjs-bridge-next.ts'`)
       .replaceAll("from '@/", `from '${folder}/`)
     writeFileSync(join(folder, file), imported)
@@ -58,14 +65,9 @@ export function writeApp(files: Record<string, string>) {
 }
 
 /** A browser, and the real Auth.js with the app's callbacks and events. `user` is who signs in. */
-export function browse(
-  app: Pick<AuthConfig, 'adapter' | 'callbacks' | 'events' | 'session'>,
-  user: { id: string; email: string },
-) {
-  const config: AuthConfig = {
-    ...app,
-    session: { ...app.session, strategy: 'jwt' },
-    secret: SECRET,
+export function browse(app: (request: Request) => Promise<AuthConfig>, user: { id: string; email: string }) {
+  const configure = async (request: Request): Promise<AuthConfig> => ({
+    ...(await app(request)),
     trustHost: true,
     basePath: '/auth',
     skipCSRFCheck,
@@ -73,14 +75,15 @@ export function browse(
       credentials({ authorize: () => user }),
       { id: 'email', name: 'E-mail', type: 'email', maxAge: 60, async sendVerificationRequest() {} },
     ],
-    adapter: { ...newcomer(user), ...app.adapter },
+    adapter: newcomer(user),
     logger: { debug() {}, warn() {}, error() {} },
-  }
+  })
   let token: string | undefined
 
   async function ask(path: string, init: RequestInit = {}, cookie = token) {
     const headers = { ...init.headers, cookie: cookie ? `${COOKIE_NAME}=${cookie}` : '' }
-    const response = await Auth(new Request(`${ORIGIN}/auth/${path}`, { ...init, headers }), config)
+    const request = new Request(`${ORIGIN}/auth/${path}`, { ...init, headers })
+    const response = await Auth(request, await configure(request))
     const [set] = response.headers.getSetCookie().filter((line) => line.startsWith(`${COOKIE_NAME}=`))
     return { response, set: set?.slice(set.indexOf('=') + 1, set.indexOf(';')) }
   }

@@ -50,3 +50,14 @@ export async function findAccount(email: string, password: string): Promise<Acco
 export async function saveUsername({ tenant, id }: Pick<Account, 'tenant' | 'id'>, username: string) {
   await database.query('UPDATE users SET username = $3 WHERE tenant = $1 AND user_id = $2', [tenant, id, username])
 }
+
+export type User = Pick<Account, 'id' | 'tenant' | 'name' | 'email'>
+
+export async function listUsers(tenant: string): Promise<User[]> {
+  const { rows } = await database.query(
+    `SELECT user_id AS id, tenant, email, first_name || ' ' || last_name AS name FROM users WHERE tenant = $1
+      ORDER BY name`,
+    [tenant],
+  )
+  return rows
+}

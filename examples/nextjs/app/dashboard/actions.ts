@@ -4,29 +4,30 @@ import { revalidatePath } from 'next/cache'
 import { redirect } from 'next/navigation'
 import { signOut } from '@/auth'
 import { saveUsername } from '@/lib/accounts'
-import { revokeOtherSessions, revokeSession } from '@/lib/session-rows'
-import { auth, update } from '@/sessions'
+import { auth, bridge, update } from '@/sessions'
+
+const REASON = 'signed out from another device'
 
 export async function signOutThisDevice() {
   await signOut({ redirectTo: '/signin' })
 }
 
 export async function signOutDevice(form: FormData) {
-  const { user } = await signedIn()
-  await revokeSession({ ...user, session_id: form.get('session_id') }, 'signed out from another device')
+  const { owner } = await signedIn()
+  await bridge.revokeSession({ ...owner, sessionId: String(form.get('session_id')), reason: REASON })
   revalidatePath('/dashboard')
 }
 
 export async function signOutOthers() {
-  const { user, session_id } = await signedIn()
-  await revokeOtherSessions({ ...user, session_id }, 'signed out from another device')
+  const { owner, session } = await signedIn()
+  await bridge.revokeOtherSessions({ ...owner, sessionId: session.session_id, reason: REASON })
   revalidatePath('/dashboard')
 }
 
 export async function changeUsername(form: FormData) {
-  const { user } = await signedIn()
+  const { session } = await signedIn()
   const username = String(form.get('username')).trim()
-  await saveUsername(user, username)
+  await saveUsername(session.user, username)
   // The page after this action shows it, and so do the requests that follow.
   await update({ username })
   revalidatePath('/dashboard')
@@ -36,5 +37,5 @@ export async function changeUsername(form: FormData) {
 async function signedIn() {
   const session = await auth()
   if (!session) redirect('/signin')
-  return session
+  return { session, owner: { tenant: session.user.tenant, userId: session.user.id } }
 }

@@ -1,7 +1,8 @@
 import type { Metadata } from 'next'
+import Link from 'next/link'
 import { redirect } from 'next/navigation'
-import { Brand } from '@/components/brand'
 import { Devices } from '@/components/devices'
+import { Header } from '@/components/header'
 import { SessionBody } from '@/components/session-body'
 import { SessionFields } from '@/components/session-fields'
 import { auth } from '@/sessions'
@@ -13,15 +14,9 @@ export default async function Dashboard() {
   if (!session) redirect('/signin')
   return (
     <>
-      <header className="header">
-        <Brand />
-        <span className="user">
-          <span className="avatar" aria-hidden>
-            {initials(session.user.name)}
-          </span>
-          <span className="user-name">{session.user.name}</span>
-        </span>
-      </header>
+      <Header name={session.user.name}>
+        {session.user.user_type === 'internal' && <Link href="/admin">All sessions</Link>}
+      </Header>
       <main className="dashboard">
         <SessionFields session={session} />
         <Devices session={session} />
@@ -29,11 +24,4 @@ export default async function Dashboard() {
       </main>
     </>
   )
-}
-
-function initials(name: string) {
-  return name
-    .split(' ')
-    .map((word) => word[0])
-    .join('')
 }

@@ -1,4 +1,4 @@
-// The callbacks of docs and example, run by the real Auth.js with a real database: whoever follows them signs nobody out, and
+// The page about moving, followed with the real Auth.js and a real database: whoever follows it signs nobody out, and
 // lets nobody in whose session was revoked.
 
 import { randomUUID } from 'node:crypto'
@@ -6,57 +6,16 @@ import { rm } from 'node:fs/promises'
 import { encode } from 'next-auth-4/jwt'
 import type pg from 'pg'
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, onTestFinished, test, vi } from 'vitest'
-import { AuthBridge } from '../index.js'
+import { AuthBridge, defaultBridge } from '../index.js'
 import { SECRET } from './support/bridges.js'
 import { COOKIE_NAME, mintCookie } from './support/cookies.mjs'
 import { useDatabase } from './support/database.js'
-import { browse, documented, example, writeApp } from './support/documented-app.js'
+import { browse, documented, writeApp } from './support/documented-app.js'
 import { codeBlocks } from './support/pages.js'
 import { startProxy } from './support/proxy.js'
-import { claimsOf, createSession, createTables, createUser } from './support/tenants.mjs'
+import { claimsOf, createSession, createUser } from './support/tenants.mjs'
 
 const MOVING = 'docs/moving-from-authjs.md'
-const EXAMPLE = [
-  'auth.ts',
-  'lib/accounts.ts',
-  'lib/database.ts',
-  'lib/devices.ts',
-  'lib/lifetime.ts',
-  'lib/passwords.ts',
-  'lib/session-rows.ts',
-]
-
-interface Page {
-  tables(client: pg.Client): Promise<unknown>
-  files: Record<string, string>
-  config(load: (file: string) => Promise<Record<string, never>>): Promise<Parameters<typeof browse>[0]>
-  /** Whether a read makes rows for tokens that have none. */
-  adopts?: boolean
-}
-
-const PAGES: Record<string, Page> = {
-  'docs/getting-started.md': {
-    tables: createTables,
-    files: { 'auth.ts': exporting(documented('docs/getting-started.md', 'auth.ts')) },
-    config: async (load) => (await load('auth.ts')).config,
-  },
-  [MOVING]: {
-    tables: tablesOfTheirOwn,
-    files: { 'lib/sessions.ts': documented(MOVING, 'lib/sessions.ts') },
-    config: (load) => load('lib/sessions.ts'),
-    adopts: true,
-  },
-  'examples/nextjs': {
-    tables: createTables,
-    files: Object.fromEntries(EXAMPLE.map((file) => [file, exporting(example(file))])),
-    config: async (load) => (await load('auth.ts')).config,
-  },
-}
-
-/** What `NextAuth()` was given. */
-function exporting(text: string) {
-  return text.replace(/export const \{ (.+) \} = NextAuth/, 'export const { $1, config } = NextAuth')
-}
 
 /** Tables under other names, and the views that the page makes of them. */
 async function tablesOfTheirOwn(client: pg.Client) {
@@ -67,9 +26,8 @@ async function tablesOfTheirOwn(client: pg.Client) {
   for (const { text } of codeBlocks(MOVING).filter(({ language }) => language === 'sql')) await client.query(text)
 }
 
-async function addUser(client: pg.Client, { tables }: Page) {
+async function addUser(client: pg.Client) {
   const email = `${randomUUID()}@example.com`
-  if (tables === createTables) return createUser(client, { email })
   const user = { tenant: randomUUID(), user_id: randomUUID(), user_type: 'internal' as const, email }
   await client.query('INSERT INTO accounts VALUES ($1, $2, true, $3)', [user.tenant, user.user_id, email])
   return user
@@ -78,8 +36,8 @@ async function addUser(client: pg.Client, { tables }: Page) {
 // Their listeners tell of each connection that breaks.
 beforeAll(() => void vi.spyOn(console, 'error').mockImplementation(() => {}))
 
-describe.each(Object.entries(PAGES))('%s', (_, page) => {
-  const { client, url } = useDatabase(page.tables)
+describe(MOVING, () => {
+  const { client, url } = useDatabase(tablesOfTheirOwn)
   const server = Number(new URL(url).port)
   let bridge: AuthBridge
   beforeAll(() => {
@@ -97,13 +55,20 @@ describe.each(Object.entries(PAGES))('%s', (_, page) => {
     const proxied = new URL(url)
     proxied.port = String(proxy.port)
     vi.stubEnv('DATABASE_URL', proxied.href)
-    app = writeApp(page.files)
-    const config = await page.config(app.load)
-    vi.unstubAllEnvs()
-    user = await addUser(client, page)
+    vi.stubEnv('AUTH_SECRET', SECRET)
+    vi.stubEnv('AUTH_URL', 'http://localhost:3000')
+    const text = documented(MOVING, 'auth.ts').replace(
+      /export const \{ (.+) \} = NextAuth/,
+      'export const { $1, config } = NextAuth',
+    )
+    app = writeApp({ 'auth.ts': text, 'lib/owner.ts': documented(MOVING, 'lib/owner.ts') })
+    const { config } = await app.load('auth.ts')
+    user = await addUser(client)
     browser = browse(config, { ...user, id: user.user_id })
   })
   afterEach(async () => {
+    await defaultBridge().close()
+    vi.unstubAllEnvs()
     proxy.close()
     await rm(app.folder, { recursive: true })
   })
@@ -152,7 +117,7 @@ describe.each(Object.entries(PAGES))('%s', (_, page) => {
     await holdOldToken()
     expect((await browser[how]()).user.email).toBe(user.email)
     expect(browser.cookie()).toBeDefined()
-    expect(await live()).toBe(page.adopts ?? false)
+    expect(await live()).toBe(true)
   })
 
   test('a session whose row has no end signs nobody out', async () => {
@@ -162,38 +127,37 @@ describe.each(Object.entries(PAGES))('%s', (_, page) => {
     expect(await live()).toBe(true)
   })
 
-  if (page.adopts)
-    describe('who is signed in already', () => {
-      test('gets one row, also if many requests come at once', async () => {
-        await holdOldToken()
-        const answers = await browser.readAtOnce(6)
-        expect(await rows()).toHaveLength(1)
-        for (const { set } of answers) {
-          const session = await bridge.getSession(`${COOKIE_NAME}=${set}`)
-          expect(session).toMatchObject({ session_id: (await rows())[0].session_id, user: { id: user.user_id } })
-        }
-      })
-
-      test('gets it after an outage, stays signed in meanwhile, and is signed out as everybody else', async () => {
-        await holdOldToken()
-        outage()
-        expect((await browser.read()).user.email).toBe(user.email)
-        expect(await live()).toBe(false)
-        await mend()
-        await browser.read()
-        expect(await live()).toBe(true)
-        await revoke()
-        await browser.read()
-        expect(await live()).toBe(false)
-      })
-
-      test('keeps a token whose user is not found, or not the only one of the address', async () => {
-        await client.query('INSERT INTO accounts VALUES ($1, $2, false, $3)', [randomUUID(), randomUUID(), user.email])
-        await holdOldToken()
-        expect((await browser.read()).user.email).toBe(user.email)
-        expect(await rows()).toEqual([])
-      })
+  describe('who is signed in already', () => {
+    test('gets one row, also if many requests come at once', async () => {
+      await holdOldToken()
+      const answers = await browser.readAtOnce(6)
+      expect(await rows()).toHaveLength(1)
+      for (const { set } of answers) {
+        const session = await bridge.getSession(`${COOKIE_NAME}=${set}`)
+        expect(session).toMatchObject({ session_id: (await rows())[0].session_id, user: { id: user.user_id } })
+      }
     })
+
+    test('gets it after an outage, stays signed in meanwhile, and is signed out as everybody else', async () => {
+      await holdOldToken()
+      outage()
+      expect((await browser.read()).user.email).toBe(user.email)
+      expect(await live()).toBe(false)
+      await mend()
+      await browser.read()
+      expect(await live()).toBe(true)
+      await revoke()
+      await browser.read()
+      expect(await live()).toBe(false)
+    })
+
+    test('keeps a token whose user is not found, or not the only one of the address', async () => {
+      await client.query('INSERT INTO accounts VALUES ($1, $2, false, $3)', [randomUUID(), randomUUID(), user.email])
+      await holdOldToken()
+      expect((await browser.read()).user.email).toBe(user.email)
+      expect(await rows()).toEqual([])
+    })
+  })
 })
 
 describe('lib/old-cookie.ts of docs/nextjs.md', () => {
@@ -205,7 +169,7 @@ describe('lib/old-cookie.ts of docs/nextjs.md', () => {
     vi.stubEnv('AUTH_SECRET', SECRET)
     onTestFinished(() => void vi.unstubAllEnvs())
     const text = documented('docs/nextjs.md', 'lib/old-cookie.ts')
-    const app = writeApp({ 'lib/old-cookie.ts': text, 'lib/database.ts': example('lib/database.ts') })
+    const app = writeApp({ 'lib/old-cookie.ts': text })
     onTestFinished(() => rm(app.folder, { recursive: true }))
     const { endOldSession } = await app.load('lib/old-cookie.ts')
     const { jar } = await app.load('next-headers.ts')
