@@ -7,17 +7,19 @@ import { createRequire } from 'node:module'
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
+import type { AuthConfig } from '@auth/core'
 import type { Adapter } from '@auth/core/adapters'
 import { DrizzleAdapter } from '@auth/drizzle-adapter'
 import PostgresAdapter from '@auth/pg-adapter'
 import { drizzle } from 'drizzle-orm/node-postgres'
 import pg from 'pg'
-import { afterAll, beforeAll, describe, expect, onTestFinished, test, vi } from 'vitest'
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { withSessions } from '../next-auth/index.js'
 import { SECRET, useBridges } from './support/bridges.js'
 import { diagnose, MARKERS, run } from './support/command-line.js'
 import { mintCookie } from './support/cookies.mjs'
 import { useDatabase } from './support/database.js'
-import { browse, documented, example, writeApp } from './support/documented-app.js'
+import { browse } from './support/documented-app.js'
 import { codeBlocks } from './support/pages.js'
 
 const MOVING = 'docs/moving-from-authjs.md'
@@ -272,18 +274,12 @@ describe.each(Object.entries(TOOLS))('--for %s', (name, tool) => {
     expect(withType('uuid')).toBe(declaration(await read('schema.sql'), 'sessions'))
   })
 
-  test('the documented callback and event start and end sessions, with the real Auth.js', async () => {
-    vi.stubEnv('DATABASE_URL', database.url)
-    onTestFinished(() => void vi.unstubAllEnvs())
-    const file = 'lib/adapter-sessions.ts'
-    const app = writeApp({ [file]: documented(MOVING, file), 'lib/database.ts': example('lib/database.ts') })
-    onTestFinished(() => rm(app.folder, { recursive: true }))
-    const { callbacks, events } = await app.load(file)
-    onTestFinished(async () => (await app.load('lib/database.ts')).database.end())
-
+  test('withSessions starts and ends sessions, with the real Auth.js', async () => {
     const { createUser, getUserByEmail } = users
     const newcomer = { id: '', email: `${randomUUID()}@example.com` }
-    const browser = browse({ callbacks, events, adapter: { createUser, getUserByEmail } }, newcomer)
+    const adopt = { until: new Date(Date.now() + 60_000) }
+    const config = withSessions(async (): Promise<AuthConfig> => ({ providers: [] }), { bridge: bridge(), adopt })
+    const browser = browse(config, newcomer, { createUser, getUserByEmail })
     await browser.signUp()
     const cookie = browser.cookie()
     const { rows } = await client.query(
@@ -384,7 +380,7 @@ test.each<[string, string[], RegExp]>([
   ['another tool', ['--for', MARKERS.password], /--for must be prisma, drizzle or auth-adapter\n$/],
   ['a name that every object has', ['--for', 'constructor'], /--for must be/],
   ['no tool', ['--for'], /--for without a value/],
-  ['an empty tool', ['--for', ''], /--for must be/],
+  ['an empty tool', ['--for', ''], /--for is empty/],
   ['a tool and --single-tenant', ['--for', 'prisma', '--single-tenant'], /leave out --single-tenant/],
   ['an argument', [MARKERS.password], /schema takes no arguments/],
   ['an option of another command', ['--json'], /unknown option/],

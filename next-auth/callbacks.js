@@ -9,7 +9,10 @@ const { describeClient, requestHeaders, sendCookies, signInHeaders } = require('
 const USER_TYPES = ['client', 'internal']
 
 /** @param {any} config @param {any} own */
-function createCallbacks(config, { bridge, identify, adopt, maxSessions, whenFull, trustedProxyHeader, req, res, settings }) {
+function createCallbacks(
+  config,
+  { bridge, identify, adopt, maxSessions, whenFull, trustedProxyHeader, req, res, settings },
+) {
   /** The session that was read for a token. */
   const sessions = new WeakMap()
 

@@ -65,7 +65,11 @@ export function writeApp(files: Record<string, string>) {
 }
 
 /** A browser, and the real Auth.js with the app's callbacks and events. `user` is who signs in. */
-export function browse(app: (request: Request) => Promise<AuthConfig>, user: { id: string; email: string }) {
+export function browse(
+  app: (request: Request) => Promise<AuthConfig>,
+  user: { id: string; email: string },
+  adapter: Adapter = {},
+) {
   const configure = async (request: Request): Promise<AuthConfig> => ({
     ...(await app(request)),
     trustHost: true,
@@ -75,7 +79,7 @@ export function browse(app: (request: Request) => Promise<AuthConfig>, user: { i
       credentials({ authorize: () => user }),
       { id: 'email', name: 'E-mail', type: 'email', maxAge: 60, async sendVerificationRequest() {} },
     ],
-    adapter: newcomer(user),
+    adapter: { ...newcomer(user), ...adapter },
     logger: { debug() {}, warn() {}, error() {} },
   })
   let token: string | undefined
