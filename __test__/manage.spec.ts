@@ -335,6 +335,13 @@ describe('deleteEndedSessions', () => {
     expect(await connect({ absoluteMaxAge: 30 * DAY }).deleteEndedSessions({ before: at(-50) })).toBe(5)
   })
 
+  test('of a time in the future, what has ended by now', async () => {
+    const [live, expired] = [await start(), await start()] as const
+    await set(expired, "expires_at = now() - interval '1 second'")
+    await bridge.deleteEndedSessions({ before: at(365) })
+    expect([await row(live), await row(expired)]).toEqual([expect.anything(), undefined])
+  })
+
   test('in one pass over a large table, or as many as it is told', async () => {
     await database.client.query(
       `INSERT INTO sessions (tenant, session_id, user_id, expires_at)

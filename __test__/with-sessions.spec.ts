@@ -266,6 +266,31 @@ describe.each([5, 4] as const)('next-auth %i', (version) => {
       expect((await rows())[0]?.ip_address).toBe(expected)
     })
 
+    test('beyond maxSessions ends the session of the device that was not used for longest', async () => {
+      use({}, { maxSessions: 2 })
+      const others = [browser, openBrowser(server.origin), openBrowser(server.origin)]
+      for (const other of others) await other.signIn()
+      expect(await liveRows()).toHaveLength(2)
+      expect((await rows())[0]?.revoked_reason).toBe('max_sessions')
+      // In place of its own session: the other device stays signed in.
+      await others[2]?.signIn()
+      expect(await others[1]?.read()).toMatchObject({ user: { email: user.email } })
+      expect((await rows()).map(({ revoked_reason }) => revoked_reason)).toEqual(['max_sessions', null, null, null])
+      expect(await liveRows()).toHaveLength(2)
+    })
+
+    test('beyond maxSessions is refused, if that is wanted, but for a browser that has one of them', async () => {
+      use({}, { maxSessions: 1, whenFull: 'refuse' })
+      await browser.signIn()
+      await openBrowser(server.origin)
+        .signIn()
+        .catch(() => {})
+      expect(await rows()).toHaveLength(1)
+      await browser.signIn()
+      expect(await liveRows()).toMatchObject([{ session_id: (await current()).session_id }])
+      expect(await rows()).toHaveLength(2)
+    })
+
     test('ends every session that the cookies name', async () => {
       const [a, b] = [await createSession(client, user), await createSession(client, user)]
       await holdOther(a)

@@ -50,6 +50,8 @@ withSessions(
       return { tenant: 7, id: 'a', user_type: 'client' }
     },
     adopt: { until: new Date() },
+    maxSessions: 5,
+    whenFull: 'refuse',
     trustedProxyHeader: 'x-real-ip',
   },
 )

@@ -50,13 +50,12 @@ function createCallbacks(
       throw configError(missing.join(', '), `${missing.length > 1 ? 'are' : 'is'} ${problem}`)
     }
     const loginMethod = token.login_method ?? account?.provider
-    const { sessionId } = await bridge.createSession({
+    const options = {
       ...newSession({ ...token, ...claims }, userId, loginMethod, headers),
       ...(maxSessions && { maxSessions }),
       ...(whenFull && { whenFull }),
-    })
-    // After the row was made: a sign-in that fails ends nothing.
-    await bridge.endNamedSessions(cookie, sessionId)
+    }
+    const { sessionId } = await bridge.startSession(options, deviceOf(options.userAgent), cookie)
     return started({ ...token, ...claims }, sessionId, loginMethod)
   }
 

@@ -64,6 +64,7 @@ pub fn create_session(env: &Env, bridge: &SharedBridge, value: Unknown, device: 
             device_type,
             columns,
             limit,
+            replaced: Vec::new(),
         })
     })())
 }

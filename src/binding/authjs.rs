@@ -25,6 +25,21 @@ impl AuthBridge {
         parsed(env, &json.map_err(settle::coded)?)
     }
 
+    // `createSession` at a sign-in, in place of the sessions that a `Cookie` header names.
+    #[napi(skip_typescript)]
+    pub fn start_session<'env>(
+        &self,
+        env: &'env Env,
+        options: Unknown<'env>,
+        device: Unknown<'env>,
+        cookie_header: Unknown<'env>,
+    ) -> napi::Result<Unknown<'env>> {
+        self.managed(env, |bridge| {
+            let header = super::options::cookie_header(env, cookie_header, Some(MAX_HEADER_BYTES))?;
+            Ok(bridge.start(arguments::create_session(env, bridge, options, device)?, &header, unix_time()))
+        })
+    }
+
     // `createSession` with an id. If there is such a session of this user already, it is that one.
     #[napi(skip_typescript)]
     pub fn adopt_session<'env>(

@@ -9,7 +9,7 @@ use serde::Serialize;
 use serde_json::Value;
 
 use super::Bridge;
-use super::manage::revoke_part;
+use super::manage::{CreatedSession, revoke_part};
 use super::read::{At, Reader, SealedCookie, check_size};
 use crate::claims::{PROTECTED_CLAIMS, Session};
 use crate::cookie::{Attributes, Change, SameSite};
@@ -19,7 +19,9 @@ use crate::lookups::{Lookups, Responder};
 use crate::metrics::{Metrics, Roll};
 use crate::redacted::redacted;
 use crate::schema::{FreshClaim, Id};
-use crate::store::{FreshValue, Identity, Liveness, ManagedStore, Revocation, Scope, SessionStore, Slide, Verdict};
+use crate::store::{
+    FreshValue, Identity, Liveness, ManagedStore, NewSession, Revocation, Scope, SessionStore, Slide, Verdict,
+};
 
 /// What Auth.js must be configured with, so that it sets and reads the cookies that the bridge reads.
 #[derive(Serialize)]
@@ -197,6 +199,25 @@ impl<S: SessionStore + 'static, R: Responder> Bridge<S, R> {
 }
 
 impl<S: ManagedStore + 'static, R: Responder> Bridge<S, R> {
+    /// Starts a session in place of those that the cookies of the request name, whatever their class. They end afterwards, so that a
+    /// sign-in which fails ends nothing.
+    pub fn start(
+        &self,
+        new: NewSession,
+        cookie_header: &str,
+        now: u64,
+    ) -> impl Future<Output = Result<CreatedSession, Error>> + Send + use<S, R> {
+        let named = self.reader.named(cookie_header, self.at(now));
+        let replaced = named.iter().map(|identity| identity.lookup.key.session_id.clone()).collect();
+        let created = self.create_session(NewSession { replaced, ..new });
+        let lookups = Arc::clone(&self.lookups);
+        async move {
+            let created = created.await?;
+            end_all(&lookups, &named).await?;
+            Ok(created)
+        }
+    }
+
     /// Ends the sessions that the cookies of a request name, whatever their class, but the one that is kept: how many.
     pub fn end_named(
         &self,

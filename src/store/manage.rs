@@ -71,6 +71,8 @@ pub struct NewSession {
     pub device_type: Option<String>,
     pub columns: Columns,
     pub limit: Option<SessionLimit>,
+    /// Sessions that are about to end for this one, so that the limit doesn't count them.
+    pub replaced: Vec<Id>,
 }
 
 /// Further columns of the app's table.

@@ -156,10 +156,17 @@ impl Creation<'_> {
         let tenant = keys.tenant.as_ref().map(|column| column.equals("s.tenant", &parameter()));
         let of_user = keys.user_id.equals("s.user_id", &parameter());
         let own = keys.session_id.equals("s.session_id", &parameter());
-        let live: Vec<_> = tenant.into_iter().chain([of_user, is_live(located)?]).collect();
-        let live = live.join(" AND ");
         let mut types: Vec<_> = types.map(|column| column.parameter()).collect();
         let mut parameters: Vec<_> = ids.map(|id| id as Parameter).collect();
+        let replaced: Vec<_> = self.new.replaced.iter().filter_map(|id| keys.id_types().session_id.fit(id)).collect();
+        let is_replaced = (!replaced.is_empty()).then(|| {
+            types.push(keys.session_id.list_parameter());
+            parameters.push(&replaced);
+            let equal = keys.session_id.equals("s.session_id", "r.session_id");
+            format!("NOT EXISTS (SELECT FROM pg_catalog.unnest({}) AS r (session_id) WHERE {equal})", parameter())
+        });
+        let live: Vec<_> = tenant.into_iter().chain([of_user, is_live(located)?]).chain(is_replaced).collect();
+        let live = live.join(" AND ");
         let revoked = match when_full {
             WhenFull::Refuse => {
                 // A row that is there already was started within the limit, by an attempt whose answer was lost.

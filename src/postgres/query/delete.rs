@@ -7,6 +7,7 @@ use futures_util::future::join_all;
 use tokio_postgres::Row;
 use tokio_postgres::types::Type;
 
+use super::times::NOW;
 use super::{DatabaseSession, Parameter, Query, Statement, Statements, column};
 use crate::postgres::fault::Fault;
 use crate::schema::{CREATED_AT, EXPIRES_AT, Id, IdType, IdTypes, REVOKED_AT};
@@ -111,8 +112,9 @@ impl DeleteEnded<'_> {
     }
 }
 
-/// Whether a session `s` ended before a time, in seconds since 1970.
+/// Whether a session `s` ended before a time, in seconds since 1970: one in the future is now, or what still lives would be meant.
 fn ended(Statements { located, .. }: &Statements, before: &str) -> String {
+    let before = format!("least({before}, extract(epoch FROM {NOW})::pg_catalog.float8)");
     let is_before = |end: &str| format!("coalesce({end}::pg_catalog.float8 OPERATOR(pg_catalog.<) {before}, false)");
     let epoch = |column: &str| format!("extract(epoch FROM s.{column})");
     let ends = [Some(epoch(REVOKED_AT)), located.schema.has_row_expiry.then(|| epoch(EXPIRES_AT))];
