@@ -390,6 +390,7 @@ test('types with secrets, cookies, claims or rows are redacted in Debug', () => 
       'PendingRefresh',
       'Postgres',
       "Reading<'h>",
+      'Reason',
       'Refreshed',
       'Revocation',
       'Rolled',

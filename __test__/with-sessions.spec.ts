@@ -275,7 +275,12 @@ describe.each([5, 4] as const)('next-auth %i', (version) => {
       // In place of its own session: the other device stays signed in.
       await others[2]?.signIn()
       expect(await others[1]?.read()).toMatchObject({ user: { email: user.email } })
-      expect((await rows()).map(({ revoked_reason }) => revoked_reason)).toEqual(['max_sessions', null, null, null])
+      expect((await rows()).map(({ revoked_reason }) => revoked_reason)).toEqual([
+        'max_sessions',
+        null,
+        'signed_in_again',
+        null,
+      ])
       expect(await liveRows()).toHaveLength(2)
     })
 
@@ -320,6 +325,7 @@ describe.each([5, 4] as const)('next-auth %i', (version) => {
       expect(await liveRows()).toHaveLength(2)
       await browser.signOut()
       expect(await liveRows()).toEqual([])
+      expect((await rows()).filter((row) => row.revoked_reason === 'signed_out')).toHaveLength(2)
       expect(browser.header()).not.toMatch(/session-token/)
       expect(await bridge.getSession(copy)).toEqual({})
     })

@@ -229,7 +229,7 @@ describe('two devices of one user', () => {
     expect((await page.context().cookies()).map(({ name }) => name)).not.toContain('authjs.session-token')
     expect(await get(page, '/api/session')).toEqual({ status: 200, body: '{}' })
     const row = await query('SELECT revoked_reason FROM sessions WHERE session_id = $1', [session_id])
-    expect(row).toEqual({ revoked_reason: 'signed out' })
+    expect(row).toEqual({ revoked_reason: 'signed_out' })
   })
 
   test("a session of another user can't be signed out, even by its id", async () => {
@@ -448,7 +448,7 @@ describe.concurrent('rolling sessions', () => {
     await other.goto('/dashboard')
     expect(new URL(other.url()).pathname).toBe('/signin')
     expect(await get(other, '/api/session')).toEqual({ status: 200, body: '{}' })
-    expect((await rowOf(session_id)).revoked_reason).toBe('signed out')
+    expect((await rowOf(session_id)).revoked_reason).toBe('signed_out')
   })
 
   test('a revoked session stays revoked, even in use', async () => {

@@ -6,7 +6,7 @@ use super::options::{self, Reader, boolean, number, string, type_of};
 use crate::bridge::{SealedSession, new_session_id};
 use crate::error::Error;
 use crate::schema::{EXPIRES_AT, Id, IdType, Schema};
-use crate::store::{Columns, NewSession, Owner, Revocation, Scope, SessionKey, SessionLimit, WhenFull};
+use crate::store::{Columns, NewSession, Owner, Reason, Revocation, Scope, SessionKey, SessionLimit, WhenFull};
 use napi::bindgen_prelude::{Date, FromNapiValue, JsValue, Unknown};
 use napi::{Env, ValueType};
 
@@ -87,7 +87,7 @@ pub fn revoke_session(bridge: &SharedBridge, value: Unknown) -> Result<Option<Re
         let tenant = tenant(&mut reader, bridge.schema())?;
         let session_id = required(&mut reader, "sessionId", id)?;
         let (user_id, any_user) = (reader.take("userId", id)?, reader.take("anyUser", boolean)?);
-        let reason = reader.take("reason", text)?;
+        let reason = reader.take("reason", text)?.map(Reason::OfApp);
         reader.finish()?;
         let user_id = match (user_id, any_user) {
             (Some(user_id), None) => Some(user_id),
@@ -118,7 +118,7 @@ pub fn revoke_sessions(bridge: &SharedBridge, value: Unknown, keeps_one: bool) -
         } else {
             None
         };
-        let reason = reader.take("reason", text)?;
+        let reason = reader.take("reason", text)?.map(Reason::OfApp);
         reader.finish()?;
         Ok(owner.map(|owner| Revocation { scope: Scope::User { owner, kept }, reason }))
     })())
@@ -132,7 +132,7 @@ pub fn revoke_tenant_sessions(bridge: &SharedBridge, value: Unknown) -> Result<O
         }
         let mut reader = arguments(value)?;
         let tenant = required(&mut reader, "tenant", id)?;
-        let reason = reader.take("reason", text)?;
+        let reason = reader.take("reason", text)?.map(Reason::OfApp);
         reader.finish()?;
         Ok(tenant.map(|tenant| Revocation { scope: Scope::Tenant(tenant), reason }))
     })())

@@ -20,8 +20,12 @@ use crate::metrics::{Metrics, Roll};
 use crate::redacted::redacted;
 use crate::schema::{FreshClaim, Id};
 use crate::store::{
-    FreshValue, Identity, Liveness, ManagedStore, NewSession, Revocation, Scope, SessionStore, Slide, Verdict,
+    FreshValue, Identity, Liveness, ManagedStore, NewSession, Reason, Revocation, Scope, SessionStore, Slide, Verdict,
 };
+
+/// Why sessions end that Auth.js ends.
+const AT_SIGN_IN: &str = "signed_in_again";
+const AT_SIGN_OUT: &str = "signed_out";
 
 /// What Auth.js must be configured with, so that it sets and reads the cookies that the bridge reads.
 #[derive(Serialize)]
@@ -213,7 +217,7 @@ impl<S: ManagedStore + 'static, R: Responder> Bridge<S, R> {
         let lookups = Arc::clone(&self.lookups);
         async move {
             let created = created.await?;
-            end_all(&lookups, &named).await?;
+            end_all(&lookups, &named, AT_SIGN_IN).await?;
             Ok(created)
         }
     }
@@ -230,7 +234,7 @@ impl<S: ManagedStore + 'static, R: Responder> Bridge<S, R> {
         let kept = types.session_id.fit(kept);
         named.retain(|identity| kept.is_none() || types.session_id.fit(&identity.lookup.key.session_id) != kept);
         let lookups = Arc::clone(&self.lookups);
-        async move { end_all(&lookups, &named).await }
+        async move { end_all(&lookups, &named, AT_SIGN_IN).await }
     }
 
     /// Ends the same sessions, and that of the claims of a token, an object as JSON. Tries once more if it fails.
@@ -244,9 +248,9 @@ impl<S: ManagedStore + 'static, R: Responder> Bridge<S, R> {
         named.extend(self.session_of(claims, now).map(|session| session.identity));
         let lookups = Arc::clone(&self.lookups);
         async move {
-            let ended = match end_all(&lookups, &named).await {
+            let ended = match end_all(&lookups, &named, AT_SIGN_OUT).await {
                 Err(Error::Closed) => Err(Error::Closed),
-                Err(_) => end_all(&lookups, &named).await,
+                Err(_) => end_all(&lookups, &named, AT_SIGN_OUT).await,
                 ended => ended,
             };
             ended.inspect_err(|_| lookups.metrics().count_failed_sign_out())
@@ -276,11 +280,12 @@ impl Reader {
 async fn end_all<S: ManagedStore + 'static, R: Responder>(
     lookups: &Arc<Lookups<S, R>>,
     named: &[Identity],
+    reason: &'static str,
 ) -> Result<u64, Error> {
     let mut ended = 0;
     for Identity { lookup, .. } in named {
         let scope = Scope::One { key: lookup.key.clone(), user_id: Some(lookup.user_id.clone()) };
-        ended += revoke_part(lookups, &Revocation { scope, reason: None }).await?;
+        ended += revoke_part(lookups, &Revocation { scope, reason: Some(Reason::Own(reason)) }).await?;
     }
     Ok(ended)
 }

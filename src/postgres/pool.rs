@@ -28,8 +28,8 @@ use crate::error::Error;
 use crate::redacted::redacted;
 use crate::schema::{Id, IdTypes};
 use crate::store::{
-    Deadline, Deleted, Deletion, ListedSession, NewSession, Owner, PoolStatus, Revocation, SessionEnd, SessionKey,
-    Slide, Started, Wanted,
+    Deadline, Deleted, Deletion, ListedSession, NewSession, Owner, PoolStatus, Reason, Revocation, SessionEnd,
+    SessionKey, Slide, Started, Wanted,
 };
 
 /// How long to wait for the server to cancel an abandoned query.
@@ -156,7 +156,8 @@ impl Postgres {
     }
 
     pub(super) async fn revoke(&self, revocation: &Revocation, end: &Deadline) -> Result<u64, Error> {
-        let of_reason = |fault: &Fault| fault.of_reason().filter(|_| revocation.reason.is_some());
+        let of_reason =
+            |fault: &Fault| fault.of_reason().filter(|_| matches!(revocation.reason, Some(Reason::OfApp(_))));
         let revoked = self.write(&Revoke { revocation }, end).await;
         revoked.map_err(|refusal| self.write_error(refusal, of_reason, "SELECT and UPDATE"))
     }

@@ -148,7 +148,24 @@ pub enum Scope {
 #[derive(Clone, PartialEq)]
 pub struct Revocation {
     pub scope: Scope,
-    pub reason: Option<String>,
+    pub reason: Option<Reason>,
+}
+
+/// Why sessions end.
+#[derive(Clone, PartialEq)]
+pub enum Reason {
+    OfApp(String),
+    /// Left out where there is no column for it, or the column doesn't take it.
+    Own(&'static str),
+}
+
+impl Reason {
+    pub fn text(&self) -> &str {
+        match self {
+            Self::OfApp(text) => text,
+            Self::Own(text) => text,
+        }
+    }
 }
 
 /// A part of the rows that ended before a time, by their keys.
@@ -169,4 +186,4 @@ pub struct Deleted {
     pub next: Option<SessionKey>,
 }
 
-redacted!(Owner, NewSession, Columns, ListedSession, Scope, Revocation, Deletion, Deleted);
+redacted!(Owner, NewSession, Columns, ListedSession, Scope, Revocation, Reason, Deletion, Deleted);

@@ -15,7 +15,7 @@ pub use self::fresh::FreshValue;
 pub use self::identity::{Candidates, Identity, Lifetime, Lookup, SessionKey, UserType, Wanted};
 pub use self::liveness::{Liveness, SessionRecord, Slide, UserRow, Verdict};
 pub use self::manage::{
-    Columns, Deadline, Deleted, Deletion, ListedSession, ManagedStore, NewSession, Owner, Revocation, Scope,
+    Columns, Deadline, Deleted, Deletion, ListedSession, ManagedStore, NewSession, Owner, Reason, Revocation, Scope,
     SessionLimit, Started, WhenFull,
 };
 use crate::error::Error;

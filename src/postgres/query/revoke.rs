@@ -5,7 +5,7 @@ use super::live::{end, is_live};
 use super::{DatabaseSession, Parameter, Query, Statement, Statements};
 use crate::postgres::fault::Fault;
 use crate::schema::{Id, IdTypes, REVOKED_REASON};
-use crate::store::{Revocation, Scope};
+use crate::store::{Reason, Revocation, Scope};
 use tokio_postgres::types::Type;
 
 /// The most sessions of a tenant that one statement ends, so that none takes long.
@@ -24,7 +24,8 @@ impl Query for Revoke<'_> {
     async fn run(&self, session: &DatabaseSession<'_>, statements: &Statements) -> Result<u64, Fault> {
         let Statements { located, keys, id_types, .. } = statements;
         let Revocation { scope, reason } = self.revocation;
-        if reason.is_some() && located.column_type(false, REVOKED_REASON).is_none() {
+        let is_own = matches!(reason, Some(Reason::Own(_)));
+        if reason.is_some() && !is_own && located.column_type(false, REVOKED_REASON).is_none() {
             let problem = format!("needs the column {REVOKED_REASON} of the sessions, which there isn't");
             return Err(Fault::WrongArgument { name: "reason".to_owned(), problem });
         }
@@ -50,10 +51,15 @@ impl Query for Revoke<'_> {
         if matches!(scope, Scope::Tenant(_)) {
             rows += &format!("\n  LIMIT {MAX_REVOKED}");
         }
-        let column = located.text_as(REVOKED_REASON, &format!("${}", parameters.len() + 1));
+        let text = reason.as_ref().map(Reason::text);
+        let parameter = format!("${}", parameters.len() + 1);
+        let column = match is_own {
+            true => located.text_if_held(REVOKED_REASON, &parameter),
+            false => located.text_as(REVOKED_REASON, &parameter),
+        };
         if column.is_some() {
             types.push(Type::TEXT);
-            parameters.push(reason);
+            parameters.push(&text);
         }
         let sql = end(located, keys, &rows, column);
         session.execute(&Statement { sql, types }, &parameters).await
