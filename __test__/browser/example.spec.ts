@@ -275,6 +275,9 @@ describe('the page of all sessions', () => {
     await expect.poll(() => of('Grace Hopper').getByRole('listitem').count()).toBe(2)
     expect(await of('Ada Lovelace').getByRole('listitem').innerText()).toContain('This device')
     await screenshot(ada, 'admin-desktop')
+    const { width, height } = DEVICES.phone.viewport
+    await ada.setViewportSize({ width, height })
+    await screenshot(ada, 'admin-phone')
     const { session_id } = await sessionOf(phone)
     await of('Grace Hopper').getByRole('button', { name: 'End Safari on iOS of Grace Hopper' }).click()
     await expect.poll(() => of('Grace Hopper').getByRole('listitem').count()).toBe(1)
