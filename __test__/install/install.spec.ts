@@ -1,12 +1,13 @@
 // Installs the tarballs with npm, on a machine without build tools, also without the native part. The native part is that of
 // `npm run build`, or the one in the folder ARTIFACTS.
 
-import { spawnSync } from 'node:child_process'
+import { execFileSync, spawnSync } from 'node:child_process'
 import { copyFile, mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises'
 import { createRequire } from 'node:module'
 import { tmpdir } from 'node:os'
 import { dirname, join, resolve } from 'node:path'
 import { fileURLToPath } from 'node:url'
+import bowser from 'bowser/package.json' with { type: 'json' }
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { makeTarballs } from '../../scripts/tarballs.mjs'
 import { PLATFORMS } from '../../unavailable.js'
@@ -17,9 +18,11 @@ import { useDatabase } from '../support/database.js'
 import { startRegistry } from '../support/registry.js'
 import { claimsOf, createSession, createUser } from '../support/tenants.mjs'
 
-const ARTIFACTS = resolve(fileURLToPath(new URL('../..', import.meta.url)), process.env.ARTIFACTS ?? '.')
+const ROOT = fileURLToPath(new URL('../..', import.meta.url))
+const ARTIFACTS = resolve(ROOT, process.env.ARTIFACTS ?? '.')
 const NATIVE = 'authjs-bridge-linux-x64-gnu'
 const BINARY = 'authjs-bridge.linux-x64-gnu.node'
+const BOWSER = `bowser-${bowser.version}.tgz`
 const MISSING = `authjs-bridge lacks its native part for linux x64 (glibc): the package ${NATIVE} is not installed.
 The usual causes:
 - npm did not install optional dependencies. Install them, too:
@@ -41,7 +44,7 @@ beforeAll(async () => {
   await mkdir(own)
   await copyFile(join(ARTIFACTS, BINARY), join(own, BINARY))
   tarballs = makeTarballs({ artifacts: own, output: packed })
-  registry = await startRegistry(await tarballsForAllPlatforms())
+  registry = await startRegistry([...(await tarballsForAllPlatforms()), packDependency('bowser')])
   machine = await bareMachine(registry.url)
 })
 afterAll(async () => {
@@ -49,6 +52,15 @@ afterAll(async () => {
   await registry.close()
   await rm(packed, { recursive: true })
 })
+
+/** The tarball of a package that is installed here. */
+function packDependency(name: string) {
+  const options = ['--silent', '--ignore-scripts', '--pack-destination', packed]
+  return join(
+    packed,
+    execFileSync('npm', ['pack', join(ROOT, 'node_modules', name), ...options], { encoding: 'utf8' }).trim(),
+  )
+}
 
 /** The tarballs of a release. Those for other platforms contain no real binary. */
 async function tarballsForAllPlatforms() {
@@ -99,15 +111,19 @@ describe('both tarballs in an empty folder', () => {
     }
   })
 
-  test('need no compiler, no Rust, no sources, and no other package', async () => {
+  test('need no compiler, no Rust, no sources, and no other package but the parser of user agents', async () => {
     for (const tool of ['cargo', 'rustc', 'cc', 'gcc', 'clang', 'make', 'perl', 'python3']) {
       expect(spawnSync(tool, ['--version'], { env: machine.environment }).error).toMatchObject({ code: 'ENOENT' })
     }
     const installed = join(folder, 'node_modules')
-    expect((await readdir(installed)).filter((name) => !name.startsWith('.')).sort()).toEqual(['authjs-bridge', NATIVE])
+    expect((await readdir(installed)).filter((name) => !name.startsWith('.')).sort()).toEqual([
+      'authjs-bridge',
+      NATIVE,
+      'bowser',
+    ])
     const files = ['LICENSE', 'README.md', 'THIRD-PARTY-LICENSES', BINARY, 'package.json']
     expect((await readdir(join(installed, NATIVE))).sort()).toEqual(files)
-    expect(registry.takeDownloads()).toEqual([])
+    expect(registry.takeDownloads()).toEqual([BOWSER])
   })
 
   test('work in CommonJS', async () => {
@@ -138,7 +154,7 @@ describe('both tarballs in an empty folder', () => {
 test('npm installs one of eight platform packages, the one for this machine', async () => {
   const folder = await machine.emptyFolder('registry')
   await machine.succeed(folder, 'npm', ['install', 'authjs-bridge'])
-  expect(registry.takeDownloads()).toEqual(['authjs-bridge-0.1.0.tgz', `${NATIVE}-0.1.0.tgz`])
+  expect(registry.takeDownloads()).toEqual(['authjs-bridge-0.1.0.tgz', `${NATIVE}-0.1.0.tgz`, BOWSER])
   expect(await machine.succeed(folder, 'node', using)).toBe('{}')
 
   const lock = JSON.parse(await readFile(join(folder, 'package-lock.json'), 'utf8'))

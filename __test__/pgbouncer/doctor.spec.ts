@@ -61,14 +61,14 @@ test('in transaction mode, with prepared statements already lost', async () => {
 test('in transaction mode with pgbouncer=true: every check passes', async () => {
   const { code, check, withStatus } = await examine({}, '?pgbouncer=true')
   expect(check('pooler')?.message).toBe(`${TRANSACTION_MODE}; statements are not prepared`)
-  expect({ code, ok: withStatus('ok').length }).toEqual({ code: 0, ok: 17 })
+  expect({ code, ok: withStatus('ok').length }).toEqual({ code: 0, ok: 18 })
 })
 
 test('in session mode: every check passes', async () => {
   const settings = { pool_mode: 'session', ignore_startup_parameters: 'options', default_pool_size: 5 }
   const { code, check, withStatus } = await examine(settings)
   expect(check('pooler')?.message).toBe('one that gives each client a connection of its own')
-  expect({ code, ok: withStatus('ok').length }).toEqual({ code: 0, ok: 17 })
+  expect({ code, ok: withStatus('ok').length }).toEqual({ code: 0, ok: 18 })
 })
 
 test.each<[string, Parameters<typeof server.url>[0], RegExp]>([

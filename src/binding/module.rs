@@ -5,6 +5,7 @@ use std::sync::Arc;
 use napi::Env;
 
 use super::settle::Settler;
+use super::warn::warn_once;
 use crate::bridge::Bridge;
 use crate::config::{Options, Snapshot};
 use crate::error::Error;
@@ -28,7 +29,8 @@ pub struct Module {
 pub fn module(env: &Env) -> Result<&mut Module, Error> {
     let made = || {
         if env.get_instance_data::<Module>()?.is_none() {
-            let module = Module { settler: Settler::new(env)?, bridge: None, variables: None, default_options: None };
+            let module =
+                Module { settler: Settler::new(env, warn_once)?, bridge: None, variables: None, default_options: None };
             env.set_instance_data(module, (), |_| {})?;
         }
         env.get_instance_data::<Module>()

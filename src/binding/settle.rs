@@ -20,7 +20,6 @@ use napi::{Env, JsError, JsValue, check_status, sys};
 use tokio_util::sync::CancellationToken;
 use zeroize::Zeroize;
 
-use super::warn::warn_once;
 use crate::config::warning::Warning;
 use crate::error::Error;
 use crate::panics::catch_panic;
@@ -52,8 +51,9 @@ pub struct Settler {
     /// JavaScript thread touches it.
     pending: AtomicUsize,
     environment: CancellationToken,
-    /// Warnings that the JavaScript thread is to emit.
+    /// Warnings that the JavaScript thread is to emit, and how.
     warnings: Mutex<Vec<Warning>>,
+    emit: fn(&Env, &[Warning]),
 }
 
 /// The thread-safe function that settles a batch.
@@ -72,12 +72,13 @@ struct Context {
 }
 
 impl Settler {
-    pub fn new(env: &Env) -> napi::Result<Arc<Self>> {
+    pub fn new(env: &Env, emit: fn(&Env, &[Warning])) -> napi::Result<Arc<Self>> {
         let settler = Arc::new(Self {
             wake: Mutex::new(None),
             pending: AtomicUsize::new(0),
             environment: CancellationToken::new(),
             warnings: Mutex::default(),
+            emit,
         });
         let context = Box::new(Context { settler: Arc::clone(&settler), parse: json_parse(env)? });
         let name = env.create_string("authjs-bridge")?;
@@ -199,7 +200,7 @@ unsafe extern "C" fn settle_batch(
     let env = Env::from_raw(env);
     let settled = resolutions.len();
     let warnings = std::mem::take(&mut *context.settler.warnings());
-    warn_once(&env, &warnings);
+    (context.settler.emit)(&env, &warnings);
     let parser = Parser::of(&env, context);
     for (deferred, resolution) in resolutions {
         let _ = catch_panic(|| {
