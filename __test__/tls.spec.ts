@@ -1,3 +1,4 @@
+import { randomUUID } from 'node:crypto'
 import { once } from 'node:events'
 import { chmod, mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { type AddressInfo, connect, createServer } from 'node:net'
@@ -85,11 +86,13 @@ async function read(
   const url = new URL(server.url())
   url.hostname = host
   for (const [name, value] of Object.entries(parameters)) url.searchParams.set(name, value)
-  url.searchParams.set('application_name', 'tls-test')
+  // The server may still know the connection of the test before.
+  const application = `tls-test-${randomUUID()}`
+  url.searchParams.set('application_name', application)
   const bridge = new AuthBridge({ secret: SECRET, databaseUrl: url.href, ...options })
   try {
     const { session_id } = await bridge.getSession(cookie)
-    return { session_id, encrypted: await isEncrypted(server) }
+    return { session_id, encrypted: await isEncrypted(server, application) }
   } catch (error) {
     return error as Error & { code: string }
   } finally {
@@ -98,10 +101,10 @@ async function read(
 }
 
 /** Whether the test's connection is encrypted, by the server's view; 'null' for `choosy`, where this client can't connect. */
-async function isEncrypted(server: Server) {
+async function isEncrypted(server: Server, application: string) {
   if (server === servers.choosy) return 'null'
-  const connections = `SELECT ssl FROM pg_stat_ssl JOIN pg_stat_activity USING (pid) WHERE application_name = 'tls-test'`
-  const { rows } = await asPostgres(server, (client) => client.query(connections))
+  const connections = 'SELECT ssl FROM pg_stat_ssl JOIN pg_stat_activity USING (pid) WHERE application_name = $1'
+  const { rows } = await asPostgres(server, (client) => client.query(connections, [application]))
   return rows.map(({ ssl }) => ssl).join()
 }
 
