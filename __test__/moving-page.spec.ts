@@ -61,7 +61,7 @@ describe(MOVING, () => {
       /export const \{ (.+) \} = NextAuth/,
       'export const { $1, config } = NextAuth',
     )
-    app = writeApp({ 'auth.ts': text, 'lib/owner.ts': documented(MOVING, 'lib/owner.ts') })
+    app = writeApp({ 'auth.ts': text })
     const { config } = await app.load('auth.ts')
     user = await addUser(client)
     browser = browse(config, { ...user, id: user.user_id })
