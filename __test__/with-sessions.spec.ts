@@ -1,4 +1,4 @@
-// `withSessions` in the real next-auth 5 and 4: whatever they do is in the rows. With Next.js: `__test__/next/next-auth.spec.ts`.
+// `withSessions` in the real next-auth 5 and 4: whatever they do is in the rows. With Next.js: `__test__/next-modes/next-auth.spec.ts`.
 
 import { randomUUID } from 'node:crypto'
 import { inspect } from 'node:util'

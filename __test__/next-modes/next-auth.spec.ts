@@ -34,7 +34,7 @@ describe.each([5, 4] as const)('next-auth %i', (version) => {
   beforeAll(async () => {
     folder = await mkdtemp(join(tmpdir(), 'authjs-bridge-next-auth-'))
     app = join(folder, 'app')
-    await cp(join(ROOT, '__test__', 'next', `next-auth-${version}`), app, { recursive: true })
+    await cp(join(ROOT, '__test__', 'next-modes', `next-auth-${version}`), app, { recursive: true })
     for (const file of ['package.json', 'package-lock.json']) await cp(join(EXAMPLE, file), join(app, file))
     await installWithPackage(app, ...(version === 4 ? ['next-auth@4.24.15'] : []))
     // Without a database or a secret.
