@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto'
 import pg from 'pg'
-import { afterAll, beforeAll, inject } from 'vitest'
+import { afterAll, beforeAll, expect, inject } from 'vitest'
 import { createTables } from './tenants.mjs'
 
 /** Creates a database for one test file, and connects to it. By default it has the empty tables of schema.sql. */
@@ -19,6 +19,26 @@ export function useDatabase(prepare: (client: pg.Client) => Promise<unknown> = c
     await onServer(`DROP DATABASE ${name} WITH (FORCE)`)
   })
   return { client, url: url.href }
+}
+
+const WAITING = `SELECT count(*)::int FROM pg_locks
+  WHERE NOT granted AND database = (SELECT oid FROM pg_database WHERE datname = current_database())`
+
+/** Calls with the first header, and with all others while that call waits for a lock. A bridge with one connection sends one query for these. */
+export async function inOneBatch<T>(
+  client: pg.Client,
+  [first, ...others]: string[],
+  call: (header: string) => Promise<T>,
+): Promise<T[]> {
+  await client.query('BEGIN; LOCK TABLE sessions IN ACCESS EXCLUSIVE MODE')
+  const calls = [call(first)]
+  try {
+    await expect.poll(async () => (await client.query(WAITING)).rows[0].count).toBe(1)
+    calls.push(...others.map(call))
+  } finally {
+    await client.query('ROLLBACK')
+  }
+  return Promise.all(calls)
 }
 
 async function onServer(statement: string) {
