@@ -1,14 +1,16 @@
 //! The arguments of the calls that start, list and end sessions.
 
+use napi::bindgen_prelude::{Date, FromNapiValue, JsValue, Unknown};
+use napi::{Env, ValueType};
+
 use super::claims::json_object;
 use super::module::SharedBridge;
 use super::options::{self, Reader, boolean, number, string, type_of};
 use crate::bridge::{SealedSession, new_session_id};
+use crate::config::age;
 use crate::error::Error;
 use crate::schema::{EXPIRES_AT, Id, IdType, Schema};
 use crate::store::{Columns, NewSession, Owner, Reason, Revocation, Scope, SessionKey, SessionLimit, WhenFull};
-use napi::bindgen_prelude::{Date, FromNapiValue, JsValue, Unknown};
-use napi::{Env, ValueType};
 
 /// The longest text that describes a session, in characters. It comes from a request.
 const MAX_TEXT: usize = 1024;
@@ -36,7 +38,7 @@ type MaybeId = Option<Id>;
 
 /// `createSession`. `device` is what `index.js` read from the user agent.
 pub fn create_session(env: &Env, bridge: &SharedBridge, value: Unknown, device: Unknown) -> Result<NewSession, Error> {
-    argument((|| {
+    argument(|| {
         let schema = bridge.schema();
         let mut reader = arguments(value)?;
         let tenant = tenant(&mut reader, schema)?;
@@ -66,23 +68,23 @@ pub fn create_session(env: &Env, bridge: &SharedBridge, value: Unknown, device: 
             limit,
             replaced: Vec::new(),
         })
-    })())
+    })
 }
 
 /// `listSessions`: whose, and which is the current one. `None` for a user who can't exist.
 pub fn list_sessions(bridge: &SharedBridge, value: Unknown) -> Result<(Option<Owner>, Option<Id>), Error> {
-    argument((|| {
+    argument(|| {
         let mut reader = arguments(value)?;
         let owner = owner(&mut reader, bridge.schema())?;
         let current = reader.take("current", id)?.flatten();
         reader.finish()?;
         Ok((owner, current))
-    })())
+    })
 }
 
 /// `revokeSession`. `None` for a session that can't exist: its id may come from a client.
 pub fn revoke_session(bridge: &SharedBridge, value: Unknown) -> Result<Option<Revocation>, Error> {
-    argument((|| {
+    argument(|| {
         let mut reader = arguments(value)?;
         let tenant = tenant(&mut reader, bridge.schema())?;
         let session_id = required(&mut reader, "sessionId", id)?;
@@ -104,12 +106,12 @@ pub fn revoke_session(bridge: &SharedBridge, value: Unknown) -> Result<Option<Re
             Some(Scope::One { key, user_id: all(user_id)? })
         })();
         Ok(scope.map(|scope| Revocation { scope, reason }))
-    })())
+    })
 }
 
 /// `revokeSessions`, and with `keeps_one` `revokeOtherSessions`.
 pub fn revoke_sessions(bridge: &SharedBridge, value: Unknown, keeps_one: bool) -> Result<Option<Revocation>, Error> {
-    argument((|| {
+    argument(|| {
         let mut reader = arguments(value)?;
         let owner = owner(&mut reader, bridge.schema())?;
         let kept = if keeps_one {
@@ -121,12 +123,12 @@ pub fn revoke_sessions(bridge: &SharedBridge, value: Unknown, keeps_one: bool) -
         let reason = reader.take("reason", text)?.map(Reason::OfApp);
         reader.finish()?;
         Ok(owner.map(|owner| Revocation { scope: Scope::User { owner, kept }, reason }))
-    })())
+    })
 }
 
 /// `revokeTenantSessions`.
 pub fn revoke_tenant_sessions(bridge: &SharedBridge, value: Unknown) -> Result<Option<Revocation>, Error> {
-    argument((|| {
+    argument(|| {
         if !bridge.schema().is_multi_tenant {
             return Err(Error::config("tenant", "there are no tenants, as the option multiTenant is false"));
         }
@@ -135,18 +137,18 @@ pub fn revoke_tenant_sessions(bridge: &SharedBridge, value: Unknown) -> Result<O
         let reason = reader.take("reason", text)?.map(Reason::OfApp);
         reader.finish()?;
         Ok(tenant.map(|tenant| Revocation { scope: Scope::Tenant(tenant), reason }))
-    })())
+    })
 }
 
 /// `deleteEndedSessions`: before when, in seconds since 1970, and how many at most.
 pub fn delete_ended_sessions(value: Unknown) -> Result<(f64, u64), Error> {
-    argument((|| {
+    argument(|| {
         let mut reader = arguments(value)?;
         let before = required(&mut reader, "before", date)?;
         let limit = reader.take("limit", |name, value| whole_number(name, value, MAX_SAFE_INTEGER))?;
         reader.finish()?;
         Ok((before, limit.unwrap_or(u64::MAX)))
-    })())
+    })
 }
 
 /// `sealSession`.
@@ -158,24 +160,24 @@ pub fn seal_session(
     now: u64,
 ) -> Result<SealedSession, Error> {
     let claims = json_object(env, "claims", "an object of claims", claims)?;
-    let (max_age, header) = argument((|| {
+    let (max_age, header) = argument(|| {
         let mut reader = arguments_or_none(options)?;
         let max_age = reader.take("maxAge", seconds)?;
         let header = reader.take("cookieHeader", string)?.unwrap_or_default();
         reader.finish()?;
         Ok((max_age, header))
-    })())?;
+    })?;
     bridge.seal(&claims, max_age.unwrap_or_else(|| bridge.max_age()), &header, now)
 }
 
 /// The id of a session, such as for `adopt_session`.
 pub fn session_id(value: Unknown) -> Result<Id, Error> {
-    argument(id("sessionId", value).and_then(|id| existing("sessionId", id)))
+    argument(|| existing("sessionId", id("sessionId", value)?))
 }
 
 /// The readers are those of options; here it is an argument that is wrong.
-fn argument<T>(read: Result<T, Error>) -> Result<T, Error> {
-    read.map_err(|error| match error {
+fn argument<T>(read: impl FnOnce() -> Result<T, Error>) -> Result<T, Error> {
+    read().map_err(|error| match error {
         Error::Config { name, problem } => Error::Argument { name, problem },
         error => error,
     })
@@ -239,8 +241,7 @@ fn text(name: &str, value: Unknown) -> Result<String, Error> {
 }
 
 fn seconds(name: &str, value: Unknown) -> Result<u32, Error> {
-    let problem = "must be a whole number of seconds from 1 to 34560000";
-    crate::config::age(number(name, value)?).ok_or_else(|| Error::config(name, problem))
+    age(name, number(name, value)?)
 }
 
 fn whole_number(name: &str, value: Unknown, max: f64) -> Result<u64, Error> {
@@ -261,6 +262,7 @@ fn date(name: &str, value: Unknown) -> Result<f64, Error> {
 
 fn columns(env: &Env, schema: &Schema, name: &str, value: Unknown) -> Result<Columns, Error> {
     let json = json_object(env, name, "an object with a value for each column", value)?;
+    // With the values, so that half a character in one is refused here.
     let object: serde_json::Map<String, serde_json::Value> =
         serde_json::from_str(&json).map_err(|_| Error::config(name, "can't be read as JSON"))?;
     let names: Vec<_> = object.into_iter().map(|(name, _)| name).collect();

@@ -2,17 +2,16 @@
 
 use std::sync::Arc;
 
+use futures_util::FutureExt;
 use napi::Env;
 use napi::bindgen_prelude::Unknown;
 use napi_derive::napi;
 
-use super::options::{self, string};
-use super::settle;
-use super::{AuthBridge, arguments, json_of, promise_json, unix_time};
+use super::options::{cookie_header, string};
+use super::{AuthBridge, arguments, json_of, object, promise_json, unix_time};
 use crate::config::warning::Warning;
 use crate::cookie::MAX_HEADER_BYTES;
 use crate::error::Error;
-use crate::panics::catch_panic;
 use crate::sensitive::Sensitive;
 use crate::store::NewSession;
 
@@ -21,8 +20,7 @@ impl AuthBridge {
     // How Auth.js is to be configured, with the secrets.
     #[napi(skip_typescript)]
     pub fn issuer_options<'env>(&self, env: &'env Env) -> Result<Unknown<'env>, napi::Error<&'static str>> {
-        let json = catch_panic(|| Ok(Sensitive::from(json_of(&self.bridge.get(env)?.issuer_options()?))));
-        parsed(env, &json.map_err(settle::coded)?)
+        object(env, || Ok(Sensitive::from(json_of(&self.bridge.get(env)?.issuer_options()?))))
     }
 
     // `createSession` at a sign-in, in place of the sessions that a `Cookie` header names.
@@ -35,7 +33,7 @@ impl AuthBridge {
         cookie_header: Unknown<'env>,
     ) -> napi::Result<Unknown<'env>> {
         self.managed(env, |bridge| {
-            let header = super::options::cookie_header(env, cookie_header, Some(MAX_HEADER_BYTES))?;
+            let header = header(env, cookie_header)?;
             Ok(bridge.start(arguments::create_session(env, bridge, options, device)?, &header, unix_time()))
         })
     }
@@ -63,29 +61,27 @@ impl AuthBridge {
         env: &'env Env,
         claims: Unknown<'env>,
     ) -> Result<Unknown<'env>, napi::Error<&'static str>> {
-        let json = catch_panic(|| Ok(self.bridge.get(env)?.described(&string("claims", claims)?, unix_time())));
-        parsed(env, json.map_err(settle::coded)?.as_deref().unwrap_or("null"))
+        object(env, || {
+            let described = self.bridge.get(env)?.described(&string("claims", claims)?, unix_time());
+            Ok(described.unwrap_or_else(|| "null".to_owned()))
+        })
     }
 
     // Checks the session of such claims, and slides its row if it is due.
     #[napi(skip_typescript)]
     pub fn roll_session<'env>(&self, env: &'env Env, claims: Unknown<'env>) -> napi::Result<Unknown<'env>> {
-        let called = catch_panic(|| {
+        promise_json(env, || {
             let bridge = self.bridge.get(env)?;
             let rolled = bridge.roll(&string("claims", claims)?, unix_time());
-            Ok((bridge, rolled))
-        });
-        let (bridge, rolled) = match called {
-            Ok(called) => called,
-            Err(error) => return settle::settled(env, Err(error)),
-        };
-        let settler = Arc::clone(bridge.lookups().responder());
-        promise_json(env, &bridge, async move {
-            let rolled = rolled.await?;
-            if let Some(why) = rolled.refused() {
-                settler.warn(Warning::NotRolling { why: why.to_owned() });
-            }
-            Ok(rolled.to_json())
+            let settler = Arc::clone(bridge.lookups().responder());
+            let roll = async move {
+                let rolled = rolled.await?;
+                if let Some(why) = rolled.refused() {
+                    settler.warn(Warning::NotRolling { why: why.to_owned() });
+                }
+                Ok(rolled.to_json())
+            };
+            Ok((bridge, roll.boxed()))
         })
     }
 
@@ -98,7 +94,7 @@ impl AuthBridge {
         kept: Unknown<'env>,
     ) -> napi::Result<Unknown<'env>> {
         self.managed(env, |bridge| {
-            let header = options::cookie_header(env, cookie_header, Some(MAX_HEADER_BYTES))?;
+            let header = header(env, cookie_header)?;
             Ok(bridge.end_named(&header, &arguments::session_id(kept)?, unix_time()))
         })
     }
@@ -112,7 +108,7 @@ impl AuthBridge {
         claims: Unknown<'env>,
     ) -> napi::Result<Unknown<'env>> {
         self.managed(env, |bridge| {
-            let header = options::cookie_header(env, cookie_header, Some(MAX_HEADER_BYTES))?;
+            let header = header(env, cookie_header)?;
             Ok(bridge.sign_out(&header, &string("claims", claims)?, unix_time()))
         })
     }
@@ -124,14 +120,13 @@ impl AuthBridge {
         env: &'env Env,
         cookie_header: Unknown<'env>,
     ) -> Result<Unknown<'env>, napi::Error<&'static str>> {
-        let lines = catch_panic(|| {
-            let header = options::cookie_header(env, cookie_header, Some(MAX_HEADER_BYTES))?;
-            self.bridge.get(env)?.deleted_cookies(&header)
-        });
-        parsed(env, &json_of(&lines.map_err(settle::coded)?))
+        object(env, || {
+            let header = header(env, cookie_header)?;
+            Ok(json_of(&self.bridge.get(env)?.deleted_cookies(&header)?))
+        })
     }
 }
 
-fn parsed<'env>(env: &'env Env, json: &str) -> Result<Unknown<'env>, napi::Error<&'static str>> {
-    settle::parsed(env, json).map_err(|cause| settle::coded(Error::Internal(cause.reason.clone())))
+fn header(env: &Env, value: Unknown) -> Result<String, Error> {
+    cookie_header(env, value, Some(MAX_HEADER_BYTES))
 }

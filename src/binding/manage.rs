@@ -2,6 +2,7 @@
 
 use std::future::{self, Future};
 
+use futures_util::FutureExt;
 use futures_util::future::Either;
 use napi::Env;
 use napi::bindgen_prelude::Unknown;
@@ -141,15 +142,11 @@ impl AuthBridge {
         env: &'env Env,
         call: impl FnOnce(&SharedBridge) -> Result<F, Error>,
     ) -> napi::Result<Unknown<'env>> {
-        let called = catch_panic(|| {
+        promise_json(env, || {
             let bridge = self.bridge.get(env)?;
             let work = call(&bridge)?;
-            Ok((bridge, work))
-        });
-        match called {
-            Ok((bridge, work)) => promise_json(env, &bridge, async move { Ok(json_of(&work.await?)) }),
-            Err(error) => settle::settled(env, Err(error)),
-        }
+            Ok((bridge, async { Ok(json_of(&work.await?)) }.boxed()))
+        })
     }
 }
 

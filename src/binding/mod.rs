@@ -17,10 +17,12 @@ mod respond;
 mod settle;
 mod warn;
 
-use std::future::Future;
+use std::ops::Deref;
 use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
+use futures_util::FutureExt;
+use futures_util::future::BoxFuture;
 use napi::bindgen_prelude::{Unknown, retain_current_module_for_unload_safety};
 use napi::{Env, ValueType};
 use napi_derive::{module_init, napi};
@@ -256,9 +258,7 @@ impl AuthBridge {
     /// @throws {AuthBridgeError} `ERR_AUTH_BRIDGE_CONFIG` when no call was made before and the configuration is invalid.
     #[napi(ts_return_type = "BridgeStats")]
     pub fn stats<'env>(&self, env: &'env Env) -> Result<Unknown<'env>, napi::Error<&'static str>> {
-        let stats = catch_panic(|| Ok(json_of(&self.bridge.get(env)?.lookups().stats())));
-        let object = settle::parsed(env, &stats.map_err(settle::coded)?);
-        object.map_err(|cause| settle::coded(Error::Internal(cause.reason.clone())))
+        object(env, || Ok(json_of(&self.bridge.get(env)?.lookups().stats())))
     }
 
     /// Runs the session query for a session that doesn't exist, and returns the round-trip time in ms.
@@ -267,18 +267,17 @@ impl AuthBridge {
     /// @throws {AuthBridgeError} Rejects with the error of `getSession` when the database can't be queried or this bridge is closed.
     #[napi(ts_return_type = "Promise<BridgeHealth>")]
     pub fn health<'env>(&self, env: &'env Env) -> napi::Result<Unknown<'env>> {
-        let open = catch_panic(|| self.bridge.get(env)).and_then(|bridge| match bridge.lookups().is_closed() {
-            true => Err(Error::Closed),
-            false => Ok(bridge),
-        });
-        let bridge = match open {
-            Ok(bridge) => bridge,
-            Err(error) => return settle::settled(env, Err(error)),
-        };
-        let lookups = Arc::clone(bridge.lookups());
-        promise_json(env, &bridge, async move {
-            let milliseconds = lookups.health().await?.as_secs_f64() * 1000.0;
-            Ok(format!(r#"{{"milliseconds":{milliseconds:.3}}}"#))
+        promise_json(env, || {
+            let bridge = self.bridge.get(env)?;
+            let lookups = Arc::clone(bridge.lookups());
+            if lookups.is_closed() {
+                return Err(Error::Closed);
+            }
+            let health = async move {
+                let milliseconds = lookups.health().await?.as_secs_f64() * 1000.0;
+                Ok(format!(r#"{{"milliseconds":{milliseconds:.3}}}"#))
+            };
+            Ok((bridge, health.boxed()))
         })
     }
 
@@ -394,24 +393,23 @@ fn explanation<'env>(
     cookie_header: Unknown,
     bridge: impl FnOnce() -> Result<SharedBridge, Error>,
 ) -> napi::Result<Unknown<'env>> {
-    let explained = catch_panic(|| {
+    promise_json(env, || {
         let header = options::cookie_header(env, cookie_header, None)?;
         let bridge = bridge()?;
         let explained = bridge.explain(&header, unix_time())?;
-        Ok((bridge, explained))
-    });
-    match explained {
-        Ok((bridge, explained)) => promise_json(env, &bridge, async move { Ok(explained.await?.to_json()) }),
-        Err(error) => settle::settled(env, Err(error)),
-    }
+        Ok((bridge, async { Ok(explained.await?.to_json()) }.boxed()))
+    })
 }
 
-/// The promise of an object whose JSON `work` makes on the runtime's thread.
+/// The promise of an object. `call` gives the bridge, and the work that makes the object's JSON on the runtime's thread.
 fn promise_json<'env>(
     env: &'env Env,
-    bridge: &SharedBridge,
-    work: impl Future<Output = Result<String, Error>> + Send + 'static,
+    call: impl FnOnce() -> Result<(SharedBridge, BoxFuture<'static, Result<String, Error>>), Error>,
 ) -> napi::Result<Unknown<'env>> {
+    let (bridge, work) = match catch_panic(call) {
+        Ok(called) => called,
+        Err(error) => return settle::settled(env, Err(error)),
+    };
     let settler = Arc::clone(bridge.lookups().responder());
     let (promise, deferred) = settler.promise(env)?;
     bridge.lookups().spawn(async move {
@@ -419,6 +417,15 @@ fn promise_json<'env>(
         settler.settle(vec![(deferred, resolution)]);
     });
     Ok(promise)
+}
+
+/// The object whose JSON `make` makes at once.
+fn object<'env, J: Deref<Target: AsRef<str>>>(
+    env: &'env Env,
+    make: impl FnOnce() -> Result<J, Error>,
+) -> Result<Unknown<'env>, napi::Error<&'static str>> {
+    let json = catch_panic(make).map_err(settle::coded)?;
+    settle::parsed(env, json.as_ref()).map_err(|cause| settle::coded(internal(cause)))
 }
 
 fn internal(cause: napi::Error) -> Error {

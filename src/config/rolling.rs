@@ -12,8 +12,11 @@ const MAX_ABSOLUTE_AGE: u32 = 10 * 365 * 24 * 60 * 60;
 pub(super) fn rolling(options: &Options) -> Result<Rolling, Error> {
     let default = Rolling::default();
     Ok(Rolling {
-        max_age: seconds("maxAge", options.max_age, 1, Rolling::MAX_AGE)?,
-        update_age: seconds("updateAge", options.update_age, 0, Rolling::MAX_AGE)?.unwrap_or(default.update_age),
+        max_age: options.max_age.map(|value| age("maxAge", value)).transpose()?,
+        update_age: match options.update_age {
+            Some(value) => seconds("updateAge", value, 0, Rolling::MAX_AGE)?,
+            None => default.update_age,
+        },
     })
 }
 
@@ -26,18 +29,17 @@ pub(super) fn migrates_cookies(options: &Options) -> Result<bool, Error> {
 }
 
 pub(super) fn absolute_max_age(options: &Options) -> Result<Option<u32>, Error> {
-    seconds("absoluteMaxAge", options.absolute_max_age, 1, MAX_ABSOLUTE_AGE)
+    options.absolute_max_age.map(|value| seconds("absoluteMaxAge", value, 1, MAX_ABSOLUTE_AGE)).transpose()
 }
 
-/// How long a session lives from now on, in seconds; `None` if that can't be.
-pub fn age(seconds: f64) -> Option<u32> {
-    whole_number(seconds, 1, Rolling::MAX_AGE as usize).map(|seconds| seconds as u32)
+/// How long a session lives from now on, in seconds.
+pub fn age(name: &str, value: f64) -> Result<u32, Error> {
+    seconds(name, value, 1, Rolling::MAX_AGE)
 }
 
-fn seconds(name: &str, value: Option<f64>, min: u32, max: u32) -> Result<Option<u32>, Error> {
+fn seconds(name: &str, value: f64, min: u32, max: u32) -> Result<u32, Error> {
     let problem = || Error::config(name, format!("must be a whole number of seconds from {min} to {max}"));
-    let read = |value| whole_number(value, min as usize, max as usize).ok_or_else(problem);
-    value.map(|value| Ok(read(value)? as u32)).transpose()
+    whole_number(value, min as usize, max as usize).map(|seconds| seconds as u32).ok_or_else(problem)
 }
 
 #[cfg(test)]

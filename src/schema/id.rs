@@ -109,6 +109,14 @@ pub struct IdTypes {
 }
 
 impl IdTypes {
+    /// The tenant as its column has it, if there are tenants; `None` if it is missing, or the column can't hold it.
+    pub fn fit_tenant(&self, tenant: Option<&Id>) -> Option<Option<Id>> {
+        match self.tenant {
+            Some(column) => column.fit(tenant?).map(Some),
+            None => Some(None),
+        }
+    }
+
     pub fn unknown(is_multi_tenant: bool) -> Self {
         Self {
             tenant: is_multi_tenant.then_some(IdType::Unknown),

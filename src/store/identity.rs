@@ -134,12 +134,8 @@ pub struct SessionKey {
 impl SessionKey {
     /// With the ids as the columns have them; `None` if one can't hold its id.
     pub fn fit(&self, types: &IdTypes) -> Option<Self> {
-        let tenant = match (types.tenant, &self.tenant) {
-            (Some(column), Some(id)) => Some(column.fit(id)?),
-            (None, _) => None,
-            (Some(_), None) => return None,
-        };
-        Some(Self { tenant, session_id: types.session_id.fit(&self.session_id)? })
+        let session_id = types.session_id.fit(&self.session_id)?;
+        Some(Self { tenant: types.fit_tenant(self.tenant.as_ref())?, session_id })
     }
 }
 

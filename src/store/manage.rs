@@ -48,12 +48,7 @@ pub struct Owner {
 impl Owner {
     /// With the ids as the columns have them; `None` if one can't hold its id, so that no session is this user's.
     pub fn fit(&self, types: &IdTypes) -> Option<Self> {
-        let tenant = match (types.tenant, &self.tenant) {
-            (Some(column), Some(id)) => Some(column.fit(id)?),
-            (None, _) => None,
-            (Some(_), None) => return None,
-        };
-        Some(Self { tenant, user_id: types.user_id.fit(&self.user_id)? })
+        Some(Self { tenant: types.fit_tenant(self.tenant.as_ref())?, user_id: types.user_id.fit(&self.user_id)? })
     }
 }
 

@@ -2,7 +2,7 @@
 //! that the database user needs.
 #![forbid(unsafe_code)]
 
-use super::list::{TEXTS, TIMES};
+use super::list::TIMES;
 use super::locate::Located;
 use super::slide::slid_columns;
 use super::times::is_time;
@@ -25,9 +25,10 @@ impl Located {
     pub fn read_by(&self, access: Access) -> Vec<&'static str> {
         match access {
             Access::List => {
-                let texts = TEXTS.iter().map(|(_, column)| *column).filter(|column| self.text_of(column).is_some());
                 let times = TIMES.iter().map(|(_, column)| *column);
-                texts.chain(times.filter(|column| *column != EXPIRES_AT && is_time(self, column))).collect()
+                self.description_columns()
+                    .chain(times.filter(|column| *column != EXPIRES_AT && is_time(self, column)))
+                    .collect()
             }
             Access::Slide if self.schema.has_row_expiry && is_time(self, LAST_ACTIVITY_AT) => vec![LAST_ACTIVITY_AT],
             Access::Slide | Access::Create | Access::Revoke | Access::Delete => Vec::new(),
@@ -43,8 +44,7 @@ impl Located {
                 let key = self.schema.sessions.key.iter().copied().chain(["user_id"]);
                 let times = [CREATED_AT].into_iter().chain(ACTIVITY_COLUMNS).filter(|column| is_time(self, column));
                 let end = self.schema.has_row_expiry.then_some(EXPIRES_AT);
-                let texts = DESCRIPTION_COLUMNS.into_iter().filter(|column| self.text_of(column).is_some());
-                key.chain(times).chain(end).chain(texts).collect()
+                key.chain(times).chain(end).chain(self.description_columns()).collect()
             }
             Access::Revoke => {
                 let reason = self.text_of(REVOKED_REASON).map(|_| REVOKED_REASON);
@@ -52,6 +52,10 @@ impl Located {
                 [REVOKED_AT].into_iter().chain(reason).chain(time).collect()
             }
         }
+    }
+
+    fn description_columns(&self) -> impl Iterator<Item = &'static str> {
+        DESCRIPTION_COLUMNS.into_iter().filter(|column| self.text_of(column).is_some())
     }
 }
 

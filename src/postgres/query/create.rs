@@ -257,11 +257,10 @@ impl<'i> Insertion<'i> {
     /// The times that there are columns for.
     fn times(&mut self, end: &str) {
         let located = self.located;
-        for column in [CREATED_AT].into_iter().chain(ACTIVITY_COLUMNS).filter(|column| is_time(located, column)) {
-            if self.is_own(column) {
-                continue;
+        for column in [CREATED_AT].into_iter().chain(ACTIVITY_COLUMNS) {
+            if is_time(located, column) && !self.is_own(column) {
+                self.set(column, stored(located, column, NOW));
             }
-            self.set(column, stored(located, column, NOW));
         }
         if located.schema.has_row_expiry {
             self.set(EXPIRES_AT, stored(located, EXPIRES_AT, end));

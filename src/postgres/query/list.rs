@@ -14,7 +14,7 @@ use crate::store::{ListedSession, Owner};
 
 /// More than anybody looks at.
 const MAX_LISTED: usize = 1000;
-pub(super) const TEXTS: [(&str, &str); 5] = [
+const TEXTS: [(&str, &str); 5] = [
     ("loginMethod", "login_method"),
     ("ipAddress", "ip_address"),
     ("userAgent", "user_agent"),
