@@ -17,7 +17,7 @@ if (modules.length === 0 || untested.length > 0) {
 }
 
 /** Files without tests, or, with types, that only the compiler checks. */
-const WITHOUT_TESTS = /^(support|vectors|next\/app|next-modes\/next-auth-[45])\/|\.test-d\.ts$/
+const WITHOUT_TESTS = /^(support|vectors|next\/app|next-modes\/next-auth-(4|5|app))\/|\.test-d\.ts$/
 const vitest = join(ROOT, 'node_modules', 'vitest', 'vitest.mjs')
 const listed = JSON.parse(run(process.execPath, [vitest, 'list', '--filesOnly', '--json', '--project', '*']))
 const collected = new Set(listed.map((/** @type {{ file: string }} */ { file }) => file))

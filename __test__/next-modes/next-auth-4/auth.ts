@@ -1,6 +1,7 @@
 import { AuthBridge } from 'authjs-bridge'
 import type { NextAuthOptions } from 'next-auth'
 import Credentials from 'next-auth/providers/credentials'
+import { findUser } from '@/accounts'
 
 export const bridge = new AuthBridge({
   cookieName: process.env.WRONG_COOKIE ? 'authjs.session-token' : ['next-auth.session-token', 'authjs.session-token'],
@@ -10,8 +11,8 @@ export const bridge = new AuthBridge({
 export const options: NextAuthOptions = {
   providers: [
     Credentials({
-      credentials: { user: {} },
-      authorize: (credentials) => JSON.parse(credentials?.user ?? ''),
+      credentials: { email: {} },
+      authorize: (credentials) => findUser(credentials?.email),
     }),
   ],
   callbacks: {

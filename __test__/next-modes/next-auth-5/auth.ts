@@ -2,6 +2,7 @@ import { AuthBridge } from 'authjs-bridge'
 import { withSessions } from 'authjs-bridge/next-auth'
 import NextAuth from 'next-auth'
 import Credentials from 'next-auth/providers/credentials'
+import { findUser } from '@/accounts'
 
 export const bridge = new AuthBridge({
   cookieName: ['authjs.session-token', 'next-auth.session-token'],
@@ -13,8 +14,8 @@ export const { handlers, auth, signIn, signOut, unstable_update } = NextAuth(
     {
       providers: [
         Credentials({
-          credentials: { user: {} },
-          authorize: ({ user }) => JSON.parse(String(user)),
+          credentials: { email: {} },
+          authorize: ({ email }) => findUser(email),
         }),
       ],
       callbacks: {

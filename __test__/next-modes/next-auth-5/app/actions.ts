@@ -3,7 +3,7 @@
 import { signIn, signOut, unstable_update } from '@/auth'
 
 export async function enter(form: FormData) {
-  await signIn('credentials', { user: form.get('user'), redirectTo: '/' })
+  await signIn('credentials', { email: form.get('email'), redirectTo: '/' })
 }
 
 export async function leave() {

@@ -11,7 +11,7 @@ export default async function Page() {
       <p id="authjs">{JSON.stringify(session)}</p>
       <p id="bridge">{JSON.stringify(read)}</p>
       <form id="enter" action={enter}>
-        <input name="user" />
+        <input name="email" />
       </form>
       <form id="leave" action={leave} />
       <form id="upgrade" action={upgrade} />

@@ -1,0 +1,3 @@
+export { proxy } from '@/sessions'
+
+export const config = { matcher: '/devices' }
