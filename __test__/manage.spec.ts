@@ -266,16 +266,31 @@ describe('ending sessions', () => {
     expect(await bridge.listSessions(owner)).toHaveLength(1)
   })
 
-  test('revokeTenantSessions ends thousands, and no other tenant', async () => {
+  test('revokeTenantSessions ends thousands by a thousand, and no other tenant', async () => {
+    // PostgreSQL expects a row for the tenant, so it would run a subselect with a limit again for each of the thousands, which passes
+    // over those that the same statement has ended.
+    await database.client.query(`
+      ALTER TABLE sessions SET (autovacuum_enabled = off);
+      INSERT INTO sessions (tenant, session_id, user_id)
+        SELECT gen_random_uuid(), gen_random_uuid(), gen_random_uuid() FROM generate_series(1, 5000);
+      ANALYZE sessions`)
     const { tenant, userId } = owner
     await database.client.query(
       `INSERT INTO sessions (tenant, session_id, user_id)
        SELECT $1, gen_random_uuid(), $2 FROM generate_series(1, 2500)`,
       [tenant, userId],
     )
+    await database.client.query(`
+      CREATE TABLE statements (rows int);
+      CREATE FUNCTION note() RETURNS trigger LANGUAGE plpgsql AS
+        'BEGIN INSERT INTO statements SELECT count(*) FROM changed; RETURN NULL; END';
+      CREATE TRIGGER note AFTER UPDATE ON sessions REFERENCING NEW TABLE AS changed FOR EACH STATEMENT EXECUTE FUNCTION note()`)
+    onTestFinished(async () => void (await database.client.query('DROP FUNCTION note CASCADE; DROP TABLE statements')))
     const elsewhere = await createUser(database.client)
     const kept = await bridge.createSession({ tenant: elsewhere.tenant, userId: elsewhere.user_id })
     expect(await bridge.revokeTenantSessions({ tenant, reason: 'incident' })).toBe(2500)
+    const { rows } = await database.client.query('SELECT rows FROM statements WHERE rows > 0')
+    expect(rows.map((each) => each.rows)).toEqual([1000, 1000, 500])
     expect(await bridge.revokeTenantSessions({ tenant })).toBe(0)
     expect((await row(kept.sessionId)).revoked_at).toBeNull()
     expect(new Set((await rowsOf(user)).map(({ revoked_reason }) => revoked_reason))).toEqual(new Set(['incident']))

@@ -31,7 +31,8 @@ pub(super) fn latest_first(located: &Located) -> String {
 }
 
 /// Ends the sessions `s` of `rows`, a condition that may end in an order and a limit. They are locked before they are changed,
-/// so that the condition is checked again if another transaction had them. `reason` is the SQL of the column's value. The tenant,
+/// so that the condition is checked again if another transaction had them; once, since a second look would pass over those that are
+/// changed already, and take further ones for the limit. `reason` is the SQL of the column's value. The tenant,
 /// if there are tenants, is the first parameter: named twice, so that a distributed database changes one shard.
 pub(super) fn end(located: &Located, keys: &KeyColumns, rows: &str, reason: Option<String>) -> String {
     let sessions = &located.schema.sessions;
@@ -44,7 +45,8 @@ pub(super) fn end(located: &Located, keys: &KeyColumns, rows: &str, reason: Opti
     let of_tenant = keys.tenant.as_ref().map(|column| column.equals("s.tenant", "$1"));
     let held: Vec<_> = of_tenant.into_iter().chain([keys.equal_columns_of("held")]).collect();
     format!(
-        "UPDATE {sessions} s SET {}\nFROM (\n  SELECT {key} FROM {sessions} s WHERE {rows}\n  FOR NO KEY UPDATE\n) held\nWHERE {}",
+        "WITH held AS MATERIALIZED (\n  SELECT {key} FROM {sessions} s WHERE {rows}\n  FOR NO KEY UPDATE\n)\n\
+         UPDATE {sessions} s SET {}\nFROM held\nWHERE {}",
         set.join(", "),
         held.join(" AND "),
     )
