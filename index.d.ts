@@ -254,6 +254,14 @@ export interface AuthBridgeOptions {
   idleTimeout?: number
   /** The most calls that wait for a query; further calls are rejected at once. Default: 10000. */
   maxWaiting?: number
+  /**
+   * For how long an answer of the database serves later calls for the same session, in ms, counted from when its query was sent: at
+   * most 3600000, an hour. A call that starts so long after a revocation was committed never gets the session; what this process
+   * itself ends counts at once. Default: 0, every call asks the database.
+   */
+  maxStaleness?: number
+  /** The most sessions of which answers are kept, with `maxStaleness`. Default: 10000. */
+  maxCached?: number
 }
 
 /** The second argument of `refreshSession`. */
@@ -321,6 +329,11 @@ export type SessionExplanation = (
 ) & {
   /** The possible tokens of the session cookies, if there are several. */
   readings?: CookieReading[]
+  /**
+   * What was kept of the database's last answer about this session: `getSession` returns it without asking. `age` is in ms since its
+   * query was sent. Only with `maxStaleness`.
+   */
+  kept?: { reason: 'live' | 'session-revoked'; age: number }
 }
 
 /** The session is live. */
@@ -473,6 +486,19 @@ export interface BridgeStats {
   sessions: { created: number; revoked: number; deleted: number }
   /** Sign-outs of `authjs-bridge/next-auth` that could not end their session, at the second attempt either. */
   failedSignOuts: number
+  /** Answers of the database that are kept, which all bridges with the same options share. All is 0 without `maxStaleness`. */
+  cache: {
+    /** Sessions of which an answer is kept. */
+    size: number
+    /** Calls that were answered without a query. */
+    hits: number
+    /** Calls that asked, since no answer was kept, or it was too old. */
+    misses: number
+    /** Answers that made room for others: `maxCached`. */
+    evictions: number
+    /** Answers that were dropped since this process ended sessions. */
+    invalidations: number
+  }
   /** The connection pool, which all bridges with the same options share. */
   pool: {
     /** The most connections: `maxConnections`. */

@@ -25,7 +25,7 @@ describe('new AuthBridge', () => {
       ...['secret', 'cookieName', 'secureCookie', 'databaseUrl', 'tls', 'preparedStatements', 'sharded'],
       ...['ignoreExpiresAt', 'tables', 'multiTenant', 'userCheck', 'extraClaims', 'freshClaims', 'expires'],
       ...['maxAge', 'absoluteMaxAge', 'updateAge', 'cookie', 'migrateCookies'],
-      ...['connectTimeout', 'queryTimeout', 'callTimeout', 'maxConnections', 'maxWaiting'],
+      ...['connectTimeout', 'queryTimeout', 'callTimeout', 'maxConnections', 'maxWaiting', 'maxStaleness', 'maxCached'],
       ...['tls.ca', 'tables.sessions', 'tables.users', 'cookieName.name', 'cookieName.issuer'],
       ...['cookie.domain', 'cookie.path', 'cookie.sameSite', 'cookie.secure', 'cookie.partitioned'],
     ])('%s', (name) => {

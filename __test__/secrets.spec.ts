@@ -122,6 +122,8 @@ function wrongConfigurations(): Scenario[] {
       'maxLifetime',
       'idleTimeout',
       'maxWaiting',
+      'maxStaleness',
+      'maxCached',
     ].flatMap((name): [string, unknown][] => [
       [name, WRONG],
       [name, -1],
@@ -399,7 +401,7 @@ test('types with secrets, cookies, claims or rows are redacted in Debug', () => 
       'Secret',
       'Sensitive',
     ],
-    ...['Session', 'SessionEnd', 'SessionExplanation', 'SessionKey', 'SessionReader', 'SessionRecord'],
+    ...['Session', 'SessionCache', 'SessionEnd', 'SessionExplanation', 'SessionKey', 'SessionReader', 'SessionRecord'],
     ...['SharedPostgres', 'Snapshot', 'Target', 'UserRow', 'Variable', 'Wanted'],
   ])
 })

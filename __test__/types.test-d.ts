@@ -194,6 +194,8 @@ expectTypeOf<AuthBridgeOptions>().toEqualTypeOf<{
   maxLifetime?: number
   idleTimeout?: number
   maxWaiting?: number
+  maxStaleness?: number
+  maxCached?: number
 }>()
 expectTypeOf<SessionCookie>().toEqualTypeOf<{ name: string; issuer?: 'authjs' | 'next-auth-v4' }>()
 expectTypeOf<ErrorCode>().toEqualTypeOf<

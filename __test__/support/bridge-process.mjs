@@ -1,17 +1,46 @@
 // A process of its own with an `AuthBridge`, which makes the calls that its parent sends. See `processes.ts`.
 
+import { setImmediate } from 'node:timers/promises'
 import { AuthBridge } from '../../index.js'
 
 const bridge = new AuthBridge(JSON.parse(process.env.BRIDGE_OPTIONS ?? '{}'))
+const IN_FLIGHT = 16
+/** An answer that is kept comes without a turn of the event loop, which other answers and messages need. */
+const CALLS_PER_TURN = 100
 
-process.on('message', async (/** @type {{ id: number, method: keyof AuthBridge, args: unknown[] }} */ message) => {
-  const { id, method, args } = message
+/** @typedef {{ id: number, method: keyof AuthBridge | 'readMany', args: unknown[] }} Message */
+
+process.on('message', async (/** @type {Message} */ { id, method, args }) => {
+  /** @type {(...args: any[]) => Promise<unknown>} */
   // @ts-expect-error any of its methods
-  const settled = bridge[method](...args).then(
+  const call = method === 'readMany' ? readMany : bridge[method].bind(bridge)
+  const settled = await call(...args).then(
     (/** @type {unknown} */ value) => ({ value }),
     (/** @type {{ code: string, message: string }} */ { code, message }) => ({ error: { code, message } }),
   )
-  process.send?.({ id, ...(await settled) })
+  process.send?.({ id, ...settled })
 })
 process.on('disconnect', () => bridge.close())
 process.send?.({ id: 0 })
+
+/**
+ * Reads sessions in random order: when the last call began that got each, in ms of the machine's monotonic clock.
+ *
+ * @param {string[]} cookies
+ * @param {number} calls
+ */
+async function readMany(cookies, calls) {
+  const lastLive = cookies.map(() => 0)
+  let left = calls
+  async function read() {
+    while (left-- > 0) {
+      const index = Math.floor(Math.random() * cookies.length)
+      const began = Number(process.hrtime.bigint()) / 1e6
+      const session = await bridge.getSession(cookies[index])
+      if ('session_id' in session) lastLive[index] = Math.max(lastLive[index] ?? 0, began)
+      if (left % CALLS_PER_TURN === 0) await setImmediate()
+    }
+  }
+  await Promise.all(Array.from({ length: IN_FLIGHT }, read))
+  return { lastLive, cache: bridge.stats().cache }
+}

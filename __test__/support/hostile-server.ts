@@ -136,7 +136,7 @@ export function rows(columns: number[], ...rows: (Buffer | null)[][]) {
 
 const { text, bool } = TYPES
 /** The columns of the query for the tables. */
-export const TABLE_COLUMNS = [text, text, text, TYPES.int4, text, text, bool, text, text, bool]
+export const TABLE_COLUMNS = [text, text, text, TYPES.int4, text, text, bool, text, text, bool, bool]
 /** How many columns of the tables it is about. */
 export const LOCATED_COLUMNS = 16
 
@@ -153,6 +153,7 @@ export function locatedRow(changes: Record<string, string | boolean | Buffer | n
     elementSchema: null,
     elementName: null,
     elementIsEnum: null,
+    isDeterministic: true,
     ...changes,
   }
   return Object.values(column).map((value) => {

@@ -1,7 +1,7 @@
 import { fork } from 'node:child_process'
 import { once } from 'node:events'
 import { fileURLToPath } from 'node:url'
-import type { AuthBridge, AuthBridgeOptions } from '../../index.js'
+import type { AuthBridge, AuthBridgeOptions, BridgeStats } from '../../index.js'
 import { sanitizer } from './script.js'
 
 type Method = {
@@ -15,7 +15,7 @@ interface Answer {
 
 /** Starts a process with an `AuthBridge` of its own. */
 export async function startProcess(options: AuthBridgeOptions) {
-  const child = fork(fileURLToPath(new URL('manage-process.mjs', import.meta.url)), {
+  const child = fork(fileURLToPath(new URL('bridge-process.mjs', import.meta.url)), {
     env: { ...sanitizer(), BRIDGE_OPTIONS: JSON.stringify(options) },
     execArgv: [],
     // Keeps dates as they are.
@@ -28,18 +28,29 @@ export async function startProcess(options: AuthBridgeOptions) {
     waiting.delete(answer.id)
   })
   await once(child, 'message')
+
+  async function send(method: string, args: unknown[]) {
+    const id = ++calls
+    const answered = new Promise<Answer>((resolve) => waiting.set(id, resolve))
+    child.send({ id, method, args })
+    const { value, error } = await answered
+    if (error) throw Object.assign(new Error(error.message), { code: error.code })
+    return value
+  }
+
   return {
+    /** For signals. */
+    pid: child.pid as number,
     /** Calls a method of the bridge. Rejects with its code and message. */
     async call<M extends Method>(
       method: M,
       ...args: Parameters<AuthBridge[M]>
     ): Promise<Awaited<ReturnType<AuthBridge[M]>>> {
-      const id = ++calls
-      const answered = new Promise<Answer>((resolve) => waiting.set(id, resolve))
-      child.send({ id, method, args })
-      const { value, error } = await answered
-      if (error) throw Object.assign(new Error(error.message), { code: error.code })
-      return value as Awaited<ReturnType<AuthBridge[M]>>
+      return (await send(method, args)) as Awaited<ReturnType<AuthBridge[M]>>
+    },
+    /** Reads sessions in random order: when the last call began that got each, in ms of the machine's monotonic clock. */
+    async readMany(cookies: string[], count: number) {
+      return (await send('readMany', [cookies, count])) as { lastLive: number[]; cache: BridgeStats['cache'] }
     },
     async stop() {
       const ended = once(child, 'exit')

@@ -53,6 +53,7 @@ impl Row {
             user: user(is_client),
             fresh: session.fresh.row(),
             slide: Slide::NotAsked,
+            ends_in: None,
         };
         Ok(Some(match self {
             Self::Live => live,

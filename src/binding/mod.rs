@@ -40,6 +40,7 @@ use crate::cookie::MAX_HEADER_BYTES;
 use crate::doctor;
 use crate::error::Error;
 use crate::panics::{catch_panic, catch_panic_async};
+use crate::store::{Moment, Verdict};
 use crate::versions::Versions;
 use crate::{outcome, panics, runtime};
 
@@ -302,7 +303,7 @@ impl AuthBridge {
     }
 }
 
-/// The promise of the body. If the database isn't needed, it is settled at once on this thread.
+/// The promise of the body. If the database isn't asked, it is settled at once on this thread.
 fn body<'env>(
     env: &'env Env,
     form: Form,
@@ -312,24 +313,27 @@ fn body<'env>(
     let pending = catch_panic(|| {
         let header = options::cookie_header(env, cookie_header, Some(MAX_HEADER_BYTES))?;
         let Some(bridge) = bridge(&header)? else {
-            return Ok(None);
+            return Ok(Err(form.unauthenticated()));
         };
         let Some(sessions) = bridge.read_and_count(&header, unix_time())? else {
             if bridge.ignores_cookie_of(&header) {
                 warn::warn_once(env, &[Warning::IgnoredCookie]);
             }
-            return Ok(None);
+            return Ok(Err(form.unauthenticated()));
         };
+        if let Some(verdict) = bridge.known(&sessions, Moment::now(), |_| true) {
+            return Ok(Err(respond::read(form, sessions.map(|session| session.body), verdict)));
+        }
         let identities = sessions.identities();
         let promised = bridge.lookups().responder().promise(env);
         let (promise, deferred) = promised.map_err(internal)?;
         let bodies = sessions.map(|session| session.body);
         bridge.confirm(identities, Call { deferred, kind: Kind::Read { form, bodies } });
-        Ok(Some(promise))
+        Ok(Ok(promise))
     });
     match pending {
-        Ok(Some(promise)) => Ok(promise),
-        Ok(None) => settle::settled(env, Ok(form.unauthenticated())),
+        Ok(Ok(promise)) => Ok(promise),
+        Ok(Err(known)) => settle::settled(env, Ok(known)),
         Err(error) => settle::settled(env, Err(error)),
     }
 }
@@ -339,7 +343,7 @@ fn attempt(is_second: &Unknown) -> Attempt {
     if options::type_of(is_second) == ValueType::Undefined { Attempt::First } else { Attempt::Second }
 }
 
-/// The promise of a refreshed session; `claims` is the second argument. If the database isn't needed, it is settled at once on this
+/// The promise of a refreshed session; `claims` is the second argument. If the database isn't asked, it is settled at once on this
 /// thread.
 fn refresh<'env>(
     env: &'env Env,
@@ -356,15 +360,18 @@ fn refresh<'env>(
         };
         let header = options::cookie_header(env, cookie_header, None)?;
         let Some(bridge) = bridge(&header)? else {
-            return Ok(Err(Refreshed::anonymous(header, intent)));
+            return Ok(Err(respond::refreshed(Refreshed::anonymous(header, intent))));
         };
         let end = bridge.lookups().deadline();
         if bridge.ignores_cookie_of(&header) {
             warn::warn_once(env, &[Warning::IgnoredCookie]);
         }
         match bridge.refresh(header, unix_time(), intent, attempt)? {
-            Refresh::Known(done) => Ok(Err(done)),
+            Refresh::Known(done) => Ok(Err(respond::refreshed(done))),
             Refresh::Read(sessions) => {
+                if let Some(verdict) = bridge.known(&sessions, Moment::now(), Verdict::is_live) {
+                    return Ok(Err(respond::refreshed_read(sessions.map(|session| session.body), verdict)));
+                }
                 let identities = sessions.identities();
                 let (promise, deferred) = bridge.lookups().responder().promise(env).map_err(internal)?;
                 let bodies = sessions.map(|session| session.body);
@@ -383,7 +390,7 @@ fn refresh<'env>(
     });
     match pending {
         Ok(Ok(promise)) => Ok(promise),
-        Ok(Err(done)) => settle::settled(env, Ok(respond::refreshed(done))),
+        Ok(Err(known)) => settle::settled(env, Ok(known)),
         Err(error) => settle::settled(env, Err(error)),
     }
 }

@@ -48,6 +48,8 @@ pub fn parse(value: Unknown) -> Result<Options, Error> {
             max_lifetime: reader.take("maxLifetime", number)?,
             idle_timeout: reader.take("idleTimeout", number)?,
             max_waiting: reader.take("maxWaiting", number)?,
+            max_staleness: reader.take("maxStaleness", number)?,
+            max_cached: reader.take("maxCached", number)?,
         },
     };
     reader.finish()?;

@@ -79,8 +79,12 @@ impl Responder for Arc<Settler> {
         let mut settled = Vec::with_capacity(answers.len());
         for (Call { deferred, kind }, answer) in answers {
             match kind {
-                Kind::Read { form, bodies } => settled.push((deferred, read(form, bodies, answer))),
-                Kind::RefreshedRead { bodies } => settled.push((deferred, refreshed_read(bodies, answer))),
+                Kind::Read { form, bodies } => {
+                    settled.push((deferred, answer.map(|verdict| read(form, bodies, verdict))));
+                }
+                Kind::RefreshedRead { bodies } => {
+                    settled.push((deferred, answer.map(|verdict| refreshed_read(bodies, verdict))));
+                }
                 Kind::Refresh(call) => settled.extend(refresh(self, deferred, call, answer)),
             }
         }
@@ -90,15 +94,13 @@ impl Responder for Arc<Settler> {
     }
 }
 
-fn read(form: Form, bodies: Candidates<Body>, answer: Answer) -> Resolution {
-    let body = answer.map(|verdict| live_body(bodies, verdict));
-    body.map(|body| body.map_or_else(|| form.unauthenticated(), |body| form.of_body(body)))
+pub fn read(form: Form, bodies: Candidates<Body>, verdict: Verdict) -> Value {
+    live_body(bodies, verdict).map_or_else(|| form.unauthenticated(), |body| form.of_body(body))
 }
 
 /// Null if there is no live session: then `index.js` asks again, for the cookies that are to be deleted.
-fn refreshed_read(bodies: Candidates<Body>, answer: Answer) -> Resolution {
-    let body = answer.map(|verdict| live_body(bodies, verdict));
-    body.map(|body| Value::Json(body.unwrap_or_else(|| "null".to_owned())))
+pub fn refreshed_read(bodies: Candidates<Body>, verdict: Verdict) -> Value {
+    Value::Json(live_body(bodies, verdict).unwrap_or_else(|| "null".to_owned()))
 }
 
 fn live_body(bodies: Candidates<Body>, verdict: Verdict) -> Option<String> {

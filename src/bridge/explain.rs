@@ -9,7 +9,9 @@ use tokio::time::Instant;
 use uuid::Uuid;
 use uuid::fmt::Hyphenated;
 
-use super::explanation::{ClaimedSession, FoundCookie, FoundReading, Ignored, KnownSecret, Reason, SessionExplanation};
+use super::explanation::{
+    ClaimedSession, FoundCookie, FoundReading, Ignored, KeptAnswer, KnownSecret, Reason, SessionExplanation,
+};
 use super::read::{At, MatchedCookie, Reader, candidates, check_size};
 use super::{Bridge, Unauthenticated};
 use crate::claims::Session;
@@ -20,7 +22,7 @@ use crate::error::Error;
 use crate::lookups::{Answer, Lookups, Responder, first_live};
 use crate::outcome::Outcome;
 use crate::schema::Schema;
-use crate::store::{Candidates, Identity, Liveness, SessionStore, Verdict};
+use crate::store::{Candidates, Identity, Liveness, Moment, SessionStore, Verdict};
 use crate::token::{self, TokenError};
 
 /// More chunks than any token has that Auth.js cuts; bounds the search for stale ones.
@@ -151,6 +153,7 @@ where
 {
     let since = Instant::now();
     let identities: Vec<_> = candidates.iter().cloned().collect();
+    let kept: Vec<_> = identities.iter().map(|identity| kept(lookups, identity)).collect();
     let answers = join_all(identities.iter().map(|identity| lookups.verdict(identity.clone()))).await;
     let outcomes: Vec<_> = answers
         .iter()
@@ -194,11 +197,21 @@ where
     let readings = readings.collect();
     let (is_live, is_unfit) = (reason.outcome() == Outcome::Live, reason.outcome() == Outcome::MissingClaims);
     let claimed = (!is_unfit).then(|| ClaimedSession::from(&identity));
-    let explanation = SessionExplanation::new(reason, cookie, claimed, readings);
+    let explanation = SessionExplanation::new(reason, cookie, claimed, readings).with_kept(kept[place]);
     Ok(match body.filter(|_| is_live) {
         Some(body) => explanation.with_claims(&body.render(fresh.as_deref()), fresh.as_deref(), schema),
         None => explanation,
     })
+}
+
+/// What `getSession` would say of a session without asking.
+fn kept<S, R>(lookups: &Lookups<S, R>, identity: &Identity) -> Option<KeptAnswer>
+where
+    S: SessionStore + 'static,
+    R: Responder,
+{
+    let (verdict, age) = lookups.store().cache()?.peek(identity, Moment::now())?;
+    Some(KeptAnswer::new(&verdict, age))
 }
 
 /// As [`Lookups::ask`] decides.

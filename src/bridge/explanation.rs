@@ -3,6 +3,7 @@
 #![forbid(unsafe_code)]
 
 use std::collections::HashMap;
+use std::time::Duration;
 
 use serde::de::IgnoredAny;
 use serde::{Deserialize, Serialize, Serializer};
@@ -46,6 +47,22 @@ pub struct SessionExplanation {
     /// The possible tokens of the session cookies, if there are several.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     readings: Vec<FoundReading>,
+    /// What was kept of the database's last answer.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    kept: Option<KeptAnswer>,
+}
+
+#[derive(Clone, Copy, Serialize)]
+pub struct KeptAnswer {
+    reason: Outcome,
+    /// In ms.
+    age: u64,
+}
+
+impl KeptAnswer {
+    pub fn new(verdict: &Verdict, age: Duration) -> Self {
+        Self { reason: verdict.liveness.outcome(), age: u64::try_from(age.as_millis()).unwrap_or(u64::MAX) }
+    }
 }
 
 redacted!(SessionExplanation);
@@ -61,8 +78,13 @@ impl SessionExplanation {
         let outcome = reason.outcome();
         let mut readings = if readings.len() > 1 { readings } else { Vec::new() };
         readings.truncate(MAX_READINGS);
-        let (extra_claims, fresh_claims) = (None, None);
-        Self { status: outcome.status(), outcome, reason, cookie, session, extra_claims, fresh_claims, readings }
+        let (extra_claims, fresh_claims, kept) = (None, None, None);
+        Self { status: outcome.status(), outcome, reason, cookie, session, extra_claims, fresh_claims, readings, kept }
+    }
+
+    /// Adds what was kept before the database was asked.
+    pub fn with_kept(self, kept: Option<KeptAnswer>) -> Self {
+        Self { kept, ..self }
     }
 
     /// Adds the names of the claims in `body`, the session object.

@@ -30,7 +30,7 @@ use crate::cookie::CookieName;
 use crate::crypto::Keyring;
 use crate::error::Error;
 use crate::lookups::{Lookups, Responder};
-use crate::store::{Candidates, Identity, SessionStore};
+use crate::store::{Candidates, Identity, Moment, SessionStore, Verdict};
 
 /// Reads sessions with the configuration of one app. Queries the store `S` and answers through the responder `R`.
 #[derive(Debug)]
@@ -97,6 +97,16 @@ impl<S: SessionStore + 'static, R: Responder> Bridge<S, R> {
     pub fn ignores_cookie_of(&self, cookie_header: &str) -> bool {
         let has = |name: &CookieName| name.find(cookie_header).is_some();
         self.ignored_cookie.as_ref().is_some_and(has) && !self.reader.cookies.iter().any(|cookie| has(&cookie.name))
+    }
+
+    /// The verdict by what the database said before, if that still counts and is enough for the caller.
+    pub fn known(
+        &self,
+        sessions: &Candidates<Session>,
+        now: Moment,
+        is_enough: impl FnOnce(&Verdict) -> bool,
+    ) -> Option<Verdict> {
+        self.lookups.known(sessions.as_ref().map(|session| &session.identity), now, is_enough)
     }
 
     /// Looks up which of the sessions is live, and answers `call`.

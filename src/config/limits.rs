@@ -13,6 +13,10 @@ const MAX_AGE: Duration = Duration::from_secs(7 * 24 * 60 * 60);
 pub const MAX_CONNECTIONS: usize = 1000;
 /// The highest `maxWaiting` that can be set.
 const MAX_WAITING: usize = 1_000_000;
+/// The highest `maxStaleness` that can be set: an hour.
+const MAX_STALENESS: Duration = Duration::from_secs(60 * 60);
+/// The highest `maxCached` that can be set.
+const MAX_CACHED: usize = 1_000_000;
 
 pub const DEFAULT_MAX_CONNECTIONS: usize = 10;
 pub const DEFAULT_CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
@@ -21,6 +25,7 @@ const DEFAULT_CALL_TIMEOUT: Duration = Duration::from_secs(10);
 pub const DEFAULT_MAX_LIFETIME: Duration = Duration::from_secs(30 * 60);
 pub const DEFAULT_IDLE_TIMEOUT: Duration = Duration::from_secs(60);
 const DEFAULT_MAX_WAITING: usize = 10_000;
+const DEFAULT_MAX_CACHED: usize = 10_000;
 
 /// The options as JavaScript passes them: times in milliseconds, and `None` for the default.
 #[derive(Clone, Copy, Default)]
@@ -32,6 +37,8 @@ pub struct LimitOptions {
     pub max_lifetime: Option<f64>,
     pub idle_timeout: Option<f64>,
     pub max_waiting: Option<f64>,
+    pub max_staleness: Option<f64>,
+    pub max_cached: Option<f64>,
 }
 
 /// The validated limits of one bridge.
@@ -51,6 +58,15 @@ pub struct Limits {
     pub idle_timeout: Option<Duration>,
     /// The most calls that wait for a query; further calls are rejected.
     pub max_waiting: usize,
+    /// `None` if each call asks the database.
+    pub cache: Option<CacheLimits>,
+}
+
+/// For how long answers of the database serve later calls, and how many of them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct CacheLimits {
+    pub max_staleness: Duration,
+    pub max_cached: usize,
 }
 
 impl Default for Limits {
@@ -63,6 +79,7 @@ impl Default for Limits {
             max_lifetime: None,
             idle_timeout: None,
             max_waiting: DEFAULT_MAX_WAITING,
+            cache: None,
         }
     }
 }
@@ -70,7 +87,11 @@ impl Default for Limits {
 impl Limits {
     pub fn new(options: LimitOptions) -> Result<Self, Error> {
         let default = Self::default();
+        let max_staleness = milliseconds("maxStaleness", options.max_staleness, Duration::ZERO, MAX_STALENESS)?;
+        let max_cached = count("maxCached", options.max_cached, MAX_CACHED)?.unwrap_or(DEFAULT_MAX_CACHED);
+        let max_staleness = max_staleness.filter(|duration| !duration.is_zero());
         Ok(Self {
+            cache: max_staleness.map(|max_staleness| CacheLimits { max_staleness, max_cached }),
             connect_timeout: timeout("connectTimeout", options.connect_timeout)?,
             query_timeout: timeout("queryTimeout", options.query_timeout)?.unwrap_or(default.query_timeout),
             call_timeout: timeout("callTimeout", options.call_timeout)?.unwrap_or(default.call_timeout),
@@ -116,8 +137,10 @@ mod tests {
                 (LimitOptions { max_waiting: Some(value), ..LimitOptions::default() }, "maxWaiting: "),
                 (LimitOptions { max_lifetime: Some(value), ..LimitOptions::default() }, "maxLifetime: "),
                 (LimitOptions { idle_timeout: Some(value), ..LimitOptions::default() }, "idleTimeout: "),
+                (LimitOptions { max_staleness: Some(value), ..LimitOptions::default() }, "maxStaleness: "),
+                (LimitOptions { max_cached: Some(value), ..LimitOptions::default() }, "maxCached: "),
             ] {
-                if value == 0.0 && ["maxLifetime: ", "idleTimeout: "].contains(&name) {
+                if value == 0.0 && ["maxLifetime: ", "idleTimeout: ", "maxStaleness: "].contains(&name) {
                     assert!(Limits::new(options).is_ok(), "{name}: zero is no limit");
                     continue;
                 }
@@ -133,6 +156,8 @@ mod tests {
             max_lifetime: Some(0.0),
             idle_timeout: Some(604_800_000.0),
             max_waiting: Some(1.0),
+            max_staleness: Some(3_600_000.0),
+            max_cached: Some(1_000_000.0),
         };
         let limits = Limits {
             connect_timeout: Some(Duration::from_millis(1)),
@@ -142,8 +167,12 @@ mod tests {
             max_lifetime: Some(Duration::ZERO),
             idle_timeout: Some(MAX_AGE),
             max_waiting: 1,
+            cache: Some(CacheLimits { max_staleness: MAX_STALENESS, max_cached: MAX_CACHED }),
         };
         assert_eq!(Limits::new(options), Ok(limits));
-        assert_eq!(Limits::new(LimitOptions::default()), Ok(Limits::default()));
+        for none in [None, Some(0.0)] {
+            let options = LimitOptions { max_staleness: none, ..LimitOptions::default() };
+            assert_eq!(Limits::new(options), Ok(Limits::default()));
+        }
     }
 }

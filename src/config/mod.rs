@@ -24,8 +24,8 @@ pub use self::environment::{
     Environment, Recorder, Snapshot, app_url_variable, is_development, is_production, is_quoted,
 };
 pub use self::limits::{
-    DEFAULT_CONNECT_TIMEOUT, DEFAULT_IDLE_TIMEOUT, DEFAULT_MAX_CONNECTIONS, DEFAULT_MAX_LIFETIME, LimitOptions, Limits,
-    MAX_CONNECTIONS,
+    CacheLimits, DEFAULT_CONNECT_TIMEOUT, DEFAULT_IDLE_TIMEOUT, DEFAULT_MAX_CONNECTIONS, DEFAULT_MAX_LIFETIME,
+    LimitOptions, Limits, MAX_CONNECTIONS,
 };
 pub use self::password::{Password, PasswordSource};
 pub use self::rolling::age;

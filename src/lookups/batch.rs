@@ -13,7 +13,7 @@ use super::{Lookups, MAX_BATCH};
 use crate::error::Error;
 use crate::panics::catch_panic_async;
 use crate::schema::IdTypes;
-use crate::store::{Identity, Liveness, Lookup, SessionRecord, SessionStore, Verdict, Wanted};
+use crate::store::{Identity, Liveness, Lookup, Moment, SessionRecord, SessionStore, Verdict, Wanted};
 
 /// If a batch is dropped before all calls are answered, for example by a panic, the rest is rejected. So every promise
 /// is settled.
@@ -45,7 +45,19 @@ impl<S: SessionStore + 'static, R: Responder> Batch<S, R> {
         if self.calls.iter().any(|call| matches!(call.caller, Caller::Responder(_))) {
             lookups.metrics.count_batch(asked.unique.len());
         }
-        let find = async { Ok(lookups.store.find(connection, &asked.unique).await) };
+        let find = async {
+            let cache = lookups.store.cache().map(|cache| (cache, cache.ask(Moment::now())));
+            let found = lookups.store.find(connection, &asked.unique).await;
+            if let Some((cache, sent)) = cache {
+                let types = lookups.store.id_types();
+                for (Wanted { lookup, .. }, found) in asked.unique.iter().zip(&found) {
+                    if let (Some(lookup), Ok(Some(record))) = (lookup.fit(&types), found) {
+                        cache.keep(&sent, &lookup, record);
+                    }
+                }
+            }
+            Ok(found)
+        };
         let mut find = pin!(catch_panic_async(find));
         let found = loop {
             let Some(first) = self.calls.first() else { return };

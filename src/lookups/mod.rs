@@ -37,7 +37,9 @@ use crate::config::Limits;
 use crate::error::Error;
 use crate::metrics::{Metrics, Stats};
 use crate::schema::IdTypes;
-use crate::store::{Candidates, Deadline, Identity, Lookup, SessionEnd, SessionKey, SessionStore, Wanted};
+use crate::store::{
+    Candidates, Deadline, Identity, Lookup, Moment, SessionCache, SessionEnd, SessionKey, SessionStore, Verdict, Wanted,
+};
 
 /// The most sessions in one query.
 const MAX_BATCH: usize = 512;
@@ -69,6 +71,21 @@ impl<S: SessionStore + 'static, R: Responder> Lookups<S, R> {
         let (pending, managing) = (AtomicUsize::new(0), AtomicUsize::new(0));
         let (metrics, tracker) = (Arc::default(), TaskTracker::new());
         Self { store, limits, responder, runtime, metrics, pending, managing, queue, tracker }
+    }
+
+    /// The verdict by what the store said of these sessions before, if that still counts and is enough for the caller, whose call is
+    /// counted then. If the newest is not live, the older ones are to be asked for.
+    pub fn known(
+        &self,
+        candidates: Candidates<&Identity>,
+        now: Moment,
+        is_enough: impl FnOnce(&Verdict) -> bool,
+    ) -> Option<Verdict> {
+        let verdict = self.store.cache()?.verdict(candidates.newest, now)?;
+        let is_decided = verdict.is_live() || candidates.older.is_empty();
+        let verdict = Some(verdict).filter(|verdict| is_decided && is_enough(verdict))?;
+        self.metrics.count(verdict.liveness.outcome());
+        Some(verdict)
     }
 
     /// Answers `call` through the responder: with the verdict, or with an error when the call takes too long.
@@ -162,7 +179,8 @@ impl<S: SessionStore + 'static, R: Responder> Lookups<S, R> {
     }
 
     pub fn stats(&self) -> Stats {
-        self.metrics.snapshot(self.pending.load(Ordering::Relaxed), self.store.status())
+        let cache = self.store.cache().map(SessionCache::status).unwrap_or_default();
+        self.metrics.snapshot(self.pending.load(Ordering::Relaxed), self.store.status(), cache)
     }
 
     pub fn responder(&self) -> &R {

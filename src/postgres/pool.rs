@@ -17,19 +17,19 @@ use super::fault::Fault;
 use super::idle::IdleCloser;
 use super::password::PasswordSources;
 use super::query::{
-    CreateSession, DatabaseSession, DeleteEnded, FindEnd, FindSessions, Found, ListSessions, Query, Revoke,
+    CreateSession, DatabaseSession, DeleteEnded, FindEnd, FindSessions, Form, Found, ListSessions, Query, Revoke,
     SlideSessions, StatementWriter, note_slide,
 };
 use super::rest::{AFTER_REFUSAL, AFTER_TIMEOUT, Rest};
 use super::url::Target;
 use crate::config::warning::Warning;
-use crate::config::{Database, Environment, Limits};
+use crate::config::{CacheLimits, Database, Environment, Limits};
 use crate::error::Error;
 use crate::redacted::redacted;
 use crate::schema::{Id, IdTypes};
 use crate::store::{
-    Deadline, Deleted, Deletion, ListedSession, NewSession, Owner, PoolStatus, Reason, Revocation, SessionEnd,
-    SessionKey, Slide, Started, Wanted,
+    Deadline, Deleted, Deletion, ListedSession, NewSession, Owner, PoolStatus, Reason, Revocation, Scope, SessionCache,
+    SessionEnd, SessionKey, Slide, Started, Wanted,
 };
 
 /// How long to wait for the server to cancel an abandoned query.
@@ -46,6 +46,7 @@ pub(super) struct Postgres {
     /// `None` if idle connections stay open.
     idle_closer: Option<Arc<IdleCloser>>,
     statements: StatementWriter,
+    pub(super) cache: Option<SessionCache>,
     query_timeout: Duration,
     slides: Rest,
     /// A permit for each write that may run.
@@ -63,7 +64,10 @@ impl Postgres {
     /// Doesn't connect yet: the first lookup does.
     pub(super) fn new(database: &Database, limits: &Limits, environment: &impl Environment) -> Result<Self, Error> {
         let target = Target::new(database, limits, environment)?;
-        let statements = StatementWriter::new(target.schema.clone(), database.sharded);
+        let cache =
+            limits.cache.map(|CacheLimits { max_staleness, max_cached }| SessionCache::new(max_staleness, max_cached));
+        let form = Form { by_tenant: database.sharded, tell_end: cache.is_some() };
+        let statements = StatementWriter::new(target.schema.clone(), form);
         let (address, warnings) = (target.address(), target.warnings());
         let (max_connections, prepared_statements) = (target.max_connections, target.prepared_statements);
         let idle_closer = target.idle_timeout.map(IdleCloser::new);
@@ -78,6 +82,7 @@ impl Postgres {
             pool,
             idle_closer,
             statements,
+            cache,
             query_timeout,
             slides: Rest::default(),
             writes: Semaphore::new((max_connections / WRITE_SHARE).max(1)),
@@ -235,6 +240,13 @@ impl Postgres {
                 "{problem}; the role needs the right to {right}, and with row-level security policies that allow it"
             )),
             error => error,
+        }
+    }
+
+    /// Forgets the sessions that a write is about.
+    pub(super) fn forget(&self, scope: &Scope) {
+        if let Some(cache) = &self.cache {
+            cache.forget(scope, &self.id_types());
         }
     }
 

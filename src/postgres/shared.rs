@@ -17,8 +17,8 @@ use crate::error::Error;
 use crate::redacted::redacted;
 use crate::schema::{Id, IdTypes};
 use crate::store::{
-    Deadline, Deleted, Deletion, ListedSession, ManagedStore, NewSession, Owner, PoolStatus, Revocation, SessionEnd,
-    SessionKey, SessionStore, Started, Wanted,
+    Deadline, Deleted, Deletion, ListedSession, ManagedStore, NewSession, Owner, PoolStatus, Revocation, Scope,
+    SessionCache, SessionEnd, SessionKey, SessionStore, Started, Wanted,
 };
 
 static OPEN: Mutex<Vec<Entry>> = Mutex::new(Vec::new());
@@ -29,6 +29,17 @@ struct Entry {
     postgres: Arc<Postgres>,
     /// How many [`SharedPostgres`] are not closed.
     users: usize,
+}
+
+/// Forgets sessions when it is dropped, in all caches of the process: when a write has ended, and also when it was given up, since it
+/// may have been done all the same.
+struct Forgetting<'s>(&'s Scope);
+
+impl Drop for Forgetting<'_> {
+    fn drop(&mut self) {
+        let open = OPEN.lock().unwrap_or_else(PoisonError::into_inner);
+        open.iter().for_each(|entry| entry.postgres.forget(self.0));
+    }
 }
 
 /// A reference to a shared pool. When the last one is closed or dropped, the connections are closed.
@@ -129,6 +140,10 @@ impl SessionStore for SharedPostgres {
         self.postgres.find_end(key).await
     }
 
+    fn cache(&self) -> Option<&SessionCache> {
+        self.postgres.cache.as_ref()
+    }
+
     fn status(&self) -> PoolStatus {
         self.postgres.status()
     }
@@ -140,6 +155,9 @@ impl SessionStore for SharedPostgres {
 
 impl ManagedStore for SharedPostgres {
     async fn create(&self, new: &NewSession, end: &Deadline) -> Result<Started, Error> {
+        // Of the others of this user some may be ended for it.
+        let scope = new.limit.map(|_| Scope::User { owner: new.owner.clone(), kept: None });
+        let _forgetting = scope.as_ref().map(Forgetting);
         self.postgres.create(new, end).await
     }
 
@@ -148,6 +166,7 @@ impl ManagedStore for SharedPostgres {
     }
 
     async fn revoke(&self, revocation: &Revocation, end: &Deadline) -> Result<u64, Error> {
+        let _forgetting = Forgetting(&revocation.scope);
         self.postgres.revoke(revocation, end).await
     }
 

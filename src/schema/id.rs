@@ -41,6 +41,8 @@ pub enum IdType {
     /// `int2`, `int4` or `int8`. They are compared as `int8`, so that no number is out of range.
     Integer,
     Text,
+    /// A text that can be the same as another one: `citext`, `char`, or with a collation that is not deterministic.
+    LooseText,
     /// A text in a database whose encoding is not UTF-8, which may lack a character of the token.
     AsciiText,
 }
@@ -62,7 +64,7 @@ impl IdType {
         match self {
             Self::Uuid => "uuid",
             Self::Integer => "bigint",
-            Self::Unknown | Self::Text | Self::AsciiText => "text",
+            Self::Unknown | Self::Text | Self::LooseText | Self::AsciiText => "text",
         }
     }
 
@@ -72,7 +74,7 @@ impl IdType {
             Self::Uuid => parse_uuid(text).map(Id::Uuid),
             Self::Integer => parse_integer(text).map(Id::Integer),
             Self::AsciiText if !text.is_ascii() => None,
-            Self::Unknown | Self::Text | Self::AsciiText => {
+            Self::Unknown | Self::Text | Self::LooseText | Self::AsciiText => {
                 let fits = (1..=MAX_ID_BYTES).contains(&text.len()) && !text.contains('\0');
                 fits.then(|| Id::Text(text.into()))
             }
@@ -84,7 +86,7 @@ impl IdType {
         match self {
             Self::Uuid => Id::Uuid(Uuid::nil()),
             Self::Integer => Id::Integer(0),
-            Self::Unknown | Self::Text | Self::AsciiText => Id::Text(Uuid::nil().to_string().into()),
+            Self::Unknown | Self::Text | Self::LooseText | Self::AsciiText => Id::Text(Uuid::nil().to_string().into()),
         }
     }
 
@@ -95,7 +97,16 @@ impl IdType {
 
     /// Whether the id was read as one of this column.
     pub fn is_of(self, id: &Id) -> bool {
-        matches!((self, id), (Self::Uuid, Id::Uuid(_)) | (Self::Integer, Id::Integer(_)) | (Self::Text, Id::Text(_)))
+        match id {
+            Id::Uuid(_) => self == Self::Uuid,
+            Id::Integer(_) => self == Self::Integer,
+            Id::Text(_) => matches!(self, Self::Text | Self::LooseText),
+        }
+    }
+
+    /// Whether two ids that differ are never the same to the database.
+    pub fn is_exact(self) -> bool {
+        matches!(self, Self::Uuid | Self::Integer | Self::Text)
     }
 }
 
@@ -115,6 +126,11 @@ impl IdTypes {
             Some(column) => column.fit(tenant?).map(Some),
             None => Some(None),
         }
+    }
+
+    /// Whether two keys or users that differ are never the same to the database.
+    pub fn are_exact(&self) -> bool {
+        self.tenant.is_none_or(IdType::is_exact) && self.session_id.is_exact() && self.user_id.is_exact()
     }
 
     pub fn unknown(is_multi_tenant: bool) -> Self {

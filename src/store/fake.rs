@@ -101,6 +101,7 @@ pub(crate) fn live_record() -> SessionRecord {
         user: UserRow::OfType("internal".to_owned()),
         fresh: None,
         slide: Slide::NotAsked,
+        ends_in: None,
     }
 }
 

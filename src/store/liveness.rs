@@ -45,6 +45,8 @@ pub struct SessionRecord {
     /// The fresh claims, in the order of [`crate::schema::Schema::fresh_claims`].
     pub fresh: Option<Arc<[Option<FreshValue>]>>,
     pub slide: Slide,
+    /// In how many seconds the session ends if it is not slid; `None` if never, or if answers are not kept.
+    pub ends_in: Option<f64>,
 }
 
 /// What became of the slide of a row, if one was asked for.
@@ -156,6 +158,7 @@ mod tests {
             user: UserRow::OfType("client".to_owned()),
             fresh: None,
             slide: Slide::NotAsked,
+            ends_in: None,
         };
         let with = |change: &dyn Fn(&mut SessionRecord)| {
             let mut record = live.clone();

@@ -1,6 +1,7 @@
 //! The session store, and the decision whether a session is live.
 #![forbid(unsafe_code)]
 
+mod cache;
 #[cfg(test)]
 pub(crate) mod fake;
 mod fresh;
@@ -11,6 +12,7 @@ mod manage;
 use std::fmt;
 use std::future::Future;
 
+pub use self::cache::{CacheStatus, Moment, SessionCache};
 pub use self::fresh::FreshValue;
 pub use self::identity::{Candidates, Identity, Lifetime, Lookup, SessionKey, UserType, Wanted};
 pub use self::liveness::{Liveness, SessionRecord, Slide, UserRow, Verdict};
@@ -49,6 +51,11 @@ pub trait SessionStore: fmt::Debug + Send + Sync {
 
     /// How a session ended; `None` if there is no such session.
     fn find_end(&self, key: &SessionKey) -> impl Future<Output = Result<Option<SessionEnd>, Error>> + Send;
+
+    /// Where answers are kept; `None` if each call asks.
+    fn cache(&self) -> Option<&SessionCache> {
+        None
+    }
 
     fn status(&self) -> PoolStatus;
 

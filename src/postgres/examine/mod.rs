@@ -13,7 +13,7 @@ pub use self::examiner::{Examiner, Parameter, StepError, StepResult};
 pub use self::handshake::NegotiatedTls;
 pub use self::target::TargetFacts;
 use super::connect::Connector;
-use super::query::StatementWriter;
+use super::query::{Form, StatementWriter};
 use super::url::Target;
 use crate::config::{Database, Environment, Limits};
 use crate::error::Error;
@@ -35,7 +35,10 @@ impl ExaminedDatabase {
         let prepared_statements = target.prepared_statements;
         Ok(Self {
             settings: QuerySettings {
-                statements: StatementWriter::new(target.schema.clone(), database.sharded),
+                statements: StatementWriter::new(
+                    target.schema.clone(),
+                    Form { by_tenant: database.sharded, tell_end: false },
+                ),
                 limit: limits.query_timeout,
                 prepared_statements,
             },

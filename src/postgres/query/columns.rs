@@ -16,6 +16,8 @@ pub(super) struct KeyColumns {
     pub(super) user_id: IdColumn,
     of_users: Option<UserColumns>,
     is_utf8: bool,
+    /// Whether the collation of each text is.
+    is_deterministic: bool,
 }
 
 struct UserColumns {
@@ -43,7 +45,9 @@ impl KeyColumns {
         let of_users = schema
             .reads_users()
             .then(|| Ok::<_, Fault>(UserColumns { tenant: with_tenant(&user)?, user_id: user("user_id")? }));
+        let is_deterministic = |name| located.column_type(false, name).is_none_or(|found| found.is_deterministic);
         Ok(Self {
+            is_deterministic: ["tenant", "session_id", "user_id"].into_iter().all(is_deterministic),
             tenant: with_tenant(&session)?,
             session_id: session("session_id")?,
             user_id: session("user_id")?,
@@ -79,7 +83,7 @@ impl KeyColumns {
     }
 
     pub(super) fn id_types(&self) -> IdTypes {
-        let of = |column: &IdColumn| column.id_type(self.is_utf8);
+        let of = |column: &IdColumn| column.id_type(self.is_utf8, self.is_deterministic);
         IdTypes { tenant: self.tenant.as_ref().map(of), session_id: of(&self.session_id), user_id: of(&self.user_id) }
     }
 

@@ -12,7 +12,7 @@ use super::columns::KeyColumns;
 use super::fresh::FreshColumn;
 use super::ids::IdColumn;
 use super::locate::Located;
-use super::{DatabaseSession, Parameter, Query, Statement, column};
+use super::{DatabaseSession, Form, Parameter, Query, Statement, column};
 use crate::error::Error;
 use crate::postgres::fault::{DUPLICATE_ROW, Fault};
 use crate::schema::{CREATED_AT, Id, IdTypes, Schema, UserCheck};
@@ -35,10 +35,12 @@ pub(in crate::postgres) struct Statements {
     /// The join of the user `u` of a session `s`; empty if it is not read.
     pub(in crate::postgres) users: String,
     user_check: UserCheck,
+    /// Whether the rows say when their sessions end.
+    tell_end: bool,
     pub(super) fresh: Vec<FreshColumn>,
 }
 
-/// The columns before the fresh claims.
+/// The columns that each statement reads first.
 const FIXED_COLUMNS: usize = 5;
 /// The place of a row in the lists of a statement for several sessions.
 pub(super) const PLACE: &str = "(k.place OPERATOR(pg_catalog.-) 1)::pg_catalog.int4";
@@ -50,6 +52,8 @@ pub(super) struct Facts {
     pub(super) expired: String,
     pub(super) too_old: String,
     of_user: &'static str,
+    /// In how many seconds the session ends; empty if it never does.
+    ends_in: String,
 }
 
 impl Facts {
@@ -60,14 +64,19 @@ impl Facts {
         let is_past =
             |end: &str| format!("coalesce({end} OPERATOR(pg_catalog.<=) extract(epoch FROM pg_catalog.now()), ");
         let never = || "false".to_owned();
+        let last_end = |seconds| format!("(extract(epoch FROM s.created_at) OPERATOR(pg_catalog.+) {seconds})");
         let too_old = |seconds: u32| match located.column_type(false, CREATED_AT) {
             None => Err(Fault::MissingColumn { option: "absoluteMaxAge", column: CREATED_AT }),
-            Some(_) => {
-                let end = format!("(extract(epoch FROM s.created_at) OPERATOR(pg_catalog.+) {seconds})");
-                Ok(is_past(&end) + "true)")
-            }
+            Some(_) => Ok(is_past(&last_end(seconds)) + "true)"),
+        };
+        let own_end = has_row_expiry.then(|| "extract(epoch FROM s.expires_at)".to_owned());
+        let ends: Vec<_> = own_end.into_iter().chain(absolute_max_age.map(last_end)).collect();
+        let ends_in = |ends: &[String]| {
+            let end = format!("LEAST({})", ends.join(", "));
+            format!("({end} OPERATOR(pg_catalog.-) extract(epoch FROM pg_catalog.now()))::pg_catalog.float8")
         };
         Ok(Self {
+            ends_in: if ends.is_empty() { String::new() } else { ends_in(&ends) },
             expired: if has_row_expiry { is_past("extract(epoch FROM s.expires_at)") + "false)" } else { never() },
             too_old: absolute_max_age.map_or_else(|| Ok(never()), too_old)?,
             of_user: match user_check {
@@ -78,25 +87,31 @@ impl Facts {
         })
     }
 
-    /// `user_id` is that of the lookup.
-    pub(super) fn select(&self, keys: &KeyColumns, fresh: &[FreshColumn], user_id: &str) -> String {
-        let Self { expired, too_old, of_user } = self;
+    /// `user_id` is that of the lookup. Only where answers are kept it matters when sessions end.
+    pub(super) fn select(&self, keys: &KeyColumns, fresh: &[FreshColumn], user_id: &str, tell_end: bool) -> String {
+        let Self { expired, too_old, of_user, ends_in } = self;
         let is_of_user = keys.user_id.equals("s.user_id", user_id);
+        let ends_in = if self.tells_end(tell_end) { format!(",\n       {ends_in}") } else { String::new() };
         format!(
             "SELECT coalesce({is_of_user}, false),\n       s.revoked_at IS NOT NULL,\n       {expired},\n       \
-             {too_old},\n       {of_user}{}",
+             {too_old},\n       {of_user}{ends_in}{}",
             FreshColumn::select_list(fresh),
         )
+    }
+
+    fn tells_end(&self, is_wanted: bool) -> bool {
+        is_wanted && !self.ends_in.is_empty()
     }
 }
 
 impl Statements {
     /// The tenant leads each key and each join, so that a distributed database queries one shard.
-    pub(super) fn new(located: &Located, keys: &KeyColumns, by_tenant: bool) -> Result<Self, Fault> {
+    pub(super) fn new(located: &Located, keys: &KeyColumns, form: Form) -> Result<Self, Fault> {
+        let Form { by_tenant, tell_end } = form;
         let Schema { sessions, user_check, .. } = &located.schema;
         let fresh = FreshColumn::all(located)?;
         let facts = Facts::new(located)?;
-        let select = |user_id: &str| facts.select(keys, &fresh, user_id);
+        let select = |user_id: &str| facts.select(keys, &fresh, user_id, tell_end);
         let users = keys.join_users(&located.schema);
         let session_id = |value: &str| keys.session_id.equals("s.session_id", value);
         Ok(Self {
@@ -133,6 +148,7 @@ impl Statements {
             by_tenant,
             users,
             user_check: *user_check,
+            tell_end: facts.tells_end(tell_end),
             fresh,
         })
     }
@@ -299,7 +315,11 @@ impl Statements {
 
     /// The index of the column with the place, in a statement for several sessions.
     pub(super) fn place_column(&self) -> usize {
-        FIXED_COLUMNS + self.fresh.len()
+        self.first_fresh_column() + self.fresh.len()
+    }
+
+    fn first_fresh_column(&self) -> usize {
+        FIXED_COLUMNS + usize::from(self.tell_end)
     }
 
     /// A second row for one session means that `sessions` or `users` has no primary key. Neither row can be trusted then.
@@ -323,11 +343,12 @@ impl Statements {
             user: user.unwrap_or(UserRow::Missing),
             fresh: None,
             slide: Slide::NotAsked,
+            ends_in: if self.tell_end { column(row, FIXED_COLUMNS, "the end of the session")? } else { None },
         };
         // A session that has ended shows nothing, so nothing that its user has can make it an error.
         let may_live = record.is_of_user && !record.revoked && record.user != UserRow::Missing;
         if may_live && !self.fresh.is_empty() {
-            record.fresh = Some(FreshColumn::read_all(&self.fresh, row, FIXED_COLUMNS)?.into());
+            record.fresh = Some(FreshColumn::read_all(&self.fresh, row, self.first_fresh_column())?.into());
         }
         Ok(record)
     }
@@ -368,7 +389,8 @@ mod tests {
     fn statements(schema: &Schema) -> Result<[String; 3], Fault> {
         let located = Located::of_types(schema, |_| Some(ColumnType::built_in("uuid")));
         let keys = KeyColumns::new(&located)?;
-        let Statements { one, many, of_tenant, .. } = Statements::new(&located, &keys, true)?;
+        let Statements { one, many, of_tenant, .. } =
+            Statements::new(&located, &keys, Form { by_tenant: true, tell_end: true })?;
         Ok([one.sql, many.sql, of_tenant.sql])
     }
 
@@ -400,7 +422,7 @@ mod tests {
         let schema = Schema::with(Differences { sessions: Some(sessions), ..Differences::default() });
         let located = Located::of_types(&schema, |_| Some(ColumnType::built_in("text")));
         let keys = KeyColumns::new(&located).expect("suitable columns");
-        let statements = Statements::new(&located, &keys, false).expect("suitable columns");
+        let statements = Statements::new(&located, &keys, Form::default()).expect("suitable columns");
         let id = |text| IdType::Text.parse(text).expect("fits");
         let key = SessionKey { tenant: Some(id("$2")), session_id: id(r#"'\$3""#) };
         let sql = statements.with_literals(&Lookup { key, user_id: id("$1") });

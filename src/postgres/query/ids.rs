@@ -34,17 +34,19 @@ impl IdColumn {
             _ => Some(match id_type {
                 IdType::Uuid => Self::Uuid,
                 IdType::Integer => Self::Integer,
-                IdType::Unknown | IdType::Text | IdType::AsciiText => Self::Text,
+                IdType::Unknown | IdType::Text | IdType::LooseText | IdType::AsciiText => Self::Text,
             }),
         }
     }
 
-    pub(super) fn id_type(&self, is_utf8: bool) -> IdType {
+    /// `is_deterministic` is that of the collation.
+    pub(super) fn id_type(&self, is_utf8: bool, is_deterministic: bool) -> IdType {
         match self {
             Self::Uuid => IdType::Uuid,
             Self::Integer => IdType::Integer,
-            Self::Text | Self::Char | Self::Citext { .. } if is_utf8 => IdType::Text,
-            Self::Text | Self::Char | Self::Citext { .. } => IdType::AsciiText,
+            _ if !is_utf8 => IdType::AsciiText,
+            Self::Text if is_deterministic => IdType::Text,
+            Self::Text | Self::Char | Self::Citext { .. } => IdType::LooseText,
         }
     }
 

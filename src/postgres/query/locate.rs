@@ -42,6 +42,8 @@ pub(super) struct ColumnType {
     pub(super) namespace: String,
     pub(super) name: String,
     pub(super) is_enum: bool,
+    /// Whether texts are the same only if they are equal, by the collation of the column.
+    pub(super) is_deterministic: bool,
     /// Of an array: the type of its elements.
     pub(super) element: Option<Box<Self>>,
 }
@@ -70,8 +72,8 @@ WITH RECURSIVE wanted AS (
   )) AS namespace, wanted.relation
   FROM pg_catalog.pg_settings path, wanted
   WHERE path.name OPERATOR(pg_catalog.=) 'search_path'
-), typed (place, type, modifier) AS (
-  SELECT l.place, a.atttypid, a.atttypmod
+), typed (place, type, modifier, collated) AS (
+  SELECT l.place, a.atttypid, a.atttypmod, a.attcollation
   FROM located l
   JOIN pg_catalog.pg_namespace n ON n.nspname OPERATOR(pg_catalog.=) l.namespace::pg_catalog.name
   JOIN pg_catalog.pg_class c ON c.relnamespace OPERATOR(pg_catalog.=) n.oid
@@ -79,13 +81,14 @@ WITH RECURSIVE wanted AS (
   JOIN pg_catalog.pg_attribute a ON a.attrelid OPERATOR(pg_catalog.=) c.oid
     AND a.attname OPERATOR(pg_catalog.=) l.attribute::pg_catalog.name AND NOT a.attisdropped
   UNION ALL
-  SELECT d.place, t.typbasetype, t.typtypmod
+  SELECT d.place, t.typbasetype, t.typtypmod, d.collated
   FROM typed d
   JOIN pg_catalog.pg_type t ON t.oid OPERATOR(pg_catalog.=) d.type
   WHERE t.typtype::pg_catalog.text OPERATOR(pg_catalog.=) 'd'
 ), based AS (
   SELECT d.place, n.nspname::pg_catalog.text AS namespace, t.typname::pg_catalog.text AS name,
     t.typtype::pg_catalog.text OPERATOR(pg_catalog.=) 'e' AS is_enum, d.modifier,
+    d.collated,
     CASE WHEN t.typcategory::pg_catalog.text OPERATOR(pg_catalog.=) 'A' THEN t.typelem END AS element
   FROM typed d
   JOIN pg_catalog.pg_type t ON t.oid OPERATOR(pg_catalog.=) d.type
@@ -94,9 +97,11 @@ WITH RECURSIVE wanted AS (
 )
 SELECT l.reset_val, l.namespace, pg_catalog.getdatabaseencoding()::pg_catalog.text,
   b.modifier, b.namespace, b.name, b.is_enum,
-  en.nspname::pg_catalog.text, e.typname::pg_catalog.text, e.typtype::pg_catalog.text OPERATOR(pg_catalog.=) 'e'
+  en.nspname::pg_catalog.text, e.typname::pg_catalog.text, e.typtype::pg_catalog.text OPERATOR(pg_catalog.=) 'e',
+  coalesce((pg_catalog.to_jsonb(k) OPERATOR(pg_catalog.->>) 'collisdeterministic')::pg_catalog.bool, true)
 FROM located l
 LEFT JOIN based b ON b.place OPERATOR(pg_catalog.=) l.place
+LEFT JOIN pg_catalog.pg_collation k ON k.oid OPERATOR(pg_catalog.=) b.collated
 LEFT JOIN pg_catalog.pg_type e ON e.oid OPERATOR(pg_catalog.=) b.element
 LEFT JOIN pg_catalog.pg_namespace en ON en.oid OPERATOR(pg_catalog.=) e.typnamespace
 ORDER BY l.place"#;
@@ -168,23 +173,29 @@ struct LocatedRow {
 
 impl LocatedRow {
     fn of(row: &Row) -> Result<Self, Fault> {
-        let element = column_type(row, 7, None)?.map(Box::new);
+        let is_deterministic = row.try_get(10)?;
+        let element = column_type(row, 7, true, None)?.map(Box::new);
         Ok(Self {
             search_path: row.try_get(0)?,
             namespace: row.try_get(1)?,
             encoding: row.try_get(2)?,
             modifier: row.try_get(3)?,
-            column_type: column_type(row, 4, element)?,
+            column_type: column_type(row, 4, is_deterministic, element)?,
         })
     }
 }
 
 /// The type that three columns describe, from the index `at`.
-fn column_type(row: &Row, at: usize, element: Option<Box<ColumnType>>) -> Result<Option<ColumnType>, Fault> {
+fn column_type(
+    row: &Row,
+    at: usize,
+    is_deterministic: bool,
+    element: Option<Box<ColumnType>>,
+) -> Result<Option<ColumnType>, Fault> {
     let (namespace, name): (Option<String>, Option<String>) = (row.try_get(at)?, row.try_get(at + 1)?);
     let is_enum: Option<bool> = row.try_get(at + 2)?;
     let described = namespace.zip(name).zip(is_enum);
-    Ok(described.map(|((namespace, name), is_enum)| ColumnType { namespace, name, is_enum, element }))
+    Ok(described.map(|((namespace, name), is_enum)| ColumnType { namespace, name, is_enum, is_deterministic, element }))
 }
 
 impl ColumnType {
@@ -203,7 +214,8 @@ impl ColumnType {
 
     #[cfg(test)]
     pub(super) fn built_in(name: &str) -> Self {
-        Self { namespace: "pg_catalog".to_owned(), name: name.to_owned(), is_enum: false, element: None }
+        let (namespace, name) = ("pg_catalog".to_owned(), name.to_owned());
+        Self { namespace, name, is_enum: false, is_deterministic: true, element: None }
     }
 }
 

@@ -82,12 +82,21 @@ pub(super) struct Statements {
     is_outdated: AtomicBool,
 }
 
+/// How the statements of a store are written.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Form {
+    /// Whether each is about one tenant, so that a distributed database queries one shard.
+    pub(super) by_tenant: bool,
+    /// Whether they tell when sessions end, since answers are kept.
+    pub(super) tell_end: bool,
+}
+
 impl Statements {
-    fn new(located: Located, by_tenant: bool) -> Result<Self, Fault> {
+    fn new(located: Located, form: Form) -> Result<Self, Fault> {
         let keys = KeyColumns::new(&located)?;
         Ok(Self {
-            find: find::Statements::new(&located, &keys, by_tenant)?,
-            slide: slide::Statements::new(&located, &keys)?,
+            find: find::Statements::new(&located, &keys, form)?,
+            slide: slide::Statements::new(&located, &keys, form.tell_end)?,
             end: end::statement(&located, &keys),
             id_types: keys.id_types(),
             located,
@@ -110,14 +119,13 @@ impl Statements {
 /// Writes the statements of one store at the first query.
 pub(super) struct StatementWriter {
     schema: Schema,
-    /// Whether each statement is about one tenant, so that a distributed database queries one shard.
-    by_tenant: bool,
+    form: Form,
     written: Mutex<Option<Arc<Statements>>>,
 }
 
 impl StatementWriter {
-    pub(super) fn new(schema: Schema, by_tenant: bool) -> Self {
-        Self { schema, by_tenant, written: Mutex::new(None) }
+    pub(super) fn new(schema: Schema, form: Form) -> Self {
+        Self { schema, form, written: Mutex::new(None) }
     }
 
     pub(super) fn schema(&self) -> &Schema {
@@ -138,7 +146,7 @@ impl StatementWriter {
         }
         let located = locate(session, &self.schema).await?;
         located.check_found()?;
-        let statements = Arc::new(Statements::new(located, self.by_tenant)?);
+        let statements = Arc::new(Statements::new(located, self.form)?);
         *self.written() = Some(Arc::clone(&statements));
         Ok(statements)
     }
@@ -251,10 +259,10 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn tables_and_columns_are_looked_at_again_after_a_minute() {
         let schema = Schema::new(None);
-        let writer = StatementWriter::new(schema.clone(), false);
+        let writer = StatementWriter::new(schema.clone(), Form::default());
         assert_eq!(writer.id_types(), IdTypes::unknown(true));
         let located = Located::of_types(&schema, |_| Some(ColumnType::built_in("int8")));
-        let written = Statements::new(located, false).expect("suitable columns");
+        let written = Statements::new(located, Form::default()).expect("suitable columns");
         *writer.written() = Some(Arc::new(written));
         assert_eq!(writer.id_types().session_id, IdType::Integer);
         tokio::time::advance(MAX_AGE - Duration::from_millis(1)).await;

@@ -36,7 +36,7 @@ impl Statements {
     /// was revoked meanwhile; the slide half sees the row as it is, so what counts is that a row was slid.
     ///
     /// A distributed database doesn't have such statements, so `of_tenant` only slides.
-    pub(super) fn new(located: &Located, keys: &KeyColumns) -> Result<Self, Fault> {
+    pub(super) fn new(located: &Located, keys: &KeyColumns, tell_end: bool) -> Result<Self, Fault> {
         let Schema { sessions, .. } = &located.schema;
         let facts = Facts::new(located)?;
         let slides = Slides::new(located);
@@ -52,7 +52,7 @@ impl Statements {
         let lifetime = slides.lifetime(names.len() + 1);
         let (of_k, of_h) = (keys.equal_columns_of("k"), keys.equal_columns_of("h"));
         let set = slides.set("h.lifetime");
-        let select = facts.select(keys, &FreshColumn::all(located)?, "k.user_id");
+        let select = facts.select(keys, &FreshColumn::all(located)?, "k.user_id", tell_end);
         let users = keys.join_users(&located.schema);
         let all = format!(
             "WITH held AS (\n  \
