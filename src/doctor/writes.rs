@@ -245,9 +245,10 @@ struct Needed {
 
 impl Needed {
     fn of(access: Access, rights: &WriteRights, located: &Located) -> Self {
+        // Another check says which columns there are not.
         let lacking = |columns: Vec<&'static str>, may: fn(&ColumnRights) -> bool| {
-            let may = |name: &&str| rights.columns.get(*name).is_some_and(may);
-            columns.into_iter().filter(|name| !may(name)).collect::<Vec<_>>()
+            let lacks = |name: &&str| rights.columns.get(*name).is_some_and(|column| !may(column));
+            columns.into_iter().filter(lacks).collect::<Vec<_>>()
         };
         let set = || located.set_by(access);
         let mut needed =
@@ -369,8 +370,15 @@ pub(super) mod tests {
         let limited = |admit_all, restrict| {
             ["w", "a", "d"].map(|command| (command.to_owned(), Policies { admit_all, restrict })).into()
         };
-        let cases: [(_, Change, _, _, Option<&str>); 11] = [
+        let cases: [(_, Change, _, _, Option<&str>); 12] = [
             ("all", Box::new(|_| {}), "me", "may also list", None),
+            (
+                "all, but a column is missing",
+                Box::new(|rights| rights.columns.retain(|name, _| name != "tenant")),
+                "me",
+                "may also list",
+                None,
+            ),
             (
                 "not to delete",
                 Box::new(|rights| rights.may_delete = false),
