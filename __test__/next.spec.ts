@@ -4,7 +4,7 @@ import { createServer, type Server } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { fileURLToPath } from 'node:url'
 import { Auth } from '@auth/core'
-import { afterAll, afterEach, beforeAll, describe, expect, test, vi } from 'vitest'
+import { afterAll, afterEach, beforeAll, describe, expect, onTestFinished, test, vi } from 'vitest'
 import { AuthBridge } from '../index.js'
 import { createSessions, type RouteOptions, type SessionsBridge, type SessionsOptions } from '../next/index.js'
 import { SECRET } from './support/bridges.js'
@@ -198,6 +198,18 @@ describe('a wrong option is an error that names it', () => {
     const options = { bridge, secret: SECRET } as object
     const message = 'secret: is an option of the bridge, which is given; leave one of them out'
     expect(() => createSessions(options)).toThrow(expect.objectContaining({ code: 'ERR_AUTH_BRIDGE_CONFIG', message }))
+  })
+
+  test('of createSessions, beside options in the variable, which would be lost', () => {
+    vi.stubEnv('AUTH_BRIDGE_OPTIONS', '{ "multiTenant": false }')
+    onTestFinished(() => void vi.unstubAllEnvs())
+    const message =
+      'maxAge: must stand in AUTH_BRIDGE_OPTIONS, which is set, or pass a bridge with all options as bridge'
+    expect(() => createSessions({ maxAge: 60, signInPage: '/signin' })).toThrow(
+      expect.objectContaining({ code: 'ERR_AUTH_BRIDGE_CONFIG', message }),
+    )
+    expect(() => createSessions({ signInPage: '/signin' })).not.toThrow()
+    expect(() => createSessions({ bridge })).not.toThrow()
   })
 
   test.each<[unknown, string]>([

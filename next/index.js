@@ -28,7 +28,15 @@ function createSessions(options) {
 /** @param {object | undefined} given @param {[string, unknown][]} options those of `AuthBridge` */
 function bridgeOf(given, options) {
   if (options.length === 0) return given ?? authBridge
-  if (given) throw configError(options[0][0], 'is an option of the bridge, which is given; leave one of them out')
+  const [[name]] = options
+  if (given) throw configError(name, 'is an option of the bridge, which is given; leave one of them out')
+  // A bridge of one's own doesn't read the variable, and the session would be judged without its options.
+  if (process.env.AUTH_BRIDGE_OPTIONS) {
+    throw configError(
+      name,
+      'must stand in AUTH_BRIDGE_OPTIONS, which is set, or pass a bridge with all options as bridge',
+    )
+  }
   try {
     return new authBridge.AuthBridge(Object.fromEntries(options))
   } catch (error) {
