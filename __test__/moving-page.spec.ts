@@ -23,7 +23,14 @@ async function tablesOfTheirOwn(client: pg.Client) {
     CREATE TABLE accounts (organization_id uuid, id uuid, is_staff boolean, email text, PRIMARY KEY (organization_id, id));
     CREATE TABLE logins (organization_id uuid, id uuid, account_id uuid, method text, ends_at timestamptz,
                          revoked_at timestamptz, revoked_reason text, PRIMARY KEY (organization_id, id))`)
-  for (const { text } of codeBlocks(MOVING).filter(({ language }) => language === 'sql')) await client.query(text)
+  await client.query(sqlWith('FROM logins'))
+}
+
+/** The block of SQL that has these words. */
+function sqlWith(words: string) {
+  const blocks = codeBlocks(MOVING).filter(({ language, text }) => language === 'sql' && text.includes(words))
+  expect(blocks).toHaveLength(1)
+  return blocks[0]?.text ?? ''
 }
 
 async function addUser(client: pg.Client) {
@@ -157,6 +164,34 @@ describe(MOVING, () => {
       expect((await browser.read()).user.email).toBe(user.email)
       expect(await rows()).toEqual([])
     })
+  })
+})
+
+describe('users, but no sessions yet', () => {
+  const { client, url } = useDatabase(async (client) => {
+    await client.query('CREATE TABLE accounts (id text PRIMARY KEY, email text)')
+    await client.query(sqlWith('REFERENCES accounts'))
+  })
+
+  test('the SQL and the options of the page start, read, list and end sessions', async () => {
+    await client.query(`INSERT INTO accounts VALUES ('usr_ada', 'ada@example.com')`)
+    const [, json = '{}'] =
+      codeBlocks(MOVING)
+        .filter(({ language }) => language === 'dotenv')
+        .map(({ text }) => text.match(/^AUTH_BRIDGE_OPTIONS='(\{ "multiTenant".*\})'$/m) ?? [])
+        .find(([all]) => all) ?? []
+    const options = JSON.parse(json)
+    expect(options).toEqual({ multiTenant: false, userCheck: 'exists' })
+    const bridge = new AuthBridge({ secret: SECRET, databaseUrl: url, secureCookie: false, ...options })
+    onTestFinished(() => bridge.close())
+    const owner = { userId: 'usr_ada' } as never
+    const userAgent = 'Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0'
+    const { sessionId } = await bridge.createSession(Object.assign({ userAgent }, owner))
+    const cookie = await mintCookie({ sub: 'usr_ada', session_id: sessionId }, { secret: SECRET })
+    expect(await bridge.getSession(cookie)).toMatchObject({ session_id: sessionId, user: { id: 'usr_ada' } })
+    expect(await bridge.listSessions(owner)).toMatchObject([{ sessionId, deviceName: 'Firefox on Linux' }])
+    expect(await bridge.revokeSessions(owner)).toBe(1)
+    expect(await bridge.getSession(cookie)).toEqual({})
   })
 })
 

@@ -331,7 +331,7 @@ describe.each(Object.entries(TOOLS))('--for %s', (name, tool) => {
 test('the options in the docs are those that each SQL names', async () => {
   const [, text = ''] =
     codeBlocks(MOVING)
-      .find(({ language }) => language === 'dotenv')
+      .find(({ language, text }) => language === 'dotenv' && text.includes('"tables"'))
       ?.text.match(/^AUTH_BRIDGE_OPTIONS='(.+)'$/m) ?? []
   for (const name of Object.keys(TOOLS)) expect(optionsIn(await print('--for', name))).toEqual(JSON.parse(text))
 })
