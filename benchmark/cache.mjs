@@ -1,5 +1,5 @@
-// What a call costs that is answered without a query (`maxStaleness`), against one that asks, and against plain JavaScript with a map
-// in front. On one core, one call at a time and with many in flight. See README.md in this folder.
+// What a call costs that is answered without a query (`maxStaleness`), against one that asks, plain JavaScript with a map in front, and
+// better-auth with its cookie cache. One call at a time and with many in flight. See README.md in this folder.
 //
 //   node benchmark/cache.mjs [--short] [--rounds=20] [--seconds=1]
 
@@ -7,6 +7,7 @@ import { startPostgres } from '../__test__/support/postgres.mjs'
 import { AuthBridge } from '../index.js'
 import { sessionOf, UNAUTHENTICATED } from './body.mjs'
 import { batched } from './contestants/batched.mjs'
+import { openBetterAuth } from './contestants/better-auth.mjs'
 import { measureCalls, readRounds, runRounds } from './measure.mjs'
 import { cryptoOpener } from './open-token.mjs'
 import { FULL, SECRET, SHORT, seed } from './seed.mjs'
@@ -21,6 +22,7 @@ const [ASKED, OBJECT, TEXT, REFRESHED, MAP] = [
   'refreshSession with nothing due, kept',
   'node:crypto and a map',
 ]
+const [BETTER_CACHED, BETTER_ASKED] = ['better-auth, cookie cache', 'better-auth, asks']
 
 const { short, rounds, seconds } = readRounds()
 for (const signal of ['SIGINT', 'SIGTERM']) process.once(signal, () => process.exit(1))
@@ -30,12 +32,13 @@ const asking = new AuthBridge(common)
 const keeping = new AuthBridge({ ...common, maxStaleness: MAX_STALENESS })
 const eager = new AuthBridge({ ...common, updateAge: 0 })
 const plain = withMap({ url: server.url(), secret: SECRET })
+const better = await openBetterAuth({ url: server.url(), secret: SECRET })
 try {
   const { cookies } = await seed(server.url(), short ? SHORT : FULL)
   const hot = cookies.slice(0, SESSIONS)
   await compare(await Promise.all(hot.map(async (cookie) => (await eager.refreshSession(cookie)).cookieHeader)))
 } finally {
-  await Promise.all([asking, keeping, eager, plain].map((each) => each.close()))
+  await Promise.all([asking, keeping, eager, plain, better].map((each) => each.close()))
   await server.dispose()
 }
 
@@ -61,17 +64,24 @@ async function compare(cookies) {
       measure: () => measureCalls(call, cookies, { inFlight, seconds }),
     })),
   )
+  for (const [key, call] of /** @type {const} */ ([
+    [BETTER_CACHED, better.cached],
+    [BETTER_ASKED, better.asking],
+  ])) {
+    trials.push({ key, inFlight: 1, measure: () => measureCalls(call, better.cookies, { inFlight: 1, seconds }) })
+  }
   const results = await runRounds(trials, { rounds, warmUp: true })
   const { misses } = keeping.stats().cache
   if (misses > 2 * cookies.length) throw new Error(`${misses} calls asked though an answer was kept`)
   for (const inFlight of [1, 64]) {
     const of = results.filter((result) => result.inFlight === inFlight)
-    const asked = of.find(({ key }) => key === ASKED)?.metrics
+    const median = (/** @type {string} */ key) =>
+      of.find((result) => result.key === key)?.metrics.p50?.median ?? Number.NaN
     for (const { key, metrics } of of) {
-      const [perSecond, p50] = [metrics.callsPerSecond?.median ?? 0, metrics.p50?.median ?? 0]
-      const ratio = (asked?.p50?.median ?? 0) / p50
+      const [perSecond, p50] = [metrics.callsPerSecond?.median ?? 0, median(key)]
+      const ratio = (p50 / median(OBJECT)).toFixed(1)
       console.log(
-        `${inFlight} in flight, ${key}: p50 ${p50.toFixed(2)} µs (${ratio.toFixed(1)} x), ${Math.round(perSecond)} calls/s`,
+        `${inFlight} in flight, ${key}: p50 ${p50.toFixed(2)} µs, ${ratio} x that of ${OBJECT}; ${Math.round(perSecond)} calls/s`,
       )
     }
   }
