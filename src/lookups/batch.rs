@@ -45,19 +45,7 @@ impl<S: SessionStore + 'static, R: Responder> Batch<S, R> {
         if self.calls.iter().any(|call| matches!(call.caller, Caller::Responder(_))) {
             lookups.metrics.count_batch(asked.unique.len());
         }
-        let find = async {
-            let cache = lookups.store.cache().map(|cache| (cache, cache.ask(Moment::now())));
-            let found = lookups.store.find(connection, &asked.unique).await;
-            if let Some((cache, sent)) = cache {
-                let types = lookups.store.id_types();
-                for (Wanted { lookup, .. }, found) in asked.unique.iter().zip(&found) {
-                    if let (Some(lookup), Ok(Some(record))) = (lookup.fit(&types), found) {
-                        cache.keep(&sent, &lookup, record);
-                    }
-                }
-            }
-            Ok(found)
-        };
+        let find = async { Ok(lookups.find(connection, &asked.unique).await) };
         let mut find = pin!(catch_panic_async(find));
         let found = loop {
             let Some(first) = self.calls.first() else { return };
@@ -121,6 +109,21 @@ enum Judged {
 }
 
 impl<S: SessionStore + 'static, R: Responder> Lookups<S, R> {
+    /// Queries the sessions, and keeps the answers if they may serve later calls.
+    async fn find(&self, connection: S::Connection, wanted: &[Wanted]) -> Found {
+        let cache = self.store.cache().map(|cache| (cache, cache.ask(Moment::now())));
+        let found = self.store.find(connection, wanted).await;
+        if let Some((cache, asked)) = cache {
+            let types = self.store.id_types();
+            for (Wanted { lookup, .. }, found) in wanted.iter().zip(&found) {
+                if let (Some(lookup), Ok(Some(record))) = (lookup.fit(&types), found) {
+                    cache.keep(&asked, &lookup, record);
+                }
+            }
+        }
+        found
+    }
+
     fn judge(&self, call: &Waiting<R::Call>, found: &Found, places: &[usize], types: &IdTypes) -> Judged {
         let answer = |(nth, (identity, place)): (usize, (&Identity, &usize))| {
             let record = match found.get(*place) {
