@@ -4,7 +4,7 @@ import { randomUUID } from 'node:crypto'
 import { decode } from '@auth/core/jwt'
 import { decode as decode4, encode as encode4 } from 'next-auth-4/jwt'
 import { beforeAll, beforeEach, describe, expect, test, vi } from 'vitest'
-import type { AuthBridge, AuthBridgeOptions, ClaimChanges, RefreshOptions } from '../index.js'
+import type { AuthBridge, AuthBridgeOptions, ClaimChanges, RefreshedSession, RefreshOptions } from '../index.js'
 import { SECRET, useBridges } from './support/bridges.js'
 import { mintCookie, COOKIE_NAME as NAME } from './support/cookies.mjs'
 import { inOneBatch, useDatabase } from './support/database.js'
@@ -490,6 +490,23 @@ describe('updateSession', () => {
       await database.client.query('ROLLBACK')
     }
   })
+})
+
+test('where nobody looks at the session, nothing is asked unless it is due', async () => {
+  const bridge = connect()
+  const session = await start()
+  const onlyIfDue = (cookie: string) =>
+    // As `next/proxy.js` calls it.
+    (bridge.refreshSession as (...args: unknown[]) => Promise<RefreshedSession>)(cookie, undefined, 'only if due')
+  const { setCookie, cookieHeader } = await onlyIfDue(await cookieOf(session))
+  expect(setCookie).toHaveLength(1)
+  const before = bridge.stats()
+  const nothing = { session: {}, setCookie: [], cookieHeader }
+  expect(await onlyIfDue(cookieHeader)).toEqual(nothing)
+  await database.client.query('UPDATE sessions SET revoked_at = now() WHERE session_id = $1', [session.session_id])
+  expect(await onlyIfDue(cookieHeader)).toEqual(nothing)
+  expect(bridge.stats()).toEqual({ ...before, pool: expect.anything() })
+  expect(await bridge.refreshSession(cookieHeader)).toMatchObject({ session: {}, setCookie: [expect.anything()] })
 })
 
 test('many due calls of several sessions share a query', async () => {

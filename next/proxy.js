@@ -4,7 +4,7 @@ const { parseSetCookie } = require('./cookies.js')
 const { logFailure } = require('./log.js')
 const { configError, typeOf } = require('./options.js')
 const { isAtOrBelow, isPage, withoutHost } = require('./paths.js')
-const { appendCookies, mayRoll, NOT_CACHEABLE, readOrRoll } = require('./rolling.js')
+const { appendCookies, mayRoll, NOT_CACHEABLE, readOrRoll, rollIfDue } = require('./rolling.js')
 const { sessionOrNull } = require('./session.js')
 
 const DEFAULT_BASE_PATH = '/api/auth'
@@ -17,11 +17,11 @@ function createProxy(bridge, { authorized, basePath = DEFAULT_BASE_PATH, signInP
     const { NextResponse } = require('next/server')
     // Auth.js sets cookies there: a new one of ours would compete with those of a sign-in or a sign-out.
     if (isAtOrBelow(request.nextUrl.pathname, basePath)) return NextResponse.next()
-    // Nobody would look at the session.
+    // Without `authorized` nobody looks at the session here.
     if (!authorized && !mayRoll(request)) return NextResponse.next()
     let read
     try {
-      read = await readOrRoll(bridge, request)
+      read = await (authorized ? readOrRoll(bridge, request) : rollIfDue(bridge, request))
     } catch (error) {
       logFailure(error)
       return authorized ? unavailable(NextResponse) : NextResponse.next()

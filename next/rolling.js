@@ -16,6 +16,16 @@ async function readOrRoll(bridge, request) {
   return { session: await bridge.getSession(cookie), setCookie: [], cookieHeader: cookie ?? '' }
 }
 
+/**
+ * Rolls the session if it is due. Else nothing is asked, for nobody looks at the session.
+ *
+ * @param {any} bridge
+ * @param {Request} request
+ */
+function rollIfDue(bridge, request) {
+  return bridge.refreshSession(request.headers.get('cookie'), undefined, 'only if due')
+}
+
 /** @param {Request} request */
 function mayRoll({ method, headers }) {
   const isPrefetch = ['purpose', 'sec-purpose'].some((name) => /\bprefetch\b/i.test(headers.get(name) ?? ''))
@@ -29,4 +39,4 @@ function appendCookies(headers, lines) {
   headers.set('Cache-Control', NOT_CACHEABLE)
 }
 
-module.exports = { appendCookies, mayRoll, NOT_CACHEABLE, readOrRoll }
+module.exports = { appendCookies, mayRoll, NOT_CACHEABLE, readOrRoll, rollIfDue }

@@ -131,6 +131,14 @@ export function testSessions(app: App, start: Start, mode: 'development' | 'prod
       }
     })
 
+    test('the cookie of a session that has ended is deleted when it would be due', async () => {
+      const { session, cookie } = await app.signIn()
+      const renewed = keep(cookie, (await send('/static', cookie)).lines)
+      await revoke(session)
+      expect((await send('/static', renewed)).lines).toEqual([])
+      expect((await send('/static', cookie)).lines).toEqual([expect.stringContaining(`${NAME}=; Max-Age=0`)])
+    })
+
     test('the endpoint with rolling: true sends the session, and the cookie once', async () => {
       const { session, cookie } = await app.signIn()
       const { lines, body } = await send('/api/rolling', cookie)

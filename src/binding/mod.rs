@@ -85,9 +85,9 @@ pub fn refresh_session<'env>(
     env: &'env Env,
     cookie_header: Unknown<'env>,
     options: Unknown<'env>,
-    is_second: Unknown<'env>,
+    attempt: Unknown<'env>,
 ) -> napi::Result<Unknown<'env>> {
-    let attempt = attempt(&is_second);
+    let attempt = self::attempt(&attempt);
     refresh(env, Intent::Roll, attempt, cookie_header, options, |header| bridges::default_bridge_for(env, header))
 }
 
@@ -219,9 +219,9 @@ impl AuthBridge {
         env: &'env Env,
         cookie_header: Unknown<'env>,
         options: Unknown<'env>,
-        is_second: Unknown<'env>,
+        attempt: Unknown<'env>,
     ) -> napi::Result<Unknown<'env>> {
-        refresh(env, Intent::Roll, attempt(&is_second), cookie_header, options, |_| self.bridge.get(env).map(Some))
+        refresh(env, Intent::Roll, self::attempt(&attempt), cookie_header, options, |_| self.bridge.get(env).map(Some))
     }
 
     /// Changes claims of the session, due or not: issues its cookie anew at once, wherever the session lives.
@@ -338,9 +338,13 @@ fn body<'env>(
     }
 }
 
-/// `index.js` says by a further argument that it repeats a call.
-fn attempt(is_second: &Unknown) -> Attempt {
-    if options::type_of(is_second) == ValueType::Undefined { Attempt::First } else { Attempt::Second }
+/// `index.js` says by a further argument that it repeats a call, `next/proxy.js` that nobody looks at the session.
+fn attempt(argument: &Unknown) -> Attempt {
+    match options::type_of(argument) {
+        ValueType::Undefined => Attempt::First,
+        ValueType::Boolean => Attempt::Second,
+        _ => Attempt::OnlyIfDue,
+    }
 }
 
 /// The promise of a refreshed session; `claims` is the second argument. If the database isn't asked, it is settled at once on this

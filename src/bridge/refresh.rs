@@ -37,10 +37,15 @@ pub enum Refresh {
     Pending(Candidates<Identity>, Box<PendingRefresh>),
 }
 
+/// What happens where nothing is due.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Attempt {
+    /// The session is read.
     First,
+    /// It was read, and there is none: cookies may have to be deleted.
     Second,
+    /// Nothing is asked, since nobody looks at the session.
+    OnlyIfDue,
 }
 
 /// What the app gets.
@@ -97,7 +102,7 @@ impl<S: SessionStore + 'static, R: Responder> Bridge<S, R> {
                 return Ok(Refresh::Known(request.unchanged(unauthenticated(), &ended)));
             }
         };
-        if attempt == Attempt::First {
+        if attempt != Attempt::Second {
             self.count_several_users(&candidates, Candidate::identity);
         }
         let candidates = candidates.map(|mut candidate| {
@@ -110,8 +115,12 @@ impl<S: SessionStore + 'static, R: Responder> Bridge<S, R> {
             candidate
         });
         let is_due = candidates.iter().any(|candidate| candidate.identity().slide.is_some());
-        if attempt == Attempt::First && !is_due {
-            return Ok(Refresh::Read(candidates.map(|candidate| candidate.opened.session)));
+        match attempt {
+            Attempt::First if !is_due => {
+                return Ok(Refresh::Read(candidates.map(|candidate| candidate.opened.session)));
+            }
+            Attempt::OnlyIfDue if !is_due => return Ok(Refresh::Known(request.unchanged(unauthenticated(), &[]))),
+            Attempt::First | Attempt::Second | Attempt::OnlyIfDue => {}
         }
         let identities = candidates.as_ref().map(|candidate| candidate.identity().clone());
         let metrics = Arc::clone(metrics);
