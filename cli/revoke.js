@@ -34,13 +34,18 @@ async function revoke(options) {
     process.stderr.write('nothing was ended\n')
     return 1
   }
-  const why =
-    options.user === undefined
-      ? 'it has ended, or does not exist'
-      : "it has ended, does not exist, or is another user's"
-  const line = `ended ${sessions(revoked)}${isOne && revoked === 0 ? `: ${why}` : ''}\n`
+  const line = `ended ${sessions(revoked)}${revoked === 0 ? `: ${whyNone(options)}` : ''}\n`
   process.stdout.write(options.json ? formatJson({ revoked }) : line)
   return 0
+}
+
+/** In an incident a mistyped id must not look like work that is done. @param {Options} options */
+function whyNone({ user, session }) {
+  if (session !== undefined && user === undefined) return 'it has ended, or does not exist'
+  if (session !== undefined) return "it has ended, does not exist, or is another user's"
+  return user === undefined
+    ? 'none is live in this tenant; --tenant takes its id, as the column tenant has it'
+    : 'none of this user is live; --user takes the id, as the column user_id has it'
 }
 
 /** @param {Options} options */

@@ -1,6 +1,7 @@
 // For server components, server actions and route handlers, where `next/headers` knows the request.
 
 const { changesCookies, overlay, parseSetCookie } = require('./cookies.js')
+const { nextHeaders, requestStorage } = require('./modules.js')
 const { sessionOrNull } = require('./session.js')
 
 /** @param {any} bridge */
@@ -36,7 +37,7 @@ function createAuth(bridge) {
 /** @param {string[]} lines */
 async function setCookies(lines) {
   const cookies = parseLines(lines)
-  const jar = await require('next/headers').cookies()
+  const jar = await nextHeaders().cookies()
   for (const { name, value, options } of cookies) {
     // To set a cookie in an action empties the router cache, even if it is the same.
     if (changesCookies(await cookieHeader(), { name, value })) jar.set(name, value, options)
@@ -60,7 +61,7 @@ function argumentError(problem) {
 
 /** The request's `Cookie` header with what has changed since: an action changes `cookies()`, but not `headers()`. */
 async function cookieHeader() {
-  const { cookies, headers } = require('next/headers')
+  const { cookies, headers } = nextHeaders()
   const [received, jar] = await Promise.all([headers(), cookies()])
   return overlay(received.get('cookie') ?? '', jar.getAll())
 }
@@ -69,20 +70,11 @@ async function cookieHeader() {
  * An object that identifies the render of one request; undefined outside a render. It replaces React's `cache`, which has
  * the same lifetime: the `react` that Node.js resolves has a `cache` that caches nothing, since the one that renders is
  * compiled into Next.js. Server actions and route handlers are not renders: they may revoke a session, and the next call
- * must query the database again.
+ * must query the database again. Without this storage every call queries the database, which is correct but slower.
  */
 function currentRender() {
   const store = requestStorage()?.getStore()
   return store?.type === 'request' && store.phase === 'render' ? store : undefined
-}
-
-/** Internal to Next.js, from version 15 on. Without it every call queries the database, which is correct but slower. */
-function requestStorage() {
-  try {
-    return require('next/dist/server/app-render/work-unit-async-storage.external').workUnitAsyncStorage
-  } catch {
-    return undefined
-  }
 }
 
 module.exports = { createAuth, setCookies }

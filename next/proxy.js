@@ -2,6 +2,7 @@
 
 const { parseSetCookie } = require('./cookies.js')
 const { logFailure } = require('./log.js')
+const { nextServer } = require('./modules.js')
 const { configError, typeOf } = require('./options.js')
 const { isAtOrBelow, isPage, withoutHost } = require('./paths.js')
 const { appendCookies, mayRoll, NOT_CACHEABLE, readOrRoll, rollIfDue } = require('./rolling.js')
@@ -14,7 +15,7 @@ const RETRY_AFTER_SECONDS = '5'
 function createProxy(bridge, { authorized, basePath = DEFAULT_BASE_PATH, signInPage = `${basePath}/signin` }) {
   /** @param {any} request */
   return async function proxy(request) {
-    const { NextResponse } = require('next/server')
+    const { NextResponse } = nextServer()
     // Auth.js sets cookies there: a new one of ours would compete with those of a sign-in or a sign-out.
     if (isAtOrBelow(request.nextUrl.pathname, basePath)) return NextResponse.next()
     // Without `authorized` nobody looks at the session here.
@@ -33,7 +34,7 @@ function createProxy(bridge, { authorized, basePath = DEFAULT_BASE_PATH, signInP
 
   /** @param {any} session @param {any} request */
   async function decide(session, request) {
-    const { NextResponse } = require('next/server')
+    const { NextResponse } = nextServer()
     const verdict = await authorized({ session, request })
     if (verdict instanceof NextResponse) return verdict
     if (verdict instanceof Response) return new NextResponse(verdict.body, verdict)
@@ -73,7 +74,7 @@ function setRequestCookies(request, { setCookie, cookieHeader }) {
  * @param {string[]} lines
  */
 function withCookies(response, request, lines) {
-  const { NextResponse } = require('next/server')
+  const { NextResponse } = nextServer()
   const sent = new NextResponse(response.body, response)
   appendCookies(sent.headers, lines)
   const goesOn = sent.headers.has('x-middleware-next') || sent.headers.has('x-middleware-rewrite')

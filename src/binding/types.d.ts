@@ -492,11 +492,11 @@ export interface BridgeStats {
     size: number
     /** Calls that were answered without a query. */
     hits: number
-    /** Calls that asked, since no answer was kept, or it was too old. */
+    /** Calls that asked: no answer was kept, it was too old or forgotten, or it was not enough, such as to delete a cookie. */
     misses: number
     /** Answers that made room for others: `maxCached`. */
     evictions: number
-    /** Answers that were dropped since this process ended sessions. */
+    /** Calls that found an answer from before this process ended or slid the session. */
     invalidations: number
   }
   /** The connection pool, which all bridges with the same options share. */

@@ -153,7 +153,7 @@ where
 {
     let since = Instant::now();
     let identities: Vec<_> = candidates.iter().cloned().collect();
-    let kept: Vec<_> = identities.iter().map(|identity| kept(lookups, identity)).collect();
+    let kept = kept(lookups, &identities);
     let answers = join_all(identities.iter().map(|identity| lookups.verdict(identity.clone()))).await;
     let outcomes: Vec<_> = answers
         .iter()
@@ -197,21 +197,21 @@ where
     let readings = readings.collect();
     let (is_live, is_unfit) = (reason.outcome() == Outcome::Live, reason.outcome() == Outcome::MissingClaims);
     let claimed = (!is_unfit).then(|| ClaimedSession::from(&identity));
-    let explanation = SessionExplanation::new(reason, cookie, claimed, readings).with_kept(kept[place]);
+    let explanation = SessionExplanation::new(reason, cookie, claimed, readings).with_kept(kept);
     Ok(match body.filter(|_| is_live) {
         Some(body) => explanation.with_claims(&body.render(fresh.as_deref()), fresh.as_deref(), schema),
         None => explanation,
     })
 }
 
-/// What `getSession` would say of a session without asking.
-fn kept<S, R>(lookups: &Lookups<S, R>, identity: &Identity) -> Option<KeptAnswer>
+/// What `getSession` would say of the sessions without asking: see [`Lookups::known`].
+fn kept<S, R>(lookups: &Lookups<S, R>, identities: &[Identity]) -> Option<KeptAnswer>
 where
     S: SessionStore + 'static,
     R: Responder,
 {
-    let (verdict, age) = lookups.store().cache()?.peek(identity, Moment::now())?;
-    Some(KeptAnswer::new(&verdict, age))
+    let (verdict, age) = lookups.store().cache()?.peek(identities.first()?, Moment::now())?;
+    (verdict.is_live() || identities.len() == 1).then(|| KeptAnswer::new(&verdict, age))
 }
 
 /// As [`Lookups::ask`] decides.

@@ -116,8 +116,8 @@ impl<S: SessionStore + 'static, R: Responder> Lookups<S, R> {
         if let Some((cache, asked)) = cache {
             let types = self.store.id_types();
             for (Wanted { lookup, .. }, found) in wanted.iter().zip(&found) {
-                if let (Some(lookup), Ok(Some(record))) = (lookup.fit(&types), found) {
-                    cache.keep(&asked, &lookup, record);
+                if let Ok(record) = found {
+                    cache.keep(asked, lookup, record.as_ref(), &types);
                 }
             }
         }

@@ -81,9 +81,9 @@ impl<S: SessionStore + 'static, R: Responder> Lookups<S, R> {
         now: Moment,
         is_enough: impl FnOnce(&Verdict) -> bool,
     ) -> Option<Verdict> {
-        let verdict = self.store.cache()?.verdict(candidates.newest, now)?;
-        let is_decided = verdict.is_live() || candidates.older.is_empty();
-        let verdict = Some(verdict).filter(|verdict| is_decided && is_enough(verdict))?;
+        let is_decided = |verdict: &Verdict| verdict.is_live() || candidates.older.is_empty();
+        let is_enough = |verdict: &Verdict| is_decided(verdict) && is_enough(verdict);
+        let verdict = self.store.cache()?.verdict(candidates.newest, now, is_enough)?;
         self.metrics.count(verdict.liveness.outcome());
         Some(verdict)
     }

@@ -28,7 +28,7 @@ use crate::error::Error;
 use crate::redacted::redacted;
 use crate::schema::{Id, IdTypes};
 use crate::store::{
-    Deadline, Deleted, Deletion, ListedSession, NewSession, Owner, PoolStatus, Reason, Revocation, Scope, SessionCache,
+    Deadline, Deleted, Deletion, ListedSession, NewSession, Owner, PoolStatus, Reason, Revocation, SessionCache,
     SessionEnd, SessionKey, Slide, Started, Wanted,
 };
 
@@ -46,7 +46,7 @@ pub(super) struct Postgres {
     /// `None` if idle connections stay open.
     idle_closer: Option<Arc<IdleCloser>>,
     statements: StatementWriter,
-    pub(super) cache: Option<SessionCache>,
+    pub(super) cache: Option<Arc<SessionCache>>,
     query_timeout: Duration,
     slides: Rest,
     /// A permit for each write that may run.
@@ -64,8 +64,9 @@ impl Postgres {
     /// Doesn't connect yet: the first lookup does.
     pub(super) fn new(database: &Database, limits: &Limits, environment: &impl Environment) -> Result<Self, Error> {
         let target = Target::new(database, limits, environment)?;
-        let cache =
-            limits.cache.map(|CacheLimits { max_staleness, max_cached }| SessionCache::new(max_staleness, max_cached));
+        let cache = limits
+            .cache
+            .map(|CacheLimits { max_staleness, max_cached }| Arc::new(SessionCache::new(max_staleness, max_cached)));
         let form = Form { by_tenant: database.sharded, tell_end: cache.is_some() };
         let statements = StatementWriter::new(target.schema.clone(), form);
         let (address, warnings) = (target.address(), target.warnings());
@@ -243,11 +244,11 @@ impl Postgres {
         }
     }
 
-    /// Forgets the sessions that a write is about.
-    pub(super) fn forget(&self, scope: &Scope) {
-        if let Some(cache) = &self.cache {
-            cache.forget(scope, &self.id_types());
-        }
+    /// When a write whose answer was lost is done, or never will be: the server gives a statement a second more than this client, and
+    /// the network takes its time.
+    pub(super) fn end_of_doubt(&self) -> std::time::Instant {
+        const MARGIN: Duration = Duration::from_secs(3);
+        std::time::Instant::now() + self.query_timeout + MARGIN
     }
 
     pub(super) fn id_types(&self) -> IdTypes {

@@ -3,7 +3,7 @@
 #![forbid(unsafe_code)]
 
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 use deadpool::managed::Object;
 
@@ -18,7 +18,7 @@ use crate::redacted::redacted;
 use crate::schema::{Id, IdTypes};
 use crate::store::{
     Deadline, Deleted, Deletion, ListedSession, ManagedStore, NewSession, Owner, PoolStatus, Revocation, Scope,
-    SessionCache, SessionEnd, SessionKey, SessionStore, Started, Wanted,
+    SessionCache, SessionEnd, SessionKey, SessionRecord, SessionStore, Slide, Started, Wanted, WhenFull,
 };
 
 static OPEN: Mutex<Vec<Entry>> = Mutex::new(Vec::new());
@@ -31,14 +31,53 @@ struct Entry {
     users: usize,
 }
 
-/// Forgets sessions when it is dropped, in all caches of the process: when a write has ended, and also when it was given up, since it
-/// may have been done all the same.
-struct Forgetting<'s>(&'s Scope);
+/// All caches of the process, also those of other databases: to forget too much is harmless. Not in [`OPEN`], which is locked while
+/// certificate files are read.
+static CACHES: Mutex<Vec<Weak<SessionCache>>> = Mutex::new(Vec::new());
 
-impl Drop for Forgetting<'_> {
+fn each_cache(act: impl Fn(&SessionCache)) {
+    let mut caches = CACHES.lock().unwrap_or_else(PoisonError::into_inner);
+    caches.retain(|cache| cache.upgrade().inspect(|cache| act(cache)).is_some());
+}
+
+/// A write that ends sessions. When it is dropped, all caches forget them.
+struct Ending<'e> {
+    postgres: &'e Postgres,
+    scope: Scope,
+    ended: Ended,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Ended {
+    Some,
+    None,
+    /// The call was given up, or its answer was lost.
+    Unknown,
+}
+
+impl<'e> Ending<'e> {
+    fn begin(postgres: &'e Postgres, scope: Scope) -> Self {
+        Self { postgres, scope, ended: Ended::Unknown }
+    }
+
+    fn end<T>(mut self, result: Result<T, Error>, count: impl FnOnce(&T) -> u64) -> Result<T, Error> {
+        self.ended = match &result {
+            Ok(value) if count(value) > 0 => Ended::Some,
+            Err(Error::OutcomeUnknown(_)) => Ended::Unknown,
+            Ok(_) | Err(_) => Ended::None,
+        };
+        result
+    }
+}
+
+impl Drop for Ending<'_> {
     fn drop(&mut self) {
-        let open = OPEN.lock().unwrap_or_else(PoisonError::into_inner);
-        open.iter().for_each(|entry| entry.postgres.forget(self.0));
+        let is_exact = self.postgres.id_types().are_exact();
+        let doubt = (self.ended == Ended::Unknown).then(|| self.postgres.end_of_doubt());
+        each_cache(|cache| {
+            cache.forget(&self.scope, is_exact, self.ended != Ended::None);
+            doubt.into_iter().for_each(|end| cache.doubt_until(end));
+        });
     }
 }
 
@@ -63,6 +102,9 @@ impl SharedPostgres {
             }
             None => {
                 let postgres = Arc::new(Postgres::new(database, limits, environment)?);
+                if let Some(cache) = &postgres.cache {
+                    CACHES.lock().unwrap_or_else(PoisonError::into_inner).push(Arc::downgrade(cache));
+                }
                 let (database, limits) = (database.clone(), *limits);
                 open.push(Entry { database, limits, postgres: Arc::clone(&postgres), users: 1 });
                 postgres
@@ -87,6 +129,16 @@ impl SharedPostgres {
     /// Likely mistakes in the connection parameters.
     pub fn warnings(&self) -> &[Warning] {
         &self.postgres.warnings
+    }
+
+    /// How long a session is kept depends on when it ends.
+    fn forget_slid(&self, cache: &SessionCache, wanted: &[Wanted], found: &[Found]) {
+        let is_exact = self.postgres.id_types().are_exact();
+        for (Wanted { lookup, .. }, found) in wanted.iter().zip(found) {
+            if matches!(found, Ok(Some(SessionRecord { slide: Slide::Done(_), .. }))) {
+                cache.forget(&Scope::One { key: lookup.key.clone(), user_id: None }, is_exact, false);
+            }
+        }
     }
 
     fn release(&self) {
@@ -133,7 +185,11 @@ impl SessionStore for SharedPostgres {
     }
 
     async fn find(&self, connection: Object<Connector>, wanted: &[Wanted]) -> Vec<Found> {
-        self.postgres.find(connection, wanted).await
+        let found = self.postgres.find(connection, wanted).await;
+        if wanted.iter().any(|wanted| wanted.slide.is_some()) {
+            each_cache(|cache| self.forget_slid(cache, wanted, &found));
+        }
+        found
     }
 
     async fn find_end(&self, key: &SessionKey) -> Result<Option<SessionEnd>, Error> {
@@ -141,7 +197,7 @@ impl SessionStore for SharedPostgres {
     }
 
     fn cache(&self) -> Option<&SessionCache> {
-        self.postgres.cache.as_ref()
+        self.postgres.cache.as_deref()
     }
 
     fn status(&self) -> PoolStatus {
@@ -155,10 +211,15 @@ impl SessionStore for SharedPostgres {
 
 impl ManagedStore for SharedPostgres {
     async fn create(&self, new: &NewSession, end: &Deadline) -> Result<Started, Error> {
-        // Of the others of this user some may be ended for it.
-        let scope = new.limit.map(|_| Scope::User { owner: new.owner.clone(), kept: None });
-        let _forgetting = scope.as_ref().map(Forgetting);
-        self.postgres.create(new, end).await
+        let revokes_oldest = new.limit.is_some_and(|limit| limit.when_full == WhenFull::RevokeOldest);
+        if !revokes_oldest {
+            return self.postgres.create(new, end).await;
+        }
+        let ending = Ending::begin(&self.postgres, Scope::User { owner: new.owner.clone(), kept: None });
+        ending.end(self.postgres.create(new, end).await, |started| match started {
+            Started::Created { revoked, .. } => *revoked,
+            Started::Full => 0,
+        })
     }
 
     async fn list(&self, owner: &Owner, current: Option<&Id>, end: &Deadline) -> Result<Vec<ListedSession>, Error> {
@@ -166,8 +227,8 @@ impl ManagedStore for SharedPostgres {
     }
 
     async fn revoke(&self, revocation: &Revocation, end: &Deadline) -> Result<u64, Error> {
-        let _forgetting = Forgetting(&revocation.scope);
-        self.postgres.revoke(revocation, end).await
+        let ending = Ending::begin(&self.postgres, revocation.scope.clone());
+        ending.end(self.postgres.revoke(revocation, end).await, |ended| *ended)
     }
 
     async fn delete_ended(&self, deletion: &Deletion, end: &Deadline) -> Result<Deleted, Error> {

@@ -133,6 +133,11 @@ impl IdTypes {
         self.tenant.is_none_or(IdType::is_exact) && self.session_id.is_exact() && self.user_id.is_exact()
     }
 
+    pub fn are_known(&self) -> bool {
+        let is_known = |column: IdType| column != IdType::Unknown;
+        self.tenant.is_none_or(is_known) && is_known(self.session_id) && is_known(self.user_id)
+    }
+
     pub fn unknown(is_multi_tenant: bool) -> Self {
         Self {
             tenant: is_multi_tenant.then_some(IdType::Unknown),
