@@ -77,6 +77,7 @@ describe('the packages', () => {
       'next/index.d.ts',
       'next/index.js',
       'next/log.js',
+      'next/modules.js',
       'next/options.js',
       'next/paths.js',
       'next/proxy.js',
