@@ -358,6 +358,8 @@ test('explainSession asks, and says what was kept', async () => {
   expect(explained).toMatchObject({ reason: 'session-revoked', kept: { reason: 'live', age: expect.any(Number) } })
   expect(explained.kept?.age).toBeLessThan(LONG)
   expect(await bridge.explainSession(cookie)).toMatchObject({ kept: { reason: 'session-revoked' } })
+  await bridge.revokeSessions({ tenant: user.tenant, userId: user.user_id })
+  expect(await bridge.explainSession(cookie)).not.toHaveProperty('kept')
   expect(await connect({ maxStaleness: 0 }).explainSession(cookie)).not.toHaveProperty('kept')
 })
 

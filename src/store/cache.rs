@@ -119,7 +119,10 @@ impl SessionCache {
     /// The same with how long ago it was asked for. This doesn't count.
     pub fn peek(&self, identity: &Identity, now: Moment) -> Option<(Verdict, Duration)> {
         let kept = self.kept();
-        let (session, _) = kept.find(&identity.lookup)?;
+        let (session, lookup) = kept.find(&identity.lookup)?;
+        if kept.forgotten.has(&lookup.key, &lookup.user_id, session.asked) {
+            return None;
+        }
         Some((kept.judge(session, identity, now)?, now.since(session.asked.at)?))
     }
 
@@ -146,14 +149,14 @@ impl SessionCache {
             return;
         }
         let is_of_user = before.map(|session| session.user_id == lookup.user_id);
-        let Some((record, lifetime)) = record.map(|record| (record, lifetime(record).min(self.max_staleness))) else {
-            kept.drop_if(is_of_user, &lookup.key);
+        let lifetime = record.map_or(Duration::ZERO, lifetime).min(self.max_staleness);
+        let Some(record) = record.filter(|_| !lifetime.is_zero()) else {
+            // It says that the session is not live, or of another user.
+            if is_of_user == Some(true) {
+                kept.sessions.remove(&lookup.key);
+            }
             return;
         };
-        if lifetime.is_zero() {
-            kept.drop_if(is_of_user, &lookup.key);
-            return;
-        }
         let is_doubtful = kept.doubtful_until.is_some_and(|end| asked.at.monotonic < end);
         if is_doubtful || kept.forgotten.has(&lookup.key, &lookup.user_id, asked) {
             return;
@@ -163,7 +166,7 @@ impl SessionCache {
         let mut evicted = 0;
         kept.sessions.insert_with_lifecycle(lookup.key, session, &mut evicted);
         // The one that is replaced counts as evicted there.
-        kept.status.evictions += evicted - u64::from(is_of_user.is_some());
+        kept.status.evictions += evicted.saturating_sub(u64::from(is_of_user.is_some()));
     }
 
     /// Forgets the sessions that a write is about; what was asked before is not kept. Where a session can be named in several ways,
@@ -240,13 +243,6 @@ impl Kept {
         self.sessions.remove(&lookup.key);
         self.status.invalidations += 1;
         None
-    }
-
-    /// A newer answer says that the session is not live, or of another user.
-    fn drop_if(&mut self, is_of_user: Option<bool>, key: &SessionKey) {
-        if is_of_user == Some(true) {
-            self.sessions.remove(key);
-        }
     }
 }
 
