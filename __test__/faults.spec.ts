@@ -687,17 +687,20 @@ describe('behind a network', () => {
 
   /** Opens connections by calls that wait for a lock, one after the other, so that each needs a connection. */
   async function openConnections(bridge: AuthBridge, count: number) {
-    await asSuperuser(async (client) => {
-      await client.query('BEGIN; LOCK TABLE sessions IN ACCESS EXCLUSIVE MODE')
-      const calls: Promise<unknown>[] = []
-      for (let number = 1; number <= count; number++) {
-        calls.push(bridge.getSession(cookie))
-        // On another connection: within this transaction pg_stat_activity doesn't change.
-        const waiting = () => asSuperuser((watcher) => connections(watcher, `AND wait_event_type = 'Lock'`))
-        await expect.poll(waiting).toBe(number)
-      }
-      await client.query('ROLLBACK')
-      await Promise.all(calls)
-    })
+    // Two, since pg_stat_activity doesn't change within a transaction.
+    await asSuperuser((watcher) =>
+      asSuperuser(async (client) => {
+        await client.query('BEGIN; LOCK TABLE sessions IN ACCESS EXCLUSIVE MODE')
+        const calls: Promise<unknown>[] = []
+        for (let number = 1; number <= count; number++) {
+          calls.push(bridge.getSession(cookie))
+          // Often, so that all wait before the first has waited for too long.
+          const waiting = () => connections(watcher, `AND wait_event_type = 'Lock'`)
+          await expect.poll(waiting, { interval: 5 }).toBe(number)
+        }
+        await client.query('ROLLBACK')
+        await Promise.all(calls)
+      }),
+    )
   }
 })
