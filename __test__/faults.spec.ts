@@ -625,7 +625,7 @@ describe('behind a network', () => {
       await client.query('ROLLBACK')
     })
     await openConnections(bridge, 2)
-    expect(bridge.stats().pool).toMatchObject({ size: 2, connects: 3 })
+    await expect.poll(() => bridge.stats().pool).toMatchObject({ size: 2, connects: 3 })
   })
 
   describe('connections that are idle', () => {
