@@ -80,6 +80,13 @@ pub fn with_lone_surrogates_apart(json: &str) -> String {
     with_lone_surrogates_as(json, |unit| char::from_u32(0x10_0000 + u32::from(unit)).expect("a character"))
 }
 
+/// Whether a name has such a character itself, so that it could be taken for one with a lone surrogate.
+pub fn names_a_stand_in(json: &str) -> bool {
+    let is_stand_in = |character| (0x10_d800..=0x10_dfff).contains(&u32::from(character));
+    let text = without_lone_surrogates(json, '?');
+    Fields::parse(&text).is_some_and(|Fields(fields)| fields.iter().any(|(name, _)| name.chars().any(is_stand_in)))
+}
+
 fn with_lone_surrogates_as(json: &str, substitute: impl Fn(u16) -> char) -> String {
     let mut text = String::with_capacity(json.len());
     let mut rest = json;
