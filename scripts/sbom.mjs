@@ -44,13 +44,14 @@ export function makeSboms(output) {
 function sbomOf(target) {
   const name = 'temporary-sbom'
   // The tool can only write next to Cargo.toml, for each package of the workspace.
-  const [file = '', ...others] = [ROOT, join(ROOT, 'benchmark')].map((folder) => join(folder, `${name}.json`))
+  const file = join(ROOT, `${name}.json`)
+  const ofBenchmark = join(ROOT, 'benchmark', `${name}.json`)
   const args = ['cyclonedx', '--quiet', '--format=json', '--spec-version=1.5', '--override-filename', name]
   try {
     execFileSync(cargoTool('cargo-cyclonedx'), [...args, '--target', target], { cwd: ROOT, stdio: 'inherit' })
     return JSON.parse(readFileSync(file, 'utf8').replaceAll(/path\+file:\/\/[^"#]*#/g, ''))
   } finally {
-    for (const written of [file, ...others]) rmSync(written, { force: true })
+    for (const written of [file, ofBenchmark]) rmSync(written, { force: true })
   }
 }
 

@@ -321,7 +321,7 @@ fn body<'env>(
             }
             return Ok(Err(form.unauthenticated()));
         };
-        if let Some(verdict) = bridge.known(&sessions, Moment::now(), |_| true) {
+        if let Some(verdict) = bridge.known(&sessions, Moment::now, |_| true) {
             return Ok(Err(respond::read(form, sessions.map(|session| session.body), verdict)));
         }
         let identities = sessions.identities();
@@ -373,7 +373,7 @@ fn refresh<'env>(
         match bridge.refresh(header, unix_time(), intent, attempt)? {
             Refresh::Known(done) => Ok(Err(respond::refreshed(done))),
             Refresh::Read(sessions) => {
-                if let Some(verdict) = bridge.known(&sessions, Moment::now(), Verdict::is_live) {
+                if let Some(verdict) = bridge.known(&sessions, Moment::now, Verdict::is_live) {
                     return Ok(Err(respond::refreshed_read(sessions.map(|session| session.body), verdict)));
                 }
                 let identities = sessions.identities();

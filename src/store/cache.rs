@@ -5,7 +5,7 @@
 #![forbid(unsafe_code)]
 
 use std::borrow::Cow;
-use std::hash::{BuildHasher, Hash, RandomState};
+use std::hash::{BuildHasher, RandomState};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
 
@@ -18,7 +18,7 @@ use crate::redacted::redacted;
 use crate::schema::{Id, IdTypes};
 
 /// Ids fall into so many groups, of which each knows when one of them was forgotten last. So to forget takes no search.
-const GROUPS: usize = 4096;
+const GROUPS: usize = 16_384;
 
 /// A point in time by both clocks of the machine: the monotonic one stands still while the machine sleeps, the other one can be
 /// set.
@@ -139,9 +139,10 @@ impl SessionCache {
         if !types.are_known() {
             return;
         }
-        if kept.types != Some(*types) {
+        if kept.types.replace(*types).is_some_and(|before| before != *types) {
             kept.sessions.clear();
-            kept.types = Some(*types);
+            // What was forgotten is noted by ids of the former types.
+            kept.forgotten.all();
         }
         let Some(lookup) = lookup.fit(types) else { return };
         let before = kept.sessions.peek(&lookup.key);
@@ -182,18 +183,16 @@ impl SessionCache {
             }
             return;
         };
-        // A column that can't hold an id has no such session.
-        match scope {
-            Scope::One { key, .. } => {
-                types.session_id.fit(&key.session_id).iter().for_each(|id| kept.forgotten.session(id));
-            }
-            Scope::User { owner, .. } => {
-                types.user_id.fit(&owner.user_id).iter().for_each(|id| kept.forgotten.user(id));
-            }
-            Scope::Tenant(tenant) => match types.tenant {
-                Some(column) => column.fit(tenant).iter().for_each(|id| kept.forgotten.tenant(id)),
-                None => kept.forgotten.all(),
-            },
+        let (kind, column, id) = match scope {
+            Scope::One { key, .. } => (Kind::Session, Some(types.session_id), &key.session_id),
+            Scope::User { owner, .. } => (Kind::User, Some(types.user_id), &owner.user_id),
+            Scope::Tenant(tenant) => (Kind::Tenant, types.tenant, tenant),
+        };
+        match column.map(|column| column.fit(id)) {
+            Some(Some(id)) => kept.forgotten.one(kind, &id),
+            // The column can't hold the id, so there is no such session.
+            Some(None) => {}
+            None => kept.forgotten.all(),
         }
     }
 
@@ -271,54 +270,44 @@ struct Forgotten {
     count: u64,
     /// For all, and for each group: the number of the last time.
     all: u64,
-    sessions: Box<[u64]>,
-    users: Box<[u64]>,
-    tenants: Box<[u64]>,
+    groups: Box<[u64]>,
+}
+
+#[derive(Clone, Copy, Hash)]
+enum Kind {
+    Session,
+    User,
+    Tenant,
 }
 
 impl Forgotten {
     fn new(hasher: RandomState) -> Self {
-        let [sessions, users, tenants] = [(); 3].map(|()| vec![0; GROUPS].into());
-        Self { hasher, count: 0, all: 0, sessions, users, tenants }
+        Self { hasher, count: 0, all: 0, groups: vec![0; GROUPS].into() }
     }
 
     /// Whether what was asked then is forgotten.
     fn has(&self, key: &SessionKey, user_id: &Id, Asked { forgettings, .. }: Asked) -> bool {
-        let is_later = |numbers: &[u64], id: &Id| numbers[self.group(id)] > forgettings;
+        let is_later = |kind, id| self.groups[self.group(kind, id)] > forgettings;
         // Mostly nothing was forgotten meanwhile.
         self.count > forgettings
             && (self.all > forgettings
-                || is_later(&self.sessions, &key.session_id)
-                || is_later(&self.users, user_id)
-                || key.tenant.as_ref().is_some_and(|tenant| is_later(&self.tenants, tenant)))
+                || is_later(Kind::Session, &key.session_id)
+                || is_later(Kind::User, user_id)
+                || key.tenant.as_ref().is_some_and(|tenant| is_later(Kind::Tenant, tenant)))
     }
 
-    fn session(&mut self, id: &Id) {
-        let group = self.group(id);
-        self.sessions[group] = self.next();
-    }
-
-    fn user(&mut self, id: &Id) {
-        let group = self.group(id);
-        self.users[group] = self.next();
-    }
-
-    fn tenant(&mut self, id: &Id) {
-        let group = self.group(id);
-        self.tenants[group] = self.next();
+    fn one(&mut self, kind: Kind, id: &Id) {
+        self.count += 1;
+        self.groups[self.group(kind, id)] = self.count;
     }
 
     fn all(&mut self) {
-        self.all = self.next();
-    }
-
-    fn next(&mut self) -> u64 {
         self.count += 1;
-        self.count
+        self.all = self.count;
     }
 
-    fn group(&self, id: &impl Hash) -> usize {
-        self.hasher.hash_one(id) as usize % GROUPS
+    fn group(&self, kind: Kind, id: &Id) -> usize {
+        self.hasher.hash_one((kind, id)) as usize % GROUPS
     }
 }
 
@@ -336,6 +325,8 @@ impl Lifecycle<SessionKey, KeptSession> for CountEvictions {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::HashSet;
+
     use proptest::prelude::*;
 
     use super::super::fake::{identity, live_record, lookup, mark};
@@ -347,8 +338,15 @@ mod tests {
     const SECOND: Duration = Duration::from_secs(1);
     const UUIDS: IdTypes = IdTypes { tenant: Some(IdType::Uuid), session_id: IdType::Uuid, user_id: IdType::Uuid };
 
+    /// One in which the ids of the tests fall into different groups.
     fn cache() -> SessionCache {
-        SessionCache::new(STALENESS, 100)
+        let are_apart = |cache: &SessionCache| {
+            let Kept { forgotten, .. } = &*cache.kept();
+            let groups = |kind| (0..4).map(move |id| forgotten.group(kind, &lookup(id, id).user_id));
+            let all: HashSet<_> = [Kind::Session, Kind::User, Kind::Tenant].into_iter().flat_map(groups).collect();
+            all.len() == 12
+        };
+        std::iter::repeat_with(|| SessionCache::new(STALENESS, 100)).find(are_apart).expect("is soon found")
     }
 
     /// So long after the beginning of a test, by both clocks.
@@ -533,6 +531,11 @@ mod tests {
         }
         keep(&cache, 1, &live_record());
         let text = IdTypes { session_id: IdType::Text, ..UUIDS };
+        let before = cache.ask(now);
+        for asked in [before, before] {
+            cache.keep(asked, &lookup(2, 1), Some(&live_record()), &text);
+            assert_eq!(liveness(&cache, 2, Duration::ZERO), None, "asked before the column had another type");
+        }
         cache.keep(cache.ask(now), &lookup(2, 1), Some(&live_record()), &text);
         assert_eq!(liveness(&cache, 1, Duration::ZERO), None, "the column has another type now");
         assert_eq!(liveness(&cache, 2, Duration::ZERO), Some(Liveness::Live));

@@ -52,14 +52,14 @@ pub(super) struct Facts {
     pub(super) expired: String,
     pub(super) too_old: String,
     of_user: &'static str,
-    /// In how many seconds the session ends; empty if it never does.
-    ends_in: String,
+    /// In how many seconds the session ends; `None` if it never does, or nobody wants to know.
+    ends_in: Option<String>,
 }
 
 impl Facts {
     /// # Errors
     /// If a column is needed that the table doesn't have.
-    pub(super) fn new(located: &Located) -> Result<Self, Fault> {
+    pub(super) fn new(located: &Located, tell_end: bool) -> Result<Self, Fault> {
         let Schema { user_check, has_row_expiry, absolute_max_age, .. } = located.schema;
         let is_past =
             |end: &str| format!("coalesce({end} OPERATOR(pg_catalog.<=) extract(epoch FROM pg_catalog.now()), ");
@@ -71,12 +71,12 @@ impl Facts {
         };
         let own_end = has_row_expiry.then(|| "extract(epoch FROM s.expires_at)".to_owned());
         let ends: Vec<_> = own_end.into_iter().chain(absolute_max_age.map(last_end)).collect();
-        let ends_in = |ends: &[String]| {
+        let ends_in = || {
             let end = format!("LEAST({})", ends.join(", "));
             format!("({end} OPERATOR(pg_catalog.-) extract(epoch FROM pg_catalog.now()))::pg_catalog.float8")
         };
         Ok(Self {
-            ends_in: if ends.is_empty() { String::new() } else { ends_in(&ends) },
+            ends_in: (tell_end && !ends.is_empty()).then(ends_in),
             expired: if has_row_expiry { is_past("extract(epoch FROM s.expires_at)") + "false)" } else { never() },
             too_old: absolute_max_age.map_or_else(|| Ok(never()), too_old)?,
             of_user: match user_check {
@@ -87,20 +87,16 @@ impl Facts {
         })
     }
 
-    /// `user_id` is that of the lookup. Only where answers are kept it matters when sessions end.
-    pub(super) fn select(&self, keys: &KeyColumns, fresh: &[FreshColumn], user_id: &str, tell_end: bool) -> String {
+    /// `user_id` is that of the lookup.
+    pub(super) fn select(&self, keys: &KeyColumns, fresh: &[FreshColumn], user_id: &str) -> String {
         let Self { expired, too_old, of_user, ends_in } = self;
         let is_of_user = keys.user_id.equals("s.user_id", user_id);
-        let ends_in = if self.tells_end(tell_end) { format!(",\n       {ends_in}") } else { String::new() };
+        let ends_in = ends_in.as_ref().map_or_else(String::new, |ends_in| format!(",\n       {ends_in}"));
         format!(
             "SELECT coalesce({is_of_user}, false),\n       s.revoked_at IS NOT NULL,\n       {expired},\n       \
              {too_old},\n       {of_user}{ends_in}{}",
             FreshColumn::select_list(fresh),
         )
-    }
-
-    fn tells_end(&self, is_wanted: bool) -> bool {
-        is_wanted && !self.ends_in.is_empty()
     }
 }
 
@@ -110,8 +106,8 @@ impl Statements {
         let Form { by_tenant, tell_end } = form;
         let Schema { sessions, user_check, .. } = &located.schema;
         let fresh = FreshColumn::all(located)?;
-        let facts = Facts::new(located)?;
-        let select = |user_id: &str| facts.select(keys, &fresh, user_id, tell_end);
+        let facts = Facts::new(located, tell_end)?;
+        let select = |user_id: &str| facts.select(keys, &fresh, user_id);
         let users = keys.join_users(&located.schema);
         let session_id = |value: &str| keys.session_id.equals("s.session_id", value);
         Ok(Self {
@@ -148,7 +144,7 @@ impl Statements {
             by_tenant,
             users,
             user_check: *user_check,
-            tell_end: facts.tells_end(tell_end),
+            tell_end: facts.ends_in.is_some(),
             fresh,
         })
     }

@@ -10,7 +10,7 @@ use crate::schema::{CREATED_AT, EXPIRES_AT, LAST_ACTIVITY_AT, REVOKED_AT, REVOKE
 
 /// Whether a session `s` has not ended. The user's row is not asked for.
 pub(super) fn is_live(located: &Located) -> Result<String, Fault> {
-    let Facts { expired, too_old, .. } = Facts::new(located)?;
+    let Facts { expired, too_old, .. } = Facts::new(located, false)?;
     Ok(format!("s.{REVOKED_AT} IS NULL AND NOT {expired} AND NOT {too_old}"))
 }
 

@@ -38,7 +38,7 @@ impl Statements {
     /// A distributed database doesn't have such statements, so `of_tenant` only slides.
     pub(super) fn new(located: &Located, keys: &KeyColumns, tell_end: bool) -> Result<Self, Fault> {
         let Schema { sessions, .. } = &located.schema;
-        let facts = Facts::new(located)?;
+        let facts = Facts::new(located, tell_end)?;
         let slides = Slides::new(located);
         let names: Vec<_> = keys.names().iter().copied().chain(["seconds"]).collect();
         let is_due = format!(
@@ -52,7 +52,7 @@ impl Statements {
         let lifetime = slides.lifetime(names.len() + 1);
         let (of_k, of_h) = (keys.equal_columns_of("k"), keys.equal_columns_of("h"));
         let set = slides.set("h.lifetime");
-        let select = facts.select(keys, &FreshColumn::all(located)?, "k.user_id", tell_end);
+        let select = facts.select(keys, &FreshColumn::all(located)?, "k.user_id");
         let users = keys.join_users(&located.schema);
         let all = format!(
             "WITH held AS (\n  \
