@@ -2,6 +2,7 @@
 
 const { isIP } = require('node:net')
 const { setCookies } = require('../next/auth.js')
+const { nextHeaders } = require('../next/modules.js')
 const { configError } = require('../next/options.js')
 
 /**
@@ -11,7 +12,7 @@ const { configError } = require('../next/options.js')
 async function requestHeaders(req) {
   if (req) return new Headers(req.headers)
   try {
-    return await require('next/headers').headers()
+    return await nextHeaders().headers()
   } catch {
     return undefined
   }

@@ -106,9 +106,7 @@ impl<S: SessionStore + 'static, R: Responder> Bridge<S, R> {
         now: impl FnOnce() -> Moment,
         is_enough: impl FnOnce(&Verdict) -> bool,
     ) -> Option<Verdict> {
-        // Mostly there is none, and then this costs nothing.
-        self.lookups.store().cache()?;
-        self.lookups.known(sessions.as_ref().map(|session| &session.identity), now(), is_enough)
+        self.lookups.known(sessions.as_ref().map(|session| &session.identity), now, is_enough)
     }
 
     /// Looks up which of the sessions is live, and answers `call`.

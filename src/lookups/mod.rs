@@ -78,12 +78,13 @@ impl<S: SessionStore + 'static, R: Responder> Lookups<S, R> {
     pub fn known(
         &self,
         candidates: Candidates<&Identity>,
-        now: Moment,
+        now: impl FnOnce() -> Moment,
         is_enough: impl FnOnce(&Verdict) -> bool,
     ) -> Option<Verdict> {
+        let cache = self.store.cache()?;
         let is_decided = |verdict: &Verdict| verdict.is_live() || candidates.older.is_empty();
         let is_enough = |verdict: &Verdict| is_decided(verdict) && is_enough(verdict);
-        let verdict = self.store.cache()?.verdict(candidates.newest, now, is_enough)?;
+        let verdict = cache.verdict(candidates.newest, now(), is_enough)?;
         self.metrics.count(verdict.liveness.outcome());
         Some(verdict)
     }
