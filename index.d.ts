@@ -262,6 +262,17 @@ export interface AuthBridgeOptions {
   maxStaleness?: number
   /** The most sessions of which answers are kept, with `maxStaleness`. Default: 10000. */
   maxCached?: number
+  /**
+   * Whether answers are dropped as soon as a session has ended in the database, whoever ended it: by a notification, on a connection
+   * of its own. Needs `maxStaleness`, which stays the bound if a notification is lost, and the triggers that
+   * `npx authjs-bridge schema --notify` prints. Not with `sharded`. Default: false.
+   */
+  listen?: boolean
+  /**
+   * The URL for that connection, where `databaseUrl` leads to a pooler in transaction mode or to a standby: notifications come from
+   * the primary itself. Default: `databaseUrl`.
+   */
+  listenUrl?: string
 }
 
 /** The second argument of `refreshSession`. */
@@ -496,8 +507,19 @@ export interface BridgeStats {
     misses: number
     /** Answers that made room for others: `maxCached`. */
     evictions: number
-    /** Calls that found an answer from before this process ended or slid the session. */
+    /** Calls that found an answer from before the session was ended or slid, as far as this process knows. */
     invalidations: number
+  }
+  /** The connection of `listen`, which all bridges to the same database share; null without it. */
+  listener: null | {
+    /** Whether notifications come through now. */
+    listening: boolean
+    /** Notifications that came. */
+    notifications: number
+    /** How often the connection was lost, or could not be made. */
+    failures: number
+    /** Why notifications don't come through; null while they do, and before the first attempt. */
+    problem: string | null
   }
   /** The connection pool, which all bridges with the same options share. */
   pool: {

@@ -26,6 +26,7 @@ describe('new AuthBridge', () => {
       ...['ignoreExpiresAt', 'tables', 'multiTenant', 'userCheck', 'extraClaims', 'freshClaims', 'expires'],
       ...['maxAge', 'absoluteMaxAge', 'updateAge', 'cookie', 'migrateCookies'],
       ...['connectTimeout', 'queryTimeout', 'callTimeout', 'maxConnections', 'maxWaiting', 'maxStaleness', 'maxCached'],
+      ...['listen', 'listenUrl'],
       ...['tls.ca', 'tables.sessions', 'tables.users', 'cookieName.name', 'cookieName.issuer'],
       ...['cookie.domain', 'cookie.path', 'cookie.sameSite', 'cookie.secure', 'cookie.partitioned'],
     ])('%s', (name) => {

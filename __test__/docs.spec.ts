@@ -37,11 +37,13 @@ test('every command is one of npm, and its script exists', () => {
   expect(commands).toContain('npm ci')
   const scripts = ['npm ci', 'npm test', ...Object.keys(manifest.scripts).map((script) => `npm run ${script}`)]
   const tarballs = 'npm install /path/to/tarballs/*.tgz'
-  // doctor.spec.ts, explain-command.spec.ts, session-commands.spec.ts and schema-recipes.spec.ts test these.
-  const schema = 'npx authjs-bridge schema --for prisma | psql "$DATABASE_URL"'
+  // doctor.spec.ts, explain-command.spec.ts, session-commands.spec.ts, schema-recipes.spec.ts and listen.spec.ts test these.
+  const schemas = ['--for prisma', '--notify'].map(
+    (option) => `npx authjs-bridge schema ${option} | psql "$DATABASE_URL"`,
+  )
   const ofTenant = 'npx authjs-bridge revoke --tenant TENANT'
   const own = [
-    ...['npx authjs-bridge doctor', 'npx authjs-bridge explain', schema, 'npx authjs-bridge prune --before 30d'],
+    ...['npx authjs-bridge doctor', 'npx authjs-bridge explain', ...schemas, 'npx authjs-bridge prune --before 30d'],
     'npx authjs-bridge sessions --tenant TENANT --user USER',
     `${ofTenant} --session SESSION --user USER`,
     `${ofTenant} --session SESSION --any-user`,
@@ -72,7 +74,7 @@ test('the README shows the output of doctor', async () => {
 })
 
 describe('SQL', () => {
-  const pages = ['docs/operating.md']
+  const pages = ['docs/operating.md', 'docs/caching.md']
 
   test('is on these pages, and on those that have a test of their own', () => {
     const found = new Set(blocks.filter(({ language }) => language === 'sql').map(({ page }) => page))

@@ -183,7 +183,7 @@ describe('a wrong option is an error that names it', () => {
     [{ basePath: null }, 'basePath: must be a path such as /api/auth'],
     [{ secret: '' }, 'secret: is an empty string; pass the value of AUTH_SECRET'],
     [{ secret: undefined }, 'secret: is undefined; give it a value, or leave it out'],
-    [{ rolling: true }, /^rolling: is not an option; .*maxCached; and bridge, authorized, signInPage, basePath$/],
+    [{ rolling: true }, /^rolling: is not an option; .*listenUrl; and bridge, authorized, signInPage, basePath$/],
     [{ toString: 1 }, /^toString: is not an option; /],
   ])('of createSessions: %j', (options, message) => {
     expect(() => createSessions(options as SessionsOptions)).toThrow(

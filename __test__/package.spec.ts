@@ -88,6 +88,7 @@ describe('the packages', () => {
       'schema.sql',
       'schema/auth-adapter.sql',
       'schema/drizzle.sql',
+      'schema/notify.sql',
       'schema/prisma.sql',
       'schema/single-tenant.sql',
       'unavailable.js',

@@ -128,6 +128,9 @@ function wrongConfigurations(): Scenario[] {
       [name, WRONG],
       [name, -1],
     ]),
+    ['listen', WRONG],
+    ['listenUrl', PASSWORD],
+    ['listenUrl', { url: PASSWORD }],
     ['unknown', WRONG],
   ]
   const urls = [
@@ -382,6 +385,7 @@ test('types with secrets, cookies, claims or rows are redacted in Debug', () => 
       "IssuerOptions<'b>",
       'Key',
       'ListedSession',
+      'Listener',
       'Location',
       'Lookup',
       'NewSession',

@@ -592,3 +592,23 @@ test('a query that timed out is cancelled on the server, through TLS', async () 
   })
   await bridge.close()
 })
+
+test.each<['right' | 'other', boolean]>([
+  ['right', true],
+  ['other', false],
+])('the listener verifies its server: %s authority', async (name, listening) => {
+  const url = new URL(servers.good.url())
+  url.hostname = 'localhost'
+  const application = `tls-test-${randomUUID()}`
+  url.searchParams.set('application_name', application)
+  const listenUrl = new URL(url)
+  listenUrl.searchParams.set('sslmode', 'verify-full')
+  listenUrl.searchParams.set('sslrootcert', file(`${name}.pem`))
+  const options = { databaseUrl: servers.good.url(), listenUrl: listenUrl.href, maxStaleness: 60_000, listen: true }
+  const bridge = new AuthBridge({ secret: SECRET, ...options })
+  await bridge.getSession(cookie)
+  await expect.poll(() => bridge.stats().listener?.[listening ? 'listening' : 'problem']).toBeTruthy()
+  if (listening) expect(await isEncrypted(servers.good, application)).toMatch(/^true\b/)
+  else expect(bridge.stats().listener?.problem).toMatch(/certificate verify failed/)
+  await bridge.close()
+})

@@ -196,6 +196,8 @@ expectTypeOf<AuthBridgeOptions>().toEqualTypeOf<{
   maxWaiting?: number
   maxStaleness?: number
   maxCached?: number
+  listen?: boolean
+  listenUrl?: string
 }>()
 expectTypeOf<SessionCookie>().toEqualTypeOf<{ name: string; issuer?: 'authjs' | 'next-auth-v4' }>()
 expectTypeOf<ErrorCode>().toEqualTypeOf<

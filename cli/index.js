@@ -10,7 +10,7 @@ const { UsageError } = require('./usage-error.js')
 /**
  * The values of the command's own `options`.
  *
- * @typedef {import('./revoke.js').Options & { 'single-tenant'?: boolean, for?: string, before?: string, limit?: string }} Options
+ * @typedef {import('./revoke.js').Options & { 'single-tenant'?: boolean, for?: string, notify?: boolean, before?: string, limit?: string }} Options
  */
 /**
  * `noArguments` is the message if there are any, `wrongOptions` that for options other than `options`; `run` returns the
@@ -149,7 +149,7 @@ configuration is wrong; 2 for a wrong command line.
     run: (options) => require('./prune.js').prune(options),
   },
   schema: {
-    help: `Usage: npx authjs-bridge schema [--single-tenant | --for <tool>]
+    help: `Usage: npx authjs-bridge schema [--single-tenant | --for <tool>] [--notify]
 
 Prints the SQL of the tables that a session check reads. Connects to no database: pipe the SQL into psql, or put it
 into a migration. With --for it adds sessions to an app whose users are in tables made for Auth.js. That SQL begins
@@ -159,14 +159,15 @@ with the options and claims that go with it, ends with the rights that a role ne
   --for prisma        beside the tables that Prisma makes
   --for drizzle       beside the tables that Drizzle makes
   --for auth-adapter  beside the tables that @auth/pg-adapter uses
+  --notify            instead of tables, the triggers for the option listen
   --help              print this text
 
 Exit code: 0, or 2 for a wrong command line.
 `,
     noArguments: 'schema takes no arguments, only options',
-    options: { 'single-tenant': { type: 'boolean' }, for: { type: 'string' } },
+    options: { 'single-tenant': { type: 'boolean' }, for: { type: 'string' }, notify: { type: 'boolean' } },
     wrongOptions:
-      'unknown option, or --for without a value; the options are --single-tenant, --for prisma, --for drizzle, --for auth-adapter and --help',
+      'unknown option, or --for without a value; the options are --single-tenant, --for prisma, --for drizzle, --for auth-adapter, --notify and --help',
     run: (options) => require('./schema.js').schema(options),
   },
 }

@@ -4,20 +4,38 @@ const { readFile } = require('node:fs/promises')
 const { join } = require('node:path')
 const { UsageError } = require('./usage-error.js')
 
-const TOOLS = ['prisma', 'drizzle', 'auth-adapter']
+/** The tables of users that the tools make, as SQL. */
+const USERS = new Map([
+  ['prisma', 'public."User"'],
+  ['drizzle', 'public."user"'],
+  ['auth-adapter', 'public.users'],
+])
 
-/** @param {{ 'single-tenant'?: boolean, for?: string }} options `for` is the tool that has made the app's own tables */
-async function schema({ 'single-tenant': isSingleTenant = false, for: tool }) {
-  process.stdout.write(await readFile(join(__dirname, '..', fileOf(isSingleTenant, tool)), 'utf8'))
+/** @param {{ 'single-tenant'?: boolean, for?: string, notify?: boolean }} options `for` is the tool that has made the app's own tables */
+async function schema({ 'single-tenant': isSingleTenant = false, for: tool, notify = false }) {
+  const users = tool === undefined ? undefined : USERS.get(tool)
+  if (tool !== undefined && !users) throw new UsageError('--for must be prisma, drizzle or auth-adapter')
+  if (tool && isSingleTenant) throw new UsageError('--for prints tables without tenants: leave out --single-tenant')
+  const tables = tool ? `schema/${tool}.sql` : isSingleTenant ? 'schema/single-tenant.sql' : 'schema.sql'
+  process.stdout.write(notify ? await notifications(users) : await read(tables))
   return 0
 }
 
-/** @param {boolean} isSingleTenant @param {string | undefined} tool */
-function fileOf(isSingleTenant, tool) {
-  if (tool === undefined) return isSingleTenant ? 'schema/single-tenant.sql' : 'schema.sql'
-  if (!TOOLS.includes(tool)) throw new UsageError('--for must be prisma, drizzle or auth-adapter')
-  if (isSingleTenant) throw new UsageError('--for prints tables without tenants: leave out --single-tenant')
-  return `schema/${tool}.sql`
+/** @param {string | undefined} users the table of a tool, beside which the sessions are in `authjs_bridge` */
+async function notifications(users) {
+  const sql = await read('schema/notify.sql')
+  if (!users) return sql
+  return sql.replace(
+    /^SELECT authjs_bridge\.watch\([\s\S]*/m,
+    `SELECT authjs_bridge.watch('authjs_bridge.sessions', 'sessions', 'session_id', 'user_id', 'revoked_at');
+SELECT authjs_bridge.watch('${users}', 'users', 'id', 'name', 'email', 'image');
+`,
+  )
+}
+
+/** @param {string} file */
+function read(file) {
+  return readFile(join(__dirname, '..', file), 'utf8')
 }
 
 module.exports = { schema }

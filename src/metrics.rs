@@ -9,7 +9,7 @@ use std::time::Duration;
 use serde::Serialize;
 
 use crate::outcome::{Outcome, Status};
-use crate::store::{CacheStatus, PoolStatus};
+use crate::store::{CacheStatus, ListenerStatus, PoolStatus};
 
 #[derive(Debug)]
 pub struct Metrics {
@@ -99,7 +99,13 @@ impl Metrics {
     }
 
     /// `pending` is the number of calls without an outcome yet.
-    pub fn snapshot(&self, pending: usize, pool: PoolStatus, cache: CacheStatus) -> Stats {
+    pub fn snapshot(
+        &self,
+        pending: usize,
+        pool: PoolStatus,
+        cache: CacheStatus,
+        listener: Option<ListenerStatus>,
+    ) -> Stats {
         let by_name = |status| -> BTreeMap<_, _> {
             let of_status = |outcome: &Outcome| outcome.is_counted() && outcome.status() == status;
             let count = |outcome| (Outcome::name(outcome), self.outcomes[outcome as usize].load(Ordering::Relaxed));
@@ -130,6 +136,7 @@ impl Metrics {
             },
             failed_sign_outs: self.failed_sign_outs.load(Ordering::Relaxed),
             cache,
+            listener,
             pool,
         }
     }
@@ -154,6 +161,7 @@ pub struct Stats {
     #[serde(rename = "failedSignOuts")]
     pub failed_sign_outs: u64,
     pub cache: CacheStatus,
+    pub listener: Option<ListenerStatus>,
     pub pool: PoolStatus,
 }
 
@@ -335,7 +343,7 @@ mod tests {
         for roll in [Roll::Issued, Roll::Held, Roll::Held, Roll::TooLarge] {
             metrics.count_roll(roll);
         }
-        let stats = metrics.snapshot(7, PoolStatus::default(), CacheStatus::default());
+        let stats = metrics.snapshot(7, PoolStatus::default(), CacheStatus::default(), None);
         assert_eq!(stats.calls, Calls { authenticated: 1, unauthenticated: 3, failed: 2, pending: 7 });
         assert_eq!(stats.rolls, Rolls { issued: 1, held: 2, refused: 0, too_large: 1 });
         assert_eq!((stats.reasons["no-cookie"], stats.reasons["session-revoked"]), (2, 1));
@@ -344,7 +352,7 @@ mod tests {
 
     #[test]
     fn stats_have_every_counted_outcome_even_if_it_never_occurred() {
-        let stats = Metrics::default().snapshot(0, PoolStatus::default(), CacheStatus::default());
+        let stats = Metrics::default().snapshot(0, PoolStatus::default(), CacheStatus::default(), None);
         let counted: Vec<_> = Outcome::ALL.into_iter().filter(|outcome| outcome.is_counted()).collect();
         assert_eq!(stats.reasons.len() + stats.errors.len() + 1, counted.len());
         assert!(!stats.reasons.contains_key("chunk-gap"), "only explainSession looks for it");

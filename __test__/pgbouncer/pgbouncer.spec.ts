@@ -10,7 +10,7 @@ import { QUICK, rejectionOf, SLACK_MS, withClient } from '../support/faults.js'
 import { startLoad } from '../support/load.mjs'
 import { startPgBouncer } from '../support/pgbouncer.mjs'
 import { startPostgres } from '../support/postgres.mjs'
-import { claimsOf, createSession, createTables, createUser } from '../support/tenants.mjs'
+import { claimsOf, createSession, createTables, createTriggers, createUser } from '../support/tenants.mjs'
 
 let server: Awaited<ReturnType<typeof startPostgres>>
 let pooler: Awaited<ReturnType<typeof startPgBouncer>>
@@ -172,6 +172,39 @@ test('sessions are rolled through it, by unnamed statements', async () => {
   expect(results.map(({ session }) => session.session_id)).toEqual(sessions.map(({ session_id }) => session_id))
   expect(results.filter(({ setCookie }) => setCookie.length === 1)).toHaveLength(cookies.length)
   expect(bridge.stats().rolls).toMatchObject({ issued: cookies.length, refused: 0 })
+})
+
+describe('listen', () => {
+  const LONG = { preparedStatements: false, maxStaleness: 600_000, listen: true }
+  const setRevoked = (value: string) =>
+    withClient(server.url(), (client) => client.query(`UPDATE sessions SET revoked_at = ${value}`))
+
+  test('through it no notification comes, and the problem says what to set', async () => {
+    const bridge = connect(LONG)
+    const others = withAnotherClient(() => sleep(3_000))
+    for (let call = 0; call < 2; call++) expect(await bridge.getSession(cookies[0])).not.toEqual({})
+    expect(bridge.stats().cache.hits).toBe(1)
+    await others
+    expect(bridge.stats().listener).toMatchObject({
+      ...{ listening: false, notifications: 0 },
+      problem: expect.stringMatching(
+        /^they don't come through, as behind a pooler .* let the option listenUrl lead past it/,
+      ),
+    })
+    expect(bridge.stats().listener?.failures).toBeGreaterThan(0)
+  })
+
+  test('past it, by listenUrl, they do', async () => {
+    await withClient(server.url(), createTriggers)
+    const bridge = connect({ ...LONG, listenUrl: server.url() })
+    await bridge.getSession(cookies[0])
+    await expect.poll(() => bridge.stats().listener?.listening).toBe(true)
+    expect(await bridge.getSession(cookies[0])).not.toEqual({})
+    await setRevoked('now()')
+    await expect.poll(() => bridge.getSession(cookies[0])).toEqual({})
+    await setRevoked('NULL')
+    await expect.poll(() => bridge.getSession(cookies[0])).not.toEqual({})
+  })
 })
 
 describe('an error that no option mends says nothing of the option', () => {

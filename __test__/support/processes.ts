@@ -13,6 +13,11 @@ interface Answer {
   error?: { code: string; message: string }
 }
 
+interface Reading extends Pick<BridgeStats, 'cache' | 'listener'> {
+  lastLive: number[]
+  failures: number
+}
+
 /** Starts a process with an `AuthBridge` of its own. */
 export async function startProcess(options: AuthBridgeOptions) {
   const child = fork(fileURLToPath(new URL('bridge-process.mjs', import.meta.url)), {
@@ -48,10 +53,15 @@ export async function startProcess(options: AuthBridgeOptions) {
     ): Promise<Awaited<ReturnType<AuthBridge[M]>>> {
       return (await send(method, args)) as Awaited<ReturnType<AuthBridge[M]>>
     },
-    /** Reads sessions in random order: when the last call began that got each, in ms of the machine's monotonic clock. */
+    /**
+     * Reads sessions in random order: when the last call began that got each, in ms of the machine's monotonic clock. Calls that reject
+     * don't count as read.
+     */
     async readMany(cookies: string[], count: number) {
-      return (await send('readMany', [cookies, count])) as { lastLive: number[]; cache: BridgeStats['cache'] }
+      return (await send('readMany', [cookies, count])) as Reading
     },
+    /** Makes `readMany` end. */
+    finish: () => send('finish', []),
     async stop() {
       const ended = once(child, 'exit')
       child.disconnect()

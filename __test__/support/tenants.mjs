@@ -5,10 +5,22 @@ import { readFile } from 'node:fs/promises'
 import { mintCookie } from './cookies.mjs'
 
 const SCHEMA = new URL('../../schema.sql', import.meta.url)
+const NOTIFY = new URL('../../schema/notify.sql', import.meta.url)
 
 /** @param {import('pg').Client} database */
 export async function createTables(database) {
   await database.query(await readFile(SCHEMA, 'utf8'))
+}
+
+/** The triggers for `listen`. @param {import('pg').Client} database */
+export async function createTriggers(database) {
+  await database.query(await readFile(NOTIFY, 'utf8'))
+}
+
+/** @param {import('pg').Client} database */
+export async function createWatchedTables(database) {
+  await createTables(database)
+  await createTriggers(database)
 }
 
 /**

@@ -40,7 +40,7 @@ use crate::cookie::MAX_HEADER_BYTES;
 use crate::doctor;
 use crate::error::Error;
 use crate::panics::{catch_panic, catch_panic_async};
-use crate::store::{Moment, Verdict};
+use crate::store::{Candidates, Identity, Moment, Verdict};
 use crate::versions::Versions;
 use crate::{outcome, panics, runtime};
 
@@ -325,17 +325,29 @@ fn body<'env>(
             return Ok(Err(respond::read(form, sessions.map(|session| session.body), verdict)));
         }
         let identities = sessions.identities();
-        let promised = bridge.lookups().responder().promise(env);
-        let (promise, deferred) = promised.map_err(internal)?;
         let bodies = sessions.map(|session| session.body);
-        bridge.confirm(identities, Call { deferred, kind: Kind::Read { form, bodies } });
-        Ok(Ok(promise))
+        confirm(env, &bridge, identities, Kind::Read { form, bodies }).map(Ok)
     });
     match pending {
         Ok(Ok(promise)) => Ok(promise),
         Ok(Err(known)) => settle::settled(env, Ok(known)),
         Err(error) => settle::settled(env, Err(error)),
     }
+}
+
+/// The promise of a call that asks the database.
+fn confirm<'env>(
+    env: &'env Env,
+    bridge: &SharedBridge,
+    identities: Candidates<Identity>,
+    kind: Kind,
+) -> Result<Unknown<'env>, Error> {
+    if let Some(warning) = bridge.lookups().store().not_listening() {
+        warn::warn_once(env, &[warning]);
+    }
+    let (promise, deferred) = bridge.lookups().responder().promise(env).map_err(internal)?;
+    bridge.confirm(identities, Call { deferred, kind });
+    Ok(promise)
 }
 
 /// `index.js` says by a further argument that it repeats a call, `next/proxy.js` that nobody looks at the session.
@@ -377,18 +389,13 @@ fn refresh<'env>(
                     return Ok(Err(respond::refreshed_read(sessions.map(|session| session.body), verdict)));
                 }
                 let identities = sessions.identities();
-                let (promise, deferred) = bridge.lookups().responder().promise(env).map_err(internal)?;
                 let bodies = sessions.map(|session| session.body);
-                bridge.confirm(identities, Call { deferred, kind: Kind::RefreshedRead { bodies } });
-                Ok(Ok(promise))
+                confirm(env, &bridge, identities, Kind::RefreshedRead { bodies }).map(Ok)
             }
             Refresh::Pending(identities, pending) => {
                 let may_issue = identities.iter().any(|identity| identity.slide.is_some());
                 let claims = if may_issue { claims.source()? } else { ClaimsSource::None };
-                let (promise, deferred) = bridge.lookups().responder().promise(env).map_err(internal)?;
-                let kind = Kind::Refresh(RefreshCall { pending, claims, end });
-                bridge.confirm(identities, Call { deferred, kind });
-                Ok(Ok(promise))
+                confirm(env, &bridge, identities, Kind::Refresh(RefreshCall { pending, claims, end })).map(Ok)
             }
         }
     });

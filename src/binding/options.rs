@@ -51,6 +51,8 @@ pub fn parse(value: Unknown) -> Result<Options, Error> {
             max_staleness: reader.take("maxStaleness", number)?,
             max_cached: reader.take("maxCached", number)?,
         },
+        listen: reader.take("listen", boolean)?,
+        listen_url: reader.take("listenUrl", sensitive)?,
     };
     reader.finish()?;
     SharedPostgres::check(&options.check()?)?;

@@ -60,6 +60,8 @@ pub struct Database {
     /// Whether each query is limited to one tenant.
     pub sharded: bool,
     pub schema: Schema,
+    /// Where to listen for what others end; `None` if nobody listens.
+    pub listen: Option<Location>,
 }
 
 #[derive(Clone, Default, PartialEq, Eq)]
@@ -93,6 +95,7 @@ impl Database {
         let database = Self::of_options(options)?;
         Ok(Self {
             location: database.location.complete(environment)?,
+            listen: database.listen.map(|location| location.complete(environment)).transpose()?,
             extra_ca: environment.variable("NODE_EXTRA_CA_CERTS").map(|path| path.as_str().to_owned()),
             ..database
         })
@@ -100,16 +103,43 @@ impl Database {
 
     /// What the options alone say.
     pub(super) fn of_options(options: &Options) -> Result<Self, Error> {
-        let from = if options.are_in_variable { "databaseUrl in AUTH_BRIDGE_OPTIONS" } else { "databaseUrl" };
-        let location = options.database_url.clone().map(|url| Location::of_url(url, from));
+        let [database_url, listen_url] = match options.are_in_variable {
+            true => ["databaseUrl in AUTH_BRIDGE_OPTIONS", "listenUrl in AUTH_BRIDGE_OPTIONS"],
+            false => ["databaseUrl", "listenUrl"],
+        };
+        let location = options.database_url.clone().map(|url| Location::of_url(url, database_url)).unwrap_or_default();
+        let listen = match (listens(options)?, &options.listen_url) {
+            (false, _) => None,
+            (true, None) => Some(location.clone()),
+            (true, Some(url)) => Some(Location::of_url(url.clone(), listen_url)),
+        };
         Ok(Self {
             password: password(options.password.clone())?,
             ca: authorities(options.tls_ca.as_deref())?,
             prepared_statements: options.prepared_statements,
             sharded: options.sharded.unwrap_or(false),
             schema: schema(options)?,
-            ..Self::at(location.unwrap_or_default())
+            listen,
+            ..Self::at(location)
         })
+    }
+
+    /// The database to listen to. It is the same one for bridges that differ in nothing but their tables and statements.
+    pub fn listened(&self) -> Option<Self> {
+        let database = Self::at(self.listen.clone()?);
+        Some(Self {
+            password: self.password.clone(),
+            ca: self.ca.clone(),
+            extra_ca: self.extra_ca.clone(),
+            // So no setting is sent that a pooler refuses.
+            prepared_statements: Some(false),
+            ..database
+        })
+    }
+
+    /// Whether notifications may come from another server than the answers.
+    pub fn listens_elsewhere(&self) -> bool {
+        self.listen.as_ref().is_some_and(|location| *location != self.location)
     }
 
     /// The database at `location`, with the defaults for all else.
@@ -122,6 +152,7 @@ impl Database {
             prepared_statements: None,
             sharded: false,
             schema: Schema::new(None),
+            listen: None,
         }
     }
 }
@@ -149,6 +180,25 @@ impl Location {
         });
         Ok(Self { url, variables: set.collect() })
     }
+}
+
+fn listens(options: &Options) -> Result<bool, Error> {
+    if options.listen != Some(true) {
+        return match options.listen_url {
+            Some(_) => Err(Error::config("listenUrl", "has no effect without listen: true")),
+            None => Ok(false),
+        };
+    }
+    if options.sharded == Some(true) {
+        return Err(Error::config("listen", "can't be used with sharded: notifications come from one server alone"));
+    }
+    if options.limits.max_staleness.is_none_or(|staleness| staleness == 0.0) {
+        return Err(Error::config(
+            "listen",
+            "has no effect without maxStaleness; set that to how long a revoked session may live if its notification is lost",
+        ));
+    }
+    Ok(true)
 }
 
 fn password(option: Option<Password>) -> Result<Option<Password>, Error> {

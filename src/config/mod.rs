@@ -66,6 +66,8 @@ pub struct Options {
     pub update_age: Option<f64>,
     pub cookie: Option<CookieAttributes>,
     pub migrate_cookies: Option<bool>,
+    pub listen: Option<bool>,
+    pub listen_url: Option<Sensitive>,
     pub limits: LimitOptions,
 }
 

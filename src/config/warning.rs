@@ -23,6 +23,8 @@ pub enum Warning {
     UnknownParameters { from: &'static str, names: Vec<String> },
     /// The database doesn't slide sessions, and says why.
     NotRolling { why: String },
+    /// The database sends no notifications, and why.
+    NotListening { why: String },
 }
 
 impl Warning {
@@ -36,6 +38,7 @@ impl Warning {
             Self::IgnoredCookie => "AUTH_BRIDGE_IGNORED_COOKIE",
             Self::UnknownParameters { .. } => "AUTH_BRIDGE_UNKNOWN_PARAMETER",
             Self::NotRolling { .. } => "AUTH_BRIDGE_NOT_ROLLING",
+            Self::NotListening { .. } => "AUTH_BRIDGE_NOT_LISTENING",
         }
     }
 }
@@ -68,6 +71,10 @@ impl fmt::Display for Warning {
                 f,
                 "sessions are not rolled, since the database refuses to slide their rows: {why}; connect to a primary, as a user \
                  that may update the sessions"
+            ),
+            Self::NotListening { why } => write!(
+                f,
+                "what other processes and SQL end counts after maxStaleness only, since no notifications come: {why}"
             ),
             Self::UnknownParameters { from, names } => write!(
                 f,
@@ -108,6 +115,11 @@ mod tests {
                 Warning::NotRolling { why: "read-only".to_owned() },
                 "AUTH_BRIDGE_NOT_ROLLING",
                 "refuses to slide their rows: read-only;",
+            ),
+            (
+                Warning::NotListening { why: "refused".to_owned() },
+                "AUTH_BRIDGE_NOT_LISTENING",
+                "since no notifications come: refused",
             ),
         ] {
             assert_eq!(warning.code(), code);

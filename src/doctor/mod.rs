@@ -19,6 +19,7 @@ mod cookies;
 mod database_url;
 mod indexes;
 mod lookups;
+mod notifications;
 mod pooler;
 mod rights;
 mod row_security;
@@ -101,6 +102,8 @@ struct Facts {
     sessions: StepResult<sessions::Counts>,
     /// `None` if lookups fail.
     trial: Option<StepResult<samples::Trial>>,
+    /// `None` if nobody listens.
+    notifications: Option<notifications::Notifications>,
 }
 
 async fn query(database: &ExaminedDatabase) -> Result<Facts, Error> {
@@ -136,7 +139,22 @@ async fn query(database: &ExaminedDatabase) -> Result<Facts, Error> {
         (Ok(_), Ok(samples)) => Some(samples::try_all(&examiner, &samples).await),
         _ => None,
     };
-    Ok(Facts { connected, tls, server, pooler, clock, located, catalog, writes, lookups, scans, sessions, trial })
+    let notifications = notifications::query(database, &examiner).await;
+    Ok(Facts {
+        connected,
+        tls,
+        server,
+        pooler,
+        clock,
+        located,
+        catalog,
+        writes,
+        lookups,
+        scans,
+        sessions,
+        trial,
+        notifications,
+    })
 }
 
 async fn query_catalog(examiner: &Examiner<'_>, located: &Located) -> StepResult<Catalog> {
@@ -170,8 +188,21 @@ async fn query_table(examiner: &Examiner<'_>, located: &Located, table: &Table) 
 }
 
 fn judge(facts: &Facts, target: &TargetFacts, is_production: bool) -> Vec<Check> {
-    let Facts { connected, tls, server, pooler, clock, located, catalog, writes, lookups, scans, sessions, trial } =
-        facts;
+    let Facts {
+        connected,
+        tls,
+        server,
+        pooler,
+        clock,
+        located,
+        catalog,
+        writes,
+        lookups,
+        scans,
+        sessions,
+        trial,
+        notifications,
+    } = facts;
     let tables = tables::judge(catalog, target, located);
     let user = server::user(server);
     let needs_tables = |id| Check::skipped(id, "needs the tables");
@@ -203,7 +234,11 @@ fn judge(facts: &Facts, target: &TargetFacts, is_production: bool) -> Vec<Check>
         clock::judge(clock),
         tables,
     ];
-    of_connection.into_iter().chain(of_tables).chain(of_queries).collect()
+    let of_listener = notifications.as_ref().map(|notifications| match catalog {
+        Ok(catalog) => notifications::judge(notifications, catalog, target),
+        Err(_) => needs_tables(notifications::ID),
+    });
+    of_connection.into_iter().chain(of_tables).chain(of_queries).chain(of_listener).collect()
 }
 
 #[cfg(test)]

@@ -58,6 +58,7 @@ fn facts(catalog: StepResult<Catalog>) -> Facts {
         scans: Ok(Vec::new()),
         sessions: refused(),
         trial: None,
+        notifications: None,
     }
 }
 

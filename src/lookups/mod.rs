@@ -181,7 +181,8 @@ impl<S: SessionStore + 'static, R: Responder> Lookups<S, R> {
 
     pub fn stats(&self) -> Stats {
         let cache = self.store.cache().map(SessionCache::status).unwrap_or_default();
-        self.metrics.snapshot(self.pending.load(Ordering::Relaxed), self.store.status(), cache)
+        let pending = self.pending.load(Ordering::Relaxed);
+        self.metrics.snapshot(pending, self.store.status(), cache, self.store.listener())
     }
 
     pub fn responder(&self) -> &R {

@@ -1,6 +1,7 @@
 //! Opens the connections of the pool: chooses host, address and TLS mode.
 #![forbid(unsafe_code)]
 
+use std::future::poll_fn;
 use std::net::IpAddr;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -8,9 +9,10 @@ use std::time::Duration;
 use deadpool::managed::{self, Metrics, RecycleError, RecycleResult};
 use deadpool_postgres::ClientWrapper;
 use rand::seq::SliceRandom;
+use tokio::sync::mpsc;
 use tokio::time::{Instant, timeout, timeout_at};
 use tokio_postgres::config::SslMode;
-use tokio_postgres::{Client, SimpleQueryMessage, SimpleQueryRow};
+use tokio_postgres::{AsyncMessage, Client, Notification, SimpleQueryMessage, SimpleQueryRow};
 
 use super::age::{Age, Fitness, Moment, Trust};
 use super::cancel::{Endpoint, cancel};
@@ -21,6 +23,8 @@ use crate::error::Error;
 use crate::redacted::redacted;
 use crate::sensitive::Sensitive;
 
+/// How many notifications may wait for their receiver.
+const MAX_UNREAD: usize = 64;
 /// The name of this step in timeout errors.
 const STEP: &str = "connecting to the database";
 
@@ -39,6 +43,8 @@ pub struct Connection {
     pub(super) mode: SslMode,
     pub(super) age: Age,
     pub(super) slides: Rest,
+    /// What the server sends by itself, until the connection ends. Only of a listener.
+    pub(super) notifications: Option<mpsc::Receiver<Notification>>,
 }
 
 redacted!(Connector, Connection);
@@ -219,11 +225,17 @@ impl Connector {
         if let Some(address) = address {
             config.hostaddr(address);
         }
-        let (client, connection) =
+        let (client, mut connection) =
             config.connect(self.target.tls.encryption.clone()).await.map_err(Failure::Refused)?;
+        let (sender, notifications) = mpsc::channel(MAX_UNREAD);
         let task = tokio::spawn(async move {
-            // The queries on the connection get the error as well.
-            let _ = connection.await;
+            // The queries on the connection get an error as well.
+            while let Some(Ok(message)) = poll_fn(|context| connection.poll_message(context)).await {
+                if let AsyncMessage::Notification(notification) = message {
+                    // Nobody receives those that come without having been asked for, as a pooler can pass them on.
+                    let _ = sender.send(notification).await;
+                }
+            }
         });
         let client = ClientWrapper::new(client, task);
         check_session_attrs(&client, attrs).await?;
@@ -234,6 +246,7 @@ impl Connector {
             mode,
             age,
             slides: Rest::default(),
+            notifications: (attrs == SessionAttrs::Notifying).then_some(notifications),
         })
     }
 
@@ -288,6 +301,9 @@ async fn check_session_attrs(client: &Client, attrs: SessionAttrs) -> Result<(),
         SessionAttrs::ReadOnly if !is_read_only => "is not read-only",
         SessionAttrs::Primary if is_standby => "is a standby",
         SessionAttrs::Standby if !is_standby => "is not a standby",
+        SessionAttrs::Notifying if is_standby => {
+            "is a standby, which sends no notifications; let the option listenUrl lead to the primary"
+        }
         _ => return Ok(()),
     };
     Err(Failure::WrongSessionAttrs(mismatch))

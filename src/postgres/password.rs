@@ -16,8 +16,8 @@ use crate::sensitive::Sensitive;
 pub(super) struct PasswordSources(Mutex<Vec<Arc<dyn PasswordSource>>>);
 
 impl PasswordSources {
-    pub(super) fn add(&self, source: Arc<dyn PasswordSource>) {
-        self.sources().push(source);
+    pub(super) fn add(&self, source: &Arc<dyn PasswordSource>) {
+        self.sources().push(Arc::clone(source));
     }
 
     /// Called when a bridge is closed.
@@ -82,7 +82,10 @@ pub(super) mod tests {
 
     async fn ask(sources: impl IntoIterator<Item = Fake>) -> Result<Option<Sensitive>, Error> {
         let all = PasswordSources::default();
-        sources.into_iter().for_each(|source| all.add(Arc::new(source)));
+        sources.into_iter().for_each(|source| {
+            let source: Arc<dyn PasswordSource> = Arc::new(source);
+            all.add(&source);
+        });
         all.password(Duration::from_secs(1)).await
     }
 
@@ -109,8 +112,8 @@ pub(super) mod tests {
     async fn a_source_that_was_removed_is_not_asked() {
         let all = PasswordSources::default();
         let [old, new] = ["old", "new"].map(|text| -> Arc<dyn PasswordSource> { Arc::new(Fake::Gives(text)) });
-        all.add(Arc::clone(&old));
-        all.add(Arc::clone(&new));
+        all.add(&old);
+        all.add(&new);
         all.remove(&new);
         all.remove(&new);
         assert_eq!(all.password(Duration::from_secs(1)).await, Ok(Some("old".to_owned().into())));

@@ -1,8 +1,8 @@
 //! The pool of connections to one database, and how a query is run on one of them.
 #![forbid(unsafe_code)]
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use deadpool::managed::{Object, Pool, PoolError, QueueMode};
@@ -15,6 +15,7 @@ use super::age::Fitness;
 use super::connect::{Connection, Connector};
 use super::fault::Fault;
 use super::idle::IdleCloser;
+use super::listener::Listener;
 use super::password::PasswordSources;
 use super::query::{
     CreateSession, DatabaseSession, DeleteEnded, FindEnd, FindSessions, Form, Found, ListSessions, Query, Revoke,
@@ -41,12 +42,17 @@ const WRITE_SHARE: usize = 2;
 /// The part of the time limit of a query that a slide may take.
 const SLIDE_SHARE: u32 = 4;
 
+/// For how long a standby may not know what the primary has notified of.
+const LAG: Duration = Duration::from_secs(1);
+
 pub(super) struct Postgres {
     pub(super) pool: Pool<Connector>,
     /// `None` if idle connections stay open.
     idle_closer: Option<Arc<IdleCloser>>,
     statements: StatementWriter,
     pub(super) cache: Option<Arc<SessionCache>>,
+    /// `None` if nobody listens, and once this is closed.
+    listener: Mutex<Option<Arc<Listener>>>,
     query_timeout: Duration,
     slides: Rest,
     /// A permit for each write that may run.
@@ -64,12 +70,16 @@ impl Postgres {
     /// Doesn't connect yet: the first lookup does.
     pub(super) fn new(database: &Database, limits: &Limits, environment: &impl Environment) -> Result<Self, Error> {
         let target = Target::new(database, limits, environment)?;
-        let cache = limits
-            .cache
-            .map(|CacheLimits { max_staleness, max_cached }| Arc::new(SessionCache::new(max_staleness, max_cached)));
+        let hears_more = database.listens_elsewhere() || target.hosts.len() > 1;
+        let lag = if hears_more && !target.session_attrs.are_of_primary() { LAG } else { Duration::ZERO };
+        let cache = limits.cache.map(|CacheLimits { max_staleness, max_cached }| {
+            Arc::new(SessionCache::new(max_staleness, max_cached, lag))
+        });
         let form = Form { by_tenant: database.sharded, tell_end: cache.is_some() };
         let statements = StatementWriter::new(target.schema.clone(), form);
-        let (address, warnings) = (target.address(), target.warnings());
+        let listener = database.listened().map(|listened| Listener::of(&listened, limits, environment)).transpose()?;
+        let warnings = target.warnings().into_iter().chain(listener.iter().flat_map(|listener| listener.warnings()));
+        let (address, warnings) = (target.address(), warnings.collect());
         let (max_connections, prepared_statements) = (target.max_connections, target.prepared_statements);
         let idle_closer = target.idle_timeout.map(IdleCloser::new);
         // The connection that was used last is used first, so that those that are not needed grow old.
@@ -84,6 +94,7 @@ impl Postgres {
             idle_closer,
             statements,
             cache,
+            listener: Mutex::new(listener),
             query_timeout,
             slides: Rest::default(),
             writes: Semaphore::new((max_connections / WRITE_SHARE).max(1)),
@@ -107,6 +118,17 @@ impl Postgres {
             closer.start(&self.pool);
         }
         Ok(connection)
+    }
+
+    /// The listener, unless nobody listens.
+    pub(super) fn listener(&self) -> Option<Arc<Listener>> {
+        self.listener.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Closes all connections.
+    pub(super) fn close(&self) {
+        self.pool.close();
+        self.listener.lock().unwrap_or_else(PoisonError::into_inner).take();
     }
 
     pub(super) fn password_sources(&self) -> &PasswordSources {

@@ -3,11 +3,13 @@
 #![forbid(unsafe_code)]
 
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use deadpool::managed::Object;
 
+use super::caches::{add_cache, each_cache};
 use super::connect::Connector;
+use super::password::PasswordSources;
 use super::pool::Postgres;
 use super::query::Found;
 use super::url::check;
@@ -17,8 +19,9 @@ use crate::error::Error;
 use crate::redacted::redacted;
 use crate::schema::{Id, IdTypes};
 use crate::store::{
-    Deadline, Deleted, Deletion, ListedSession, ManagedStore, NewSession, Owner, PoolStatus, Revocation, Scope,
-    SessionCache, SessionEnd, SessionKey, SessionRecord, SessionStore, Slide, Started, Wanted, WhenFull,
+    Deadline, Deleted, Deletion, ListedSession, ListenerStatus, ManagedStore, NewSession, Owner, PoolStatus,
+    Revocation, Scope, SessionCache, SessionEnd, SessionKey, SessionRecord, SessionStore, Slide, Started, Wanted,
+    WhenFull,
 };
 
 static OPEN: Mutex<Vec<Entry>> = Mutex::new(Vec::new());
@@ -29,15 +32,6 @@ struct Entry {
     postgres: Arc<Postgres>,
     /// How many [`SharedPostgres`] are not closed.
     users: usize,
-}
-
-/// All caches of the process, also those of other databases: to forget too much is harmless. Not in [`OPEN`], which is locked while
-/// certificate files are read.
-static CACHES: Mutex<Vec<Weak<SessionCache>>> = Mutex::new(Vec::new());
-
-fn each_cache(act: impl Fn(&SessionCache)) {
-    let mut caches = CACHES.lock().unwrap_or_else(PoisonError::into_inner);
-    caches.retain(|cache| cache.upgrade().inspect(|cache| act(cache)).is_some());
 }
 
 /// A write that ends sessions. When it is dropped, all caches forget them.
@@ -103,7 +97,7 @@ impl SharedPostgres {
             None => {
                 let postgres = Arc::new(Postgres::new(database, limits, environment)?);
                 if let Some(cache) = &postgres.cache {
-                    CACHES.lock().unwrap_or_else(PoisonError::into_inner).push(Arc::downgrade(cache));
+                    add_cache(cache);
                 }
                 let (database, limits) = (database.clone(), *limits);
                 open.push(Entry { database, limits, postgres: Arc::clone(&postgres), users: 1 });
@@ -114,10 +108,18 @@ impl SharedPostgres {
             Some(Password::Function(source)) => Some(Arc::clone(source)),
             _ => None,
         };
-        if let Some(source) = &password {
-            postgres.password_sources().add(Arc::clone(source));
+        let shared = Self { postgres, password, is_closed: AtomicBool::new(false) };
+        shared.with_password(PasswordSources::add);
+        Ok(shared)
+    }
+
+    /// Tells both, the pool and the listener, of the function that gives the password.
+    fn with_password(&self, tell: fn(&PasswordSources, &Arc<dyn PasswordSource>)) {
+        let Some(source) = &self.password else { return };
+        tell(self.postgres.password_sources(), source);
+        if let Some(listener) = self.postgres.listener() {
+            tell(listener.password_sources(), source);
         }
-        Ok(Self { postgres, password, is_closed: AtomicBool::new(false) })
     }
 
     /// # Errors
@@ -129,6 +131,12 @@ impl SharedPostgres {
     /// Likely mistakes in the connection parameters.
     pub fn warnings(&self) -> &[Warning] {
         &self.postgres.warnings
+    }
+
+    /// Why no notifications come, if that lasts. The developer is to be told of it.
+    pub fn not_listening(&self) -> Option<Warning> {
+        let why = self.postgres.listener()?.lasting_problem()?;
+        Some(Warning::NotListening { why })
     }
 
     /// How long a session is kept depends on when it ends.
@@ -145,16 +153,14 @@ impl SharedPostgres {
         if self.is_closed.swap(true, Ordering::SeqCst) {
             return;
         }
-        if let Some(source) = &self.password {
-            self.postgres.password_sources().remove(source);
-        }
+        self.with_password(PasswordSources::remove);
         let mut open = OPEN.lock().unwrap_or_else(PoisonError::into_inner);
         let Some(index) = open.iter().position(|entry| Arc::ptr_eq(&entry.postgres, &self.postgres)) else {
             return;
         };
         open[index].users -= 1;
         if open[index].users == 0 {
-            open.swap_remove(index).postgres.pool.close();
+            open.swap_remove(index).postgres.close();
         }
     }
 }
@@ -185,6 +191,9 @@ impl SessionStore for SharedPostgres {
     }
 
     async fn find(&self, connection: Object<Connector>, wanted: &[Wanted]) -> Vec<Found> {
+        if let Some(listener) = self.postgres.listener() {
+            listener.start();
+        }
         let found = self.postgres.find(connection, wanted).await;
         if wanted.iter().any(|wanted| wanted.slide.is_some()) {
             each_cache(|cache| self.forget_slid(cache, wanted, &found));
@@ -198,6 +207,10 @@ impl SessionStore for SharedPostgres {
 
     fn cache(&self) -> Option<&SessionCache> {
         self.postgres.cache.as_deref()
+    }
+
+    fn listener(&self) -> Option<ListenerStatus> {
+        self.postgres.listener().map(|listener| listener.status())
     }
 
     fn status(&self) -> PoolStatus {

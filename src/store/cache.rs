@@ -5,6 +5,7 @@
 #![forbid(unsafe_code)]
 
 use std::borrow::Cow;
+use std::collections::VecDeque;
 use std::hash::{BuildHasher, RandomState};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
@@ -71,7 +72,7 @@ struct KeptSession {
 #[derive(Clone, Copy)]
 pub struct Asked {
     at: Moment,
-    /// How often sessions had been forgotten by then.
+    /// How often sessions had been forgotten by then, as far as the server knows for sure.
     forgettings: u64,
 }
 
@@ -86,13 +87,13 @@ pub struct CacheStatus {
 }
 
 impl SessionCache {
-    /// Keeps at most `max_sessions`.
-    pub fn new(max_staleness: Duration, max_sessions: usize) -> Self {
+    /// Keeps at most `max_sessions`. Of what is forgotten, the server that is asked may not know for so long as `lag`.
+    pub fn new(max_staleness: Duration, max_sessions: usize, lag: Duration) -> Self {
         let hasher = RandomState::new();
         let kept = Kept {
             sessions: Cache::with(max_sessions, max_sessions as u64, UnitWeighter, hasher.clone(), CountEvictions),
             types: None,
-            forgotten: Forgotten::new(hasher),
+            forgotten: Forgotten::new(hasher, lag),
             doubtful_until: None,
             status: CacheStatus::default(),
         };
@@ -128,7 +129,7 @@ impl SessionCache {
 
     /// To be called before a query is sent whose answer is to be kept.
     pub fn ask(&self, now: Moment) -> Asked {
-        Asked { at: now, forgettings: self.kept().forgotten.count }
+        Asked { at: now, forgettings: self.kept().forgotten.known_at(now.monotonic) }
     }
 
     /// Keeps what the store said of a session, if that may be: only of a session that is live or revoked. `record` is `None` if there
@@ -194,6 +195,11 @@ impl SessionCache {
             Some(None) => {}
             None => kept.forgotten.all(),
         }
+    }
+
+    /// Forgets all sessions; what was asked before is not kept.
+    pub fn forget_all(&self) {
+        self.kept().forgotten.all();
     }
 
     /// Keeps nothing that is asked before then: a write whose answer was lost may still be done until then.
@@ -271,6 +277,10 @@ struct Forgotten {
     /// For all, and for each group: the number of the last time.
     all: u64,
     groups: Box<[u64]>,
+    lag: Duration,
+    /// What the server may not know yet: the count, and when it was noticed.
+    recent: VecDeque<(Instant, u64)>,
+    known: u64,
 }
 
 #[derive(Clone, Copy, Hash)]
@@ -281,8 +291,26 @@ enum Kind {
 }
 
 impl Forgotten {
-    fn new(hasher: RandomState) -> Self {
-        Self { hasher, count: 0, all: 0, groups: vec![0; GROUPS].into() }
+    fn new(hasher: RandomState, lag: Duration) -> Self {
+        let groups = vec![0; GROUPS].into();
+        Self { hasher, count: 0, all: 0, groups, lag, recent: VecDeque::new(), known: 0 }
+    }
+
+    /// How much of what was forgotten a server knows that is asked now.
+    fn known_at(&mut self, now: Instant) -> u64 {
+        if self.lag.is_zero() {
+            return self.count;
+        }
+        if self.recent.back().map_or(self.known, |(_, count)| *count) < self.count {
+            self.recent.push_back((now, self.count));
+        }
+        while let Some((noticed, count)) = self.recent.front().copied()
+            && now.saturating_duration_since(noticed) >= self.lag
+        {
+            self.recent.pop_front();
+            self.known = count;
+        }
+        self.known
     }
 
     /// Whether what was asked then is forgotten.
@@ -346,7 +374,9 @@ mod tests {
             let all: HashSet<_> = [Kind::Session, Kind::User, Kind::Tenant].into_iter().flat_map(groups).collect();
             all.len() == 12
         };
-        std::iter::repeat_with(|| SessionCache::new(STALENESS, 100)).find(are_apart).expect("is soon found")
+        std::iter::repeat_with(|| SessionCache::new(STALENESS, 100, Duration::ZERO))
+            .find(are_apart)
+            .expect("is soon found")
     }
 
     /// So long after the beginning of a test, by both clocks.
@@ -580,13 +610,35 @@ mod tests {
     }
 
     #[test]
+    fn what_a_server_says_that_may_not_know_of_the_end_is_not_kept() {
+        let cache = SessionCache::new(STALENESS, 100, SECOND);
+        let half = SECOND / 2;
+        cache.forget_all();
+        for (time, is_kept) in [(Duration::ZERO, false), (half, false), (SECOND, true)] {
+            keep_at(&cache, time, 1, &live_record());
+            assert_eq!(liveness(&cache, 1, time).is_some(), is_kept, "{time:?}");
+        }
+        keep_at(&cache, SECOND, 2, &live_record());
+        cache.forget_all();
+        assert_eq!(liveness(&cache, 1, SECOND), None);
+        keep_at(&cache, SECOND + half, 1, &live_record());
+        cache.forget_all();
+        // Each forgetting counts from when it was noticed.
+        for (half_seconds, is_kept) in [(4, false), (5, false), (6, true)] {
+            let time = half_seconds * half;
+            keep_at(&cache, time, 1, &live_record());
+            assert_eq!(liveness(&cache, 1, time).is_some(), is_kept, "{time:?}");
+        }
+    }
+
+    #[test]
     fn memory_is_bounded() {
-        let cache = SessionCache::new(STALENESS, 10);
+        let cache = SessionCache::new(STALENESS, 10, Duration::ZERO);
         (0..1000).for_each(|session| keep(&cache, session, &live_record()));
         let CacheStatus { size, evictions, .. } = cache.status();
         assert!((1..=10).contains(&size), "{size}");
         assert_eq!(size as u64 + evictions, 1000);
-        let cache = SessionCache::new(STALENESS, 10);
+        let cache = SessionCache::new(STALENESS, 10, Duration::ZERO);
         (0..10).for_each(|_| keep(&cache, 1, &live_record()));
         assert_eq!(cache.status(), CacheStatus { size: 1, ..CacheStatus::default() }, "kept anew");
     }
@@ -602,6 +654,7 @@ mod tests {
         /// This process is told that it has, so all its caches forget it.
         Forget(u128),
         ForgetUser,
+        ForgetAll,
         Wait(u64),
         /// By ids as the columns have them, or as texts.
         Read(u128, bool),
@@ -615,6 +668,7 @@ mod tests {
             2 => session.clone().prop_map(Step::Commit),
             1 => session.clone().prop_map(Step::Forget),
             1 => Just(Step::ForgetUser),
+            1 => Just(Step::ForgetAll),
             2 => (1..20_u64).prop_map(Step::Wait),
             6 => (session, any::<bool>()).prop_map(|(session, typed)| Step::Read(session, typed)),
         ]
@@ -652,9 +706,12 @@ mod tests {
                         }
                         cache.forget(&one(session), true, true);
                     }
-                    Step::ForgetUser => {
+                    Step::ForgetUser | Step::ForgetAll => {
                         revoked.iter_mut().flatten().for_each(|(_, is_told)| *is_told = true);
-                        cache.forget(&user(1), true, true);
+                        match step {
+                            Step::ForgetAll => cache.forget_all(),
+                            _ => cache.forget(&user(1), true, true),
+                        }
                     }
                     Step::Wait(seconds) => now += seconds as u32 * SECOND,
                     Step::Read(session, is_typed) => {

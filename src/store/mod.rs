@@ -57,6 +57,11 @@ pub trait SessionStore: fmt::Debug + Send + Sync {
         None
     }
 
+    /// The connection on which is heard what others end; `None` if nobody listens.
+    fn listener(&self) -> Option<ListenerStatus> {
+        None
+    }
+
     fn status(&self) -> PoolStatus;
 
     /// Ends every connection.
@@ -74,6 +79,19 @@ pub struct SessionEnd {
 }
 
 redacted!(SessionEnd);
+
+/// How it is with the connection on which is heard what others end. Serialises to `listener` of `BridgeStats` in `index.d.ts`.
+#[derive(Clone, Debug, Default, PartialEq, Eq, serde::Serialize)]
+pub struct ListenerStatus {
+    /// Whether notifications come through.
+    pub listening: bool,
+    /// How many came, but for those that only try whether they do.
+    pub notifications: u64,
+    /// How often the connection was lost or could not be made.
+    pub failures: u64,
+    /// Why there is none.
+    pub problem: Option<String>,
+}
 
 /// The connections as they are now.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize)]

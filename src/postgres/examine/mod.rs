@@ -6,6 +6,8 @@ mod examiner;
 mod handshake;
 mod target;
 
+use std::sync::Arc;
+
 use tokio::time::timeout;
 
 use self::examiner::QuerySettings;
@@ -13,6 +15,7 @@ pub use self::examiner::{Examiner, Parameter, StepError, StepResult};
 pub use self::handshake::NegotiatedTls;
 pub use self::target::TargetFacts;
 use super::connect::Connector;
+use super::listener::Listener;
 use super::query::{Form, StatementWriter};
 use super::url::Target;
 use crate::config::{Database, Environment, Limits};
@@ -23,6 +26,8 @@ pub struct ExaminedDatabase {
     connector: Connector,
     settings: QuerySettings,
     target: TargetFacts,
+    /// `None` if nobody listens.
+    listener: Option<Arc<Listener>>,
 }
 
 impl ExaminedDatabase {
@@ -44,6 +49,7 @@ impl ExaminedDatabase {
             },
             target: TargetFacts::new(&target, &database.schema),
             connector: Connector::new(target),
+            listener: database.listened().map(|listened| Listener::of(&listened, limits, environment)).transpose()?,
         })
     }
 
@@ -53,6 +59,11 @@ impl ExaminedDatabase {
 
     pub async fn connect(&self) -> Result<Examiner<'_>, Error> {
         Ok(Examiner::new(self.connector.connect().await?, &self.settings))
+    }
+
+    /// Whether notifications come through; `None` if nobody listens.
+    pub async fn try_notifications(&self) -> Option<Result<(), String>> {
+        Some(self.listener.as_ref()?.try_out().await)
     }
 
     /// The TLS version and cipher that the server negotiates with the settings of `examiner`. `None` without TLS.

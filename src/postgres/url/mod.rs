@@ -84,13 +84,26 @@ pub(super) enum SessionAttrs {
     Primary,
     Standby,
     PreferStandby,
+    /// Those that send notifications: no parameter has this value.
+    Notifying,
+}
+
+impl SessionAttrs {
+    /// Whether no standby is accepted.
+    pub(super) fn are_of_primary(self) -> bool {
+        matches!(self, Self::ReadWrite | Self::Primary | Self::Notifying)
+    }
 }
 
 /// Checks what the options say, without the variables and files that may complete them.
 pub(super) fn check(options: &Database) -> Result<(), Error> {
-    let settings = Settings::of(&options.location)?;
-    settings.hosts.hosts()?;
-    settings.tls.check(options.ca.as_deref())
+    let Database { location, listen, ca, .. } = options;
+    for location in [location].into_iter().chain(listen) {
+        let settings = Settings::of(location)?;
+        settings.hosts.hosts()?;
+        settings.tls.check(ca.as_deref())?;
+    }
+    Ok(())
 }
 
 impl Target {
@@ -134,6 +147,15 @@ impl Target {
             schema: database.schema.clone().in_namespace(settings.schema.clone()),
             namespace: settings.schema,
         })
+    }
+
+    /// For connections on which notifications are received.
+    pub(super) fn notifying(
+        database: &Database,
+        limits: &Limits,
+        environment: &impl Environment,
+    ) -> Result<Self, Error> {
+        Ok(Self { session_attrs: SessionAttrs::Notifying, ..Self::new(database, limits, environment)? })
     }
 
     pub(super) fn warnings(&self) -> Vec<Warning> {
