@@ -30,6 +30,7 @@ export default defineConfig({
     projects: [
       suite('js', js),
       suite('smoke'),
+      suite('runtimes', server),
       suite('pgbouncer', { expect: { poll: { timeout: 10 * SECOND } } }),
       suite('install', { ...slow, ...server }),
       suite('artifact'),

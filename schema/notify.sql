@@ -10,7 +10,9 @@ CREATE SCHEMA IF NOT EXISTS authjs_bridge;
 CREATE OR REPLACE FUNCTION authjs_bridge.notify() RETURNS trigger LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
 -- Times without a zone are in UTC.
-SET timezone = 'UTC' AS $$
+SET timezone = 'UTC'
+-- Else PostgreSQL can plan at each call, which takes longer than what is planned.
+SET plan_cache_mode = force_generic_plan AS $$
 DECLARE
   kind text := TG_ARGV[0];
   key text := TG_ARGV[1];
