@@ -322,7 +322,8 @@ fn body<'env>(
             return Ok(Err(form.unauthenticated()));
         };
         if let Some(verdict) = bridge.known(&sessions, Moment::now, |_| true) {
-            return Ok(Err(respond::read(form, sessions.map(|session| session.body), verdict)));
+            let value = respond::read(form, sessions.map(|session| session.body), verdict);
+            return bridge.lookups().responder().resolved(env, value).map(Ok).map_err(internal);
         }
         let identities = sessions.identities();
         let bodies = sessions.map(|session| session.body);
@@ -386,7 +387,8 @@ fn refresh<'env>(
             Refresh::Known(done) => Ok(Err(respond::refreshed(done))),
             Refresh::Read(sessions) => {
                 if let Some(verdict) = bridge.known(&sessions, Moment::now, Verdict::is_live) {
-                    return Ok(Err(respond::refreshed_read(sessions.map(|session| session.body), verdict)));
+                    let value = respond::refreshed_read(sessions.map(|session| session.body), verdict);
+                    return bridge.lookups().responder().resolved(env, value).map(Ok).map_err(internal);
                 }
                 let identities = sessions.identities();
                 let bodies = sessions.map(|session| session.body);

@@ -54,7 +54,17 @@ pub struct Settler {
     /// Warnings that the JavaScript thread is to emit, and how.
     warnings: Mutex<Vec<Warning>>,
     emit: fn(&Env, &[Warning]),
+    parse: Parse,
 }
+
+/// `JSON.parse` as it was when the addon was first used.
+struct Parse(sys::napi_ref);
+
+// SAFETY: a reference is a pointer that other threads only keep: it is used on the JavaScript thread alone, by functions that have its
+// `Env`.
+unsafe impl Send for Parse {}
+// SAFETY: as above.
+unsafe impl Sync for Parse {}
 
 /// The thread-safe function that settles a batch.
 struct Wake(sys::napi_threadsafe_function);
@@ -64,13 +74,6 @@ unsafe impl Send for Wake {}
 
 type Resolutions = Vec<(Deferred, Resolution)>;
 
-/// What the JavaScript thread needs to settle a batch.
-struct Context {
-    settler: Arc<Settler>,
-    /// `JSON.parse` as it was when the addon was first used.
-    parse: sys::napi_ref,
-}
-
 impl Settler {
     pub fn new(env: &Env, emit: fn(&Env, &[Warning])) -> napi::Result<Arc<Self>> {
         let settler = Arc::new(Self {
@@ -79,8 +82,9 @@ impl Settler {
             environment: CancellationToken::new(),
             warnings: Mutex::default(),
             emit,
+            parse: json_parse(env)?,
         });
-        let context = Box::new(Context { settler: Arc::clone(&settler), parse: json_parse(env)? });
+        let context = Arc::into_raw(Arc::clone(&settler));
         let name = env.create_string("authjs-bridge")?;
         let mut function = null_mut();
         // SAFETY: on the JavaScript thread. The context is freed by `finalize`, which Node calls once for a function,
@@ -95,7 +99,7 @@ impl Settler {
                 1,
                 null_mut(),
                 Some(finalize),
-                Box::into_raw(context).cast(),
+                context.cast_mut().cast(),
                 Some(settle_batch),
                 &mut function,
             ))?;
@@ -130,6 +134,13 @@ impl Settler {
             self.keep_alive(env, true);
         }
         Ok((promise, Deferred(deferred)))
+    }
+
+    /// A promise that is resolved already.
+    pub fn resolved<'env>(&self, env: &'env Env, value: Value) -> napi::Result<Unknown<'env>> {
+        let (promise, deferred) = create_promise(env)?;
+        settle_now(env, Deferred(deferred), Ok(value), Parser::of(env, self).as_ref());
+        Ok(promise)
     }
 
     fn keep_alive(&self, env: &Env, alive: bool) {
@@ -196,20 +207,20 @@ unsafe extern "C" fn settle_batch(
         return;
     }
     // SAFETY: with an environment, `finalize` was not called yet.
-    let context = unsafe { &*context.cast::<Context>() };
+    let settler = unsafe { &*context.cast::<Settler>() };
     let env = Env::from_raw(env);
     let settled = resolutions.len();
-    let warnings = std::mem::take(&mut *context.settler.warnings());
-    (context.settler.emit)(&env, &warnings);
-    let parser = Parser::of(&env, context);
+    let warnings = std::mem::take(&mut *settler.warnings());
+    (settler.emit)(&env, &warnings);
+    let parser = Parser::of(&env, settler);
     for (deferred, resolution) in resolutions {
         let _ = catch_panic(|| {
             settle_now(&env, deferred, resolution, parser.as_ref());
             Ok(())
         });
     }
-    if context.settler.pending.fetch_sub(settled, Ordering::Relaxed) == settled {
-        context.settler.keep_alive(&env, false);
+    if settler.pending.fetch_sub(settled, Ordering::Relaxed) == settled {
+        settler.keep_alive(&env, false);
     }
 }
 
@@ -217,9 +228,9 @@ unsafe extern "C" fn settle_batch(
 unsafe extern "C" fn finalize(env: sys::napi_env, _data: *mut c_void, context: *mut c_void) {
     // SAFETY: what `new` gave. `settle_batch` may be called after this, but without an environment, and
     // then it leaves the context alone.
-    let context = unsafe { Box::from_raw(context.cast::<Context>()) };
+    let settler = unsafe { Arc::from_raw(context.cast::<Settler>()) };
     // SAFETY: on the JavaScript thread; finalizers may delete references, and nothing uses this one any more.
-    unsafe { sys::napi_delete_reference(env, context.parse) };
+    unsafe { sys::napi_delete_reference(env, settler.parse.0) };
 }
 
 /// A promise that is settled already.
@@ -317,9 +328,9 @@ struct Parser {
 }
 
 impl Parser {
-    fn of(env: &Env, context: &Context) -> Option<Self> {
-        // SAFETY: on the JavaScript thread; the reference lives as long as the context.
-        let function = written(|value| unsafe { sys::napi_get_reference_value(env.raw(), context.parse, value) })?;
+    fn of(env: &Env, settler: &Settler) -> Option<Self> {
+        // SAFETY: on the JavaScript thread; the reference lives as long as the environment.
+        let function = written(|value| unsafe { sys::napi_get_reference_value(env.raw(), settler.parse.0, value) })?;
         Some(Self { function, receiver: undefined(env)? })
     }
 
@@ -330,12 +341,12 @@ impl Parser {
     }
 }
 
-fn json_parse(env: &Env) -> napi::Result<sys::napi_ref> {
+fn json_parse(env: &Env) -> napi::Result<Parse> {
     let function: Unknown = env.get_global()?.get_named_property::<Object>("JSON")?.get_named_property("parse")?;
     let mut reference = null_mut();
     // SAFETY: on the JavaScript thread, with a value of this call.
     unsafe { check_status!(sys::napi_create_reference(env.raw(), function.raw(), 1, &mut reference))? };
-    Ok(reference)
+    Ok(Parse(reference))
 }
 
 fn string(env: &Env, text: &str) -> Option<sys::napi_value> {
