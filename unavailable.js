@@ -1,5 +1,8 @@
 // Where the loader finds no native part: one more attempt, then the error with the cause and what to do about it.
 
+const { existsSync } = require('node:fs')
+const { basename, dirname, join } = require('node:path')
+
 /** @typedef {{ os: string, cpu: string, libc?: string, name: string }} Platform */
 
 /** @type {Platform[]} */
@@ -53,16 +56,48 @@ function explain(platform, cause) {
   return `authjs-bridge can't load its native part for ${describe(platform)}: ${reasons.join('; ')}`
 }
 
+/**
+ * The commands that add optional dependencies to what was installed without, and a package from a file.
+ *
+ * @satisfies {Record<string, { complete: string, add: string, lock?: string }>}
+ */
+const MANAGERS = {
+  // Its lock file can lack optional dependencies.
+  npm: { complete: 'npm install --include=optional', add: 'npm install', lock: 'package-lock.json' },
+  pnpm: { complete: 'pnpm install', add: 'pnpm add' },
+  yarn: { complete: 'yarn install --force', add: 'yarn add' },
+  bun: { complete: 'bun install', add: 'bun add' },
+}
+
 /** @param {Platform} platform */
 function explainMissing(platform) {
+  const manager = packageManager()
+  /** @type {{ complete: string, add: string, lock?: string }} */
+  const { complete, add, lock } = MANAGERS[manager]
+  const [place, those] = lock ? ['The lock file or node_modules', 'both'] : ['node_modules', 'it']
   return `authjs-bridge lacks its native part for ${describe(platform)}: the package ${platform.name} is not installed.
 The usual causes:
-- npm did not install optional dependencies. Install them, too:
-    npm install --include=optional
-- The lock file or node_modules comes from another platform. Delete both and install again:
-    ${process.platform === 'win32' ? 'rmdir /s /q node_modules & del package-lock.json &' : 'rm -rf node_modules package-lock.json &&'} npm install
+- ${manager} did not install optional dependencies. Install them, too:
+    ${complete}
+- ${place} comes from another platform. Delete ${those} and install again:
+    ${deletion(lock)} ${manager} install
 - It was built from source, and only one of its two tarballs was installed. Install both together:
-    npm install /path/to/tarballs/*.tgz`
+    ${add} /path/to/tarballs/*.tgz`
+}
+
+/** @param {string} [lock] */
+function deletion(lock) {
+  if (process.platform === 'win32') return `rmdir /s /q node_modules &${lock ? ` del ${lock} &` : ''}`
+  return `rm -rf node_modules${lock ? ` ${lock}` : ''} &&`
+}
+
+/** By what it leaves beside the packages. */
+function packageManager() {
+  const modules = dirname(__dirname)
+  const has = (/** @type {string[]} */ ...path) => existsSync(join(modules, ...path))
+  if (basename(dirname(dirname(modules))) === '.pnpm' || has('.modules.yaml')) return 'pnpm'
+  if (has('.yarn-integrity')) return 'yarn'
+  return has('..', 'bun.lock') || has('..', 'bun.lockb') ? 'bun' : 'npm'
 }
 
 /** @param {Omit<Platform, 'name'>} platform */

@@ -31,6 +31,7 @@ export default defineConfig({
       suite('js', js),
       suite('smoke'),
       suite('runtimes', server),
+      suite('platforms', { hookTimeout: MINUTE, testTimeout: 10 * MINUTE }),
       suite('pgbouncer', { expect: { poll: { timeout: 10 * SECOND } } }),
       suite('install', { ...slow, ...server }),
       suite('artifact'),

@@ -25,6 +25,7 @@ const { platform, abi } = parseTriple(options.target)
 const linux = platform === 'linux'
 const target = abi === 'gnu' ? `${options.target}.${GLIBC}` : options.target
 
+installStandardLibrary()
 const cli = fileURLToPath(import.meta.resolve('@napi-rs/cli/package.json').replace('package.json', 'dist/cli.js'))
 const output = ['--platform', '--no-js', '--dts', '../target/index.d.ts', '--output-dir', 'artifacts']
 const profile = ['--profile', 'dist', '--target', target, ...(linux ? ['--cross-compile'] : []), '--', '--locked']
@@ -46,6 +47,13 @@ function remapFlags() {
   const cargo = process.env.CARGO_HOME ?? join(homedir(), '.cargo')
   const renamed = { [cargo]: '/cargo', [rustc('--print=sysroot').trim()]: '/rust', [root]: '/authjs-bridge/' }
   return Object.entries(renamed).map(([from, to]) => `--remap-path-prefix=${from}=${to}`)
+}
+
+/** For another target than that of this machine, rustup has to bring it. */
+function installStandardLibrary() {
+  const libraries = join(rustc('--print=sysroot').trim(), 'lib', 'rustlib')
+  if (existsSync(join(libraries, options.target))) return
+  execFileSync('rustup', ['target', 'add', options.target], { stdio: 'inherit' })
 }
 
 /** @param {string} flag */

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Checks that take too long for each commit: about half an hour on two cores. `.ci/run` has the other checks. Needs `npm ci`
+# Checks that take too long for each commit: about an hour on two cores. `.ci/run` has the other checks. Needs `npm ci`
 # and the packages that `.ci/tools` installs. FUZZ_SECONDS, SOAK_MINUTES, SOAK_CALLS,
 # DIFFERENTIAL_CASES and REFRESH_CASES set the lengths.
 set -euo pipefail
@@ -19,6 +19,11 @@ step 'Fuzz targets' node fuzz/run.mjs --seconds="${FUZZ_SECONDS:-60}"
 step 'Published binary: build' node scripts/build-artifact.mjs
 step 'Published binary: inspect and install' \
   env ARTIFACTS=artifacts npx vitest run --project artifact --project install
+step 'Other platforms: tools' bash .ci/tools "qemu-aarch64-static:qemu-user-static libc6-arm64-cross libstdc++6-arm64-cross"
+for target in x86_64-unknown-linux-musl aarch64-unknown-linux-gnu aarch64-unknown-linux-musl; do
+  step "Other platforms: build for $target" node scripts/build-artifact.mjs --target="$target"
+done
+step 'Other platforms: main job, emulated' npx vitest run --project platforms
 step 'Next.js: other bundler, other modes, getting started' npx vitest run --project next-modes
 step 'Full load with a fault every ten seconds; memory' npx vitest run --project soak
 step 'Cost of damaged cookies, short' node benchmark/attack.mjs --short

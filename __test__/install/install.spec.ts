@@ -198,6 +198,29 @@ describe('without the platform package', () => {
     await expectRepairedBy(commandFor(/another platform/), folder)
   })
 
+  test.each([
+    ['pnpm', ['--no-optional'], ['--os=darwin', '--cpu=arm64']],
+    ['yarn', ['--ignore-optional'], undefined],
+    ['bun', ['--omit=optional'], ['--os=darwin', '--cpu=arm64']],
+  ])('%s: the error has its words, and its commands repair that', async (manager, omit, elsewhere) => {
+    const folder = await machine.emptyFolder(manager)
+    await writeFile(join(folder, 'package.json'), '{ "dependencies": { "authjs-bridge": "0.1.0" } }')
+    for (const [args, cause] of [
+      [omit, /did not install optional/],
+      [elsewhere, /another platform/],
+    ] as const) {
+      if (!args) continue
+      await machine.succeed(folder, 'rm', ['-rf', 'node_modules'])
+      await machine.succeed(folder, manager, ['install', ...args])
+      const { message } = JSON.parse(await machine.succeed(folder, 'node', requiring))
+      const lines: string[] = message.split('\n')
+      expect(message).not.toMatch(/\bnpm\b/)
+      expect(lines.filter((line) => line.includes(`${manager} install`))).toHaveLength(2)
+      expect(lines.at(-1)).toBe(`    ${manager} add /path/to/tarballs/*.tgz`)
+      await expectRepairedBy(lines[lines.findIndex((line) => cause.test(line)) + 1], folder)
+    }
+  })
+
   test('an uncaught error shows the message first', async () => {
     const folder = await machine.emptyFolder('uncaught')
     await machine.succeed(folder, 'npm', ['install', '--omit=optional', 'authjs-bridge'])

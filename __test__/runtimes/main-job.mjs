@@ -1,4 +1,4 @@
-// What an app does with the package, with nothing but what each runtime has. Prints the results as JSON. See `runtimes.spec.ts`.
+// What an app does with the package, with nothing but what each runtime and platform has. Prints the results as JSON.
 
 import { once } from 'node:events'
 import { createServer } from 'node:http'
@@ -10,12 +10,14 @@ import { AuthBridge, defaultBridge, getSession, getSessionJson, versions } from 
  * @typedef {object} Input
  * @property {string} secret
  * @property {string} databaseUrl
- * @property {{ live: string, revoked: string, due: string }} cookies
+ * @property {string} tlsUrl with `verify-full`
+ * @property {string} ca the certificate that it needs
+ * @property {{ live: string, revoked: string, due: string, v4: string }} cookies
  * @property {{ tenant: string, userId: string }} owner
  */
 /** @type {Input} */
-const { secret, databaseUrl, cookies, owner } = JSON.parse(process.env.MAIN_JOB ?? '{}')
-const { live, revoked, due } = cookies
+const { secret, databaseUrl, tlsUrl, ca, cookies, owner } = JSON.parse(process.env.MAIN_JOB ?? '{}')
+const { live, revoked, due, v4 } = cookies
 const options = { secret, databaseUrl, secureCookie: false }
 
 /** The code that a function throws or rejects with. @param {() => unknown} act */
@@ -63,6 +65,17 @@ async function errors() {
     outage: await codeOf(() => nobody.getSession(live)),
     ofClient: await nobody.getSession('authjs.session-token=x.y.z'),
   }
+}
+
+async function others() {
+  const encrypted = new AuthBridge({ ...options, databaseUrl: tlsUrl, tls: { ca } })
+  const ofV4 = new AuthBridge({ secret, databaseUrl, cookieName: 'next-auth.session-token' })
+  const results = {
+    v4: 'session_id' in (await ofV4.getSession(v4)),
+    encrypted: (await encrypted.getSession(live)).session_id,
+  }
+  await Promise.all([encrypted.close(), ofV4.close()])
+  return results
 }
 
 /** A server that forwards the body. */
@@ -117,6 +130,7 @@ async function main() {
     text: (await getSessionJson(live)) === JSON.stringify(body),
     revoked: await getSession(revoked),
     none: await getSession(undefined),
+    ...(await others()),
     ...(await readsAndWrites()),
     errors: await errors(),
     server: await server(),

@@ -6,6 +6,8 @@ import { join } from 'node:path'
 
 /** The tools of a container with Node.js, without any build tools. */
 const TOOLS = ['env', 'node', 'npm', 'npx', 'rm', 'sh']
+/** Further package managers. */
+const MANAGERS = ['pnpm', 'yarn', 'bun']
 
 /** Simulates a machine without compilers, whose npm uses this registry only and has an empty cache. */
 export async function bareMachine(registry: string) {
@@ -14,6 +16,8 @@ export async function bareMachine(registry: string) {
   await mkdir(path)
   for (const tool of TOOLS)
     await symlink(await realpath(tool === 'node' ? process.execPath : which(tool)), join(path, tool))
+  const bin = join(import.meta.dirname, '..', '..', 'node_modules', '.bin')
+  for (const manager of MANAGERS) await symlink(await realpath(join(bin, manager)), join(path, manager))
   const environment = {
     PATH: path,
     HOME: home,
@@ -21,6 +25,8 @@ export async function bareMachine(registry: string) {
     npm_config_audit: 'false',
     npm_config_fund: 'false',
     npm_config_update_notifier: 'false',
+    // That of root is not in its home.
+    YARN_CACHE_FOLDER: join(home, '.yarn-cache'),
   }
 
   /** Runs a command to its end, even if it fails. Asynchronous, since the registry runs in this process. */
