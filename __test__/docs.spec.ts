@@ -38,9 +38,10 @@ test('every command is one of npm, and its script exists', () => {
   const scripts = ['npm ci', 'npm test', ...Object.keys(manifest.scripts).map((script) => `npm run ${script}`)]
   const tarballs = 'npm install /path/to/tarballs/*.tgz'
   // doctor.spec.ts, explain-command.spec.ts, session-commands.spec.ts, schema-recipes.spec.ts and listen.spec.ts test these.
-  const schemas = ['--for prisma', '--notify'].map(
-    (option) => `npx authjs-bridge schema ${option} | psql "$DATABASE_URL"`,
-  )
+  const schemas = [
+    'npx authjs-bridge schema --for prisma | psql "$DATABASE_URL"',
+    'npx authjs-bridge schema --notify | psql -v ON_ERROR_STOP=1 "$DATABASE_URL"',
+  ]
   const ofTenant = 'npx authjs-bridge revoke --tenant TENANT'
   const own = [
     ...['npx authjs-bridge doctor', 'npx authjs-bridge explain', ...schemas, 'npx authjs-bridge prune --before 30d'],

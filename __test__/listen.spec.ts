@@ -127,6 +127,155 @@ describe('what others do', () => {
     await expect.poll(() => notifications(bridge)).toBe(before + 1)
   })
 
+  // What an app's tables can look like, and what its statements can do.
+  describe('the triggers', () => {
+    let listener: pg.Client
+    let told: { sessions?: string[]; users?: string[]; tenants?: string[] }[]
+    const users = (table: string, columns: string) =>
+      query(`SELECT authjs_bridge.watch('${table}', 'users', 'member', ${columns})`)
+    /** Runs statements on a table, and returns what was told of each. */
+    async function tell(create: string, columns: string, ...changes: string[]) {
+      await query(`DROP TABLE IF EXISTS members CASCADE; CREATE TABLE members (${create})`)
+      await users('members', columns)
+      const all = []
+      for (const change of changes) {
+        told.length = 0
+        await query(change)
+        // Notifications of one commit come before those of the next one.
+        const end = randomUUID()
+        await query('SELECT pg_notify($1, $2)', ['authjs_bridge', JSON.stringify({ trial: end })])
+        await expect.poll(() => JSON.stringify(told.at(-1)), { interval: 5 }).toBe(JSON.stringify({ trial: end }))
+        all.push(told.slice(0, -1).filter((payload) => !('trial' in payload)))
+      }
+      return all
+    }
+    beforeAll(async () => {
+      told = []
+      listener = new pg.Client(database.url)
+      await listener.connect()
+      listener.on('notification', ({ payload = '' }) => told.push(JSON.parse(payload)))
+      await listener.query('LISTEN authjs_bridge')
+    })
+    afterAll(() => listener.end())
+    const many = (rows: string) => `INSERT INTO members SELECT ${rows} FROM generate_series(1, 10001)`
+
+    test.each<[string, string, string, string[], object[][]]>([
+      [
+        'many rows of one user, then another one',
+        'member text, role text',
+        `'role'`,
+        [many(`'a', 'x'`), `INSERT INTO members VALUES ('b', 'x')`, 'DELETE FROM members'],
+        [[{ users: ['a'] }], [{ users: ['b'] }], [{ users: ['a', 'b'] }]],
+      ],
+      [
+        'many users',
+        'member text, role text',
+        `'role'`,
+        [many(`generate_series, 'x'`), `UPDATE members SET role = 'y'`],
+        [[{}], [{}]],
+      ],
+      [
+        'many rows of nobody, then one of a user',
+        'member text, role text',
+        `'role'`,
+        [many(`NULL, 'x'`), `INSERT INTO members VALUES ('b', 'x')`, 'DELETE FROM members'],
+        [[], [{ users: ['b'] }], [{ users: ['b'] }]],
+      ],
+      [
+        'columns with the names that the function uses',
+        'member text, ids text, tenants text, old_rows text, o int, n int, r int, id int, tenant int',
+        `'ids'`,
+        [
+          `INSERT INTO members VALUES ('a', 'x')`,
+          `UPDATE members SET o = 1, n = 2`,
+          `UPDATE members SET ids = 'y'`,
+          'DELETE FROM members',
+        ],
+        [[{ users: ['a'] }], [], [{ users: ['a'] }], [{ users: ['a'] }]],
+      ],
+      [
+        'expires_at that is a number, a json that jsonb can not hold',
+        'member text, role json, expires_at int, extra json',
+        `'role'`,
+        [
+          `INSERT INTO members VALUES ('a', '{"a":"\\u0000"}', 1700000000, '{"b":1e400000}')`,
+          `UPDATE members SET expires_at = 1, extra = '1'`,
+          `UPDATE members SET role = '2'`,
+        ],
+        [[{ users: ['a'] }], [], [{ users: ['a'] }]],
+      ],
+      [
+        'ids that are padded',
+        'member char(10), role text',
+        `'role'`,
+        [`INSERT INTO members VALUES ('bob', 'x')`, 'DELETE FROM members'],
+        [[{ users: ['bob'] }], [{ users: ['bob'] }]],
+      ],
+      [
+        'rows of one user that swap their values',
+        'member text, organization int, role text, PRIMARY KEY (member, organization)',
+        `'role'`,
+        [
+          `INSERT INTO members VALUES ('a', 1, 'admin'), ('a', 2, 'guest')`,
+          `UPDATE members SET role = CASE role WHEN 'admin' THEN 'guest' ELSE 'admin' END`,
+          `UPDATE members SET role = role`,
+        ],
+        [[{ users: ['a'] }], [{ users: ['a'] }], []],
+      ],
+      [
+        'a row that moves to another user',
+        'member text, role text',
+        `'role'`,
+        [`INSERT INTO members VALUES ('a', 'x')`, `UPDATE members SET member = 'b'`],
+        [[{ users: ['a'] }], [{ users: ['a', 'b'] }]],
+      ],
+      [
+        'a column that was renamed: the statement works, and all is forgotten',
+        'member text, role text',
+        `'role'`,
+        [
+          `ALTER TABLE members RENAME role TO rank`,
+          `INSERT INTO members VALUES ('a', 'x')`,
+          `UPDATE members SET rank = 'y'`,
+        ],
+        [[], [{ users: ['a'] }], [{}]],
+      ],
+    ])('%s', async (_, create, columns, changes, expected) => {
+      expect(await tell(create, columns, ...changes)).toEqual(expected)
+    })
+
+    test('sessions whose ids are those of others in another tenant: more tenants than one notification names', async () => {
+      await query(
+        'CREATE TABLE logins (tenant int, session_id int, user_id int, revoked_at timestamptz, PRIMARY KEY (tenant, session_id))',
+      )
+      onTestFinished(async () => void (await query('DROP TABLE logins')))
+      await query(`SELECT authjs_bridge.watch('logins', 'sessions', 'session_id', 'user_id', 'revoked_at')`)
+      await query('INSERT INTO logins SELECT t, s, 1 FROM generate_series(1, 40) t, generate_series(1, 500) s')
+      told.length = 0
+      await query('UPDATE logins SET revoked_at = now() WHERE tenant <= 10')
+      await query('UPDATE logins SET revoked_at = now()')
+      await expect.poll(() => told).toEqual([{ tenants: ['1', '10', '2', '3', '4', '5', '6', '7', '8', '9'] }, {}])
+    })
+
+    test('two columns of one table have the ids of users', async () => {
+      await query('CREATE TABLE friends (a text, b text, since text)')
+      onTestFinished(async () => void (await query('DROP TABLE friends')))
+      for (const column of ['a', 'b'])
+        await query(`SELECT authjs_bridge.watch('friends', 'users', '${column}', 'since')`)
+      told.length = 0
+      await query(`INSERT INTO friends VALUES ('ada', 'bob')`)
+      await expect.poll(() => told).toEqual([{ users: ['ada'] }, { users: ['bob'] }])
+    })
+
+    test('unwatch drops them all', async () => {
+      onTestFinished(async () => void (await query(NOTIFY)))
+      await query('SELECT authjs_bridge.unwatch()')
+      const triggers = `SELECT FROM pg_trigger WHERE NOT tgisinternal AND tgname LIKE 'authjs_bridge%'`
+      expect((await query(triggers)).rowCount).toBe(0)
+      expect((await query(`SELECT FROM pg_proc WHERE proname LIKE 'notify\\_%'`)).rowCount).toBe(0)
+    })
+  })
+
   test('nothing is sent when a session starts, is extended, or is over already', async () => {
     const bridge = connect({ updateAge: 0 })
     const { session, cookie } = await start(bridge)
@@ -191,7 +340,9 @@ describe('what others do', () => {
     await soon(bridge, cookie).toEqual({})
     expect(await bridge.getSession(other.cookie)).not.toEqual({})
     expect(asked(bridge)).toBe(before + 1)
-    const [told] = payloads.filter((payload) => !('trial' in payload || 'users' in payload))
+    const ofSessions = () => payloads.filter((payload) => !('trial' in payload || 'users' in payload))
+    await expect.poll(ofSessions).toHaveLength(1)
+    const [told] = ofSessions()
     expect(Object.keys(told ?? {})).toEqual([kind])
     expect(told?.[kind]).toHaveLength(kind === 'tenants' ? 1 : count)
   })
@@ -476,7 +627,13 @@ describe('doctor', () => {
     expect(check('notifications')).toMatchObject({
       status: 'ok',
       message: 'come through, and are sent by public.sessions, public.users',
-      details: { watched: ['public.sessions', 'public.users'], queue: 0 },
+      details: {
+        triggers: [
+          { table: 'public.sessions', arguments: ['sessions', 'session_id', 'user_id', 'revoked_at'] },
+          { table: 'public.users', arguments: ['users', 'user_id', 'user_type'] },
+        ],
+        queue: 0,
+      },
     })
     expect(code).toBe(0)
   })
@@ -494,18 +651,34 @@ describe('doctor', () => {
       { userCheck: 'exists', freshClaims: ['email', 'username'], absoluteMaxAge: 3600 },
       { userCheck: 'none', multiTenant: false },
     ])('the SQL that it prints makes them: %j', async (options) => {
-      await bare.client.query('DROP FUNCTION IF EXISTS authjs_bridge.notify CASCADE')
+      await bare.client.query('DROP SCHEMA IF EXISTS authjs_bridge CASCADE')
       const before = (await examine(bare.url, options)).check('notifications')
-      const users = options.userCheck === 'none' ? '' : ', public.users'
+      const users = options.userCheck === 'none' ? [] : ['public.users']
       expect(before).toMatchObject({
         status: 'warning',
-        message: `they come through, but no trigger of public.sessions${users} sends any`,
+        message: `they come through, but ${['public.sessions', ...users].map((table) => `no trigger of ${table} sends any`).join('; ')}`,
       })
       const [functions = ''] = NOTIFY.split(/^SELECT authjs_bridge/m)
       await bare.client.query(functions)
       await bare.client.query(before?.advice ?? '')
       const after = (await examine(bare.url, options)).check('notifications')
-      expect(after).toMatchObject({ status: 'ok', message: `come through, and are sent by public.sessions${users}` })
+      expect(after).toMatchObject({
+        status: 'ok',
+        message: `come through, and are sent by ${['public.sessions', ...users].join(', ')}`,
+      })
+    })
+
+    test('a column that no trigger tells of', async () => {
+      await bare.client.query(NOTIFY)
+      expect((await examine(bare.url)).check('notifications')?.status).toBe('ok')
+      const { check } = await examine(bare.url, { freshClaims: ['username'] })
+      expect(check('notifications')).toMatchObject({
+        status: 'warning',
+        message: 'they come through, but no trigger of public.users tells of a change of username',
+      })
+      await bare.client.query(check('notifications')?.advice ?? '')
+      const after = await examine(bare.url, { freshClaims: ['username'] })
+      expect(after.check('notifications')?.status).toBe('ok')
     })
   })
 })
@@ -528,6 +701,7 @@ test('schema --notify is the file, and says what is wrong with a line', async ()
     [`'users', 'users', 'id', 'email'`, 'public.users has no column id'],
     [`'users', 'users', 'user_id', 'plan'`, 'public.users has no column plan'],
     [`'nobody', 'users', 'user_id', 'plan'`, 'relation "nobody" does not exist'],
+    [`'users', 'users', 'user_id', VARIADIC '{}'`, 'name the columns of public.users that count'],
   ]) {
     await expect(query(`SELECT authjs_bridge.watch(${call})`)).rejects.toThrow(problem)
   }

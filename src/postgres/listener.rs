@@ -146,12 +146,14 @@ impl Listening {
 
     async fn keep(&self, connection: &Connection) -> Result<(), String> {
         self.begun();
-        while self.connector.fitness(connection) != Fitness::Unusable {
+        loop {
             sleep(CHECK_INTERVAL).await;
             self.run_on(connection, CHECK).await?;
             self.state().failures_in_a_row = 0;
+            if self.connector.fitness(connection) == Fitness::Unusable {
+                return Ok(());
+            }
         }
-        Ok(())
     }
 
     /// Sends a notification from another connection, and waits for it. Behind a pooler in transaction mode none does.
@@ -189,7 +191,6 @@ impl Listening {
                     continue;
                 }
                 Change::Any => each_cache(SessionCache::forget_all),
-                // They are named as the rows have them.
                 Change::Some(scopes) => {
                     each_cache(|cache| scopes.iter().for_each(|scope| cache.forget(scope, true, true)))
                 }

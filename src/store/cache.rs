@@ -184,15 +184,15 @@ impl SessionCache {
             }
             return;
         };
-        let (kind, column, id) = match scope {
-            Scope::One { key, .. } => (Kind::Session, Some(types.session_id), &key.session_id),
-            Scope::User { owner, .. } => (Kind::User, Some(types.user_id), &owner.user_id),
-            Scope::Tenant(tenant) => (Kind::Tenant, types.tenant, tenant),
-        };
-        match column.map(|column| column.fit(id)) {
-            Some(Some(id)) => kept.forgotten.one(kind, &id),
-            // The column can't hold the id, so there is no such session.
-            Some(None) => {}
+        // Of what no column can hold there is nothing.
+        kept.forget_one(scope, types, |_| {});
+    }
+
+    /// Forgets what a notification names as its table does. That need not be as the columns have it that are compared here.
+    pub fn forget_named(&self, scope: &Scope) {
+        let mut kept = self.kept();
+        match kept.types.filter(IdTypes::are_exact) {
+            Some(types) => kept.forget_one(scope, types, Forgotten::all),
             None => kept.forgotten.all(),
         }
     }
@@ -228,6 +228,20 @@ impl Kept {
         };
         let session = self.sessions.get(&lookup.key).filter(|session| session.user_id == lookup.user_id)?;
         Some((session, lookup))
+    }
+
+    /// `unfit` is called if the column can't hold the id.
+    fn forget_one(&mut self, scope: &Scope, types: IdTypes, unfit: impl FnOnce(&mut Forgotten)) {
+        let (kind, column, id) = match scope {
+            Scope::One { key, .. } => (Kind::Session, Some(types.session_id), &key.session_id),
+            Scope::User { owner, .. } => (Kind::User, Some(types.user_id), &owner.user_id),
+            Scope::Tenant(tenant) => (Kind::Tenant, types.tenant, tenant),
+        };
+        match column.map(|column| column.fit(id)) {
+            Some(Some(id)) => self.forgotten.one(kind, &id),
+            Some(None) => unfit(&mut self.forgotten),
+            None => self.forgotten.all(),
+        }
     }
 
     fn judge(&self, session: &KeptSession, identity: &Identity, now: Moment) -> Option<Verdict> {
@@ -607,6 +621,36 @@ mod tests {
             keep_at(&cache, time, 1, &live_record());
             assert_eq!(liveness(&cache, 1, time).is_some(), is_kept, "{seconds}");
         }
+    }
+
+    #[test]
+    fn what_a_notification_names_is_forgotten_or_all_if_the_name_does_not_fit() {
+        let text = |text: &str| Id::Text(text.into());
+        let session = |session_id| Scope::One { key: SessionKey { tenant: None, session_id }, user_id: None };
+        let first = || lookup(1, 1).key.session_id;
+        for (case, scope, expected) in [
+            ("as a text", session(text(&first().text())), [false, true]),
+            ("in upper case", session(text(&first().text().to_uppercase())), [false, true]),
+            ("another one", session(lookup(3, 1).key.session_id), [true, true]),
+            ("without hyphens", session(text(&first().text().replace('-', ""))), [false, false]),
+            ("the user", user(1), [false, false]),
+            (
+                "a user of another type",
+                Scope::User { owner: Owner { tenant: None, user_id: text("bob") }, kept: None },
+                [false, false],
+            ),
+        ] {
+            let cache = cache();
+            [1, 2].into_iter().for_each(|session| keep(&cache, session, &live_record()));
+            cache.forget_named(&scope);
+            let kept = [1, 2].map(|session| liveness(&cache, session, Duration::ZERO).is_some());
+            assert_eq!(kept, expected, "{case}");
+        }
+        let cache = cache();
+        let asked = cache.ask(at(Duration::ZERO));
+        cache.forget_named(&one(3));
+        cache.keep(asked, &lookup(1, 1), Some(&live_record()), &UUIDS);
+        assert_eq!(liveness(&cache, 1, Duration::ZERO), None, "before the types are known");
     }
 
     #[test]
