@@ -302,6 +302,29 @@ describe.each(Object.entries(TOOLS))('--for %s', (name, tool) => {
     expect((await bridge().getSession(browser.cookie())).user?.id).toBe(String(user_id))
   })
 
+  test('with its triggers a process that listens is told: of a revocation, of a changed and of a deleted user', async () => {
+    const notify = await print('--for', name, '--notify')
+    for (let run = 0; run < 2; run++) await client.query(notify)
+    const listening = bridge({ maxStaleness: 600_000, listen: true, freshClaims: ['name'] })
+    const [user, other] = [await createUser(), await createUser()]
+    const [first, second] = [await startSession(user), await startSession(other)]
+    const read = ({ cookie }: typeof first) => listening.getSession(cookie)
+    await read(first)
+    await expect.poll(() => listening.stats().listener?.listening).toBe(true)
+    const keys = () => listening.stats().batches.sum
+    for (const session of [first, second]) expect((await read(session)).session_id).toBe(session.session_id)
+    const asked = keys()
+    for (const session of [first, second]) await read(session)
+    expect(keys()).toBe(asked)
+    await client.query('UPDATE authjs_bridge.sessions SET revoked_at = now() WHERE session_id = $1', [first.session_id])
+    await expect.poll(() => read(first)).toEqual({})
+    const [, table = ''] = notify.match(/watch\('(public[^']+)', 'users'/) ?? []
+    await client.query(`UPDATE ${table} SET name = 'Countess' WHERE id = $1`, [other.id])
+    await expect.poll(async () => (await read(second)).user?.name).toBe('Countess')
+    await users.deleteUser(String(other.id))
+    await expect.poll(() => read(second)).toEqual({})
+  })
+
   if (name === 'drizzle')
     test('drizzle-kit push leaves it alone, and drops a column of a table that Drizzle manages', async () => {
       const { session_id, cookie } = await startSession(await createUser())
