@@ -21,7 +21,7 @@ const runtime = join(target, 'runtime.so')
 const addon = join(target, 'authjs-bridge.node')
 
 /** The specs that use Node-API most: promises settle, threads and processes end, values cross the boundary. */
-const NODE_API_SPECS = ['exits', 'json', 'object', 'operations', 'process']
+const NODE_API_SPECS = ['exits', 'json', 'object', 'operations', '/process.spec']
 
 /**
  * Stack frames of leaks that we can't fix: napi-rs leaks for each worker thread that ends, and Node-API can't free a promise

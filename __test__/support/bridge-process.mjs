@@ -54,7 +54,9 @@ async function readMany(cookies, calls) {
         failures++
         await sleep(5)
       }
-      if (left % CALLS_PER_TURN === 0) await setImmediate()
+      // Without an end it leaves the processor to others.
+      if (left === Infinity) await sleep(1)
+      else if (left % CALLS_PER_TURN === 0) await setImmediate()
     }
   }
   await Promise.all(Array.from({ length: IN_FLIGHT }, read))
