@@ -565,9 +565,15 @@ describe('servers on which nobody can listen', () => {
     await expect.poll(() => listens.getSession(cookie)).not.toEqual({})
   })
 
-  test('of several servers the primary is found', async () => {
+  test('of several servers it is the primary, also where a standby is asked', async () => {
     const both = primary.url().replace(`:${primary.port}`, `:${standby.port},127.0.0.1:${primary.port}`)
-    await listening(await opened(both))
+    const bridge = await opened(both)
+    await kept(bridge, cookie)
+    // The notification comes before the standby knows of it.
+    await onPrimary(`UPDATE sessions SET revoked_at = now() WHERE session_id = '${session.session_id}'`)
+    await soon(bridge, cookie).toEqual({})
+    await onPrimary('UPDATE sessions SET revoked_at = NULL')
+    await expect.poll(() => bridge.getSession(cookie)).not.toEqual({})
   })
 
   async function opened(url: string) {
