@@ -188,28 +188,14 @@ async fn query_table(examiner: &Examiner<'_>, located: &Located, table: &Table) 
 }
 
 fn judge(facts: &Facts, target: &TargetFacts, is_production: bool) -> Vec<Check> {
-    let Facts {
-        connected,
-        tls,
-        server,
-        pooler,
-        clock,
-        located,
-        catalog,
-        writes,
-        lookups,
-        scans,
-        sessions,
-        trial,
-        notifications,
-    } = facts;
+    let Facts { connected, located, catalog, sessions, trial, .. } = facts;
     let tables = tables::judge(catalog, target, located);
-    let user = server::user(server);
+    let user = server::user(&facts.server);
     let needs_tables = |id| Check::skipped(id, "needs the tables");
     let of_tables = match (catalog, tables.status) {
         (Ok(catalog), _) if catalog.is_complete() => {
             let rights = rights::judge(catalog, user);
-            let writes = writes::judge(writes, located, catalog, user, &rights);
+            let writes = writes::judge(&facts.writes, located, catalog, user, &rights);
             let row_security = row_security::judge(catalog, target, user, sessions, trial);
             [columns::judge(catalog, target), rights, writes, row_security, unique_keys::judge(catalog)]
         }
@@ -221,22 +207,22 @@ fn judge(facts: &Facts, target: &TargetFacts, is_production: bool) -> Vec<Check>
     } else {
         let failed = [&tables].into_iter().chain(&of_tables).find(|check| check.status == Status::Failed);
         [
-            lookups::judge(lookups, failed.map(|check| check.id)),
-            indexes::judge(scans, catalog),
+            lookups::judge(&facts.lookups, failed.map(|check| check.id)),
+            indexes::judge(&facts.scans, catalog),
             sessions::judge(sessions, trial, catalog, &target.configured),
         ]
     };
     let of_connection = [
         connection::judge(Ok(connected), target),
-        tls::judge(tls, &connected.address, target, is_production),
-        server::judge(server, target),
-        pooler::judge(*pooler, target),
-        clock::judge(clock),
+        tls::judge(&facts.tls, &connected.address, target, is_production),
+        server::judge(&facts.server, target),
+        pooler::judge(facts.pooler, target),
+        clock::judge(&facts.clock),
         tables,
     ];
-    let of_listener = notifications.as_ref().map(|notifications| match catalog {
-        Ok(catalog) => notifications::judge(notifications, catalog, target),
-        Err(_) => needs_tables(notifications::ID),
+    let of_listener = facts.notifications.as_ref().map(|notifications| match catalog {
+        Ok(catalog) if catalog.is_complete() => notifications::judge(notifications, catalog, target),
+        _ => needs_tables(notifications::ID),
     });
     of_connection.into_iter().chain(of_tables).chain(of_queries).chain(of_listener).collect()
 }

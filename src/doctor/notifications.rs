@@ -163,7 +163,7 @@ impl<'c> Watch<'c> {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::super::catalog::Kind;
     use super::super::catalog::tests::healthy;
     use super::super::check::Status;
@@ -174,6 +174,11 @@ mod tests {
     fn trigger(table: &str, arguments: &[&str]) -> Trigger {
         let arguments = arguments.iter().map(|argument| (*argument).to_owned()).collect();
         Trigger { table: table.to_owned(), arguments }
+    }
+
+    /// They come through, and no table sends any.
+    pub(in super::super) fn unwatched() -> Notifications {
+        notifications(&[], 0.0)
     }
 
     fn of_sessions() -> Trigger {

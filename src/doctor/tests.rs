@@ -100,6 +100,11 @@ fn checks_that_need_the_tables_are_skipped_without_them() {
         let statuses: Vec<_> = checks.iter().skip(5).map(|check| check.status).collect();
         let expected: Vec<_> = [tables].into_iter().chain([of_tables; 5]).chain(of_queries).collect();
         assert_eq!(statuses, expected, "{case}");
+        let catalog = if case == "present" { Ok(healthy()) } else { missing() };
+        let listening = Facts { notifications: Some(notifications::tests::unwatched()), ..facts(catalog) };
+        let last = judge(&listening, &target(), false).pop().expect("is there");
+        let expected = if case == "present" { Status::Warning } else { skipped };
+        assert_eq!((last.id, last.status), (notifications::ID, expected), "{case}");
     }
 }
 

@@ -63,6 +63,7 @@ struct State {
     failures: u64,
     failures_in_a_row: u32,
     problem: Option<String>,
+    is_told: bool,
     /// A notification that is to come through, and whom to tell of it.
     trial: Option<(String, oneshot::Sender<()>)>,
 }
@@ -107,10 +108,15 @@ impl Listener {
         ListenerStatus { listening: is_listening, notifications, failures, problem: problem.clone() }
     }
 
-    /// Why no notifications come, if that lasts.
-    pub(super) fn lasting_problem(&self) -> Option<String> {
-        let state = self.listening.state();
-        state.problem.clone().filter(|_| state.failures_in_a_row >= TELLING_FAILURES)
+    /// Why no notifications come, if that lasts. Only once, since each call asks.
+    pub(super) fn untold_problem(&self) -> Option<String> {
+        let mut state = self.listening.state();
+        if state.is_told || state.failures_in_a_row < TELLING_FAILURES {
+            return None;
+        }
+        let problem = state.problem.clone();
+        state.is_told = problem.is_some();
+        problem
     }
 }
 

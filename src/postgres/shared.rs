@@ -133,9 +133,9 @@ impl SharedPostgres {
         &self.postgres.warnings
     }
 
-    /// Why no notifications come, if that lasts. The developer is to be told of it.
+    /// Why no notifications come, if that lasts. The developer is to be told of it, once.
     pub fn not_listening(&self) -> Option<Warning> {
-        let why = self.postgres.listener()?.lasting_problem()?;
+        let why = self.postgres.listener()?.untold_problem()?;
         Some(Warning::NotListening { why })
     }
 
