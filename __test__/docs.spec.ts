@@ -9,6 +9,7 @@ import { setEnvDefaults } from '@auth/core'
 import { afterEach, describe, expect, onTestFinished, test, vi } from 'vitest'
 import { AuthBridge } from '../index.js'
 import manifest from '../package.json' with { type: 'json' }
+import { SECRET } from './support/bridges.js'
 import { run } from './support/command-line.js'
 import { mintCookie } from './support/cookies.mjs'
 import { useDatabase } from './support/database.js'
@@ -25,7 +26,7 @@ test.each(markdown())('every link of %s leads somewhere', (page) => {
 
 test('every code block is in a language that a test covers', () => {
   expect(new Set(blocks.map(({ language }) => language))).toEqual(
-    new Set(['ts', 'tsx', 'js', 'sh', 'sql', 'dotenv', '']),
+    new Set(['ts', 'tsx', 'js', 'json', 'sh', 'sql', 'dotenv', '']),
   )
 })
 
@@ -40,6 +41,7 @@ test('every command is one of npm, and its script exists', () => {
   // doctor.spec.ts, explain-command.spec.ts, session-commands.spec.ts, schema-recipes.spec.ts and listen.spec.ts test these.
   const schemas = [
     'npx authjs-bridge schema --for prisma | psql "$DATABASE_URL"',
+    'npx authjs-bridge schema --for auth-adapter | psql "$DATABASE_URL"',
     'npx authjs-bridge schema --notify | psql -v ON_ERROR_STOP=1 "$DATABASE_URL"',
   ]
   const ofTenant = 'npx authjs-bridge revoke --tenant TENANT'
@@ -59,7 +61,7 @@ test('every command is one of npm, and its script exists', () => {
   for (const command of commands) expect([...scripts, ...own, ...elsewhere, tarballs]).toContain(command)
 })
 
-test('the README shows the output of doctor', async () => {
+test('the page about the command line shows the output of doctor', async () => {
   await database.client.query('ALTER TABLE sessions DROP CONSTRAINT sessions_pkey')
   await createSession(database.client, await createUser(database.client))
   const folder = await mkdtemp(join(tmpdir(), 'authjs-bridge-doctor-'))
@@ -74,9 +76,23 @@ test('the README shows the output of doctor', async () => {
       .replaceAll(pathname.slice(1), 'app')
       .replaceAll(/[\d.]*\d/g, '0')
       .replace('behind', 'ahead of')
-  const sample = codeBlocks('README.md').find(({ text }) => text.startsWith('ok '))
+  const sample = codeBlocks('docs/command-line.md').find(({ text }) => text.startsWith('ok '))
   expect(shown(stdout.trim())).toBe(shown(sample?.text.trim()))
   expect(code).toBe(1)
+})
+
+test('the session in reading.md is what is returned', async () => {
+  const [sample] = codeBlocks('docs/reading.md').filter(({ language }) => language === 'json')
+  const session = JSON.parse(sample?.text ?? '')
+  const { tenant, id: user_id, user_type, email, name } = session.user
+  const user = await createUser(database.client, { tenant, user_id, user_type, email })
+  const { session_id, login_method } = session
+  await createSession(database.client, user, { session_id, login_method })
+  const bridge = new AuthBridge({ secret: SECRET, databaseUrl: database.url, secureCookie: false })
+  const claims = { tenant, id: user_id, user_type, email, name, session_id, login_method }
+  const body = await bridge.getSessionJson(await mintCookie(claims, { secret: SECRET }))
+  await bridge.close()
+  expect(body).toBe(JSON.stringify(session))
 })
 
 describe('SQL', () => {

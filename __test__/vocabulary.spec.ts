@@ -43,9 +43,9 @@ test('the docs and the command line have the same meaning and advice for each re
   expect(Object.fromEntries(documented)).toEqual(REASONS)
 })
 
-test('the types and the README have the same codes', () => {
+test('the types and the page about errors have the same codes', () => {
   expect(codes).toEqual(CODES)
-  expect(tableRows('README.md', 'Errors').map(([code]) => code)).toEqual(CODES)
+  expect(tableRows('docs/errors.md', 'Errors').map(([code]) => code)).toEqual(CODES)
 })
 
 test('stats count the refusals that the types declare', () => {

@@ -10,6 +10,7 @@ import { batched } from './contestants/batched.mjs'
 import { openBetterAuth } from './contestants/better-auth.mjs'
 import { measureCalls, readRounds, runRounds } from './measure.mjs'
 import { cryptoOpener } from './open-token.mjs'
+import { ALL_COLUMNS, printTables } from './report.mjs'
 import { FULL, SECRET, SHORT, seed } from './seed.mjs'
 
 /** As many as a process sees all day. */
@@ -57,34 +58,23 @@ async function compare(cookies) {
   )
   const text = (/** @type {string} */ body) => (body.startsWith('"') ? JSON.parse(body) : body)
   if (new Set(bodies.map(text)).size > 1) throw new Error('not all return the same')
+  /** @type {[string, (cookie: string) => Promise<unknown>, string[]][]} */
+  const contestants = [
+    [BETTER_CACHED, better.cached, better.cookies],
+    [BETTER_ASKED, better.asking, better.cookies],
+  ]
+  for (const [key, call] of Object.entries(calls)) contestants.push([key, call, cookies])
   const trials = [1, 64].flatMap((inFlight) =>
-    Object.entries(calls).map(([key, call]) => ({
+    contestants.map(([key, call, inputs]) => ({
       key,
       inFlight,
-      measure: () => measureCalls(call, cookies, { inFlight, seconds }),
+      measure: () => measureCalls(call, inputs, { inFlight, seconds }),
     })),
   )
-  for (const [key, call] of /** @type {const} */ ([
-    [BETTER_CACHED, better.cached],
-    [BETTER_ASKED, better.asking],
-  ])) {
-    trials.push({ key, inFlight: 1, measure: () => measureCalls(call, better.cookies, { inFlight: 1, seconds }) })
-  }
   const results = await runRounds(trials, { rounds, warmUp: true })
   const { misses } = keeping.stats().cache
   if (misses > 2 * cookies.length) throw new Error(`${misses} calls asked though an answer was kept`)
-  for (const inFlight of [1, 64]) {
-    const of = results.filter((result) => result.inFlight === inFlight)
-    const median = (/** @type {string} */ key) =>
-      of.find((result) => result.key === key)?.metrics.p50?.median ?? Number.NaN
-    for (const { key, metrics } of of) {
-      const [perSecond, p50] = [metrics.callsPerSecond?.median ?? 0, median(key)]
-      const ratio = (p50 / median(OBJECT)).toFixed(1)
-      console.log(
-        `${inFlight} in flight, ${key}: p50 ${p50.toFixed(2)} µs, ${ratio} x that of ${OBJECT}; ${Math.round(perSecond)} calls/s`,
-      )
-    }
-  }
+  printTables(results, (key) => key, ALL_COLUMNS)
 }
 
 /** The fastest plain JavaScript that asks, with a map of the sessions that it found live. @type {import('./contestants/index.mjs').Factory} */

@@ -58,7 +58,7 @@ impl Error {
         Self::Argument { name: name.into(), problem: problem.into() }
     }
 
-    /// The `code` of the JavaScript error; listed in the README.
+    /// The `code` of the JavaScript error; listed in docs/errors.md.
     pub fn code(&self) -> &'static str {
         self.outcome().name()
     }

@@ -28,7 +28,7 @@ pub enum Warning {
 }
 
 impl Warning {
-    /// The `code` of the warning that Node emits; listed in the README.
+    /// The `code` of the warning that Node emits; listed in docs/errors.md.
     pub fn code(&self) -> &'static str {
         match self {
             Self::ShortSecret { .. } => "AUTH_BRIDGE_SHORT_SECRET",
