@@ -1,59 +1,20 @@
-// Where the loader finds no native part: one more attempt, then the error with the cause and what to do about it.
+// The error where the native part is missing or doesn't load: what is wrong, and what to do about it.
 
 const { existsSync } = require('node:fs')
 const { basename, dirname, join } = require('node:path')
+const { PACKAGES } = require('./native.js')
 
-/** @typedef {{ os: string, cpu: string, libc?: string, name: string }} Platform */
-
-/** @type {Platform[]} */
-const PLATFORMS = [
-  { os: 'linux', cpu: 'x64', libc: 'glibc', name: 'authjs-bridge-linux-x64-gnu' },
-  { os: 'linux', cpu: 'arm64', libc: 'glibc', name: 'authjs-bridge-linux-arm64-gnu' },
-  { os: 'linux', cpu: 'x64', libc: 'musl', name: 'authjs-bridge-linux-x64-musl' },
-  { os: 'linux', cpu: 'arm64', libc: 'musl', name: 'authjs-bridge-linux-arm64-musl' },
-  { os: 'darwin', cpu: 'x64', name: 'authjs-bridge-darwin-x64' },
-  { os: 'darwin', cpu: 'arm64', name: 'authjs-bridge-darwin-arm64' },
-  { os: 'win32', cpu: 'x64', name: 'authjs-bridge-win32-x64-msvc' },
-  { os: 'win32', cpu: 'arm64', name: 'authjs-bridge-win32-arm64-msvc' },
-]
-
-/** Errors of the loader that say nothing about the cause: its summary, a local build, a build for WASI. */
-const EXPECTED_FAILURE = /^Cannot find (native binding|module '(\.\/authjs-bridge\.|authjs-bridge-wasm32))/
-
-/**
- * Loads the package for the C library that Node.js runs on. The loader goes by that of the system, and the two may differ.
- *
- * @param {unknown} cause the error that the loader threw
- * @returns the native part
- */
-function requireNative(cause) {
-  const here = { os: process.platform, cpu: process.arch, libc: libc() }
-  const platform = PLATFORMS.find(({ os, cpu, libc }) => os === here.os && cpu === here.cpu && libc === here.libc)
-  if (!platform) {
-    const all = PLATFORMS.map(describe).join(', ')
-    throw unavailable(`authjs-bridge has no build for ${describe(here)}, only for ${all}.`, cause)
-  }
-  const isTried = messages(cause).some((message) => message.includes(platform.name))
-  try {
-    if (!isTried) return require(platform.name)
-  } catch (error) {
-    cause = new Error(/** @type {Error} */ (error).message, { cause })
-  }
-  throw unavailable(explain(platform, cause), cause)
+/** @param {string} platform @param {string | undefined} name of its package @param {unknown} cause */
+function unavailable(platform, name, cause) {
+  return Object.assign(new Error(explain(platform, name, cause), { cause }), { code: 'ERR_AUTH_BRIDGE_CONFIG' })
 }
 
-/** @param {string} message @param {unknown} cause */
-function unavailable(message, cause) {
-  return Object.assign(new Error(message, { cause }), { code: 'ERR_AUTH_BRIDGE_CONFIG' })
-}
-
-/** @param {Platform} platform @param {unknown} cause */
-function explain(platform, cause) {
-  const attempts = messages(cause)
-  const isMissing = attempts.some((message) => message.startsWith(`Cannot find module '${platform.name}'`))
-  if (isMissing) return explainMissing(platform)
-  const reasons = attempts.filter((message) => !EXPECTED_FAILURE.test(message)).map((message) => message.split('\n')[0])
-  return `authjs-bridge can't load its native part for ${describe(platform)}: ${reasons.join('; ')}`
+/** @param {string} platform @param {string | undefined} name @param {unknown} cause */
+function explain(platform, name, cause) {
+  const { message } = /** @type {Error} */ (cause)
+  if (!name) return `authjs-bridge has no build for ${platform}, only for ${Object.keys(PACKAGES).join(', ')}.`
+  if (message.startsWith(`Cannot find module '${name}'`)) return explainMissing(platform, name)
+  return `authjs-bridge can't load its native part for ${platform}: ${message.split('\n')[0]}`
 }
 
 /**
@@ -69,13 +30,13 @@ const MANAGERS = {
   bun: { complete: 'bun install', add: 'bun add' },
 }
 
-/** @param {Platform} platform */
-function explainMissing(platform) {
+/** @param {string} platform @param {string} name */
+function explainMissing(platform, name) {
   const manager = packageManager()
   /** @type {{ complete: string, add: string, lock?: string }} */
   const { complete, add, lock } = MANAGERS[manager]
   const [place, those] = lock ? ['The lock file or node_modules', 'both'] : ['node_modules', 'it']
-  return `authjs-bridge lacks its native part for ${describe(platform)}: the package ${platform.name} is not installed.
+  return `authjs-bridge lacks its native part for ${platform}: the package ${name} is not installed.
 The usual causes:
 - ${manager} did not install optional dependencies. Install them, too:
     ${complete}
@@ -100,33 +61,4 @@ function packageManager() {
   return has('..', 'bun.lock') || has('..', 'bun.lockb') ? 'bun' : 'npm'
 }
 
-/** @param {Omit<Platform, 'name'>} platform */
-function describe({ os, cpu, libc }) {
-  return [os, cpu, ...(libc ? [`(${libc})`] : [])].join(' ')
-}
-
-function libc() {
-  if (process.platform !== 'linux') return undefined
-  const report = /** @type {NodeJS.ProcessReport & { excludeNetwork?: boolean }} */ (process.report)
-  // Otherwise it looks up the name of each peer, which may take seconds.
-  report.excludeNetwork = true
-  try {
-    const { header } = /** @type {{ header: { glibcVersionRuntime?: string } }} */ (report.getReport())
-    return header.glibcVersionRuntime ? 'glibc' : 'musl'
-  } catch {
-    // Deno wants a permission for it that nothing else here needs. It runs on glibc only.
-    return 'glibc'
-  }
-}
-
-/**
- * The messages of all attempts: the loader chains their errors by `cause`, the first attempt last.
- * @param {unknown} error
- */
-function messages(error) {
-  const found = []
-  for (let next = error; next instanceof Error; next = next.cause) found.push(next.message)
-  return found
-}
-
-module.exports = { PLATFORMS, requireNative }
+module.exports = { unavailable }

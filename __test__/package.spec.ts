@@ -8,10 +8,12 @@ import { checkPackage, createPackageFromTarballData } from '@arethetypeswrong/co
 import { parseTriple } from '@napi-rs/cli'
 import { publint } from 'publint'
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest'
+import { PACKAGES } from '../native.js'
+import manifest from '../package.json' with { type: 'json' }
 import { makeTarballs } from '../scripts/tarballs.mjs'
-import { PLATFORMS } from '../unavailable.js'
 import { dynamicSymbols, OF_OPENSSL } from './support/binary.js'
 import { brokenLinks, PAGES } from './support/pages.js'
+import { HAS_ELF } from './support/platform.js'
 
 const require = createRequire(import.meta.url)
 const root = fileURLToPath(new URL('..', import.meta.url))
@@ -45,7 +47,6 @@ describe('the packages', () => {
     expect(filesOf(main)).toEqual([
       'LICENSE',
       'README.md',
-      'binding.js',
       'cli/advice.js',
       'cli/doctor.js',
       'cli/env-files.js',
@@ -65,6 +66,7 @@ describe('the packages', () => {
       'edge.js',
       'index.d.ts',
       'index.js',
+      'native.js',
       'next-auth/adopt.js',
       'next-auth/callbacks.js',
       'next-auth/edge.js',
@@ -134,58 +136,106 @@ describe('the packages', () => {
   })
 })
 
-test('unavailable.js knows each platform that has a build', async () => {
-  const { name, napi } = JSON.parse(await readFile(join(root, 'package.json'), 'utf8'))
-  const built = napi.targets.map((triple: string) => `${name}-${parseTriple(triple).platformArchABI}`)
-  expect(PLATFORMS.map((platform) => platform.name).sort()).toEqual(built.sort())
+test('native.js knows the package of each platform that has a build', async () => {
+  const { name, napi } = manifest
+  const built = napi.targets.map((triple) => `${name}-${parseTriple(triple).platformArchABI}`)
+  expect(Object.values(PACKAGES).sort()).toEqual(built.sort())
 })
 
-describe.runIf(process.platform === 'linux')('where the system has glibc and Node.js has musl', () => {
-  const [gnu = '', musl = ''] = ['glibc', 'musl'].map(
-    (libc) => PLATFORMS.find((platform) => platform.cpu === process.arch && platform.libc === libc)?.name ?? '',
-  )
-  /** What the loader and this package look at to tell them apart. */
-  const preload = `
-    const fs = require('fs')
-    const { readFileSync } = fs
-    fs.readFileSync = (path, ...more) => (path === '/usr/bin/ldd' ? 'GNU libc' : readFileSync(path, ...more))
-    process.report.getReport = () => ({ header: {}, sharedObjects: ['/lib/ld-musl-x86_64.so.1'] })`
-  const script = `
-    try { console.log(require('./index.js').getSession()) } catch ({ code, message }) { console.log(code, message) }`
+describe('the loader', () => {
+  const NODE_WITH = { glibc: '\x7fELF\0/lib64/ld-linux-x86-64.so.2\0', musl: '\x7fELF\0/lib/ld-musl-x86_64.so.1\0' }
 
-  async function load(packages: Record<string, string>) {
-    const folder = await mkdtemp(join(tmpdir(), 'authjs-bridge-musl-'))
+  /**
+   * Loads the package in a folder of its own, where the native part is `packages`: each tells its name.
+   *
+   * @param program what the file of Node.js has
+   * @param before runs first
+   */
+  async function load(packages: string[], { program = '', before = '', version = manifest.version } = {}) {
+    const folder = await mkdtemp(join(tmpdir(), 'authjs-bridge-loader-'))
     onTestFinished(() => rm(folder, { recursive: true }))
-    for (const file of ['binding.js', 'device.js', 'index.js', 'unavailable.js'])
+    for (const file of ['device.js', 'index.js', 'native.js', 'package.json', 'unavailable.js'])
       await copyFile(join(root, file), join(folder, file))
-    await writeFile(join(folder, 'preload.js'), preload)
-    for (const [name, text] of Object.entries(packages)) {
+    await writeFile(join(folder, 'program'), program, 'latin1')
+    for (const name of packages) {
       await mkdir(join(folder, 'node_modules', name), { recursive: true })
+      const text = `
+        exports.versions = () => ({ authjsBridge: '${version}' })
+        exports.getSession = () => '${name}'
+        exports.AuthBridge = class { refreshSession() {} }`
       await writeFile(join(folder, 'node_modules', name, 'index.js'), text)
-      await writeFile(join(folder, 'node_modules', name, 'package.json'), '{"version":"0.1.0"}')
     }
-    return execFileSync(process.execPath, ['-r', './preload.js', '-e', script], {
-      cwd: folder,
-      encoding: 'utf8',
-    }).trim()
+    const script = `
+      const { _load } = require('module')
+      require('module')._load = (name, ...more) => {
+        if (/child_process/.test(name)) { console.log('starts a process'); process.exit() }
+        return _load(name, ...more)
+      }
+      ${before}
+      const { excludeNetwork } = process.report
+      try { console.log(require('./index.js').getSession()) } catch ({ code, message }) { console.log(code, message) }
+      if (process.report.excludeNetwork !== excludeNetwork) console.log('changes the reports of the app')`
+    return execFileSync(process.execPath, ['-e', script], { cwd: folder, encoding: 'utf8' }).trim()
   }
 
-  const REFUSED = `throw new Error('Error loading shared library libgcc_s.so.1: No such file or directory')`
-  const RIGHT = `exports.getSession = () => 'musl'; exports.AuthBridge = class { refreshSession() {} }`
+  /** Node.js on another platform. Its file is `file`, and `report` what it reports. */
+  const on = (platform: string, arch: string, { file = 'program', report = `() => console.log('reports')` } = {}) => `
+    Object.defineProperty(process, 'platform', { value: '${platform}' })
+    Object.defineProperty(process, 'arch', { value: '${arch}' })
+    process.execPath = '${file}'
+    process.report.getReport = () => {
+      if (!process.report.excludeNetwork) console.log('looks up names')
+      return (${report})()
+    }
+  `
+  const linux = (libc: 'glibc' | 'musl', cpu: string) => PACKAGES[`linux ${cpu} (${libc})`] ?? ''
 
-  test.each([
-    ['alone', { [musl]: RIGHT }],
-    ["beside glibc's", { [musl]: RIGHT, [gnu]: REFUSED }],
-  ])('the package for musl is loaded, %s', async (_, packages) => {
-    expect(await load(packages)).toBe('musl')
+  test.each(Object.entries(PACKAGES))('%s: the package for it, beside all others', async (platform, name) => {
+    const [os = '', cpu = '', libc] = platform.split(/[ ()]+/)
+    const options = { program: libc && NODE_WITH[libc as 'glibc' | 'musl'], before: on(os, cpu) }
+    expect(await load(Object.values(PACKAGES), options)).toBe(name)
   })
 
   test.each([
-    ['without any package', {}],
-    ['with the one for glibc', { [gnu]: REFUSED }],
-  ])('%s the error names the one for musl', async (_, packages) => {
-    expect(await load(packages)).toContain(
-      `ERR_AUTH_BRIDGE_CONFIG authjs-bridge lacks its native part for linux ${process.arch} (musl): the package ${musl} is not installed.`,
+    ['glibc', `() => ({ header: { glibcVersionRuntime: '2.36' } })`],
+    ['musl', `() => ({ header: {}, sharedObjects: [] })`],
+    ['glibc', `() => { throw new Error('Deno refuses it') }`],
+  ] as const)("%s, where Node's file names no loader: by the report, without the network", async (libc, report) => {
+    const packages = [linux('glibc', 'x64'), linux('musl', 'x64')]
+    for (const file of ['program', 'missing'])
+      expect(await load(packages, { before: on('linux', 'x64', { file, report }) })).toBe(linux(libc, 'x64'))
+  })
+
+  test.each([true, false])('excludeNetwork stays as the app has set it: %s', async (excluded) => {
+    const before = `${on('linux', 'x64', { report: '() => ({ header: {} })' })} process.report.excludeNetwork = ${excluded}`
+    expect(await load([linux('musl', 'x64')], { before })).toBe(linux('musl', 'x64'))
+  })
+
+  test.each([
+    ['without any package', []],
+    ['with the one for glibc', [linux('glibc', 'x64')]],
+  ])('musl, %s: the error names the one for musl', async (_, packages) => {
+    const output = await load(packages, { program: NODE_WITH.musl, before: on('linux', 'x64') })
+    expect(output).toContain(
+      `ERR_AUTH_BRIDGE_CONFIG authjs-bridge lacks its native part for linux x64 (musl): the package ${linux('musl', 'x64')} is not installed.`,
+    )
+  })
+
+  test('refuses a native part of another version', async () => {
+    const options = { before: on('darwin', 'arm64'), version: '9.9.9' }
+    expect(await load(Object.values(PACKAGES), options)).toBe(
+      `ERR_AUTH_BRIDGE_CONFIG authjs-bridge can't load its native part for darwin arm64: it has the version 9.9.9, not ${manifest.version}`,
+    )
+  })
+
+  test('takes the file that NAPI_RS_NATIVE_LIBRARY_PATH names, and nothing else where that fails', async () => {
+    const native = (path: string) => `process.env.NAPI_RS_NATIVE_LIBRARY_PATH = '${path}'`
+    const packages = [linux('glibc', 'x64'), 'named']
+    const before = on('linux', 'x64')
+    const program = NODE_WITH.glibc
+    expect(await load(packages, { program, before: before + native('./node_modules/named') })).toBe('named')
+    expect(await load(packages, { program, before: before + native('./missing.node') })).toMatch(
+      /^ERR_AUTH_BRIDGE_CONFIG authjs-bridge can't load .*: Cannot find module '\.\/missing\.node'$/,
     )
   })
 })
@@ -198,7 +248,7 @@ test('require and import have the names that the types declare', async () => {
   expect(Object.keys(await import('../index.js')).sort()).toEqual([...declared, 'default'].sort())
 })
 
-describe.runIf(process.platform === 'linux')('the binary', () => {
+describe.runIf(HAS_ELF)('the binary', () => {
   let binary: string
 
   beforeAll(async () => {

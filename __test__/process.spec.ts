@@ -117,7 +117,7 @@ describe('the module', () => {
         console.log(required.join(), typeof getSession, typeof AuthBridge)
       })`
     expect(await run(script)).toBe(
-      'AuthBridge,__napiBindingTarget,createSession,defaultBridge,deleteEndedSessions,explainSession,getSession,' +
+      'AuthBridge,createSession,defaultBridge,deleteEndedSessions,explainSession,getSession,' +
         'getSessionJson,listSessions,refreshSession,revokeOtherSessions,revokeSession,revokeSessions,' +
         'revokeTenantSessions,sealSession,updateSession,versions function function',
     )

@@ -13,11 +13,7 @@
 
 /** @returns {typeof import('../index.js') & { diagnose(): Promise<Check[]> }} */
 function native() {
-  try {
-    return require('../binding.js')
-  } catch (cause) {
-    return require('../unavailable.js').requireNative(cause)
-  }
+  return require('../native.js').loadNative()
 }
 
 module.exports = { native }

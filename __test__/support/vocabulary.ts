@@ -7,7 +7,7 @@ import type { ErrorCode, SessionExplanation } from '../../index.js'
 type Status = SessionExplanation['status']
 type Outcome = [name: SessionExplanation['reason'] | ErrorCode, status: Status, isCounted: boolean]
 
-const binding: { outcomes(): Outcome[] } = createRequire(import.meta.url)('../../binding.js')
+const binding: { outcomes(): Outcome[] } = createRequire(import.meta.url)('../../native.js').loadNative()
 
 export const outcomes = binding.outcomes().map(([name, status, isCounted]) => ({ name, status, isCounted }))
 const names: string[] = outcomes.map(({ name }) => name)

@@ -1,0 +1,10 @@
+// What tests need of the system, beyond Node.js and PostgreSQL. For `runIf`.
+
+/** SIGSTOP and SIGCONT, which freeze a process. */
+export const CAN_FREEZE = process.platform !== 'win32'
+/** `/proc`, which lists the processes of a server. */
+export const HAS_PROC = process.platform === 'linux'
+/** `script` of util-linux, which gives a command a terminal. */
+export const HAS_TERMINAL = process.platform === 'linux'
+/** `nm` of binutils, for a binary in ELF. */
+export const HAS_ELF = process.platform === 'linux'
