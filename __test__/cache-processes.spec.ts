@@ -9,6 +9,7 @@ import { SECRET } from './support/bridges.js'
 import { mintCookie } from './support/cookies.mjs'
 import { useDatabase } from './support/database.js'
 import { withClient } from './support/faults.js'
+import { CAN_FREEZE } from './support/platform.js'
 import { startPostgres, startStandby } from './support/postgres.mjs'
 import { startProcess } from './support/processes.js'
 import { claimsOf, createSession, createUser, createWatchedTables } from './support/tenants.mjs'
@@ -57,7 +58,7 @@ async function revokeUnderLoad(client: pg.Client, { sessionCount, query, half, .
     isReading = false
   })
   const [frozen] = processes
-  if (frozen) {
+  if (frozen && CAN_FREEZE) {
     process.kill(frozen.pid, 'SIGSTOP')
     setTimeout(() => process.kill(frozen.pid, 'SIGCONT'), 2 * STALENESS)
   }

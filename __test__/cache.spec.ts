@@ -2,6 +2,7 @@
 // reordering has a property beside `src/store/cache.rs`, and under load in several processes `__test__/cache-processes.spec.ts`.
 
 import { setTimeout as sleep } from 'node:timers/promises'
+import { fileURLToPath } from 'node:url'
 import { Worker } from 'node:worker_threads'
 import { beforeEach, describe, expect, onTestFinished, test } from 'vitest'
 import type { AuthBridge, AuthBridgeOptions } from '../index.js'
@@ -248,7 +249,7 @@ describe('what this process does counts at once', () => {
     const worker = new Worker(code, {
       eval: true,
       workerData: {
-        index: new URL('../index.js', import.meta.url).pathname,
+        index: fileURLToPath(new URL('../index.js', import.meta.url)),
         options: { secret: SECRET, databaseUrl: database.url },
         session: { ...OWNER(), sessionId: session.session_id },
       },

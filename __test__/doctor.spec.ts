@@ -13,6 +13,7 @@ import { createAuthority } from './support/certificates.js'
 import { diagnose, MARKERS, run, runOnTerminal } from './support/command-line.js'
 import { useDatabase } from './support/database.js'
 import { withClient } from './support/faults.js'
+import { HAS_TERMINAL } from './support/platform.js'
 import { freePort, startPostgres } from './support/postgres.mjs'
 import { createSession, createTables, createUser } from './support/tenants.mjs'
 
@@ -132,7 +133,7 @@ describe('a healthy database', () => {
     })
   })
 
-  test.runIf(process.platform === 'linux')('has colours on a terminal, elsewhere only with FORCE_COLOR', async () => {
+  test.runIf(HAS_TERMINAL)('has colours on a terminal, elsewhere only with FORCE_COLOR', async () => {
     const env = environment(database.url)
     const GREEN = '\u001b[32mok'
     expect((await runOnTerminal(['doctor'], { env })).output).toContain(GREEN)

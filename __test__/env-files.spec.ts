@@ -24,7 +24,7 @@ const installs: [string, string, (modules: string) => Promise<void>][] = [
     '@next/env',
     async (modules) => {
       await mkdir(join(modules, '@next'), { recursive: true })
-      await symlink(NEXT_ENV, join(modules, '@next', 'env'))
+      await symlink(NEXT_ENV, join(modules, '@next', 'env'), 'junction')
     },
   ],
   [
@@ -35,8 +35,8 @@ const installs: [string, string, (modules: string) => Promise<void>][] = [
       await mkdir(join(next, '..', '@next'), { recursive: true })
       await mkdir(next)
       await writeFile(join(next, 'package.json'), '{ "name": "next", "version": "16.0.0" }')
-      await symlink(NEXT_ENV, join(next, '..', '@next', 'env'))
-      await symlink(next, join(modules, 'next'))
+      await symlink(NEXT_ENV, join(next, '..', '@next', 'env'), 'junction')
+      await symlink(next, join(modules, 'next'), 'junction')
     },
   ],
 ]

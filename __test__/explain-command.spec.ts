@@ -6,6 +6,7 @@ import type { AuthBridgeOptions } from '../index.js'
 import { MARKERS, run, runOnTerminal } from './support/command-line.js'
 import { COOKIE_NAME, mintCookie } from './support/cookies.mjs'
 import { useDatabase } from './support/database.js'
+import { HAS_TERMINAL } from './support/platform.js'
 import { freePort } from './support/postgres.mjs'
 import { claimsOf, createSession, createUser } from './support/tenants.mjs'
 
@@ -143,7 +144,7 @@ describe('of tables and claims as an app has them, by AUTH_BRIDGE_OPTIONS', () =
   })
 })
 
-describe.runIf(process.platform === 'linux')('on a terminal', () => {
+describe.runIf(HAS_TERMINAL)('on a terminal', () => {
   test('asks, shows nothing of what is typed, and ends with the line', async () => {
     const { code, output } = await runOnTerminal(['explain'], { env: environment() }, `${live}\r`)
     expect(output).toMatch(/^Paste the Cookie header \(it is not shown\): \n/)

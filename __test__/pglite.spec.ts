@@ -48,8 +48,8 @@ beforeAll(async () => {
   const root = join(import.meta.dirname, '..')
   const modules = join(folder, 'node_modules')
   await mkdir(modules)
-  await symlink(root, join(modules, 'authjs-bridge'))
-  await symlink(join(root, 'node_modules', '@electric-sql'), join(modules, '@electric-sql'))
+  await symlink(root, join(modules, 'authjs-bridge'), 'junction')
+  await symlink(join(root, 'node_modules', '@electric-sql'), join(modules, '@electric-sql'), 'junction')
   await start()
 })
 afterAll(async () => {

@@ -7,6 +7,7 @@ import { join } from 'node:path'
 import { beforeEach, describe, expect, onTestFinished, test } from 'vitest'
 import { MARKERS, type RunOptions, run, runOnTerminal } from './support/command-line.js'
 import { useDatabase } from './support/database.js'
+import { HAS_TERMINAL } from './support/platform.js'
 import { freePort } from './support/postgres.mjs'
 import { createUser } from './support/tenants.mjs'
 
@@ -171,7 +172,7 @@ describe('revoke', () => {
   })
 })
 
-describe.runIf(process.platform === 'linux')('revoke on a terminal', () => {
+describe.runIf(HAS_TERMINAL)('revoke on a terminal', () => {
   const ask = (args: string[], answer: string) => runOnTerminal(['revoke', ...args], { env: environment() }, answer)
 
   test.each<[string, string, number, RegExp]>([

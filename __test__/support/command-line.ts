@@ -38,7 +38,7 @@ export async function run(args: string[], { env = {}, cwd = '/', input = '' }: R
   return { code, stdout, stderr }
 }
 
-/** Runs `authjs-bridge` on a pseudo-terminal, on Linux only. Types `answer` when the prompt appears. */
+/** Runs `authjs-bridge` on a pseudo-terminal: see HAS_TERMINAL. Types `answer` when the prompt appears. */
 export async function runOnTerminal(args: string[], { env = {}, cwd = '/' }: RunOptions, answer = '') {
   const command = [process.execPath, EXECUTABLE, ...args].map((part) => `'${part}'`).join(' ')
   const child = spawn('script', ['--quiet', '--return', '--command', command, '/dev/null'], {

