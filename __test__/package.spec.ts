@@ -14,6 +14,7 @@ import { makeTarballs } from '../scripts/tarballs.mjs'
 import { dynamicSymbols, OF_OPENSSL } from './support/binary.js'
 import { brokenLinks, PAGES } from './support/pages.js'
 import { HAS_ELF } from './support/platform.js'
+import { manifestOf } from './support/registry.js'
 
 const require = createRequire(import.meta.url)
 const root = fileURLToPath(new URL('..', import.meta.url))
@@ -34,10 +35,6 @@ describe('the packages', () => {
   function filesOf(tarball: string) {
     const paths = execFileSync('tar', ['-tzf', tarball], { encoding: 'utf8' }).trim().split('\n')
     return paths.map((path) => path.replace('package/', '')).sort()
-  }
-
-  function manifestOf(tarball: string) {
-    return JSON.parse(execFileSync('tar', ['-xzOf', tarball, 'package/package.json'], { encoding: 'utf8' }))
   }
 
   /** An ArrayBuffer of its own: `readFile` reads small files into a shared one. */

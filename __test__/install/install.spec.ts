@@ -2,6 +2,7 @@
 // `npm run build`, or the one in the folder ARTIFACTS.
 
 import { execFileSync, spawnSync } from 'node:child_process'
+import { existsSync } from 'node:fs'
 import { copyFile, mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises'
 import { createRequire } from 'node:module'
 import { tmpdir } from 'node:os'
@@ -10,12 +11,13 @@ import { fileURLToPath } from 'node:url'
 import bowser from 'bowser/package.json' with { type: 'json' }
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { PACKAGES } from '../../native.js'
+import manifest from '../../package.json' with { type: 'json' }
 import { makeTarballs } from '../../scripts/tarballs.mjs'
 import { bareMachine } from '../support/bare-machine.js'
 import { SECRET } from '../support/bridges.js'
 import { mintCookie } from '../support/cookies.mjs'
 import { useDatabase } from '../support/database.js'
-import { startRegistry } from '../support/registry.js'
+import { manifestOf, startRegistry } from '../support/registry.js'
 import { claimsOf, createSession, createUser } from '../support/tenants.mjs'
 
 const ROOT = fileURLToPath(new URL('../..', import.meta.url))
@@ -36,6 +38,7 @@ The usual causes:
 const database = useDatabase()
 let packed: string
 let tarballs: string[]
+let released: string[]
 let registry: Awaited<ReturnType<typeof startRegistry>>
 let machine: Awaited<ReturnType<typeof bareMachine>>
 
@@ -45,7 +48,8 @@ beforeAll(async () => {
   await mkdir(own)
   await copyFile(join(ARTIFACTS, BINARY), join(own, BINARY))
   tarballs = makeTarballs({ artifacts: own, output: packed })
-  registry = await startRegistry([...(await tarballsForAllPlatforms()), packDependency('bowser')])
+  released = await tarballsForAllPlatforms()
+  registry = await startRegistry([...released, packDependency('bowser')])
   machine = await bareMachine(registry.url)
 })
 afterAll(async () => {
@@ -63,15 +67,16 @@ function packDependency(name: string) {
   )
 }
 
-/** The tarballs of a release. Those for other platforms contain no real binary. */
+/** The tarballs of a release. Those for platforms that are not in ARTIFACTS contain no real binary. */
 async function tarballsForAllPlatforms() {
   const artifacts = join(packed, 'artifacts')
   await mkdir(artifacts)
   for (const name of NAMES) {
-    const file = name.replace('authjs-bridge-', 'authjs-bridge.')
-    await writeFile(join(artifacts, `${file}.node`), 'for another platform')
+    const file = `${name.replace('authjs-bridge-', 'authjs-bridge.')}.node`
+    const built = join(ARTIFACTS, file)
+    if (existsSync(built)) await copyFile(built, join(artifacts, file))
+    else await writeFile(join(artifacts, file), 'for another platform')
   }
-  await copyFile(join(ARTIFACTS, BINARY), join(artifacts, BINARY))
   return makeTarballs({ artifacts, output: join(packed, 'all'), all: true })
 }
 
@@ -149,6 +154,51 @@ describe('both tarballs in an empty folder', () => {
     const npx = (...args: string[]) => machine.succeed(folder, 'npx', ['authjs-bridge', ...args], environment)
     expect(await npx('doctor', '--help')).toMatch(/^Usage: npx authjs-bridge doctor/)
     expect(JSON.parse(await npx('doctor', '--json'))).toMatchObject({ ok: true })
+  })
+})
+
+describe('what npm would publish', () => {
+  const MEGABYTE = 1e6
+  let nothing: Awaited<ReturnType<typeof startRegistry>>
+  let folder: string
+  beforeAll(async () => {
+    nothing = await startRegistry([])
+    folder = await machine.emptyFolder('publish')
+  })
+  afterAll(() => nothing.close())
+
+  /** As `release.yml` does, but for a registry that has no package yet. */
+  async function dryRun(name: string) {
+    const tarball = released.find((path) => manifestOf(path).name === name) ?? `${name} is missing`
+    const options = ['--dry-run', '--provenance', '--access=public', '--json', '--loglevel=error']
+    const args = ['publish', tarball, ...options, `--registry=${nothing.url}`]
+    const found = JSON.parse(await machine.succeed(folder, 'npm', args))
+    // npm 11 tells the name first.
+    const { id, size, files } = found[name] ?? found
+    return { id, size, files: files.map(({ path }: { path: string }) => path), manifest: manifestOf(tarball) }
+  }
+  const { version, repository, license, engines } = manifest
+
+  test.each(Object.entries(PACKAGES))('for %s', async (platform, name) => {
+    const [os, cpu, libc] = platform.split(/[ ()]+/)
+    const published = await dryRun(name)
+    const file = `${name.replace('authjs-bridge-', 'authjs-bridge.')}.node`
+    expect(published).toMatchObject({
+      id: `${name}@${version}`,
+      files: ['LICENSE', 'README.md', 'THIRD-PARTY-LICENSES', file, 'package.json'],
+      // npm compares the repository with the one that the provenance tells of.
+      manifest: { version, repository, license, engines, main: file, os: [os], cpu: [cpu] },
+    })
+    expect(published.manifest.libc).toEqual(libc ? [libc] : undefined)
+    expect(published.size).toBeLessThan(6 * MEGABYTE)
+  })
+
+  test('as the main package', async () => {
+    const published = await dryRun('authjs-bridge')
+    expect(published).toMatchObject({ id: `authjs-bridge@${version}`, manifest: { version, repository } })
+    expect(published.manifest.optionalDependencies).toEqual(Object.fromEntries(NAMES.map((name) => [name, version])))
+    expect(published.files.filter((path: string) => path.endsWith('.node'))).toEqual([])
+    expect(published.size).toBeLessThan(0.2 * MEGABYTE)
   })
 })
 

@@ -46,6 +46,7 @@ export async function startRegistry(tarballs: string[]) {
   }
 }
 
-function manifestOf(tarball: string): { name: string; version: string } {
+/** The `package.json` in a tarball. */
+export function manifestOf(tarball: string) {
   return JSON.parse(execFileSync('tar', ['-xzOf', tarball, 'package/package.json'], { encoding: 'utf8' }))
 }
