@@ -47,10 +47,11 @@ describe.each(workflows)('$name', ({ name, text }) => {
   })
 })
 
-test('a release runs for version tags only, and publishes with provenance', () => {
+test('a release runs for version tags only, and publishes with provenance, after a dry run', () => {
   const { text } = workflows.find(({ name }) => name === 'release.yml') ?? { text: '' }
   expect(text).toMatch(/^on:\n {2}push: \{ tags: \['v\[0-9\]\+\.\[0-9\]\+\.\[0-9\]\+'\] \}\n\n/m)
-  expect(text.match(/npm publish .*/g)).toEqual(['npm publish "$tarball" --provenance --access public'])
+  const publish = 'npm publish "$tarball" --provenance --access public'
+  expect(text.match(/npm publish .*/g)).toEqual([`${publish} --dry-run`, publish])
 })
 
 describe('the notes of a release', () => {
