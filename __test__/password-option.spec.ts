@@ -11,6 +11,7 @@ import { SECRET, useBridges } from './support/bridges.js'
 import { mintCookie } from './support/cookies.mjs'
 import { useDatabase } from './support/database.js'
 import { rejectionOf } from './support/faults.js'
+import { inCode } from './support/platform.js'
 import { runScript } from './support/script.js'
 import { claimsOf, createSession, createUser } from './support/tenants.mjs'
 
@@ -212,7 +213,7 @@ describe('bridges with the same options share connections', () => {
 })
 
 describe('in a process of its own', () => {
-  const addon = JSON.stringify(fileURLToPath(new URL('../index.js', import.meta.url)))
+  const addon = JSON.stringify(inCode(fileURLToPath(new URL('../index.js', import.meta.url))))
   const run = (script: string) => {
     const env = { URL: url, COOKIE: cookie, AUTH_SECRET: SECRET, NODE_ENV: 'test' }
     return runScript(`const { AuthBridge } = require(${addon})\n${script}`, env)

@@ -21,6 +21,7 @@ import { mintCookie } from './support/cookies.mjs'
 import { useDatabase } from './support/database.js'
 import { browse } from './support/documented-app.js'
 import { codeBlocks } from './support/pages.js'
+import { inCode } from './support/platform.js'
 
 const MOVING = 'docs/moving-from-authjs.md'
 const root = fileURLToPath(new URL('..', import.meta.url))
@@ -109,7 +110,7 @@ function prismaUsers(pool: pg.Pool): Users {
 /** The tables of the adapter, as it defines them itself, and `columns` of the app. */
 const drizzleSchema = (columns: string) => `
   import { pgTable, text, timestamp } from 'drizzle-orm/pg-core'
-  import { defineTables } from '${join(dirname(require.resolve('@auth/drizzle-adapter')), 'lib', 'pg.js')}'
+  import { defineTables } from '${inCode(join(dirname(require.resolve('@auth/drizzle-adapter')), 'lib', 'pg.js'))}'
   const usersTable = pgTable('user', {
     id: text('id').primaryKey(),
     name: text('name'),
@@ -130,7 +131,7 @@ async function push(url: string, sql: string, columns = '') {
   await mkdir(folder, { recursive: true })
   const [schema, config] = [join(folder, 'schema.ts'), join(folder, 'drizzle.config.ts')]
   await writeFile(schema, drizzleSchema(columns))
-  const connection = `dialect: 'postgresql', schema: '${schema}', dbCredentials: { url: '${url}' }`
+  const connection = `dialect: 'postgresql', schema: '${inCode(schema)}', dbCredentials: { url: '${url}' }`
   await writeFile(config, `export default { ${connection}, ${filter} }`)
   const program = join(dirname(require.resolve('drizzle-kit')), 'bin.cjs')
   await promisify(execFile)(process.execPath, [program, 'push', '--force', '--config', config], { cwd: root })

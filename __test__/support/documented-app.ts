@@ -9,8 +9,9 @@ import type { Adapter } from '@auth/core/adapters'
 import credentials from '@auth/core/providers/credentials'
 import { COOKIE_NAME } from './cookies.mjs'
 import { codeBlocks } from './pages.js'
+import { inCode } from './platform.js'
 
-const ROOT = fileURLToPath(new URL('../..', import.meta.url))
+const ROOT = inCode(fileURLToPath(new URL('../..', import.meta.url)))
 const ORIGIN = 'http://localhost:3000'
 
 /** Stands in for what only a request of Next.js has. */
@@ -42,7 +43,7 @@ export function documented(page: string, file: string) {
 /** Writes the files of an app, and imports them with the variables of the environment as they are now. */
 export function writeApp(files: Record<string, string>) {
   // In the repository, so that they find its packages; not in `node_modules`, where TypeScript is not compiled.
-  const folder = join(ROOT, 'target', `documented-app-${randomUUID()}`)
+  const folder = `${ROOT}target/documented-app-${randomUUID()}`
   const standIns = {
     'next-auth.ts': NEXT_AUTH,
     'next-headers.ts': NEXT_HEADERS,
@@ -61,7 +62,7 @@ export function writeApp(files: Record<string, string>) {
       .replaceAll("from '@/", `from '${folder}/`)
     writeFileSync(join(folder, file), imported)
   }
-  return { folder, load: (file: string) => import(join(folder, file)) }
+  return { folder, load: (file: string) => import(`${folder}/${file}`) }
 }
 
 /** A browser, and the real Auth.js with the app's callbacks and events. `user` is who signs in. */

@@ -1,4 +1,4 @@
-// What tests need of the system, beyond Node.js and PostgreSQL. For `runIf`.
+// Where systems differ: what tests need beyond Node.js and PostgreSQL, for `runIf`, and paths.
 
 /** SIGSTOP and SIGCONT, which freeze a process. */
 export const CAN_FREEZE = process.platform !== 'win32'
@@ -8,3 +8,6 @@ export const HAS_PROC = process.platform === 'linux'
 export const HAS_TERMINAL = process.platform === 'linux'
 /** `nm` of binutils, for a binary in ELF. */
 export const HAS_ELF = process.platform === 'linux'
+
+/** A path to be put into code: with slashes, which Windows takes, too. */
+export const inCode = (path: string) => path.replaceAll('\\', '/')

@@ -141,7 +141,8 @@ async function createServerOf({ directory, data, postgres, control, owner }, set
   async function dispose() {
     await stop()
     process.off('exit', abandon)
-    await rm(directory, { recursive: true, force: true })
+    // Windows frees files late.
+    await rm(directory, { recursive: true, force: true, maxRetries: 3 })
   }
 
   /** The postmaster, then the processes that it has started. On Linux only. */
