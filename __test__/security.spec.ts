@@ -3,6 +3,7 @@
 import { readFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import { describe, expect, test } from 'vitest'
+import { isTest, type NamedTest } from './support/named-tests.js'
 
 const root = fileURLToPath(new URL('..', import.meta.url))
 const read = (file: string) => readFileSync(`${root}/${file}`, 'utf8')
@@ -11,17 +12,8 @@ const page = read('SECURITY.md')
 type Promised = { promise: string; tests: Record<string, string[]> }
 const promises: Promised[] = JSON.parse(read('SECURITY.tests.json'))
 
-const namedTests = ({ tests }: Promised) =>
+const namedTests = ({ tests }: Promised): NamedTest[] =>
   Object.entries(tests).flatMap(([file, titles]) => titles.map((title) => ({ file, title })))
-
-function isTest({ file, title }: { file: string; title: string }) {
-  const name = title.replaceAll(/[.*+?^${}()|[\]\\]/g, '\\$&')
-  const declared = file.endsWith('.rs')
-    ? `#\\[(?:tokio::)?test(?:\\(.*\\))?\\]\\s+(?:async )?fn ${name}\\(`
-    : // A test, a `describe`, or a row of `test.each`.
-      `(?:\\b(?:test|describe)(?:\\.(?:each\\(.+\\)|runIf\\(isMainThread\\)))?\\(|^ *\\[|\\[\\s+|^ +)(['"\`])${name}\\1(?:,|:)`
-  return new RegExp(declared, 'm').test(read(file))
-}
 
 test('SECURITY.md makes these promises, in this order', () => {
   const [, section = ''] = /\n## What is protected\n(.+?)\n## /s.exec(page) ?? []
