@@ -15,8 +15,8 @@ use super::{Lookups, Responder};
 use crate::panics::catch_panic_async;
 use crate::store::SessionStore;
 
-/// A step that takes longer is late: the calls that wait get another connection. docs/performance.md has the
-/// measurements.
+/// A step that takes longer is late: the calls that wait get another connection.
+/// docs/decisions/batches-without-timer.md has the measurements.
 pub(super) const LATE: Duration = Duration::from_millis(1);
 /// How long no further connection is opened after one was refused while others work.
 pub(super) const PAUSE: Duration = Duration::from_secs(1);
