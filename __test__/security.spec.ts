@@ -22,6 +22,15 @@ test('SECURITY.md makes these promises, in this order', () => {
   expect(listed.length).toBeGreaterThan(20)
 })
 
+test('no cell of a table and no item of a list has more than two sentences', () => {
+  const items = [...page.matchAll(/^- (.+(?:\n {2}.+)*)/gm)].map(([, item = '']) => item)
+  const cells = page.split('\n').flatMap((line) => (line.startsWith('|') ? line.slice(1, -1).split('|') : []))
+  expect(items.length).toBeGreaterThan(promises.length)
+  expect(cells.length).toBeGreaterThan(10)
+  const sentences = (text: string) => text.trim().split(/[.!?]\s+/).length
+  expect([...items, ...cells].filter((text) => sentences(text) > 2)).toEqual([])
+})
+
 test.each(promises)('$promise', (promised) => {
   const tests = namedTests(promised)
   expect(tests.length).toBeGreaterThan(0)
