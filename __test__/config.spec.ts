@@ -315,8 +315,9 @@ describe('close', () => {
 
   test('twice, also concurrently', async () => {
     const bridge = new AuthBridge(COMPLETE)
-    await Promise.all([bridge.close(), bridge.close()])
-    await bridge.close()
+    expect(await Promise.all([bridge.close(), bridge.close()])).toEqual([undefined, undefined])
+    expect(await bridge.close()).toBeUndefined()
+    await expect(bridge.getSession()).rejects.toMatchObject({ code: 'ERR_AUTH_BRIDGE_CLOSED' })
   })
 
   test('closes that instance only', async () => {
