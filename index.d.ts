@@ -243,7 +243,7 @@ export interface AuthBridgeOptions {
   maxConnections?: number
   /**
    * For how long a connection is used, in ms, at most: then it is replaced. So for this long an old primary that is still
-   * reachable is asked after a fail-over. 0: for ever. Default: `max_lifetime` of the URL (in s), or else 1800000, which is 30
+   * reachable is asked after a failover. 0: for ever. Default: `max_lifetime` of the URL (in s), or else 1800000, which is 30
    * minutes.
    */
   maxLifetime?: number
@@ -503,7 +503,7 @@ export interface BridgeStats {
     size: number
     /** Calls that were answered without a query. */
     hits: number
-    /** Calls that asked: no answer was kept, it was too old or forgotten, or it was not enough, such as to delete a cookie. */
+    /** Calls that asked: no answer was kept, it was too old or dropped, or it was not enough, such as to delete a cookie. */
     misses: number
     /** Answers that made room for others: `maxCached`. */
     evictions: number

@@ -123,7 +123,7 @@ test('the same with listen', TIMEOUT, async () => {
   }
 })
 
-test('the same with a fail-over to a standby', TIMEOUT, async () => {
+test('the same with a failover to a standby', TIMEOUT, async () => {
   const primary = await startPostgres()
   onTestFinished(() => primary.dispose())
   await withClient(primary.url(), createWatchedTables)

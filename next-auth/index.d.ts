@@ -38,8 +38,8 @@ export interface WithSessionsOptions {
   identify?: (params: SessionToIdentify) => SessionOwner | null | undefined | Promise<SessionOwner | null | undefined>
   /**
    * Gives a row to sessions from before the app had any, so that nobody is signed out: to each token without `session_id` that was
-   * issued before `until`, when Auth.js reads it next. Set it to the time of the deployment, and a little later than that. Default: no
-   * session is adopted.
+   * issued before `until`, when Auth.js reads it next. Set it to a little later than the time of the deployment. Default: no session is
+   * adopted.
    */
   adopt?: { until: Date }
   /** The most live sessions of a user, from 1 on. Default: no limit. */
