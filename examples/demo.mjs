@@ -1,144 +1,325 @@
-// Prints what getSession returns for several requests, with a real PostgreSQL and cookies made by the real Auth.js.
-// Exits with code 1 if a result is not what the README documents.
+// Shows the life of a session, with a real PostgreSQL and the real Auth.js. Prints each call, its time and its result. Exits with
+// code 1 if a result is not what the documentation says.
 
-import { deepStrictEqual } from 'node:assert'
+import { deepStrictEqual, ok, strictEqual } from 'node:assert'
+import { randomUUID } from 'node:crypto'
 import { performance } from 'node:perf_hooks'
+import { setImmediate } from 'node:timers/promises'
+import { inspect, styleText } from 'node:util'
+import { Auth, skipCSRFCheck } from '@auth/core'
+import credentials from '@auth/core/providers/credentials'
 import pg from 'pg'
 import { mintCookie, signIn } from '../__test__/support/cookies.mjs'
 import { startPostgres } from '../__test__/support/postgres.mjs'
-import { claimsOf, createSession, createTables, createUser } from '../__test__/support/tenants.mjs'
+import { createWatchedTables } from '../__test__/support/tenants.mjs'
 import { AuthBridge } from '../index.js'
+import { withSessions } from '../next-auth/index.js'
 
 const OLD_SECRET = 'the secret until the last rotation'
 const SECRET = 'the secret since the last rotation'
-const UNAUTHENTICATED = {}
+const DESKTOP = 'Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/143.0.0.0 Safari/537.36'
+const PHONE = 'Mozilla/5.0 (Android 16; Mobile; rv:145.0) Gecko/145.0 Firefox/145.0'
+const DAY = 24 * 60 * 60 * 1000
+const INDENT = '   '
+
+/** @typedef {{ sessionId: string, cookie: string }} Session */
 
 for (const signal of ['SIGINT', 'SIGTERM']) process.once(signal, () => process.exit(1))
+process.stdout.write('Starting PostgreSQL in a temporary directory ... ')
 const server = await startPostgres()
+console.log('done')
+
+const options = { databaseUrl: server.url(), secret: [SECRET, OLD_SECRET], secureCookie: false, freshClaims: ['plan'] }
+const bridge = new AuthBridge(options)
+const caching = new AuthBridge({ ...options, maxStaleness: 600_000, listen: true })
 const database = new pg.Client(server.url())
-const bridge = new AuthBridge({ secret: [SECRET, OLD_SECRET], databaseUrl: server.url(), secureCookie: false })
+const [tenant, userId] = [randomUUID(), randomUUID()]
+const ada = { tenant, id: userId, user_type: 'internal', name: 'Ada', email: 'ada@acme.example' }
+let steps = 0
 try {
   await database.connect()
-  await createTables(database)
-  await demonstrate()
+  await createWatchedTables(database)
+  await sql(`ALTER TABLE users ADD COLUMN plan text DEFAULT 'solo'`)
+  await sql(`INSERT INTO users VALUES ($1, $2, 'internal')`, tenant, userId)
+  const { desktop, phone } = await start()
+  await use(phone)
+  await end(desktop, phone)
+  await refuse()
 } finally {
+  await caching.close()
   await bridge.close()
   await database.end()
   await server.dispose()
 }
+console.log('\nAll results are as documented. To see it in a browser: npm run example')
 
-async function demonstrate() {
-  const msp = await createTenant('acme', 'enterprise')
-  const other = await createTenant('globex', 'solo')
+async function start() {
+  heading(
+    'A session starts',
+    'Ada has signed in. createSession inserts the row of her session, and sealSession makes the encrypted cookie that names it. The first call also connects.',
+  )
+  const { sessionId } = await show(() => bridge.createSession({ tenant, userId, userAgent: DESKTOP }))
+  const { cookieHeader } = await show(() => bridge.sealSession({ ...ada, session_id: sessionId }))
 
-  await show('An internal user of the tenant acme, signed in with Google', {
-    cookie: await mintCookie(msp.internal.claims, { secret: SECRET }),
-    expected: msp.internal.body,
+  heading(
+    'A request is answered',
+    'The bridge opens the cookie and asks PostgreSQL whether its session still lives. This is the body of GET /api/auth/session.',
+  )
+  const session = await show(() => bridge.getSession(cookieHeader))
+  strictEqual(session.session_id, sessionId)
+  strictEqual(session.user?.plan, 'solo')
+
+  heading(
+    'Auth.js signs in',
+    'The same on a phone, by the real Auth.js; in an app: NextAuth(withSessions(config)). It starts the row and sets the cookie, and the bridge reads it.',
+  )
+  /** @type {(request: Request) => import('@auth/core').AuthConfig} */
+  const config = () => ({
+    providers: [credentials({ authorize: () => ada })],
+    callbacks: { jwt: ({ token, user }) => ({ ...token, ...user }) },
+    trustHost: true,
+    skipCSRFCheck,
   })
-  await show('A client-portal user of the tenant globex', {
-    cookie: await mintCookie(other.client.claims, { secret: SECRET }),
-    expected: other.client.body,
+  const request = new Request('http://localhost:3000/auth/callback/credentials', {
+    method: 'POST',
+    body: new URLSearchParams(),
+    headers: { 'user-agent': PHONE },
   })
+  const cookie = await show(async () => cookiesOf(await Auth(request, await withSessions(config, { bridge })(request))))
+  const { session_id: current = '', user } = await show(() => bridge.getSession(cookie), withoutUser)
+  deepStrictEqual(user, session.user)
 
-  const proToken = 'pro-'.repeat(1100)
-  const chunked = await signIn({ ...other.internal.claims, proToken }, { secret: SECRET })
-  await show(`A session in ${chunked.match(/session-token\.\d=/g)?.length} cookies, too long for one`, {
-    cookie: chunked,
-    expected: withUser(other.internal.body, { proToken }),
-  })
-
-  await show('A cookie from before the secret was rotated', {
-    cookie: await mintCookie(msp.client.claims, { secret: OLD_SECRET }),
-    expected: msp.client.body,
-  })
-
-  const revoked = await mintCookie(msp.internal.claims, { secret: SECRET })
-  await database.query('UPDATE sessions SET revoked_at = now() WHERE session_id = $1', [msp.internal.claims.session_id])
-  await show('The same internal user of acme, after "sign out everywhere"', {
-    cookie: revoked,
-    expected: UNAUTHENTICATED,
-  })
-
-  await show('A token that expired a minute ago', {
-    cookie: await mintCookie(other.client.claims, { secret: SECRET, maxAge: -60 }),
-    expected: UNAUTHENTICATED,
-  })
-
-  await database.query(`UPDATE users SET user_type = 'internal' WHERE user_id = $1`, [other.client.claims.id])
-  await show('The client-portal user of globex, after the database made it an internal one', {
-    cookie: await mintCookie(other.client.claims, { secret: SECRET }),
-    expected: UNAUTHENTICATED,
-  })
-
-  await show('No session cookie', { cookie: 'theme=dark', expected: UNAUTHENTICATED })
+  heading(
+    'The devices are listed',
+    'Each session is a row. So a user can see where they are signed in, and end what they do not know.',
+  )
+  const devices = await show(() => bridge.listSessions({ tenant, userId, current }), namesOf)
+  deepStrictEqual(namesOf(devices), [
+    { deviceName: 'Firefox on Android', current: true },
+    { deviceName: 'Chrome on Linux', current: undefined },
+  ])
+  return { desktop: { sessionId, cookie: cookieHeader }, phone: { sessionId: current, cookie } }
 }
 
-/** @param {string} title @param {{ cookie: string, expected: object }} request */
-async function show(title, { cookie, expected }) {
-  const start = performance.now()
-  const body = await bridge.getSession(cookie)
-  const duration = performance.now() - start
-  const text = JSON.stringify(body, shorten, 2).replaceAll('\n', '\n  ')
-  console.log(`\n${title}\n  Cookie: ${shorten('', cookie)}\n  ${duration.toFixed(2)} ms\n  ${text}`)
-  deepStrictEqual(body, expected)
+/** @param {Session} phone */
+async function use({ sessionId }) {
+  heading(
+    'The session is kept alive',
+    'A day later the app is used again: the row lives on, and the browser gets a new cookie. For the next five minutes it is only read.',
+  )
+  await daysPass(1)
+  const rolled_at = Math.floor(Date.now() / 1000) - DAY / 1000
+  const cookie = await mintCookie({ ...ada, session_id: sessionId, rolled_at }, { secret: SECRET })
+  const before = await show(() => expiryOf(sessionId))
+  const rolled = await show(() => bridge.refreshSession(cookie), newCookie)
+  strictEqual(rolled.setCookie.length, 1)
+  ok((await show(() => expiryOf(sessionId))) - before >= DAY)
+  const { cookieHeader } = rolled
+  const again = await show(() => bridge.refreshSession(cookieHeader), newCookie)
+  deepStrictEqual(again, { session: rolled.session, setCookie: [], cookieHeader })
+
+  heading(
+    'The plan changes',
+    'The option freshClaims reads columns in the same query, and they count before the token. So a change shows without a new sign-in.',
+  )
+  await show(() => sql(`UPDATE users SET plan = 'premium' WHERE user_id = $1 RETURNING plan`, userId))
+  strictEqual(await show(async () => (await bridge.getSession(cookie)).user?.plan), 'premium')
 }
 
-/** A tenant with an internal and a client-portal user, both signed in. @param {string} slug @param {string} plan */
-async function createTenant(slug, plan) {
-  const internal = await createUser(database, { user_type: 'internal', email: `ada@${slug}.example` })
-  const { tenant } = internal
-  const client = await createUser(database, { tenant, user_type: 'client', email: `grace@client.${slug}.example` })
-  return {
-    internal: await signedIn(internal, {
-      name: 'Ada',
-      tenantSlug: slug,
-      plan,
-      addons: ['backup'],
-      login_method: 'google',
-    }),
-    client: await signedIn(client, { name: 'Grace', tenantSlug: slug, plan, clientId: client.user_id }),
+/** @param {Session} desktop @param {Session} phone */
+async function end(desktop, phone) {
+  heading(
+    'A session ends',
+    'Ada signs the desktop out. No call that starts after this returns the session. With Auth.js alone, the cookie would be good until it expires.',
+  )
+  const { sessionId } = desktop
+  strictEqual(await show(() => bridge.revokeSession({ tenant, userId, sessionId, reason: 'lost' })), true)
+  deepStrictEqual(await show(() => bridge.getSession(desktop.cookie)), {})
+
+  heading(
+    'An answer is kept',
+    'With maxStaleness an answer may be reused for as long as you say, here ten minutes. The first call asks the database, the second does not.',
+  )
+  await listening()
+  const { hits } = caching.stats().cache
+  await show(async () => (await caching.getSession(phone.cookie)).user?.plan)
+  strictEqual(await show(async () => (await caching.getSession(phone.cookie)).user?.plan), 'premium')
+  strictEqual(caching.stats().cache.hits, hits + 1)
+
+  heading(
+    'A session ends elsewhere',
+    'Somebody ends the one on the phone, by SQL. With listen, PostgreSQL tells each process that keeps an answer: it is dropped in milliseconds.',
+  )
+  await show(() =>
+    sql('UPDATE sessions SET revoked_at = now() WHERE session_id = $1 RETURNING revoked_at', phone.sessionId),
+  )
+  await show(() => readUntilItEnds(caching, phone.cookie))
+  strictEqual(caching.stats().listener?.notifications, 1)
+
+  heading(
+    'The limit is reached',
+    'Where a user may have one session, a further one ends the oldest, or is refused. The limit is exact, however many processes sign in.',
+  )
+  const first = await bridge.createSession({ tenant, userId })
+  await show(() => bridge.createSession({ tenant, userId, maxSessions: 1, whenFull: 'revoke-oldest' }))
+  const [ended] = await sql('SELECT revoked_reason FROM sessions WHERE session_id = $1', first.sessionId)
+  strictEqual(ended.revoked_reason, 'max_sessions')
+  await showError('ERR_AUTH_BRIDGE_TOO_MANY_SESSIONS', () =>
+    bridge.createSession({ tenant, userId, maxSessions: 1, whenFull: 'refuse' }),
+  )
+
+  heading('All sessions end', 'After a change of the password, for example.')
+  await bridge.createSession({ tenant, userId })
+  strictEqual(await show(() => bridge.revokeSessions({ tenant, userId, reason: 'new password' })), 2)
+  deepStrictEqual(await show(() => bridge.listSessions({ tenant, userId })), [])
+
+  heading(
+    'Old rows are deleted',
+    'Rows of ended sessions say why somebody was signed out. Half a year later they are not needed any more.',
+  )
+  await daysPass(180)
+  strictEqual(await show(() => bridge.deleteEndedSessions({ before: new Date(Date.now() - 90 * DAY) })), 5)
+}
+
+async function refuse() {
+  heading(
+    'Other requests',
+    'getSession answers {} where there is no live session, whatever the client sends. explainSession tells you the reason.',
+  )
+  const { sessionId } = await bridge.createSession({ tenant, userId })
+  const claims = { ...ada, session_id: sessionId }
+  /** @type {[request: string, cookie: string, reason: string][]} */
+  const requests = [
+    ['the secret before the rotation', await mintCookie(claims, { secret: OLD_SECRET }), 'live'],
+    ['a token in two cookies', await signIn({ ...claims, proToken: 'x'.repeat(4400) }, { secret: SECRET }), 'live'],
+    ['no session cookie', 'theme=dark', 'no-cookie'],
+    ['expired a minute ago', await mintCookie(claims, { secret: SECRET, maxAge: -60 }), 'token-expired'],
+    ['a secret of somebody else', await mintCookie(claims, { secret: 'of another app' }), 'no-matching-secret'],
+    [
+      'of a client, who is internal',
+      await mintCookie({ ...claims, user_type: 'client' }, { secret: SECRET }),
+      'user-type-changed',
+    ],
+  ]
+  for (const [request, cookie, expected] of requests) {
+    const start = performance.now()
+    const { session_id, user } = await bridge.getSession(cookie)
+    const time = since(start)
+    const { reason } = await bridge.explainSession(cookie)
+    const answer = user ? 'session' : '{}'
+    console.log(`${INDENT}${request.padEnd(32)} ${answer.padEnd(8)} ${reason.padEnd(20)} ${time}`)
+    strictEqual(reason, expected)
+    strictEqual(session_id, expected === 'live' ? sessionId : undefined)
   }
+
+  heading('The database is down', 'The call rejects: an outage never looks like a sign-out.')
+  await database.end()
+  await server.stop()
+  const [[, cookie]] = requests
+  await showError('ERR_AUTH_BRIDGE_DATABASE', () => bridge.getSession(cookie))
+}
+
+/** @param {string} title @param {string} text */
+function heading(title, text) {
+  steps += 1
+  console.log(`\n${styleText('bold', `${steps}. ${title}`)}\n${text.replaceAll(/(.{1,74})(?: |$)/g, `${INDENT}$1\n`)}`)
 }
 
 /**
- * Creates a session and returns its claims and the body expected for them.
+ * Prints the code of a call, calls it, and prints how long it took and the result, or a part of it.
  *
- * @param {Awaited<ReturnType<typeof createUser>>} user
- * @param {Record<string, unknown>} more additional claims
+ * @template T
+ * @param {() => Promise<T>} call
+ * @param {(result: T) => unknown} [part]
  */
-async function signedIn(user, more) {
-  const session = await createSession(database, user)
-  const claims = claimsOf(user, session, { ...more, role: 'never passed on' })
-  const { login_method, ...ofUser } = more
-  const body = {
-    session_id: session.session_id,
-    login_method: login_method ?? session.login_method,
-    user: {
-      id: user.user_id,
-      email: user.email,
-      username: '',
-      tenant: user.tenant,
-      user_type: user.user_type,
-      addons: [],
-      trial_end: null,
-      solo_pro_trial_end: null,
-      premium_trial_end: null,
-      premium_trial_effective_date: null,
-      premium_trial_confirmed: false,
-      subscription_status: null,
-      ...ofUser,
-    },
+async function show(call, part = (result) => result) {
+  printCode(call)
+  const start = performance.now()
+  const result = await call()
+  printResult(start, part(result))
+  return result
+}
+
+/** Shows a call that rejects. @param {string} code @param {() => Promise<unknown>} call */
+async function showError(code, call) {
+  printCode(call)
+  const start = performance.now()
+  const error = await call().then(
+    () => ({}),
+    (error) => error,
+  )
+  printResult(start, { code: error.code, message: error.message })
+  strictEqual(error.code, code)
+}
+
+/** @param {() => Promise<unknown>} call */
+function printCode(call) {
+  const code = String(call)
+    .replace(/^\(\) =>\s*/, 'await ')
+    .replace(/^async \(\) =>\s*/, '')
+  process.stdout.write(INDENT + styleText('cyan', code))
+}
+
+/** @param {number} start @param {unknown} result */
+function printResult(start, result) {
+  console.log(styleText('dim', `  // ${since(start)}`))
+  const text = inspect(result, { colors: process.stdout.hasColors?.(), maxStringLength: 50 })
+  if (result !== undefined) console.log(text.replaceAll(/^/gm, INDENT))
+}
+
+/** @param {number} start */
+function since(start) {
+  return `${(performance.now() - start).toFixed(2)} ms`
+}
+
+/** @param {string} text @param {...unknown} values */
+async function sql(text, ...values) {
+  return (await database.query(text, values)).rows
+}
+
+/** @param {string} sessionId */
+async function expiryOf(sessionId) {
+  const [row] = await sql('SELECT expires_at FROM sessions WHERE session_id = $1', sessionId)
+  return row.expires_at
+}
+
+/** As if the sessions were that much older. @param {number} days */
+async function daysPass(days) {
+  for (const column of ['created_at', 'last_activity_at', 'expires_at', 'revoked_at']) {
+    await sql(`UPDATE sessions SET ${column} = ${column} - make_interval(days => $1)`, days)
   }
-  return { claims, body }
 }
 
-/** @param {{ user: object }} body @param {object} fields */
-function withUser(body, fields) {
-  return { ...body, user: { ...body.user, ...fields } }
+/** The `Cookie` header of a browser that got this response. @param {Response} response */
+function cookiesOf({ headers }) {
+  return headers
+    .getSetCookie()
+    .map((line) => line.split(';')[0])
+    .join('; ')
 }
 
-/** Cuts long text to fit a line. @param {string} _key @param {unknown} value */
-function shorten(_key, value) {
-  const long = typeof value === 'string' && value.length > 90
-  return long ? `${value.slice(0, 60)}... (${value.length} characters)` : value
+/** @param {import('../index.js').RefreshedSession} refreshed */
+function newCookie({ setCookie }) {
+  return { setCookie }
+}
+
+/** @param {import('../index.js').AuthSessionResponse} session */
+function withoutUser({ session_id, login_method }) {
+  return { session_id, login_method }
+}
+
+/** @param {import('../index.js').ListedSession[]} sessions */
+function namesOf(sessions) {
+  return sessions.map(({ deviceName, current }) => ({ deviceName, current }))
+}
+
+/** Waits until notifications come through. */
+async function listening() {
+  await caching.health()
+  while (!caching.stats().listener?.listening) await setImmediate()
+}
+
+/** @param {AuthBridge} bridge @param {string} cookie */
+async function readUntilItEnds(bridge, cookie) {
+  while ((await bridge.getSession(cookie)).user) await setImmediate()
 }
