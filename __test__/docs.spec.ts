@@ -9,6 +9,7 @@ import { setEnvDefaults } from '@auth/core'
 import { afterEach, describe, expect, onTestFinished, test, vi } from 'vitest'
 import { AuthBridge } from '../index.js'
 import manifest from '../package.json' with { type: 'json' }
+import { unmatched } from '../site/.vitepress/navigation.mjs'
 import { SECRET } from './support/bridges.js'
 import { run } from './support/command-line.js'
 import { mintCookie } from './support/cookies.mjs'
@@ -22,6 +23,10 @@ const database = useDatabase()
 
 test.each(markdown())('every link of %s leads somewhere', (page) => {
   expect(brokenLinks(page)).toEqual([])
+})
+
+test('the navigation of the site has every page', () => {
+  expect(unmatched()).toEqual([])
 })
 
 test('every code block is in a language that a test covers', () => {
