@@ -12,13 +12,14 @@ const PAGES = readdirSync(DOCS, { recursive: true, encoding: 'utf8' })
 
 /** @type {Record<string, string[]>} */
 const GROUPS = {
-  Start: ['getting-started.md', 'moving-from-authjs.md'],
-  Use: ['rolling.md', 'sessions.md', 'claims-and-tables.md', 'caching.md', 'next-auth.md', 'nextjs.md'],
-  Operate: ['operating.md', 'command-line.md', 'platforms.md'],
+  Start: ['getting-started.md'],
+  Move: ['moving-from-authjs.md', 'moving-from-database-sessions.md', 'moving-from-next-auth-4.md'],
+  Use: ['reading.md', 'rolling.md', 'sessions.md', 'claims-and-tables.md', 'caching.md', 'next-auth.md', 'nextjs.md'],
+  Operate: ['troubleshooting.md', 'operating.md', 'command-line.md', 'platforms.md'],
   Security: ['hardening.md', 'supply-chain.md'],
   Understand: ['how-a-request-is-decided.md', 'differences.md', 'performance.md', 'architecture.md'],
   Decisions: PAGES.filter((page) => page.startsWith('decisions/')),
-  Reference: ['configuration.md', 'api.md'],
+  Reference: ['configuration.md', 'errors.md', 'api.md'],
 }
 
 /** The sidebar of VitePress. */
