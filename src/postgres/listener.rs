@@ -197,9 +197,7 @@ impl Listening {
                     continue;
                 }
                 Change::Any => each_cache(SessionCache::forget_all),
-                Change::Some(scopes) => {
-                    each_cache(|cache| scopes.iter().for_each(|scope| cache.forget(scope, true, true)))
-                }
+                Change::Some(scopes) => each_cache(|cache| scopes.iter().for_each(|scope| cache.forget_named(scope))),
             }
             self.state().notifications += 1;
         }
