@@ -1,5 +1,5 @@
-//! The thread that waits for databases. One is enough: everything that takes CPU time is done on the calling
-//! thread.
+//! The thread that waits for databases. One is enough: nearly everything that takes CPU time is done on the calling thread. Only
+//! tokens that are issued anew are made here, after the verdict.
 #![forbid(unsafe_code)]
 
 use std::sync::LazyLock;

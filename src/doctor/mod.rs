@@ -2,8 +2,8 @@
 //! to the database, and shows no secret, password or row.
 //!
 //! Each check has a file with its name. `query` collects the facts, `judge` makes the [`Check`] from them. [`catalog`] collects
-//! what several checks need from the system catalog, [`samples`] tries the session query for sessions of the table. This file decides the order of the checks, and which of them are skipped
-//! because another one failed.
+//! what several checks need from the system catalog, [`samples`] tries the session query for sessions of the table. This file
+//! decides the order of the checks, and which of them are skipped because another one failed.
 #![forbid(unsafe_code)]
 
 mod adapter;

@@ -195,8 +195,7 @@ impl Postgres {
         deleted.map_err(|refusal| self.write_error(refusal, |_| None, "SELECT and DELETE"))
     }
 
-    /// Runs a write, all of which can be repeated: again where other transactions thwart it, and once if the connection or the
-    /// statements were at fault.
+    /// Runs a write: again where other transactions thwart it, and once if the connection or the statements were at fault.
     async fn write<Q: Query>(&self, query: &Q, end: &Deadline) -> Result<Q::Answer, Refusal> {
         let permit = timeout_at(end.at, self.writes.acquire()).await;
         let _permit = permit.map_err(|_elapsed| Refusal::Error(end.error.clone()))?;
@@ -351,8 +350,8 @@ impl Postgres {
         }
     }
 
-    /// Runs `query` on `connection`. If the connection was at fault and the query may be repeated, runs it again on a
-    /// new connection; and so if the tables have changed since the statements were written.
+    /// Runs `query` on `connection`. If the connection was at fault, runs it again on a new connection; and so if the tables have
+    /// changed since the statements were written.
     async fn run<Q: Query>(&self, connection: Object<Connector>, query: &Q) -> Result<Q::Answer, Refusal> {
         let is_written = self.statements.current().is_some();
         let limit = if Q::IS_SLIDE { self.slide_timeout() } else { self.query_timeout };
@@ -361,7 +360,8 @@ impl Postgres {
             Err(fault) => fault,
         };
         let is_stale = fault.is_stale_connection();
-        if !Q::IS_REPEATABLE || !(is_stale || (is_written && fault.is_changed_table())) {
+        let may_help = is_stale || (is_written && fault.is_changed_table());
+        if !may_help {
             return Err(Refusal::Fault(fault));
         }
         // After a slide, the read that follows finds out.

@@ -64,7 +64,7 @@ struct KeptSession {
     user_id: Id,
     record: SessionRecord,
     asked: Asked,
-    /// From then on.
+    /// For how long it counts, from when it was asked.
     lifetime: Duration,
 }
 

@@ -16,16 +16,13 @@ const LOGIN_METHOD: &str = "login_method";
 /// Why the oldest sessions of a user end.
 const REASON: &str = "max_sessions";
 
-/// Starts one session.
+/// Starts one session. The id is ours: a row that is there already is the one that was inserted.
 pub(in crate::postgres) struct CreateSession<'s> {
     pub(in crate::postgres) new: &'s NewSession,
 }
 
 impl Query for CreateSession<'_> {
     type Answer = Started;
-
-    /// The id is ours: a row that is there already is the one that was inserted.
-    const IS_REPEATABLE: bool = true;
 
     async fn run(&self, session: &DatabaseSession<'_>, statements: &Statements) -> Result<Started, Fault> {
         let NewSession { owner, session_id, .. } = self.new;

@@ -24,8 +24,6 @@ pub(in crate::postgres) struct DeleteEnded<'d> {
 impl Query for DeleteEnded<'_> {
     type Answer = Deleted;
 
-    const IS_REPEATABLE: bool = true;
-
     async fn run(&self, session: &DatabaseSession<'_>, statements: &Statements) -> Result<Deleted, Fault> {
         let (next, ended) = self.part(session, statements).await?;
         let mut by_tenant: HashMap<Option<Id>, Vec<Id>> = HashMap::new();

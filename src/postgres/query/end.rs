@@ -36,8 +36,6 @@ pub(super) fn statement(located: &Located, keys: &KeyColumns) -> Statement {
 impl Query for FindEnd<'_> {
     type Answer = Result<Option<SessionEnd>, Error>;
 
-    const IS_REPEATABLE: bool = true;
-
     async fn run(&self, session: &DatabaseSession<'_>, statements: &Statements) -> Result<Self::Answer, Fault> {
         let mut found = Ok(None);
         let Some(SessionKey { tenant, session_id }) = self.key.fit(&statements.id_types) else {

@@ -179,8 +179,6 @@ impl Statements {
 impl Query for FindSessions<'_> {
     type Answer = Vec<Found>;
 
-    const IS_REPEATABLE: bool = true;
-
     async fn run(&self, session: &DatabaseSession<'_>, statements: &super::Statements) -> Result<Vec<Found>, Fault> {
         let fitting = Fitting::of(self.wanted, &statements.id_types);
         let found = statements.find.find(session, &fitting.wanted).await?;

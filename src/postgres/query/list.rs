@@ -34,8 +34,6 @@ pub(in crate::postgres) struct ListSessions<'o> {
 impl Query for ListSessions<'_> {
     type Answer = Result<Vec<ListedSession>, Error>;
 
-    const IS_REPEATABLE: bool = true;
-
     async fn run(&self, session: &DatabaseSession<'_>, statements: &Statements) -> Result<Self::Answer, Fault> {
         let Statements { located, keys, id_types, .. } = statements;
         let Some(owner) = self.owner.fit(id_types) else {

@@ -52,12 +52,9 @@ const MAX_AGE: Duration = Duration::from_secs(60);
 /// server that sends rows without end is not.
 const MAX_ROWS: usize = 10_000;
 
-/// A query with its parameters.
+/// A query with its parameters. It may be repeated on a new connection if the first one broke, also if it writes.
 pub(super) trait Query: Sync {
     type Answer: Send;
-
-    /// Whether the query may be repeated on a new connection if the first one broke. True for a query that only reads.
-    const IS_REPEATABLE: bool;
 
     /// Whether it slides sessions, which a server may refuse that answers all else.
     const IS_SLIDE: bool = false;

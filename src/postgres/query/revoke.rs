@@ -19,8 +19,6 @@ pub(in crate::postgres) struct Revoke<'r> {
 impl Query for Revoke<'_> {
     type Answer = u64;
 
-    const IS_REPEATABLE: bool = true;
-
     async fn run(&self, session: &DatabaseSession<'_>, statements: &Statements) -> Result<u64, Fault> {
         let Statements { located, keys, id_types, .. } = statements;
         let Revocation { scope, reason } = self.revocation;

@@ -18,7 +18,7 @@ use crate::store::{Lifetime, Slide, Wanted};
 
 const USER_ID: &str = "user_id";
 
-/// Queries the sessions, slides those that are due, and answers in their order.
+/// Queries the sessions, slides those that are due, and answers in their order. Again, it only slides them a little further.
 pub(in crate::postgres) struct SlideSessions<'a> {
     pub(in crate::postgres) wanted: &'a [Wanted],
 }
@@ -163,9 +163,6 @@ fn minus(left: &str, right: &str) -> String {
 
 impl Query for SlideSessions<'_> {
     type Answer = Vec<Found>;
-
-    /// Sliding a session again only slides it a little further.
-    const IS_REPEATABLE: bool = true;
 
     const IS_SLIDE: bool = true;
 
