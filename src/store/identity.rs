@@ -23,7 +23,7 @@ pub struct Identity {
 /// How long a session is to live from now on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Lifetime {
-    /// From 1 to those of 400 days.
+    /// From one second to 400 days.
     pub seconds: u32,
     /// Whether the row's own lifetime counts if it is shorter: how long it had left when it was last active.
     pub is_bounded_by_row: bool,
