@@ -297,7 +297,7 @@ describe('what it says of the columns', () => {
       server.answer(rows(COLUMNS, LIVE))
       const { code, message } = await rejectionOf(bridge, cookie)
       expect(code).toBe(DATABASE)
-      expect(message).toMatch(new RegExp(`^the database refused the session query: ${name} is ${shown}`))
+      expect(message).toMatch(new RegExp(`^the database refused the query: ${name} is ${shown}`))
       expect(message).toMatch(/, but ids must be uuid, text, .* or a domain over one of them$/)
       expect(message.length).toBeLessThan(800)
       expect(message).not.toMatch(/[\p{Cc}\u2028]/u)
@@ -389,7 +389,7 @@ describe('a column whose type is based on another type, and so on without end: r
     const { code, message } = await rejectionOf(bridge, cookie)
     expect({ code, message }).toEqual({
       code: DATABASE,
-      message: 'the database refused the session query: the type of a column is derived from too many other types',
+      message: 'the database refused the query: the type of a column is derived from too many other types',
     })
     await expectSession(connect())
   })
@@ -741,7 +741,7 @@ describe('fresh claims', () => {
     const bridge = connect({ ...options, queryTimeout: 20_000, callTimeout: 20_000 })
     expect(await rejectionOf(bridge, cookie)).toMatchObject({
       code: DATABASE,
-      message: `the database refused the session query: ${name} makes the fresh claims longer than 32768 bytes`,
+      message: `the database refused the query: ${name} makes the fresh claims longer than 32768 bytes`,
     })
   })
 
@@ -756,8 +756,7 @@ describe('fresh claims', () => {
     server.answer(rows(columns, row()))
     const { code, message } = await rejectionOf(connect(options), cookie)
     expect(code).toBe(DATABASE)
-    const [, shown, ends] =
-      /^the database refused the session query: (.+) is point forged x+, but (.+)$/.exec(message) ?? []
+    const [, shown, ends] = /^the database refused the query: (.+) is point forged x+, but (.+)$/.exec(message) ?? []
     expect([shown, ends]).toEqual([`users.${name}`, `the fresh claim must be ${expected}`])
     expect(message.length).toBeLessThan(800)
   })
@@ -780,7 +779,7 @@ describe('the text of its errors', () => {
     server.answer((socket) => socket.write(Buffer.concat([error, readyForQuery])))
     const { code, message } = await rejectionOf(bridge, cookie)
     expect(code).toBe(DATABASE)
-    expect(message).toMatch(/^the database refused the session query: line forged: 200 OK {2}\[31mred/)
+    expect(message).toMatch(/^the database refused the query: line forged: 200 OK {2}\[31mred/)
     expect(message.length).toBeLessThan(800)
     expect(message).not.toMatch(/\p{Cc}/u)
     await expectSession(bridge)
@@ -790,7 +789,7 @@ describe('the text of its errors', () => {
     const error = errorResponse({ S: 'ERROR', C: `XX\n${'0'.repeat(1000)}`, M: 'wrong' })
     server.answer((socket) => socket.write(Buffer.concat([error, readyForQuery])))
     const { message } = await rejectionOf(connect(), cookie)
-    expect(message).toBe('the database refused the session query: wrong (SQLSTATE XX 00)')
+    expect(message).toBe('the database refused the query: wrong (SQLSTATE XX 00)')
   })
 
   test('the name of a type is cut, and put on one line', async () => {
@@ -826,6 +825,6 @@ describe('the text of its errors', () => {
     const fields = { S: 'ERROR', C: '22P02', M: 'wrong', D: 'detail', H: 'hint', W: 'where', q: 'query', p: '1' }
     server.answer((socket) => socket.write(Buffer.concat([errorResponse(fields), readyForQuery])))
     const { message } = await rejectionOf(bridge, cookie)
-    expect(message).toBe('the database refused the session query: wrong (SQLSTATE 22P02)')
+    expect(message).toBe('the database refused the query: wrong (SQLSTATE 22P02)')
   })
 })

@@ -88,14 +88,14 @@ impl fmt::Display for Error {
         match self {
             Self::Config { name, problem } | Self::Argument { name, problem } => write!(f, "{name}: {problem}"),
             Self::Connect(cause) => write!(f, "cannot connect to the database: {cause}"),
-            Self::Query(cause) => write!(f, "the database refused the session query: {cause}"),
+            Self::Query(cause) => write!(f, "the database refused the query: {cause}"),
             Self::Timeout { step, limit } => {
                 write!(f, "{step} took longer than {} ms", limit.as_millis())
             }
             Self::Overload { limit } => {
                 write!(f, "{limit} calls are waiting for the database already, which is the limit (maxWaiting)")
             }
-            Self::Cancelled(cause) => write!(f, "the database cancelled the session query: {cause}"),
+            Self::Cancelled(cause) => write!(f, "the database cancelled the query: {cause}"),
             Self::ReadOnly(cause) => {
                 write!(f, "the database takes no writes; let databaseUrl lead to the primary: {cause}")
             }
@@ -141,7 +141,7 @@ mod tests {
             (
                 Error::Query("no table".to_owned()),
                 "ERR_AUTH_BRIDGE_DATABASE",
-                "the database refused the session query: no table",
+                "the database refused the query: no table",
             ),
             (
                 Error::Timeout { step: "connecting", limit: Duration::from_secs(5) },
@@ -156,7 +156,7 @@ mod tests {
             (
                 Error::Cancelled("statement timeout".to_owned()),
                 "ERR_AUTH_BRIDGE_TIMEOUT",
-                "the database cancelled the session query: statement timeout",
+                "the database cancelled the query: statement timeout",
             ),
             (Error::Closed, "ERR_AUTH_BRIDGE_CLOSED", "this AuthBridge is closed"),
             (Error::Internal("bug".to_owned()), "ERR_AUTH_BRIDGE_INTERNAL", "internal error, please report it: bug"),

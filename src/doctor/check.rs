@@ -98,7 +98,7 @@ mod tests {
             (
                 Check::from_step_error("server", &failed),
                 json!({
-                    "id": "server", "status": "failed", "message": "the database refused the session query: no",
+                    "id": "server", "status": "failed", "message": "the database refused the query: no",
                     "advice": SEE_LOG,
                 }),
             ),

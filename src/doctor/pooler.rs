@@ -153,7 +153,7 @@ mod tests {
     #[test]
     fn the_advice_is_split_from_the_message() {
         let (message, advice) = advice_in(&Error::Query(format!("gone{POOLER_ADVICE}"))).expect("is of a pooler");
-        assert_eq!(message, "the database refused the session query: gone");
+        assert_eq!(message, "the database refused the query: gone");
         assert!(advice.starts_with("Behind a pooler in transaction mode, such as PgBouncer, set "), "{advice}");
         assert_eq!(advice_in(&Error::Query("gone".to_owned())), None);
     }

@@ -160,7 +160,7 @@ mod tests {
                 Status::Failed,
                 "; of 2 tried, 2 have a user whose user_type is neither client nor internal",
             ),
-            (Err(failed), Status::Failed, "; trying one of them: the database refused the session query: no"),
+            (Err(failed), Status::Failed, "; trying one of them: the database refused the query: no"),
         ] {
             let trial =
                 trial.map(|(tried, refused)| Trial { tried, refused: refused.into_iter().collect(), error: None });
