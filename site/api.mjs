@@ -130,6 +130,7 @@ function callable(name, node) {
     ...(parameters.length > 0 ? [parameters.join('\n')] : []),
     ...tags.filter(ts.isJSDocReturnTag).map((tag) => `Returns: ${textOf(tag)}`),
     ...errorsOf(node),
+    ...seeAlso(signature),
   ]
 }
 
@@ -142,7 +143,8 @@ function callable(name, node) {
 function typeSection(name, node) {
   if (!node) throw new Error(`no type ${name}`)
   if (!ts.isInterfaceDeclaration(node)) {
-    return [`### ${name}`, ...commentOf(node), code(node.getText().replace(/^export /, ''))]
+    const text = node.getText().replace(/^export /, '')
+    return [`### ${name}`, ...commentOf(node), code(text), ...seeAlso(text, name)]
   }
   const parents = (node.heritageClauses ?? []).flatMap(({ types }) => [...types])
   const bases = parents.map((parent) => parent.expression.getText()).filter((base) => documented.has(base))
@@ -167,7 +169,9 @@ function members(nodes) {
     const object = node.type && ts.isTypeLiteralNode(node.type) ? node.type : undefined
     const isDocumented = object?.members.some((member) => commentOf(member).length > 0)
     const type = isDocumented ? 'object' : typeText(node.type)
-    const head = `\`${node.name.getText()}${node.questionToken ? '?' : ''}: ${type}\``
+    const named = `\`${node.name.getText()}${node.questionToken ? '?' : ''}: ${type}\``
+    const [other] = typesIn(type)
+    const head = other ? `[${named}](#${other.toLowerCase()})` : named
     const [first, ...rest] = [...commentOf(node), ...errorsOf(node)]
     // A backslash at the end of a line breaks it.
     const text = [
@@ -178,6 +182,23 @@ function members(nodes) {
     return `- ${text.join('\n\n').replaceAll(/\n(?=.)/g, '\n  ')}`
   })
   return items.join('\n')
+}
+
+/** @param {string} text */
+function typesIn(text) {
+  const names = [...text.matchAll(/\b[A-Z]\w+/g)].map(([name]) => name)
+  return [...new Set(names)].filter((name) => documented.has(name))
+}
+
+/**
+ * Links to the types in a block of code, which can't have any.
+ *
+ * @param {string} text
+ * @param {string} [own]
+ */
+function seeAlso(text, own) {
+  const names = typesIn(text).filter((name) => name !== own)
+  return names.length > 0 ? [`Types: ${names.map(link).join(', ')}`] : []
 }
 
 /** @param {ts.TypeNode | undefined} node */
