@@ -3,9 +3,7 @@
 
 import { deepStrictEqual, ok, strictEqual } from 'node:assert'
 import { randomUUID } from 'node:crypto'
-import { performance } from 'node:perf_hooks'
 import { setImmediate } from 'node:timers/promises'
-import { inspect, styleText } from 'node:util'
 import { Auth, skipCSRFCheck } from '@auth/core'
 import credentials from '@auth/core/providers/credentials'
 import pg from 'pg'
@@ -14,13 +12,13 @@ import { startPostgres } from '../__test__/support/postgres.mjs'
 import { createWatchedTables } from '../__test__/support/tenants.mjs'
 import { AuthBridge } from '../index.js'
 import { withSessions } from '../next-auth/index.js'
+import { heading, show, showError, showRow } from './show.mjs'
 
 const OLD_SECRET = 'the secret until the last rotation'
 const SECRET = 'the secret since the last rotation'
 const DESKTOP = 'Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/143.0.0.0 Safari/537.36'
 const PHONE = 'Mozilla/5.0 (Android 16; Mobile; rv:145.0) Gecko/145.0 Firefox/145.0'
 const DAY = 24 * 60 * 60 * 1000
-const INDENT = '   '
 
 /** @typedef {{ sessionId: string, cookie: string }} Session */
 
@@ -35,7 +33,6 @@ const caching = new AuthBridge({ ...options, maxStaleness: 600_000, listen: true
 const database = new pg.Client(server.url())
 const [tenant, userId] = [randomUUID(), randomUUID()]
 const ada = { tenant, id: userId, user_type: 'internal', name: 'Ada', email: 'ada@acme.example' }
-let steps = 0
 try {
   await database.connect()
   await createWatchedTables(database)
@@ -202,12 +199,8 @@ async function refuse() {
     ],
   ]
   for (const [request, cookie, expected] of requests) {
-    const start = performance.now()
-    const { session_id, user } = await bridge.getSession(cookie)
-    const time = since(start)
     const { reason } = await bridge.explainSession(cookie)
-    const answer = user ? 'session' : '{}'
-    console.log(`${INDENT}${request.padEnd(32)} ${answer.padEnd(8)} ${reason.padEnd(20)} ${time}`)
+    const { session_id } = await showRow(request.padEnd(32) + reason.padEnd(20), () => bridge.getSession(cookie))
     strictEqual(reason, expected)
     strictEqual(session_id, expected === 'live' ? sessionId : undefined)
   }
@@ -215,61 +208,8 @@ async function refuse() {
   heading('The database is down', 'The call rejects: an outage never looks like a sign-out.')
   await database.end()
   await server.stop()
-  const [[, cookie]] = requests
-  await showError('ERR_AUTH_BRIDGE_DATABASE', () => bridge.getSession(cookie))
-}
-
-/** @param {string} title @param {string} text */
-function heading(title, text) {
-  steps += 1
-  console.log(`\n${styleText('bold', `${steps}. ${title}`)}\n${text.replaceAll(/(.{1,74})(?: |$)/g, `${INDENT}$1\n`)}`)
-}
-
-/**
- * Prints the code of a call, calls it, and prints how long it took and the result, or a part of it.
- *
- * @template T
- * @param {() => Promise<T>} call
- * @param {(result: T) => unknown} [part]
- */
-async function show(call, part = (result) => result) {
-  printCode(call)
-  const start = performance.now()
-  const result = await call()
-  printResult(start, part(result))
-  return result
-}
-
-/** Shows a call that rejects. @param {string} code @param {() => Promise<unknown>} call */
-async function showError(code, call) {
-  printCode(call)
-  const start = performance.now()
-  const error = await call().then(
-    () => ({}),
-    (error) => error,
-  )
-  printResult(start, { code: error.code, message: error.message })
-  strictEqual(error.code, code)
-}
-
-/** @param {() => Promise<unknown>} call */
-function printCode(call) {
-  const code = String(call)
-    .replace(/^\(\) =>\s*/, 'await ')
-    .replace(/^async \(\) =>\s*/, '')
-  process.stdout.write(INDENT + styleText('cyan', code))
-}
-
-/** @param {number} start @param {unknown} result */
-function printResult(start, result) {
-  console.log(styleText('dim', `  // ${since(start)}`))
-  const text = inspect(result, { colors: process.stdout.hasColors?.(), maxStringLength: 50 })
-  if (result !== undefined) console.log(text.replaceAll(/^/gm, INDENT))
-}
-
-/** @param {number} start */
-function since(start) {
-  return `${(performance.now() - start).toFixed(2)} ms`
+  const { cookieHeader } = await bridge.sealSession(claims)
+  await showError('ERR_AUTH_BRIDGE_DATABASE', () => bridge.getSession(cookieHeader))
 }
 
 /** @param {string} text @param {...unknown} values */
@@ -316,10 +256,12 @@ function namesOf(sessions) {
 /** Waits until notifications come through. */
 async function listening() {
   await caching.health()
-  while (!caching.stats().listener?.listening) await setImmediate()
+  const signal = AbortSignal.timeout(10_000)
+  while (!caching.stats().listener?.listening) await setImmediate(undefined, { signal })
 }
 
 /** @param {AuthBridge} bridge @param {string} cookie */
 async function readUntilItEnds(bridge, cookie) {
-  while ((await bridge.getSession(cookie)).user) await setImmediate()
+  const signal = AbortSignal.timeout(10_000)
+  while ((await bridge.getSession(cookie)).user) await setImmediate(undefined, { signal })
 }

@@ -1,6 +1,6 @@
 // Tests the example in a real browser, started by its command.
 
-import { mkdir } from 'node:fs/promises'
+import { mkdir, stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import { setTimeout } from 'node:timers/promises'
 import pg from 'pg'
@@ -15,6 +15,9 @@ type User = 'internal' | 'client'
 
 const MAX_SESSIONS = 4
 const SCREENSHOTS = join(ROOT, 'screenshots')
+/** Where the pictures of the documentation go. With PICTURES=1 they replace those in the repository. */
+const PICTURES = process.env.PICTURES ? join(ROOT, 'docs', 'images') : SCREENSHOTS
+const MAX_PICTURE_BYTES = 150_000
 
 /** Starts the example, and reads its address and the logins from its output. */
 async function startExample(args: string[], env: Record<string, string>) {
@@ -85,6 +88,12 @@ async function screenshot(page: Page, name: string) {
   await page.screenshot({ path: join(SCREENSHOTS, `${name}.png`), fullPage: true })
   const overflow = await page.evaluate(() => document.documentElement.scrollWidth - window.innerWidth)
   expect(overflow).toBeLessThanOrEqual(0)
+}
+
+async function picture(page: Page, name: string, options = {}) {
+  const path = join(PICTURES, `${name}.png`)
+  await page.screenshot({ path, ...options })
+  expect((await stat(path)).size).toBeLessThan(MAX_PICTURE_BYTES)
 }
 
 async function query(statement: string, values: unknown[]) {
@@ -159,6 +168,15 @@ describe('signed in', () => {
     expect(await fieldsOf(page)).toContain(username)
   })
 
+  test('the dashboard shows what its calls took', async () => {
+    const page = await signedIn('phone')
+    const calls = await page.getByRole('row').allInnerTexts()
+    expect(calls).toEqual(
+      ['auth()', 'stats().latency.p50', 'listSessions()'].map((call) => expect.stringContaining(call)),
+    )
+    for (const call of calls) expect(call).toMatch(/\s\d+\.\d\d ms$/)
+  })
+
   test('the sign-in page sends the signed-in on', async () => {
     const page = await signedIn('desktop')
     await page.goto('/signin')
@@ -174,6 +192,41 @@ test('a wrong password is refused with a message', async () => {
   await page.getByRole('button', { name: 'Sign in', exact: true }).click()
   await expect.poll(() => page.locator('.problem').innerText()).toMatch(/don’t match/)
   expect(await get(page, '/api/session')).toEqual({ status: 200, body: '{}' })
+})
+
+describe('the plan of the tenant', () => {
+  const planIs = (plan: string) => query('SELECT 1 AS found FROM tenants WHERE plan = $1', [plan])
+
+  test('changes for all its users on their next page, and their cookies stay as they are', async () => {
+    const [ada, grace] = [await signedIn('desktop'), await signedIn('phone', 'client')]
+    const tokens = await Promise.all([ada, grace].map(tokenOf))
+    for (const plan of ['solo', 'pro']) {
+      await ada.getByRole('button', { name: plan }).click()
+      await expect.poll(() => fieldsOf(ada)).toMatch(new RegExp(`Plan\\s+${plan}`))
+      expect(await ada.getByRole('button', { name: plan }).getAttribute('aria-pressed')).toBe('true')
+      await grace.reload()
+      expect(await fieldsOf(grace)).toMatch(new RegExp(`Plan\\s+${plan}`))
+      expect((await sessionOf(grace)).user.plan).toBe(plan)
+    }
+    expect(await Promise.all([ada, grace].map(tokenOf))).toEqual(tokens)
+  })
+
+  test("can't be changed by a client, even by the request of the staff", async () => {
+    const [ada, grace] = [await signedIn('desktop'), await signedIn('phone', 'client')]
+    expect(await grace.getByRole('button', { name: 'solo' }).count()).toBe(0)
+    const posted = ada.waitForRequest((request) => request.method() === 'POST')
+    await ada.getByRole('button', { name: 'solo' }).click()
+    const request = await posted
+    await expect.poll(() => planIs('solo')).toEqual({ found: 1 })
+    const { 'next-action': action = '', 'content-type': type = '' } = request.headers()
+    const repeated = { headers: { 'next-action': action, 'content-type': type }, data: request.postDataBuffer() }
+
+    await query(`UPDATE tenants SET plan = 'premium'`, [])
+    expect((await grace.request.post('/dashboard', repeated)).status()).toBe(200)
+    expect(await planIs('premium')).toEqual({ found: 1 })
+    expect((await ada.request.post('/dashboard', repeated)).status()).toBe(200)
+    expect(await planIs('solo')).toEqual({ found: 1 })
+  })
 })
 
 describe('two devices of one user', () => {
@@ -340,6 +393,24 @@ test.each<Device>(['desktop', 'phone'])('no page is wider than a %s', async (dev
   await screenshot(page, `dashboard-${device}`)
   await page.emulateMedia({ colorScheme: 'dark' })
   await screenshot(page, `dashboard-${device}-dark`)
+})
+
+test('the pictures of the documentation are small', async () => {
+  await query(`UPDATE tenants SET plan = 'premium'`, [])
+  await query('DELETE FROM sessions', [])
+  await signedIn('phone')
+  await signedIn('phone', 'client')
+  await query(`UPDATE sessions SET last_activity_at = now() - interval '3 hours'`, [])
+  const [ada, grace] = [await signedIn('desktop'), await signedIn('phone', 'client')]
+  await ada.goto('/admin')
+  await expect.poll(() => sessionStatus(ada)).toBe('useSession() authenticated')
+  await picture(ada, 'example-admin', { clip: { x: 0, y: 0, width: 1280, height: 420 } })
+  await ada.goto('/dashboard')
+  await expect.poll(() => ada.getByTestId('body').innerText()).toContain('ada@acme.example')
+  await expect.poll(() => sessionStatus(ada)).toBe('useSession() authenticated')
+  await picture(ada, 'example', { fullPage: true })
+  await grace.getByRole('region', { name: 'Plan' }).evaluate((card) => card.scrollIntoView())
+  await picture(grace, 'example-phone')
 })
 
 // At the same time, since they mostly wait.

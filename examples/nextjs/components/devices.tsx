@@ -1,10 +1,8 @@
-import type { AuthSession, ListedSession } from 'authjs-bridge'
+import type { ListedSession } from 'authjs-bridge'
 import { signOutDevice, signOutOthers, signOutThisDevice } from '@/app/dashboard/actions'
 import { DeviceText } from '@/components/device-text'
-import { bridge } from '@/sessions'
 
-export async function Devices({ session: { session_id, user } }: { session: AuthSession }) {
-  const devices = await bridge.listSessions({ tenant: user.tenant, userId: user.id, current: session_id })
+export function Devices({ devices }: { devices: ListedSession[] }) {
   return (
     <section className="card" aria-labelledby="devices">
       <h2 id="devices">Your devices</h2>

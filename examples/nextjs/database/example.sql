@@ -22,3 +22,9 @@ CREATE TABLE IF NOT EXISTS passwords (
   PRIMARY KEY (tenant, user_id),
   FOREIGN KEY (tenant, user_id) REFERENCES users ON DELETE CASCADE
 );
+
+-- The users as the session check reads them: with the columns that the option freshClaims names.
+CREATE OR REPLACE VIEW session_users AS
+  SELECT users.tenant, users.user_id, users.user_type, tenants.plan, tenants.addons
+    FROM users
+    JOIN tenants USING (tenant);

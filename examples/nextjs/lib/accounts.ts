@@ -51,6 +51,12 @@ export async function saveUsername({ tenant, id }: Pick<Account, 'tenant' | 'id'
   await database.query('UPDATE users SET username = $3 WHERE tenant = $1 AND user_id = $2', [tenant, id, username])
 }
 
+export const PLANS = ['solo', 'pro', 'premium']
+
+export async function savePlan(tenant: string, plan: string) {
+  await database.query('UPDATE tenants SET plan = $2 WHERE tenant = $1', [tenant, plan])
+}
+
 export type User = Pick<Account, 'id' | 'tenant' | 'name' | 'email'>
 
 export async function listUsers(tenant: string): Promise<User[]> {

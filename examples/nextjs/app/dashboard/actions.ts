@@ -3,7 +3,7 @@
 import { revalidatePath } from 'next/cache'
 import { redirect } from 'next/navigation'
 import { signOut } from '@/auth'
-import { saveUsername } from '@/lib/accounts'
+import { PLANS, savePlan, saveUsername } from '@/lib/accounts'
 import { auth, bridge, update } from '@/sessions'
 
 const REASON = 'signed out from another device'
@@ -30,6 +30,15 @@ export async function changeUsername(form: FormData) {
   await saveUsername(session.user, username)
   // The page after this action shows it, and so do the requests that follow.
   await update({ username })
+  revalidatePath('/dashboard')
+}
+
+/** For the tenant's staff. Changes the database alone: the cookies of all its users stay as they are. */
+export async function changePlan(form: FormData) {
+  const { session } = await signedIn()
+  const plan = String(form.get('plan'))
+  if (session.user.user_type !== 'internal' || !PLANS.includes(plan)) return
+  await savePlan(session.user.tenant, plan)
   revalidatePath('/dashboard')
 }
 

@@ -1,5 +1,5 @@
-import { getSession } from 'authjs-bridge'
+import { bridge } from '@/sessions'
 
 export async function GET(request: Request) {
-  return Response.json(await getSession(request.headers.get('cookie')))
+  return Response.json(await bridge.getSession(request.headers.get('cookie')))
 }
