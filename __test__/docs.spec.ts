@@ -2,6 +2,7 @@
 // moving-page.spec.ts follows the page about moving, claims-and-tables.spec.ts the examples of that page, and
 // next-modes/walkthrough.spec.ts follows the steps of getting started.
 
+import { existsSync } from 'node:fs'
 import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -14,7 +15,7 @@ import { SECRET } from './support/bridges.js'
 import { run } from './support/command-line.js'
 import { mintCookie } from './support/cookies.mjs'
 import { useDatabase } from './support/database.js'
-import { brokenLinks, codeBlocks, markdown, PAGES, statements } from './support/pages.js'
+import { brokenLinks, codeBlocks, markdown, PAGES, read, statements } from './support/pages.js'
 import { claimsOf, createSession, createUser } from './support/tenants.mjs'
 
 const blocks = PAGES.flatMap(codeBlocks)
@@ -27,6 +28,12 @@ test.each(markdown())('every link of %s leads somewhere', (page) => {
 
 test('the navigation of the site has every page', () => {
   expect(unmatched()).toEqual([])
+})
+
+test('every test file that a page names is there', () => {
+  const named = PAGES.flatMap((page) => [...read(page).matchAll(/`([\w/-]+\.spec\.ts)`/g)].map(([, file = '']) => file))
+  expect(named.length).toBeGreaterThan(10)
+  expect(named.filter((file) => !existsSync(join(import.meta.dirname, '..', file)))).toEqual([])
 })
 
 test('every code block is in a language that a test covers', () => {

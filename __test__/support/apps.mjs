@@ -3,6 +3,7 @@
 import { execFile, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { rename } from 'node:fs/promises'
+import { createRequire } from 'node:module'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
@@ -102,6 +103,7 @@ export async function serve(command, args, { cwd, env, ready, echo = false }) {
 export function next(app, args) {
   return /** @type {[command: string, args: string[]]} */ ([
     process.execPath,
-    [join(app, 'node_modules', 'next', 'dist', 'bin', 'next'), ...args],
+    // In a workspace it may be in a folder above.
+    [createRequire(join(app, 'package.json')).resolve('next/dist/bin/next'), ...args],
   ])
 }

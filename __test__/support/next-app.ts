@@ -73,7 +73,7 @@ export function useApp(version: '16' | '15.5' = '16') {
   /** Builds the app, without a database or a secret. */
   async function build(bundler: Bundler, env: Record<string, string> = {}) {
     await rm(join(app, '.next'), { recursive: true, force: true })
-    await run(...next(app, ['build', ...flagOf(bundler)]), { cwd: app, env })
+    await run(...next(app, ['build', ...bundlerFlag(bundler, version)]), { cwd: app, env })
   }
 
   /** Asserts the responses of the running app. */
@@ -164,14 +164,9 @@ export function useApp(version: '16' | '15.5' = '16') {
     expect((await fetch(withoutDatabase.origin, { headers: { cookie }, redirect: 'manual' })).status).toBe(500)
   }
 
-  /** Next.js 15.5 has no option for webpack, which is its default. */
-  function flagOf(bundler: Bundler) {
-    return version === '15.5' && bundler === 'webpack' ? [] : [`--${bundler}`]
-  }
-
   /** Starts `next dev`. */
   const develop = (bundler: Bundler, env?: Record<string, string | undefined>) =>
-    start(['dev', ...flagOf(bundler)], env)
+    start(['dev', ...bundlerFlag(bundler, version)], env)
 
   return {
     folder: () => app,
@@ -186,6 +181,11 @@ export function useApp(version: '16' | '15.5' = '16') {
     expectToNoticeAnEdit,
     expectToBuildAndStart,
   }
+}
+
+/** Next.js 15.5 has no option for webpack, which is its default. */
+export function bundlerFlag(bundler: Bundler, version: '16' | '15.5') {
+  return version === '15.5' && bundler === 'webpack' ? [] : [`--${bundler}`]
 }
 
 /** Before Next.js 16 the proxy is called middleware, and runs on the edge runtime unless it says otherwise: see docs/nextjs.md. */
