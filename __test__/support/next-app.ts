@@ -9,6 +9,7 @@ import { installWithPackage, next, ROOT, run, serve } from './apps.mjs'
 import { SECRET } from './bridges.js'
 import { mintCookie } from './cookies.mjs'
 import { useDatabase } from './database.js'
+import { documented } from './documented-app.js'
 import { freePort } from './postgres.mjs'
 import { claimsOf, createSession, createUser } from './tenants.mjs'
 
@@ -29,6 +30,7 @@ export function useApp(version: '16' | '15.5' = '16') {
     folder = await mkdtemp(join(tmpdir(), 'authjs-bridge-next-'))
     app = join(folder, 'app')
     await cp(FIXTURE, app, { recursive: true })
+    await writeFile(join(app, 'instrumentation.ts'), documented('docs/nextjs.md', 'instrumentation.ts'))
     for (const file of ['package.json', 'package-lock.json']) await cp(join(EXAMPLE, file), join(app, file))
     await installWithPackage(app, ...(version === '16' ? [] : [`next@${version}`]))
     if (version !== '16') await renameProxy(app)

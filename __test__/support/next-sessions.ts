@@ -310,6 +310,11 @@ export function testSessions(app: App, start: Start, mode: 'development' | 'prod
       without = await start({ DATABASE_URL: `postgres://postgres@127.0.0.1:${await freePort()}/postgres` })
     })
 
+    test('instrumentation.ts logs it before the first request', async () => {
+      await expect.poll(without.output).toContain('ERR_AUTH_BRIDGE_DATABASE')
+      expect(without.output()).not.toContain('failed to get the session')
+    })
+
     test('without authorized the request goes on, and auth() of the page decides', async () => {
       const page = await send('/static', cookie, {}, without.origin)
       expect(page).toMatchObject({ status: 200, lines: [], body: expect.stringContaining('The same for everybody') })
