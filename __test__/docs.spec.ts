@@ -58,7 +58,8 @@ test('every command is one of npm, and its script exists', () => {
   ]
   const ofTenant = 'npx authjs-bridge revoke --tenant TENANT'
   const own = [
-    ...['npx authjs-bridge doctor', 'npx authjs-bridge explain', ...schemas, 'npx authjs-bridge prune --before 30d'],
+    ...['doctor', 'explain', 'doctor --production', 'explain --production'].map((name) => `npx authjs-bridge ${name}`),
+    ...[...schemas, 'npx authjs-bridge prune --before 30d'],
     'npx authjs-bridge sessions --tenant TENANT --user USER',
     `${ofTenant} --session SESSION --user USER`,
     `${ofTenant} --session SESSION --any-user`,
@@ -108,7 +109,7 @@ test('the session in reading.md is what is returned', async () => {
 })
 
 describe('SQL', () => {
-  const pages = ['docs/operating.md', 'docs/caching.md']
+  const pages = ['docs/operating.md', 'docs/caching.md', 'docs/troubleshooting.md']
 
   test('is on these pages, and on those that have a test of their own', () => {
     const found = new Set(blocks.filter(({ language }) => language === 'sql').map(({ page }) => page))
@@ -137,17 +138,28 @@ describe('the rotation of secrets in operating.md', () => {
     return [config.secret].flat()[0] ?? ''
   }
 
-  /** Whether a cookie that was encrypted in one environment can be read in another. */
-  async function opens(sealed: Record<string, string | undefined>, read: Record<string, string | undefined>) {
-    for (const [name, value] of Object.entries(read)) vi.stubEnv(name, value)
-    const bridge = new AuthBridge({ databaseUrl: database.url, secureCookie: false })
+  /** The bridge of `getSession` in this environment. */
+  function bridgeIn(environment: Record<string, string | undefined>) {
+    for (const [name, value] of Object.entries(environment)) vi.stubEnv(name, value)
+    const options = JSON.parse(environment.AUTH_BRIDGE_OPTIONS?.slice(1, -1) ?? '{}')
+    return new AuthBridge({ ...options, databaseUrl: database.url, secureCookie: false, updateAge: 0 })
+  }
+
+  /** Whether a cookie that was encrypted in one environment can be read in another, after it was rolled in those between. */
+  async function opens(...[sealed = {}, ...others]: Record<string, string | undefined>[]) {
     const user = await createUser(database.client)
-    const session = await createSession(database.client, user)
-    const cookie = await mintCookie(claimsOf(user, session), { secret: sealingSecret(sealed) })
-    const { session_id } = await bridge.getSession(cookie)
-    vi.unstubAllEnvs()
-    await bridge.close()
-    return session_id === session.session_id
+    const session = await createSession(database.client, user, { expires_at: new Date(Date.now() + 3_600_000) })
+    let cookie = await mintCookie(claimsOf(user, session), { secret: sealingSecret(sealed) })
+    let id: string | undefined
+    for (const environment of others) {
+      const bridge = bridgeIn(environment)
+      const refreshed = await bridge.refreshSession(cookie)
+      cookie = refreshed.cookieHeader
+      id = refreshed.session.session_id
+      vi.unstubAllEnvs()
+      await bridge.close()
+    }
+    return id === session.session_id
   }
 
   test('signs nobody out while two steps are deployed at a time', async () => {
@@ -157,6 +169,13 @@ describe('the rotation of secrets in operating.md', () => {
       expect(await opens(step, next)).toBe(true)
       expect(await opens(next, step)).toBe(true)
     }
+  })
+
+  test('signs nobody out whose session this package alone keeps alive', async () => {
+    expect(environments).toHaveLength(4)
+    expect(await opens(...environments)).toBe(true)
+    const withoutOption = environments.map(({ AUTH_BRIDGE_OPTIONS: _, ...environment }) => environment)
+    expect(await opens(...withoutOption)).toBe(false)
   })
 
   test('ends with the old secret without effect', async () => {

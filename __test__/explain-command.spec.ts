@@ -140,7 +140,7 @@ describe('of tables and claims as an app has them, by AUTH_BRIDGE_OPTIONS', () =
     const { stdout } = await explainOwn({ session_id: 'orphan', id: 'ada' })
     expect(stdout).toMatch(/^unauthenticated: missing-claims, .*or is an id that its column can't hold/)
     expect(stdout).toMatch(/^ {2}claims +\["id"\]$/m)
-    expect(stdout).toMatch(/^what to do: .*its ids must be what the columns of the tables hold\./m)
+    expect(stdout).toMatch(/^what to do: .*ids must be what the columns of the tables hold\./m)
   })
 })
 

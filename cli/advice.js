@@ -54,7 +54,7 @@ const REASONS = {
   'no-matching-secret': {
     meaning: "the token's `kid` matches none of the keys. `secrets` lists the first characters of each key's `kid`",
     advice:
-      "if the apps have different secrets, give them the same; if the secret was replaced, put the old one last in the list. Or the token was made for another cookie name: the key depends on it. If `secrets` is empty, the cookie's `issuer` is wrong",
+      "if the apps have different secrets, give them the same; if the secret was replaced, let the old one still open tokens: `AUTH_SECRET_1` the old, `AUTH_SECRET_2` the new, no `AUTH_SECRET`. Or the token was made for another cookie name: the key depends on it. If `secrets` is empty, the cookie's `issuer` is wrong",
   },
   undecryptable: {
     meaning: 'the authentication tag is wrong: the token was changed, cut off, or encrypted with another secret',
@@ -69,7 +69,7 @@ const REASONS = {
     meaning:
       "a required claim is absent, or is an id that its column can't hold (`user_type`: is neither `client` nor `internal`). `id` is the claim `id`, or `sub` where there is none",
     advice:
-      'correct your `jwt` callback: its ids must be what the columns of the tables hold. Tokens from before the correction need a new sign-in',
+      "correct your `jwt` callback: ids must be what the columns of the tables hold. Tokens from before the correction need a new sign-in; but where `user_type` alone is missing, `userCheck: 'exists'` accepts them",
   },
   'token-expired': {
     meaning: '`exp` has passed',
@@ -81,7 +81,8 @@ const REASONS = {
   },
   'session-unknown': {
     meaning: 'there is no session with this id, or not in this tenant',
-    advice: 'insert the row before you issue the token, and check whether the row was deleted',
+    advice:
+      'look whether row-level security hides the row (`npx authjs-bridge doctor` tells), whether another database, schema or a replica is asked, and whether the row was deleted, or is only inserted after the token was issued',
   },
   'session-revoked': {
     meaning: '`revoked_at` is set',
@@ -89,7 +90,7 @@ const REASONS = {
   },
   'session-expired': {
     meaning: '`expires_at` has passed',
-    advice: 'sign in again, or extend `expires_at` while the session is in use',
+    advice: 'sign in again. If all sessions end like this, nothing keeps them alive: add `proxy` or `refreshSession`',
   },
   'session-too-old': {
     meaning: 'it has lived for as long as `absoluteMaxAge` allows, or its `created_at` is null',

@@ -14,7 +14,16 @@ const PAGES = readdirSync(DOCS, { recursive: true, encoding: 'utf8' })
 const GROUPS = {
   Start: ['getting-started.md'],
   Move: ['moving-from-authjs.md', 'moving-from-database-sessions.md', 'moving-from-next-auth-4.md'],
-  Use: ['reading.md', 'rolling.md', 'sessions.md', 'claims-and-tables.md', 'caching.md', 'next-auth.md', 'nextjs.md', 'frameworks.md'],
+  Use: [
+    'reading.md',
+    'rolling.md',
+    'sessions.md',
+    'claims-and-tables.md',
+    'caching.md',
+    'next-auth.md',
+    'nextjs.md',
+    'frameworks.md',
+  ],
   Operate: ['troubleshooting.md', 'operating.md', 'command-line.md', 'platforms.md'],
   Security: ['hardening.md', 'supply-chain.md'],
   Understand: ['how-a-request-is-decided.md', 'differences.md', 'performance.md', 'architecture.md'],
