@@ -42,6 +42,15 @@ export default defineConfig({
       suite('browser', { ...slow, fileParallelism: false }),
       suite('soak', { expect: { poll: { timeout: 20 * SECOND } }, testTimeout: 60 * MINUTE }),
       suite('supply-chain', { hookTimeout: 15 * MINUTE, testTimeout: MINUTE }),
+      // Run it by `scripts/emulated-tests.mjs`, which leaves out some. An emulated processor takes ten times as long: that may be too
+      // long for what a test keeps for a second. What fails on the platform fails in each try.
+      suite('emulated', {
+        ...js,
+        expect: { poll: { timeout: MINUTE } },
+        hookTimeout: 4 * MINUTE,
+        testTimeout: 2 * MINUTE,
+        retry: 2,
+      }),
       suite('sanitizer', {
         ...js,
         // These load no addon.

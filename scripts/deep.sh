@@ -22,6 +22,7 @@ step 'Published binary: inspect and install' \
 step 'Other platforms: tools' bash .ci/tools "qemu-aarch64-static:qemu-user-static libc6-arm64-cross libstdc++6-arm64-cross"
 for target in x86_64-unknown-linux-musl aarch64-unknown-linux-gnu aarch64-unknown-linux-musl; do
   step "Other platforms: build for $target" node scripts/build-artifact.mjs --target="$target"
+  step "Other platforms: JavaScript tests, $target" node scripts/emulated-tests.mjs "$target"
 done
 step 'Other platforms: main job, emulated' npx vitest run --project platforms
 step 'Next.js: other bundler, other modes, getting started' npx vitest run --project next-modes

