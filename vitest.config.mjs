@@ -38,8 +38,8 @@ export default defineConfig({
       // One file at a time: a build of Next.js uses all cores of a small machine.
       suite('next', { ...slow, ...server, fileParallelism: false, testTimeout: 5 * MINUTE }),
       suite('next-modes', { ...slow, ...server, fileParallelism: false, testTimeout: 5 * MINUTE }),
-      // One file at a time: builds would delay the sessions of the example, which end after seconds.
-      suite('browser', { ...slow, fileParallelism: false }),
+      suite('browser', slow),
+      suite('site', slow),
       suite('soak', { expect: { poll: { timeout: 20 * SECOND } }, testTimeout: 60 * MINUTE }),
       suite('supply-chain', { hookTimeout: 15 * MINUTE, testTimeout: MINUTE }),
       // Run it by `scripts/emulated-tests.mjs`, which leaves out some. An emulated processor takes ten times as long: that may be too

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Checks that take too long for each commit: about an hour on two cores. `.ci/run` has the other checks. Needs `npm ci`
+# Checks that take too long for each commit: about an hour and a half on two cores. `.ci/run` has the other checks. Needs `npm ci`
 # and the packages that `.ci/tools` installs. FUZZ_SECONDS, SOAK_MINUTES, SOAK_CALLS,
 # DIFFERENTIAL_CASES and REFRESH_CASES set the lengths.
 set -euo pipefail
@@ -25,6 +25,7 @@ for target in x86_64-unknown-linux-musl aarch64-unknown-linux-gnu aarch64-unknow
   step "Other platforms: JavaScript tests, $target" node scripts/emulated-tests.mjs "$target"
 done
 step 'Other platforms: main job, emulated' npx vitest run --project platforms
+step 'Documentation as a site, in a browser' npx vitest run --project site
 step 'Next.js: other bundler, other modes, getting started' npx vitest run --project next-modes
 step 'Full load with a fault every ten seconds; memory' npx vitest run --project soak
 step 'Cost of damaged cookies, short' node benchmark/attack.mjs --short
