@@ -139,7 +139,7 @@ describe('of tables and claims as an app has them, by AUTH_BRIDGE_OPTIONS', () =
   test('the advice for missing claims says what ids must be', async () => {
     const { stdout } = await explainOwn({ session_id: 'orphan', id: 'ada' })
     expect(stdout).toMatch(/^unauthenticated: missing-claims, .*or is an id that its column can't hold/)
-    expect(stdout).toMatch(/^ {2}claims +\["id"\]$/m)
+    expect(stdout).toMatch(/^ {2}missing +\["id"\]$/m)
     expect(stdout).toMatch(/^what to do: .*ids must be what the columns of the tables hold\./m)
   })
 })

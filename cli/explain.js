@@ -11,6 +11,8 @@ const { UsageError } = require('./usage-error.js')
 
 /** @type {Record<SessionExplanation['status'], string>} */
 const COLOURS = { authenticated: 'green', unauthenticated: 'yellow', unavailable: 'red' }
+/** Where the name of a detail alone could mean the opposite. @type {Record<string, string>} */
+const LABELS = { claims: 'missing' }
 const PROMPT = 'Paste the Cookie header (it is not shown): '
 
 /** @param {{ json: boolean, production: boolean }} options */
@@ -53,7 +55,7 @@ function parseInput(input) {
  * @param {ReturnType<typeof createPaint>} paint
  */
 function formatExplanation({ status, reason, ...details }, meaning, advice, paint) {
-  const entries = Object.entries(details)
+  const entries = Object.entries(details).map(([name, value]) => [LABELS[name] ?? name, value])
   const width = Math.max(0, ...entries.map(([name]) => name.length)) + 2
   const lines = [
     `${paint(COLOURS[status], status)}: ${reason}, ${meaning}`,
