@@ -211,6 +211,72 @@ describe.each(installs)('%s', (_, loader, install) => {
     })
   })
 
+  const elsewhere = /; set the environment variable [^\n]*; \.env\.production is read with --production$/
+  test.each<[string, Record<string, string>, string[], 'ok' | 'warning', string, RegExp]>([
+    [
+      'alone',
+      { '.env.production': ALL['.env.production'] },
+      [],
+      'warning',
+      'none, as Next.js reads them in development; .env.production is read with --production',
+      elsewhere,
+    ],
+    [
+      'and .env.production.local, alone',
+      without('.env', '.env.local', '.env.development', '.env.development.local'),
+      [],
+      'warning',
+      'none, as Next.js reads them in development; .env.production.local, .env.production are read with --production',
+      /; \.env\.production\.local, \.env\.production are read with --production$/,
+    ],
+    [
+      'beside others',
+      { '.env.production': ALL['.env.production'], '.env.local': '', '.env': '' },
+      [],
+      'ok',
+      '.env.local, .env, as Next.js reads them in development; .env.production is read with --production',
+      elsewhere,
+    ],
+    [
+      'that is read',
+      { '.env.production': '' },
+      ['--production'],
+      'ok',
+      '.env.production, as Next.js reads them in production',
+      /; set the environment variable [^;\n]*$/,
+    ],
+    [
+      'that there is not',
+      {},
+      [],
+      'ok',
+      'none, as Next.js reads them in development',
+      /; set the environment variable [^;\n]*$/,
+    ],
+  ])('.env.production %s', async (_, files, args, status, message, missing) => {
+    const cwd = await folderWith(files)
+    const { check } = await diagnose({ cwd }, ...args)
+    const found = check('env-files')
+    expect(found).toMatchObject({ status, message })
+    expect(found?.advice).toEqual(status === 'ok' ? undefined : expect.stringContaining('--production'))
+    for (const command of [
+      ['explain'],
+      ['sessions', '--tenant', 't', '--user', 'u'],
+      ['revoke', '--tenant', 't', '--all-of-tenant', '--yes'],
+      ['prune', '--before', '1d'],
+    ]) {
+      const surroundings = { cwd, input: 'theme=dark' }
+      const { code, stdout, stderr } = await run([...command, ...args], surroundings)
+      expect({ code, stdout, stderr }).toEqual({ code: 1, stdout: '', stderr: expect.any(String) })
+      expect(stderr.trimEnd()).toMatch(missing)
+      const asJson = await run([...command, ...args, '--json'], surroundings)
+      expect(JSON.parse(asJson.stdout).error).toEqual({
+        code: 'ERR_AUTH_BRIDGE_CONFIG',
+        message: expect.stringMatching(missing),
+      })
+    }
+  })
+
   test('warns of a value that the environment overrides', async () => {
     const cwd = await folderWith({
       '.env.local': `AUTH_SECRET=${MARKERS.secret}\nAUTH_URL=http://\${HOST}\nHOST=a\nPGHOST=b\n`,

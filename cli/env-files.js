@@ -3,9 +3,14 @@
 /** @typedef {import('./native.js').Check} Check */
 
 /** @param {ReturnType<typeof import('./environment.js').loadEnvironment>} environment @returns {Check} */
-function envFiles({ mode, files, loader, dangling, hidden }) {
+function envFiles({ mode, files, loader, dangling, hidden, unread }) {
   const id = 'env-files'
-  const message = `${files.length > 0 ? files.join(', ') : 'none'}, as Next.js reads them in ${mode}`
+  const read = `${files.length > 0 ? files.join(', ') : 'none'}, as Next.js reads them in ${mode}`
+  const message = unread ? `${read}; ${unread}` : read
+  const details = { mode, files, loader }
+  if (files.length === 0 && unread) {
+    return { id, status: 'warning', message, advice: 'Give --production to check with what they hold.', details }
+  }
   const problems = [
     {
       found: dangling,
@@ -18,12 +23,12 @@ function envFiles({ mode, files, loader, dangling, hidden }) {
       advice: 'Unset it in the shell to use the value of the file.',
     },
   ].filter(({ found }) => found.length > 0)
-  if (problems.length === 0) return { id, status: 'ok', message, details: { mode, files, loader } }
+  if (problems.length === 0) return { id, status: 'ok', message, details }
   return {
     ...{ id, status: 'warning' },
     message: [message, ...problems.map(({ found, problem }) => `${listVariables(found)} ${problem}`)].join('; '),
     advice: problems.map(({ advice }) => advice).join('\n'),
-    details: { mode, files, loader, dangling, hidden },
+    details: { ...details, dangling, hidden },
   }
 }
 

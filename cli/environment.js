@@ -3,7 +3,7 @@
 // If the app has `@next/env`, that sets them. The files are parsed here as well, to find problems that `@next/env` doesn't
 // report: a value that the environment overrides, a `$NAME` whose variable is not set, a file that can't be read.
 
-const { readFileSync } = require('node:fs')
+const { existsSync, readFileSync } = require('node:fs')
 const { createRequire } = require('node:module')
 const { join } = require('node:path')
 const { parseEnv } = require('node:util')
@@ -36,7 +36,20 @@ function loadEnvironment(folder, { production }) {
     loader: nextEnv ? '@next/env' : 'authjs-bridge',
     dangling,
     hidden,
+    unread: describeUnread(folder),
   }
+}
+
+/**
+ * What to say where the files of production are in the folder, but are not read: an operator may mean those. Undefined if
+ * there are none. Call it after `loadEnvironment`.
+ *
+ * @param {string} folder of the app
+ */
+function describeUnread(folder) {
+  if (process.env.NODE_ENV === 'production') return undefined
+  const present = ['.env.production.local', '.env.production'].filter((name) => existsSync(join(folder, name)))
+  if (present.length > 0) return `${present.join(', ')} ${present.length > 1 ? 'are' : 'is'} read with --production`
 }
 
 /** Next.js knows these three modes only. @param {string | undefined} nodeEnv */
@@ -139,4 +152,4 @@ function isDangling(value, parsed, variables) {
   })
 }
 
-module.exports = { loadEnvironment }
+module.exports = { describeUnread, loadEnvironment }
