@@ -4,12 +4,12 @@ import { randomUUID } from 'node:crypto'
 import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { beforeEach, describe, expect, onTestFinished, test } from 'vitest'
+import { beforeAll, beforeEach, describe, expect, onTestFinished, test } from 'vitest'
 import { MARKERS, type RunOptions, run, runOnTerminal } from './support/command-line.js'
 import { useDatabase } from './support/database.js'
 import { HAS_TERMINAL } from './support/platform.js'
 import { freePort } from './support/postgres.mjs'
-import { createUser } from './support/tenants.mjs'
+import { createSession, createUser } from './support/tenants.mjs'
 
 const DAY = 86_400_000
 const database = useDatabase()
@@ -387,6 +387,75 @@ describe('an app without tenants', () => {
       code: 2,
       stderr: expect.stringMatching(/^authjs-bridge: --reason: needs the column/),
     })
+  })
+})
+
+describe('row-level security', () => {
+  const ADMIT = 'USING (true)'
+  const NONE = `USING (current_setting('app.tenant', true) IS NOT NULL)`
+  /** The commands by the privilege and the policy that each needs. */
+  const COMMANDS: Record<string, () => string[]> = {
+    sessions: () => ['sessions', ...of],
+    'revoke of a user': () => ['revoke', ...of, '--yes'],
+    'revoke of a session': () => ['revoke', ...of, '--session', randomUUID()],
+    'revoke of a tenant': () => ['revoke', '--tenant', tenant, '--all-of-tenant', '--yes'],
+    prune: () => ['prune', '--before', '30d'],
+  }
+  const WRITES = Object.keys(COMMANDS).slice(1)
+  const secured = useDatabase()
+  const role = `secured_${randomUUID().replaceAll('-', '')}`
+  const env = () =>
+    environment(Object.assign(new URL(secured.url), { username: role, password: MARKERS.password }).href)
+
+  beforeAll(async () => {
+    await secured.client.query(`
+      CREATE ROLE ${role} LOGIN PASSWORD '${MARKERS.password}';
+      GRANT SELECT, UPDATE, DELETE ON sessions TO ${role};
+      GRANT SELECT ON users TO ${role};
+      ALTER TABLE sessions ENABLE ROW LEVEL SECURITY`)
+  })
+
+  /** Replaces the policies, and starts a session that lives and one that ended long ago. */
+  async function limit(policies: Record<string, string>) {
+    const { rows } = await secured.client.query(`SELECT policyname FROM pg_policies WHERE tablename = 'sessions'`)
+    for (const { policyname } of rows) await secured.client.query(`DROP POLICY ${policyname} ON sessions`)
+    for (const [command, clause] of Object.entries(policies)) {
+      await secured.client.query(`CREATE POLICY of_${command} ON sessions FOR ${command} ${clause}`)
+    }
+    user = await createUser(secured.client)
+    tenant = user.tenant
+    of = ['--tenant', tenant, '--user', user.user_id]
+    await createSession(secured.client, user)
+    await createSession(secured.client, user, { expires_at: daysAgo(90) })
+  }
+
+  const all = { SELECT: ADMIT, UPDATE: ADMIT, DELETE: ADMIT }
+  test.each<[string, Record<string, string>, string[]]>([
+    ['without a policy', {}, Object.keys(COMMANDS)],
+    ['that hides the rows', { ...all, SELECT: NONE }, Object.keys(COMMANDS)],
+    ['that allows no UPDATE', { SELECT: ADMIT, DELETE: ADMIT }, WRITES.slice(0, -1)],
+    ['that allows no DELETE', { SELECT: ADMIT, UPDATE: ADMIT }, ['prune']],
+    ['that hides nothing', all, []],
+  ])('%s: what finds nothing because of it fails', async (_, policies, failing) => {
+    for (const [name, args] of Object.entries(COMMANDS)) {
+      await limit(policies)
+      const isFailing = failing.includes(name)
+      const { code, stdout, stderr } = await call(args(), { env: env() })
+      expect({ name, code, isSilent: stdout === '' }).toEqual({ name, code: isFailing ? 1 : 0, isSilent: isFailing })
+      expect(stderr).toMatch(
+        isFailing
+          ? new RegExp(`^authjs-bridge: .*row-level security .* ${role} .*npx authjs-bridge doctor.*\\n$`)
+          : /^$/,
+      )
+      if (!isFailing) continue
+      const asJson = await call([...args(), '--json'], { env: env() })
+      expect({ code: asJson.code, stderr: asJson.stderr }).toEqual({ code: 1, stderr: '' })
+      expect(JSON.parse(asJson.stdout)).toEqual({
+        error: { code: 'ERR_AUTH_BRIDGE_DATABASE', message: stderr.slice('authjs-bridge: '.length).trimEnd() },
+      })
+      const { rows } = await secured.client.query('SELECT revoked_at FROM sessions WHERE tenant = $1', [tenant])
+      expect(rows).toEqual([{ revoked_at: null }, { revoked_at: null }])
+    }
   })
 })
 

@@ -88,7 +88,8 @@ ${SCOPE}
   --json            print { sessions: [...] }, each as listSessions returns it; or { error: { code, message } }
 ${LAST_OPTIONS}
 
-Exit code: 0, 1 if the database can't be queried or the configuration is wrong, 2 for a wrong command line.
+Exit code: 0; 1 if the database can't be queried, if row-level security may hide sessions where none was found, or if the
+configuration is wrong; 2 for a wrong command line.
 `,
     noArguments: 'sessions takes no arguments, only options',
     options: { ...OPTIONS_OF_CHECKS.options, tenant: { type: 'string' }, user: { type: 'string' } },
@@ -113,7 +114,7 @@ ${SCOPE}
 ${LAST_OPTIONS}
 
 Exit code: 0, also if there was nothing to end; 1 if the answer was not yes, if the database can't be queried or
-written, or if the configuration is wrong; 2 for a wrong command line.
+written, if row-level security may be why nothing was ended, or if the configuration is wrong; 2 for a wrong command line.
 `,
     noArguments: 'revoke takes no arguments, only options',
     options: {
@@ -140,8 +141,8 @@ through the table once, in small transactions. If it is interrupted, run it agai
   --json            print { deleted, before }; or { error: { code, message } }
 ${LAST_OPTIONS}
 
-Exit code: 0, also if there was nothing to delete; 1 if the database can't be queried or written, or if the
-configuration is wrong; 2 for a wrong command line.
+Exit code: 0, also if there was nothing to delete; 1 if the database can't be queried or written, if row-level security
+may be why nothing was deleted, or if the configuration is wrong; 2 for a wrong command line.
 `,
     noArguments: 'prune takes no arguments, only options',
     options: { ...OPTIONS_OF_CHECKS.options, before: { type: 'string' }, limit: { type: 'string' } },

@@ -1,6 +1,8 @@
 // What the commands that list, end and delete sessions share: they call the functions of the module as an app does.
 
 const { loadEnvironment } = require('./environment.js')
+const { native } = require('./native.js')
+const { sanitize } = require('./terminal.js')
 const { UsageError } = require('./usage-error.js')
 
 /** @typedef {typeof import('../index.js')} Bridge */
@@ -71,9 +73,25 @@ async function withProgress({ defaultBridge }, counter, work) {
   }
 }
 
+/**
+ * Where none was found, fails if row-level security may be why: nobody must take it for done while sessions live on.
+ *
+ * @param {'list' | 'end' | 'delete'} verb as the check `writes` has it
+ */
+async function failIfLimited(verb) {
+  const checks = await native().diagnose()
+  const details = (/** @type {string} */ id) =>
+    /** @type {Record<string, any>} */ (checks.find((check) => check.id === id)?.details ?? {})
+  const { sessions } = details('row-security')
+  if (!sessions || (sessions.admitsAll && details('writes')[verb] !== false)) return
+  const role = sanitize(details('server').user)
+  const message = `found no session to ${verb}, but row-level security limits which ones the role ${role} can ${verb}`
+  throw Object.assign(new Error(`${message}: run \`npx authjs-bridge doctor\``), { code: 'ERR_AUTH_BRIDGE_DATABASE' })
+}
+
 /** @param {number} count */
 function sessions(count, kind = 'session') {
   return `${count === 0 ? 'no' : count} ${kind}${count === 1 ? '' : 's'}`
 }
 
-module.exports = { MOST_LISTED, manage, sessions, withProgress }
+module.exports = { MOST_LISTED, failIfLimited, manage, sessions, withProgress }

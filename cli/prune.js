@@ -1,6 +1,6 @@
 // `authjs-bridge prune`: deletes sessions that ended before a time.
 
-const { manage, sessions, withProgress } = require('./manage.js')
+const { failIfLimited, manage, sessions, withProgress } = require('./manage.js')
 const { formatJson } = require('./terminal.js')
 const { UsageError } = require('./usage-error.js')
 
@@ -15,6 +15,7 @@ async function prune({ json, production, ...options }) {
   const deleted = await manage({ production }, (bridge) =>
     withProgress(bridge, 'deleted', () => bridge.deleteEndedSessions({ before, ...limit })),
   )
+  if (deleted === 0) await failIfLimited('delete')
   const time = before.toISOString()
   const line = `deleted ${sessions(deleted)} that ended before ${time}\n`
   process.stdout.write(json ? formatJson({ deleted, before: time }) : line)

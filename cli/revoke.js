@@ -1,6 +1,6 @@
 // `authjs-bridge revoke`: ends one session, all of a user, or all of a tenant.
 
-const { MOST_LISTED, manage, sessions, withProgress } = require('./manage.js')
+const { MOST_LISTED, failIfLimited, manage, sessions, withProgress } = require('./manage.js')
 const { formatJson, readLine, sanitize } = require('./terminal.js')
 const { UsageError } = require('./usage-error.js')
 
@@ -34,6 +34,7 @@ async function revoke(options) {
     process.stderr.write('nothing was ended\n')
     return 1
   }
+  if (revoked === 0) await failIfLimited('end')
   const line = `ended ${sessions(revoked)}${revoked === 0 ? `: ${whyNone(options)}` : ''}\n`
   process.stdout.write(options.json ? formatJson({ revoked }) : line)
   return 0

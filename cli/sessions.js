@@ -1,6 +1,6 @@
 // `authjs-bridge sessions`: the live sessions of a user.
 
-const { MOST_LISTED, manage, sessions: count } = require('./manage.js')
+const { MOST_LISTED, failIfLimited, manage, sessions: count } = require('./manage.js')
 const { createPaint, formatJson, sanitize } = require('./terminal.js')
 const { UsageError } = require('./usage-error.js')
 
@@ -24,6 +24,7 @@ const COLUMNS = [
 async function sessions({ json, user, ...options }) {
   if (user === undefined) throw new UsageError('--user is missing: whose sessions')
   const listed = await manage(options, ({ listSessions }, ofTenant) => listSessions({ ...ofTenant, userId: user }))
+  if (listed.length === 0) await failIfLimited('list')
   process.stdout.write(json ? formatJson({ sessions: listed }) : formatTable(listed, createPaint(process.stdout)))
   return 0
 }
