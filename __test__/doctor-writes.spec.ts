@@ -243,6 +243,23 @@ describe('what it advises is run, and then all of it works', () => {
     expect(await rightsOfOthers(role)).toEqual(before)
   })
 
+  const limited: [string, string[]][] = [
+    ['row-level security', RLS],
+    ['a restrictive policy', [...RLS, 'CREATE POLICY no ON sessions AS RESTRICTIVE FOR UPDATE USING (false)']],
+  ]
+  const sections = limited.flatMap(([name, prepare]) => VERBS.map((verb) => [verb, name, prepare] as const))
+  test.each(sections)('what is for one thing alone: to %s, with %s', async (verb, _, prepare) => {
+    const situation = { prepare, role: 'authjs_bridge' }
+    await make(situation)
+    const { writes, denied } = await examine(situation)
+    expect(denied).toEqual(VERBS)
+    const [, ...sections] = (writes?.advice ?? '').split(/^-- For /m)
+    expect(sections).toHaveLength(VERBS.length)
+    expect(await runAdvice(client, sections[VERBS.indexOf(verb)]?.replace(/^.*:$/m, ''))).not.toEqual([])
+    expect((await examine(situation)).denied).not.toContain(verb)
+    expect((await attempt(situation)).filter((line) => line.startsWith(`${verb}:`))).toEqual([])
+  })
+
   test('one after the other: each statement allows what is said above it, by columns alone', async () => {
     await make({ prepare: READ })
     let { denied, writes } = await examine({ prepare: READ })

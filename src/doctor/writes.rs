@@ -19,7 +19,11 @@ const ACCESSES: [(Access, &str, &str); 5] = [
     (Access::List, "list", "listSessions"),
     (Access::Slide, "slide", "refreshSession and updateSession, which only read without it"),
     (Access::Create, "start", "createSession (beside these columns, those that the app gives it in columns)"),
-    (Access::Revoke, "end", "revokeSession and its like, and createSession with maxSessions"),
+    (
+        Access::Revoke,
+        "end",
+        "revokeSession and its like (createSession with maxSessions needs this, and what is for listSessions and itself)",
+    ),
     (Access::Delete, "delete", "deleteEndedSessions"),
 ];
 
@@ -202,14 +206,9 @@ pub(super) fn judge(
         (allowed, denied) => Check::ok(ID, format!("{user} may {allowed} sessions, but not {denied} them")),
     };
     let mut lines = Vec::new();
-    for (_, functions, needed) in needed.iter().filter(|(.., needed)| !needed.is_empty()) {
+    for (verb, functions, needed) in needed.iter().filter(|(.., needed)| !needed.is_empty()) {
         lines.push(remark(&format!("For {functions}:")));
-        for line in needed.advice(table, found, user) {
-            // One policy can be for two of them.
-            if !lines.contains(&line) {
-                lines.push(line);
-            }
-        }
+        lines.extend(needed.advice(table, found, user, verb));
     }
     if !lines.is_empty() {
         lines.insert(0, remark(&format!("Nothing to do if {user} needs none of that. Else run what is for it.")));
@@ -286,8 +285,8 @@ impl Needed {
         *self == Self::default()
     }
 
-    /// Lines of SQL and remarks.
-    fn advice(&self, table: &Table, found: &TableFacts, user: &str) -> Vec<String> {
+    /// Lines of SQL and remarks, complete without those for other accesses.
+    fn advice(&self, table: &Table, found: &TableFacts, user: &str, verb: &str) -> Vec<String> {
         let name = found.sql_name(table);
         if let Some(problem) = &self.impossible {
             let kind = found.kind.name();
@@ -306,13 +305,14 @@ impl Needed {
         }
         let usage = |sequence: &String| format!("GRANT USAGE ON SEQUENCE {sequence} TO {};", quoted(user));
         lines.extend(self.sequences.iter().map(usage));
-        lines.extend(self.hidden.map(|(command, restrict)| policy(command, restrict, &name, user)));
+        lines.extend(self.hidden.map(|(command, restrict)| policy(command, restrict, &name, user, verb)));
         lines
     }
 }
 
-/// A policy for a user whom the app has, too, would open the rows of all tenants to the app.
-fn policy(command: &str, restrict: bool, name: &str, user: &str) -> String {
+/// A policy for a user whom the app has, too, would open the rows of all tenants to the app. Its name is that of the access:
+/// two of them need UPDATE, and whoever runs what is for both must not create the same policy twice.
+fn policy(command: &str, restrict: bool, name: &str, user: &str, verb: &str) -> String {
     if user != ROLE {
         let problem = format!("Row-level security limits {command} for {user}");
         return remark(&format!("{problem}. Give the bridge a role of its own, {ROLE}: see the check row-security."));
@@ -321,8 +321,7 @@ fn policy(command: &str, restrict: bool, name: &str, user: &str) -> String {
         return format!("ALTER ROLE {ROLE} BYPASSRLS;");
     }
     let clause = if command == "INSERT" { "WITH CHECK" } else { "USING" };
-    let policy = format!("{ROLE}_{}", command.to_lowercase());
-    format!("CREATE POLICY {policy} ON {name} FOR {command} TO {ROLE} {clause} (true);")
+    format!("CREATE POLICY {ROLE}_{verb} ON {name} FOR {command} TO {ROLE} {clause} (true);")
 }
 
 /// As `pg_policy.polcmd` has it.
@@ -464,12 +463,15 @@ pub(super) mod tests {
             let told = check.advice.unwrap_or_default();
             assert!(told.contains(advice.unwrap_or_default()), "{case}: {told}");
             assert_eq!(told.is_empty(), advice.is_none(), "{case}: {told}");
-            // One policy is enough for what slides and for what ends sessions.
-            let mut statements: Vec<_> = told.lines().filter(|line| line.ends_with(';')).collect();
-            statements.sort_unstable();
-            let count = statements.len();
-            statements.dedup();
-            assert_eq!(statements.len(), count, "{case}");
+            for section in told.split("-- For ").skip(1) {
+                assert!(section.lines().count() > 1, "{case}: nothing for {section}");
+            }
+            // Whoever runs all sections must not create one policy twice.
+            let mut created: Vec<_> = told.lines().filter(|line| line.starts_with("CREATE")).collect();
+            let count = created.len();
+            created.sort_unstable();
+            created.dedup();
+            assert_eq!(created.len(), count, "{case}");
         }
     }
 
