@@ -544,6 +544,9 @@ describe('row level security', () => {
       check('row-security', 'failed', message, /^CREATE ROLE authjs_bridge LOGIN;$/m),
     )
     expect({ code, failed: withStatus('failed') }).toEqual({ code: 1, failed: ['row-security'] })
+    // An empty table would say the same without the last words.
+    const counted = `0 live, 0 expired, 0 revoked, of the rows that ${reader} sees`
+    expect(found('sessions')).toMatchObject({ status: 'ok', message: counted })
   })
 
   test('with a policy that depends on an unset setting hides all rows', async () => {
@@ -611,6 +614,29 @@ describe('sessions of the table that would be refused', () => {
     expect(check('row-security')?.message).toBe(`hides all rows of users from ${reader}: everyone is signed out`)
     expect(check('sessions')?.message).toMatch(/of 2 tried, 2 have a user who is not in users, or hidden there$/)
     expect(withStatus('failed')).toEqual(['row-security', 'sessions'])
+  })
+})
+
+describe('sessions that have all expired', () => {
+  const expired = useDatabase(changed('DELETE FROM sessions WHERE coalesce(expires_at > now(), revoked_at IS NULL)'))
+
+  test('are a warning that says how to keep them alive', async () => {
+    const { code, check: found, withStatus } = await diagnose({ env: environment(expired.url) })
+    expect(found('sessions')).toMatchObject(
+      check(
+        'sessions',
+        'warning',
+        /^0 live, 1 expired, 1 revoked: all that were not revoked have expired$/,
+        /refreshSession, or use proxy of authjs-bridge\/next/,
+      ),
+    )
+    expect({ code, warnings: withStatus('warning') }).toEqual({ code: 0, warnings: ['sessions'] })
+  })
+
+  test('are fine where their rows have no end that counts', async () => {
+    const env = { ...environment(expired.url), AUTH_BRIDGE_OPTIONS: '{ "ignoreExpiresAt": true }' }
+    const { check: found } = await diagnose({ env })
+    expect(found('sessions')?.status).toBe('ok')
   })
 })
 

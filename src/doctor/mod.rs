@@ -209,7 +209,7 @@ fn judge(facts: &Facts, target: &TargetFacts, is_production: bool) -> Vec<Check>
         [
             lookups::judge(&facts.lookups, failed.map(|check| check.id)),
             indexes::judge(&facts.scans, catalog),
-            sessions::judge(sessions, trial, catalog, &target.configured),
+            sessions::judge(sessions, trial, catalog, &target.configured, user),
         ]
     };
     let of_connection = [

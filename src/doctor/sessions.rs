@@ -3,7 +3,7 @@
 
 use serde::Serialize;
 
-use super::catalog::{Catalog, Finding, STEP};
+use super::catalog::{Catalog, Finding, STEP, TableFacts};
 use super::check::{Check, SEE_LOG};
 use super::samples::{EXPIRED, LIMIT, Refusal, Trial};
 use crate::error::Error;
@@ -61,6 +61,7 @@ pub(super) fn judge(
     trial: &Option<StepResult<Trial>>,
     catalog: &StepResult<Catalog>,
     tables: &Schema,
+    user: &str,
 ) -> Check {
     let counts = match counts {
         Ok(counts) => counts,
@@ -68,7 +69,10 @@ pub(super) fn judge(
         Err(lost) => return Check::from_step_error(ID, lost),
     };
     let message = match counts {
-        Counts::Exact { live, expired, revoked } => format!("{live} live, {expired} expired, {revoked} revoked"),
+        Counts::Exact { live, expired, revoked } => {
+            let of = if is_limited(catalog) { format!(", of the rows that {user} sees") } else { String::new() };
+            format!("{live} live, {expired} expired, {revoked} revoked{of}")
+        }
         Counts::TookTooLong { seconds } => {
             let about = match estimate(catalog) {
                 Some(rows) => format!("about {} by the server's statistics", rows.round()),
@@ -85,7 +89,21 @@ pub(super) fn judge(
         Some(Err(lost)) => return Check::from_step_error(ID, lost),
         None => None,
     };
-    check_of(message, trial, tables).with_details(&Details { counts, trial })
+    let check = match counts {
+        Counts::Exact { live: 0, expired: 1.., .. } if tables.has_row_expiry => Check::warning(
+            ID,
+            format!("{message}: all that were not revoked have expired"),
+            "If users were signed out while they used the app, nothing keeps their sessions alive: call refreshSession, or \
+             use proxy of authjs-bridge/next. See docs/rolling.md.",
+        ),
+        _ => check_of(message, trial, tables),
+    };
+    check.with_details(&Details { counts, trial })
+}
+
+/// Whether row-level security may hide rows, so that what is counted may not be all.
+fn is_limited(catalog: &StepResult<Catalog>) -> bool {
+    found(catalog).and_then(|found| found.visibility.row_security).is_some_and(|security| !security.admits_all)
 }
 
 fn check_of(message: String, trial: Option<&Trial>, tables: &Schema) -> Check {
@@ -108,17 +126,23 @@ fn check_of(message: String, trial: Option<&Trial>, tables: &Schema) -> Check {
 }
 
 fn estimate(catalog: &StepResult<Catalog>) -> Option<f64> {
+    found(catalog)?.estimated_rows.filter(|rows| *rows > 0.0)
+}
+
+fn found(catalog: &StepResult<Catalog>) -> Option<&TableFacts> {
     match &catalog.as_ref().ok()?.sessions.finding {
-        Finding::Found(found) => found.estimated_rows.filter(|rows| *rows > 0.0),
+        Finding::Found(found) => Some(found),
         Finding::Missing { .. } | Finding::NotRead => None,
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use super::super::catalog::RowSecurity;
     use super::super::catalog::tests::healthy;
     use super::super::check::Status;
     use super::*;
+    use crate::schema::Differences;
 
     #[test]
     fn counted_or_estimated() {
@@ -138,8 +162,37 @@ mod tests {
         ] {
             let mut catalog = healthy();
             catalog.sessions.found_mut().estimated_rows = estimated_rows;
-            let check = judge(&counts, &None, &Ok(catalog), &Schema::new(None));
+            let check = judge(&counts, &None, &Ok(catalog), &Schema::new(None), "me");
             assert_eq!((check.status, check.message.as_str()), (status, message));
+        }
+    }
+
+    #[test]
+    fn all_have_expired_or_are_hidden() {
+        let limited = |admits_all| Some(RowSecurity { policies: 1, admits_all });
+        let expired = "0 live, 21 expired, 3 revoked: all that were not revoked have expired";
+        for (case, [live, expired, revoked], has_row_expiry, row_security, status, message) in [
+            ("all expired", [0, 21, 3], true, None, Status::Warning, expired),
+            ("not by expires_at", [0, 21, 3], false, None, Status::Ok, "0 live, 21 expired, 3 revoked"),
+            ("one lives", [1, 21, 3], true, None, Status::Ok, "1 live, 21 expired, 3 revoked"),
+            ("all revoked", [0, 0, 3], true, None, Status::Ok, "0 live, 0 expired, 3 revoked"),
+            ("no rows", [0, 0, 0], true, None, Status::Ok, "0 live, 0 expired, 0 revoked"),
+            ("admitted", [0, 0, 0], true, limited(true), Status::Ok, "0 live, 0 expired, 0 revoked"),
+            (
+                "hidden",
+                [0, 0, 0],
+                true,
+                limited(false),
+                Status::Ok,
+                "0 live, 0 expired, 0 revoked, of the rows that me sees",
+            ),
+        ] {
+            let mut catalog = healthy();
+            catalog.sessions.found_mut().visibility.row_security = row_security;
+            let tables = Schema::with(Differences { has_row_expiry, ..Differences::default() });
+            let check = judge(&Ok(Counts::Exact { live, expired, revoked }), &None, &Ok(catalog), &tables, "me");
+            assert_eq!((check.status, check.message.as_str()), (status, message), "{case}");
+            assert_eq!(check.advice.is_some_and(|advice| advice.contains("refreshSession")), status != Status::Ok);
         }
     }
 
@@ -165,7 +218,7 @@ mod tests {
             let trial =
                 trial.map(|(tried, refused)| Trial { tried, refused: refused.into_iter().collect(), error: None });
             let counts = Ok(Counts::Exact { live: 5, expired: 0, revoked: 0 });
-            let check = judge(&counts, &Some(trial), &Ok(healthy()), &Schema::new(None));
+            let check = judge(&counts, &Some(trial), &Ok(healthy()), &Schema::new(None), "me");
             assert_eq!((check.status, check.message), (status, format!("5 live, 0 expired, 0 revoked{message}")));
             assert_eq!(check.advice.is_some(), status != Status::Ok);
         }
