@@ -17,6 +17,8 @@ const environment = (url = database.url, options: object = {}) => ({
   ...{ AUTH_SECRET: MARKERS.secret, DATABASE_URL: url },
   ...(Object.keys(options).length > 0 && { AUTH_BRIDGE_OPTIONS: JSON.stringify(options) }),
 })
+/** How the commands name the database, without the user and the password. */
+const where = ({ url } = database) => `in the database ${new URL(url).pathname.slice(1)} at ${new URL(url).host}`
 const call = (args: string[], options: RunOptions = {}) => run(args, { env: environment(), ...options })
 
 let user: Awaited<ReturnType<typeof createUser>>
@@ -67,7 +69,7 @@ describe('sessions', () => {
       `${first}  2026-01-02T03:04:05Z  ${'Chrome on macOS'.padEnd(40)}  google        192.0.2.7  2096-01-02T03:04:05Z`,
       `${second}  2026-01-01T00:00:00Z  ${agent}  -             -          never`,
       '',
-      '2 live sessions',
+      `2 live sessions ${where()}`,
       '',
     ])
   })
@@ -88,11 +90,11 @@ describe('sessions', () => {
   })
 
   test.each([
-    ['as a table', [], 'no live sessions\n'],
-    ['as JSON', ['--json'], '{\n  "sessions": []\n}\n'],
+    ['as a table', [], () => `no live sessions ${where()}\n`],
+    ['as JSON', ['--json'], () => '{\n  "sessions": []\n}\n'],
   ])('may be none, %s', async (_, args, expected) => {
-    expect(await call(['sessions', ...of, ...args])).toEqual({ code: 0, stdout: expected, stderr: '' })
-    expect((await call(['sessions', '--tenant', 'x', '--user', 'y', ...args])).stdout).toBe(expected)
+    expect(await call(['sessions', ...of, ...args])).toEqual({ code: 0, stdout: expected(), stderr: '' })
+    expect((await call(['sessions', '--tenant', 'x', '--user', 'y', ...args])).stdout).toBe(expected())
   })
 
   test('that are more than a list holds: says so', async () => {
@@ -100,7 +102,8 @@ describe('sessions', () => {
       'INSERT INTO sessions (tenant, session_id, user_id) SELECT $1, gen_random_uuid(), $2 FROM generate_series(1, 1001)',
       [tenant, user.user_id],
     )
-    expect((await call(['sessions', ...of])).stdout).toMatch(/\n1000 live sessions; there may be more\n$/)
+    const { stdout } = await call(['sessions', ...of])
+    expect(stdout.endsWith(`\n1000 live sessions ${where()}; there may be more\n`)).toBe(true)
   })
 
   const EVIL = '\u001b[2J\u0007a\nb\u009b31m\u202ec\u2028'
@@ -120,10 +123,10 @@ describe('revoke', () => {
   test('one session of the user, once', async () => {
     const [ended, kept] = [await start(), await start()] as const
     const args = ['revoke', ...of, '--session', ended, '--reason', 'lost']
-    expect(await call(args)).toEqual({ code: 0, stdout: 'ended 1 session\n', stderr: '' })
+    expect(await call(args)).toEqual({ code: 0, stdout: `ended 1 session ${where()}\n`, stderr: '' })
     expect(await live()).toEqual([kept])
     expect((await reasons()).toSorted()).toEqual(['lost', null])
-    const none = "ended no sessions: it has ended, does not exist, or is another user's\n"
+    const none = `ended no sessions ${where()}: it has ended, does not exist, or is another user's\n`
     expect(await call(args)).toEqual({ code: 0, stdout: none, stderr: '' })
     const other = ['--tenant', tenant, '--user', randomUUID(), '--session', kept]
     expect(JSON.parse((await call(['revoke', ...other, '--json'])).stdout)).toEqual({ revoked: 0 })
@@ -135,7 +138,7 @@ describe('revoke', () => {
     const args = ['revoke', '--tenant', tenant, '--session', ended, '--any-user']
     expect((await call([...args, '--json'])).stdout).toBe('{\n  "revoked": 1\n}\n')
     expect(await live()).toEqual([kept])
-    expect((await call(args)).stdout).toBe('ended no sessions: it has ended, or does not exist\n')
+    expect((await call(args)).stdout).toBe(`ended no sessions ${where()}: it has ended, or does not exist\n`)
   })
 
   test('all of the user', async () => {
@@ -144,7 +147,7 @@ describe('revoke', () => {
     await start()
     await start()
     const { code, stdout } = await call(['revoke', ...of, '--yes', '--reason=-left-'])
-    expect({ code, stdout }).toEqual({ code: 0, stdout: 'ended 2 sessions\n' })
+    expect({ code, stdout }).toEqual({ code: 0, stdout: `ended 2 sessions ${where()}\n` })
     expect(await live()).toEqual([kept])
     expect((await reasons()).filter(Boolean)).toEqual(['-left-', '-left-'])
   })
@@ -176,8 +179,8 @@ describe.runIf(HAS_TERMINAL)('revoke on a terminal', () => {
   const ask = (args: string[], answer: string) => runOnTerminal(['revoke', ...args], { env: environment() }, answer)
 
   test.each<[string, string, number, RegExp]>([
-    ['y', 'y\r', 0, /\nended 2 sessions\n$/],
-    ['Yes', 'Yes\r', 0, /\nended 2 sessions\n$/],
+    ['y', 'y\r', 0, /\nended 2 sessions in the database .*\n$/],
+    ['Yes', 'Yes\r', 0, /\nended 2 sessions in the database .*\n$/],
     ['nothing', '\r', 1, /\nnothing was ended\n$/],
     ['no', 'no\r', 1, /\nnothing was ended\n$/],
     ['yesterday', 'yesterday\r', 1, /\nnothing was ended\n$/],
@@ -186,27 +189,27 @@ describe.runIf(HAS_TERMINAL)('revoke on a terminal', () => {
   ])('asks before all of a user end, and is answered %s', async (_, answer, expected, end) => {
     const sessions = [await start(), await start()].toSorted()
     const { code, output } = await ask(of, answer)
-    expect(output).toContain(`End all 2 sessions of the user ${user.user_id}? (y/N): `)
+    expect(output).toContain(`End all 2 sessions of the user ${user.user_id} ${where()}? (y/N): `)
     expect(output).toMatch(end)
     expect(code).toBe(expected)
     expect(await live()).toEqual(expected === 0 ? [] : sessions)
   })
 
   test.each([
-    [0, 'ended no sessions: none of this user is live; --user takes the id, as the column user_id has it\n'],
-    [1, 'ended 1 session\n'],
-  ])('does not ask where the user has %i', async (count, output) => {
+    [0, 'no sessions', ': none of this user is live; --user takes the id, as the column user_id has it'],
+    [1, '1 session', ''],
+  ])('does not ask where the user has %i', async (count, ended, why) => {
     if (count > 0) await start()
-    expect(await ask(of, '')).toMatchObject({ code: 0, output })
+    expect(await ask(of, '')).toMatchObject({ code: 0, output: `ended ${ended} ${where()}${why}\n` })
   })
 
   test('asks before all of a tenant end, or does as --yes says', async () => {
     await start()
     const args = ['--tenant', tenant, '--all-of-tenant']
     const refused = await ask(args, 'n\r')
-    expect(refused.output).toContain(`End all sessions of the tenant ${tenant}? (y/N): `)
+    expect(refused.output).toContain(`End all sessions of the tenant ${tenant} ${where()}? (y/N): `)
     expect({ code: refused.code, live: (await live()).length }).toEqual({ code: 1, live: 1 })
-    expect(await ask([...args, '--yes'], '')).toEqual({ code: 0, output: 'ended 1 session\n' })
+    expect(await ask([...args, '--yes'], '')).toEqual({ code: 0, output: `ended 1 session ${where()}\n` })
   })
 
   test.each<[string, 'UPDATE' | 'DELETE', (tenant: string) => string[], string, RegExp]>([
@@ -215,7 +218,7 @@ describe.runIf(HAS_TERMINAL)('revoke on a terminal', () => {
       'UPDATE',
       (id) => ['revoke', '--tenant', id, '--all-of-tenant', '--yes'],
       'revoked',
-      /ended 4000 sessions\n$/,
+      /ended 4000 sessions in the database .*\n$/,
     ],
     [
       'deleted',
@@ -362,8 +365,8 @@ describe('an app without tenants', () => {
   test('has no --tenant', async () => {
     const { stdout } = await callOwn('sessions', '--user', '7')
     expect(stdout).toMatch(/^SESSION +LAST ACTIVITY +DEVICE +LOGIN METHOD +ADDRESS +ENDS\na +- +- +- +- +never\nb /)
-    expect((await callOwn('revoke', '--user', '7', '--session', 'a')).stdout).toBe('ended 1 session\n')
-    expect((await callOwn('revoke', '--user', '7', '--yes')).stdout).toBe('ended 1 session\n')
+    expect((await callOwn('revoke', '--user', '7', '--session', 'a')).stdout).toBe(`ended 1 session ${where(own)}\n`)
+    expect((await callOwn('revoke', '--user', '7', '--yes')).stdout).toBe(`ended 1 session ${where(own)}\n`)
     expect((await callOwn('prune', '--before', '2026-01-02')).stdout).toMatch(/^deleted 1 session that ended/)
     const { rows } = await own.client.query('SELECT session_id FROM logins WHERE revoked_at IS NULL')
     expect(rows).toEqual([{ session_id: 'c' }])

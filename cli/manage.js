@@ -73,6 +73,12 @@ async function withProgress({ defaultBridge }, counter, work) {
   }
 }
 
+/** Which database a command works on, as the check `database-url` has it. */
+async function inDatabase() {
+  const { database, hosts } = await native().databaseTarget()
+  return `in the database ${sanitize(database ? `${database} at ${hosts}` : `at ${hosts}`)}`
+}
+
 /**
  * Where none was found, fails if row-level security may be why: nobody must take it for done while sessions live on.
  *
@@ -94,4 +100,4 @@ function sessions(count, kind = 'session') {
   return `${count === 0 ? 'no' : count} ${kind}${count === 1 ? '' : 's'}`
 }
 
-module.exports = { MOST_LISTED, failIfLimited, manage, sessions, withProgress }
+module.exports = { MOST_LISTED, failIfLimited, inDatabase, manage, sessions, withProgress }

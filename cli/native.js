@@ -1,4 +1,4 @@
-// The native part, including `diagnose`, which only the command line uses.
+// The native part, including the functions that only the command line uses.
 
 /**
  * One check of `doctor`; see `src/doctor/check.rs`.
@@ -11,7 +11,15 @@
  * @property {object} [details] what was found, as data; the fields depend on the check
  */
 
-/** @returns {typeof import('../index.js') & { diagnose(): Promise<Check[]> }} */
+/**
+ * Where the database is, by the configuration alone; see `src/postgres/examine/target.rs`.
+ *
+ * @typedef {object} Target
+ * @property {string} hosts names and ports
+ * @property {string | null} database
+ */
+
+/** @returns {typeof import('../index.js') & { diagnose(): Promise<Check[]>, databaseTarget(): Promise<Target> }} */
 function native() {
   return require('../native.js').loadNative()
 }

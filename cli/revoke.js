@@ -1,6 +1,6 @@
 // `authjs-bridge revoke`: ends one session, all of a user, or all of a tenant.
 
-const { MOST_LISTED, failIfLimited, manage, sessions, withProgress } = require('./manage.js')
+const { MOST_LISTED, failIfLimited, inDatabase, manage, sessions, withProgress } = require('./manage.js')
 const { formatJson, readLine, sanitize } = require('./terminal.js')
 const { UsageError } = require('./usage-error.js')
 
@@ -35,7 +35,7 @@ async function revoke(options) {
     return 1
   }
   if (revoked === 0) await failIfLimited('end')
-  const line = `ended ${sessions(revoked)}${revoked === 0 ? `: ${whyNone(options)}` : ''}\n`
+  const line = `ended ${sessions(revoked)} ${await inDatabase()}${revoked === 0 ? `: ${whyNone(options)}` : ''}\n`
   process.stdout.write(options.json ? formatJson({ revoked }) : line)
   return 0
 }
@@ -80,7 +80,7 @@ async function confirm({ user, tenant }, { listSessions }, ofTenant) {
     if (length <= 1) return true
     which = `all ${length < MOST_LISTED ? length : `${length} or more`} sessions of the user ${user}`
   }
-  return /^y(es)?$/i.test((await readLine(`End ${sanitize(which)}? (y/N): `)).trim())
+  return /^y(es)?$/i.test((await readLine(`End ${sanitize(which)} ${await inDatabase()}? (y/N): `)).trim())
 }
 
 /** @param {Options} options @param {Bridge} bridge @param {{ tenant: string }} ofTenant @returns {Promise<number>} */

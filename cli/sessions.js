@@ -1,6 +1,6 @@
 // `authjs-bridge sessions`: the live sessions of a user.
 
-const { MOST_LISTED, failIfLimited, manage, sessions: count } = require('./manage.js')
+const { MOST_LISTED, failIfLimited, inDatabase, manage, sessions: count } = require('./manage.js')
 const { createPaint, formatJson, sanitize } = require('./terminal.js')
 const { UsageError } = require('./usage-error.js')
 
@@ -25,13 +25,16 @@ async function sessions({ json, user, ...options }) {
   if (user === undefined) throw new UsageError('--user is missing: whose sessions')
   const listed = await manage(options, ({ listSessions }, ofTenant) => listSessions({ ...ofTenant, userId: user }))
   if (listed.length === 0) await failIfLimited('list')
-  process.stdout.write(json ? formatJson({ sessions: listed }) : formatTable(listed, createPaint(process.stdout)))
+  process.stdout.write(
+    json ? formatJson({ sessions: listed }) : formatTable(listed, await inDatabase(), createPaint(process.stdout)),
+  )
   return 0
 }
 
-/** @param {ListedSession[]} listed @param {ReturnType<typeof createPaint>} paint */
-function formatTable(listed, paint) {
-  const total = `${count(listed.length, 'live session')}${listed.length < MOST_LISTED ? '' : '; there may be more'}\n`
+/** @param {ListedSession[]} listed @param {string} where @param {ReturnType<typeof createPaint>} paint */
+function formatTable(listed, where, paint) {
+  const more = listed.length < MOST_LISTED ? '' : '; there may be more'
+  const total = `${count(listed.length, 'live session')} ${where}${more}\n`
   if (listed.length === 0) return total
   const cells = listed.map((session) => COLUMNS.map(([name, value]) => formatCell(name, value(session))))
   const rows = [COLUMNS.map(([name]) => name), ...cells]

@@ -158,6 +158,16 @@ pub fn diagnose(env: &Env) -> napi::Result<Unknown<'_>> {
     Ok(promise)
 }
 
+// For the command line only, as `diagnose`: where the database is, without the password.
+#[napi(skip_typescript)]
+pub fn database_target(env: &Env) -> napi::Result<Unknown<'_>> {
+    let target = catch_panic(|| {
+        let environment = ProcessEnv::of(env);
+        doctor::target(&default_options::read(env, &environment)?, &environment)
+    });
+    settle::settled(env, target.map(|target| Value::Json(json_of(&target))))
+}
+
 // For the tests that compare types, advice and docs with it: exported by no entry point of the package.
 #[napi(skip_typescript)]
 pub fn outcomes(env: &Env) -> napi::Result<Unknown<'_>> {

@@ -54,8 +54,7 @@ const OF_QUERIES: [&str; 3] = [lookups::ID, indexes::ID, sessions::ID];
 pub fn examine(options: &Options, environment: &impl Environment) -> BoxFuture<'static, Vec<Check>> {
     let mut checks = vec![secrets::check(options, environment), cookies::check(options, environment)];
     let is_production = config::is_production(environment);
-    let database = Database::new(options, environment)
-        .and_then(|database| ExaminedDatabase::new(&database, &Limits::new(options.limits)?, environment));
+    let database = examined_database(options, environment);
     async move {
         checks.push(database_url::judge(database.as_ref().map(ExaminedDatabase::target)));
         match database {
@@ -69,6 +68,16 @@ pub fn examine(options: &Options, environment: &impl Environment) -> BoxFuture<'
         checks
     }
     .boxed()
+}
+
+/// Where the database is, by the configuration alone.
+pub fn target(options: &Options, environment: &impl Environment) -> Result<TargetFacts, Error> {
+    examined_database(options, environment).map(|database| database.target().clone())
+}
+
+fn examined_database(options: &Options, environment: &impl Environment) -> Result<ExaminedDatabase, Error> {
+    let database = Database::new(options, environment)?;
+    ExaminedDatabase::new(&database, &Limits::new(options.limits)?, environment)
 }
 
 fn after_connection() -> impl Iterator<Item = &'static str> {
