@@ -62,7 +62,13 @@ fn judge(choice: Result<Choice, Error>, is_production: bool) -> Check {
         Reason::Options => format!("{}, by {OPTIONS_VARIABLE}", choice.names.join(", ")),
         Reason::Url { variable } => format!("{}, by the scheme of {variable}", name(0)),
         Reason::Production => format!("{}, since NODE_ENV is production and {UNSET}", name(0)),
-        Reason::Nothing => format!("{} if a request has it, else {}, since {UNSET}", name(0), name(1)),
+        Reason::Nothing => {
+            format!(
+                "{} if a request has it, else {}, since {UNSET}; in production the first alone counts",
+                name(0),
+                name(1)
+            )
+        }
     };
     let is_plain = choice.names.iter().all(|name| !name.starts_with("__Secure-"));
     let check = match choice.because {
@@ -97,7 +103,7 @@ mod tests {
                 &[] as &[_],
                 Status::Ok,
                 "__Secure-authjs.session-token if a request has it, else authjs.session-token, since neither AUTH_URL nor \
-                 NEXTAUTH_URL is set",
+                 NEXTAUTH_URL is set; in production the first alone counts",
             ),
             (
                 &[PRODUCTION],
