@@ -22,7 +22,7 @@ const ACCESSES: [(Access, &str, &str); 5] = [
     (
         Access::Revoke,
         "end",
-        "revokeSession and its like (createSession with maxSessions needs this, and what is for listSessions and itself)",
+        "revokeSession and its like (createSession with maxSessions needs this, beside what is for it and listSessions)",
     ),
     (Access::Delete, "delete", "deleteEndedSessions"),
 ];
