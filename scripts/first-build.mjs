@@ -6,6 +6,6 @@ const isBuilt = readdirSync(new URL('..', import.meta.url)).some((name) => name.
 if (!isBuilt) {
   console.log(`
 Building the native part from its source. The first time takes some minutes; OpenSSL alone takes two and a half on two cores.
-That is when cargo shows "openssl-sys(build)". Later builds take seconds.
+That is when cargo shows "openssl-sys(build)". Later builds take a minute or two.
 `)
 }

@@ -11,8 +11,8 @@ use crate::claims::json_string;
 use crate::redacted::redacted;
 use crate::schema::{Id, IdType};
 
-/// How far the clocks of the issuer and of this machine may differ, in seconds (`clockTolerance` in
-/// `@auth/core` `jwt.js`).
+/// How far the clocks of the issuer and of this machine may differ, in seconds. The same as Auth.js allows (`clockTolerance` in
+/// `@auth/core` `jwt.js`): another value would be a row in docs/differences.md.
 pub const CLOCK_TOLERANCE: f64 = 15.0;
 
 /// Why the claims of a token are not valid.
