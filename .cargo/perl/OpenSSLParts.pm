@@ -30,6 +30,9 @@ my @folders = (
 # The binary contains the command that compiled it. Keep the path of the compiler out of it.
 $ARGV[0] = 'cc' if $0 =~ /\bmkbuildinf\.pl$/;
 
+# The linkers of Windows also want what is never called, and the crate `openssl` has functions for DSA.
+@left_out = grep { $_ ne 'dsa' } @left_out if grep { /^(mingw|VC-)/ } @ARGV;
+
 push @ARGV, (map { "no-$_" } @left_out), @folders if $0 =~ /\bConfigure$/;
 
 1;

@@ -1,4 +1,6 @@
 // What an app does with the package, with nothing but what each runtime and platform has. Prints the results as JSON.
+//
+//   main-job.mjs [--without-server]
 
 import { once } from 'node:events'
 import { createServer } from 'node:http'
@@ -133,7 +135,7 @@ async function main() {
     ...(await others()),
     ...(await readsAndWrites()),
     errors: await errors(),
-    server: await server(),
+    ...(process.argv.includes('--without-server') ? {} : { server: await server() }),
     caching: await caching(),
     workers: await Promise.all(Array.from({ length: 4 }, inWorker)),
   }
