@@ -46,6 +46,7 @@ export default defineConfig({
       // long for what a test keeps for a second. What fails on the platform fails in each try.
       suite('emulated', {
         ...js,
+        include: ['__test__/*.spec.ts', '__test__/smoke/*.spec.ts'],
         expect: { poll: { timeout: MINUTE } },
         hookTimeout: 4 * MINUTE,
         testTimeout: 2 * MINUTE,
