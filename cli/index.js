@@ -185,8 +185,6 @@ const HELP = `Usage: npx authjs-bridge <command>
   --help     print this text, or the help of a command
   --version  print the version of this package
 `
-/** The messages about a secret or a database that is not configured. */
-const MISSING = /: is missing; set the environment variable /
 
 main(process.argv.slice(2)).then(
   (code) => {
@@ -207,8 +205,8 @@ async function main([name, ...args]) {
   const { help, ...options } = parse(args, command)
   if (help) return print(command.help)
   return command.run(options).catch((error) => {
-    const unread =
-      error.code === 'ERR_AUTH_BRIDGE_CONFIG' && MISSING.test(error.message) && describeUnread(process.cwd())
+    // What is wrong or missing may be right there.
+    const unread = error.code === 'ERR_AUTH_BRIDGE_CONFIG' && describeUnread(process.cwd())
     if (unread) error.message += `; ${unread}`
     if (!options.json || typeof error.code !== 'string') throw error
     print(formatJson({ error: { code: error.code, message: error.message } }))
