@@ -5,6 +5,8 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 source scripts/steps.sh
+# One night's run is to show all that fails.
+keep_going=1
 
 step 'Build' npm run build
 step 'Crates: licences, sources, duplicates' node scripts/cargo-tool.mjs cargo-deny --locked check bans licenses sources
