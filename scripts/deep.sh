@@ -1,13 +1,14 @@
 #!/usr/bin/env bash
-# Checks that take too long for each commit: about an hour and a half on two cores. `.ci/run` has the other checks. Needs `npm ci`
-# and the packages that `.ci/tools` installs. FUZZ_SECONDS, SOAK_MINUTES, SOAK_CALLS,
-# DIFFERENTIAL_CASES and REFRESH_CASES set the lengths.
+# Checks that take too long for each commit: about an hour and a half on two cores. `.ci/run` has the other checks. Needs `npm ci`.
+# FUZZ_SECONDS, SOAK_MINUTES, SOAK_CALLS, DIFFERENTIAL_CASES and REFRESH_CASES set the lengths.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 source scripts/steps.sh
 # One night's run is to show all that fails.
 keep_going=1
 
+step 'Tools' bash .ci/tools "qemu-aarch64-static:qemu-user-static libc6-arm64-cross libstdc++6-arm64-cross" \
+  x86_64-w64-mingw32-gcc:gcc-mingw-w64-x86-64 /usr/lib/wine/wine64:wine64
 step 'Build' npm run build
 step 'Crates: licences, sources, duplicates' node scripts/cargo-tool.mjs cargo-deny --locked check bans licenses sources
 step 'SBOMs' npx vitest run --project supply-chain sbom
@@ -21,8 +22,6 @@ step 'Fuzz targets' node fuzz/run.mjs --seconds="${FUZZ_SECONDS:-60}"
 step 'Published binary: build' node scripts/build-artifact.mjs
 step 'Published binary: inspect and install' \
   env ARTIFACTS=artifacts npx vitest run --project artifact --project install
-step 'Other platforms: tools' bash .ci/tools "qemu-aarch64-static:qemu-user-static libc6-arm64-cross libstdc++6-arm64-cross" \
-  x86_64-w64-mingw32-gcc:gcc-mingw-w64-x86-64 /usr/lib/wine/wine64:wine64
 for target in x86_64-unknown-linux-musl aarch64-unknown-linux-gnu aarch64-unknown-linux-musl; do
   step "Other platforms: build for $target" node scripts/build-artifact.mjs --target="$target"
   step "Other platforms: JavaScript tests, $target" node scripts/emulated-tests.mjs "$target"
