@@ -308,6 +308,36 @@ describe('in production without AUTH_URL, a request with the plain cookie only',
   })
 })
 
+describe('a sign-in over http, in production', () => {
+  const env = { AUTH_SECRET: SECRET, DATABASE_URL: database.url, NODE_ENV: 'production' }
+  const signInTwice = (scheme: string) => {
+    const { tenant, id, user_type } = claims
+    return `
+      const { withSessions } = require('authjs-bridge/next-auth')
+      const req = { method: 'POST', headers: { 'x-forwarded-proto': '${scheme}' } }
+      const { callbacks } = withSessions({}, { req, res: new (require('node:http').ServerResponse)(req) })
+      const signIn = () => callbacks.jwt({ token: ${JSON.stringify({ tenant, id, user_type })}, user: {} })
+      signIn().then(signIn).then((token) => console.log(typeof token.session_id))`
+  }
+
+  test('without AUTH_URL warns once that browsers drop its cookie', async () => {
+    const { output, errors } = await runWithWarnings(signInTwice('http'), env)
+    expect(output).toBe('string')
+    expect(errors.match(/AuthBridgeWarning: /g)).toHaveLength(1)
+    expect(errors).toContain('[AUTH_BRIDGE_HTTP_SIGN_IN] AuthBridgeWarning: ')
+  })
+
+  test.each<[string, string, Record<string, string>]>([
+    ['https', 'https', env],
+    ['https, and http behind the proxy', 'https,http', env],
+    ['an AUTH_URL of https', 'http', { ...env, AUTH_URL: 'https://a.example' }],
+    ['a NEXTAUTH_URL of http', 'http', { ...env, NEXTAUTH_URL: 'http://a.example' }],
+    ['development', 'http', { ...env, NODE_ENV: 'development' }],
+  ])('not with %s', async (_, scheme, env) => {
+    expect(await run(signInTwice(scheme), env)).toBe('string')
+  })
+})
+
 describe('the bridge of the module', () => {
   const env = { AUTH_SECRET: SECRET, DATABASE_URL: database.url }
 

@@ -1,5 +1,6 @@
 // Reasons and codes have the same names in the native part, in the types, in the command line and in the docs.
 
+import { readFileSync } from 'node:fs'
 import { expect, expectTypeOf, test } from 'vitest'
 import { REASONS } from '../cli/advice.js'
 import type { ErrorCode, RefusalReason, SessionExplanation } from '../index.js'
@@ -43,9 +44,10 @@ test('the docs and the command line have the same meaning and advice for each re
   expect(Object.fromEntries(documented)).toEqual(REASONS)
 })
 
-test('the types and the page about errors have the same codes', () => {
+test('the types, the page about errors and the README have the same codes', () => {
   expect(codes).toEqual(CODES)
   expect(tableRows('docs/errors.md', 'Errors').map(([code]) => code)).toEqual(CODES)
+  expect(readFileSync(new URL('../README.md', import.meta.url), 'utf8').match(/ERR_AUTH_BRIDGE_\w+/g)).toEqual(CODES)
 })
 
 test('stats count the refusals that the types declare', () => {

@@ -4,7 +4,7 @@ const { deviceOf } = require('../device.js')
 const { logFailure } = require('../next/log.js')
 const { configError } = require('../next/options.js')
 const { adoptedId, isAdoptable } = require('./adopt.js')
-const { describeClient, requestHeaders, sendCookies, signInHeaders } = require('./request.js')
+const { describeClient, requestHeaders, sendCookies, signInHeaders, warnOverHttp } = require('./request.js')
 
 const USER_TYPES = ['client', 'internal']
 
@@ -38,6 +38,7 @@ function createCallbacks(
   /** At a sign-in or a first sign-up. @param {any} token @param {any} params */
   async function startSession(token, { user, account, profile }) {
     const headers = await signInHeaders(req)
+    warnOverHttp(headers, settings().cookies.sessionToken.options)
     const cookie = headers.get('cookie')
     // The app has started a session itself.
     if (isPresent(token.session_id)) {

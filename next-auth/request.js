@@ -32,6 +32,26 @@ async function signInHeaders(req) {
   )
 }
 
+let isWarned = false
+
+/**
+ * Warns once if browsers drop the cookie of a sign-in. Auth.js finds out by each request whether it came by https; without a variable
+ * for the address of the app, the bridge expects https in production. Next.js fills in the header where no proxy sets it.
+ *
+ * @param {Headers} headers
+ * @param {{ secure: boolean }} cookie
+ */
+function warnOverHttp(headers, { secure }) {
+  if (isWarned || !secure || headers.get('x-forwarded-proto') !== 'http') return
+  if (process.env.AUTH_URL || process.env.NEXTAUTH_URL) return
+  isWarned = true
+  const problem = 'a sign-in came over http, where browsers drop its cookie, which is for https'
+  process.emitWarning(`${problem}; set AUTH_URL to the address that browsers use`, {
+    type: 'AuthBridgeWarning',
+    code: 'AUTH_BRIDGE_HTTP_SIGN_IN',
+  })
+}
+
 /**
  * What is recorded about the device.
  *
@@ -57,4 +77,4 @@ async function sendCookies(lines, res) {
   for (const line of lines) res.appendHeader('Set-Cookie', line)
 }
 
-module.exports = { describeClient, requestHeaders, sendCookies, signInHeaders }
+module.exports = { describeClient, requestHeaders, sendCookies, signInHeaders, warnOverHttp }
