@@ -2,7 +2,7 @@
 
 import { randomUUID } from 'node:crypto'
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
-import { AuthBridge, type AuthBridgeOptions, explainSession } from '../index.js'
+import { AuthBridge, type AuthBridgeOptions, defaultBridge, explainSession } from '../index.js'
 import { SECRET } from './support/bridges.js'
 import { COOKIE_NAME, mintCookie, SECURE_COOKIE_NAME } from './support/cookies.mjs'
 import { useDatabase } from './support/database.js'
@@ -405,6 +405,7 @@ describe('mistakes of the developer reject, as in getSession', () => {
     Object.assign(process.env, configuration)
     try {
       expect((await explainSession(whole(forge()))).reason).toBe('live')
+      await defaultBridge().close()
     } finally {
       for (const name of Object.keys(configuration)) delete process.env[name]
     }

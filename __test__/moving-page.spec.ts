@@ -204,9 +204,10 @@ describe('lib/old-cookie.ts of docs/nextjs.md', () => {
     vi.stubEnv('AUTH_SECRET', SECRET)
     onTestFinished(() => void vi.unstubAllEnvs())
     const text = documented('docs/nextjs.md', 'lib/old-cookie.ts')
-    const app = writeApp({ 'lib/old-cookie.ts': text })
+    const app = writeApp({ 'lib/old-cookie.ts': `${text}\nexport { bridge }` })
     onTestFinished(() => rm(app.folder, { recursive: true }))
-    const { endOldSession } = await app.load('lib/old-cookie.ts')
+    const { endOldSession, bridge } = await app.load('lib/old-cookie.ts')
+    onTestFinished(() => bridge.close())
     const { jar } = await app.load('next-headers.ts')
 
     const user = await createUser(client)
