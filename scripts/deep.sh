@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Checks that take too long for each commit: about an hour and a half on two cores. `.ci/run` has the other checks. Needs `npm ci`.
+# Checks that take too long for each commit: about two hours on two cores. `.ci/run` has the other checks. Needs `npm ci`.
 # FUZZ_SECONDS, SOAK_MINUTES, SOAK_CALLS, DIFFERENTIAL_CASES and REFRESH_CASES set the lengths.
 set -euo pipefail
 cd "$(dirname "$0")/.."

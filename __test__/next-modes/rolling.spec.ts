@@ -9,10 +9,14 @@ import { SECRET } from '../support/bridges.js'
 import { mintCookie } from '../support/cookies.mjs'
 import { useDatabase } from '../support/database.js'
 import { documented } from '../support/documented-app.js'
+import { read } from '../support/pages.js'
 import { freePort } from '../support/postgres.mjs'
-import { claimsOf, createSession, createUser } from '../support/tenants.mjs'
+import { claimsOf, createSession, createTables, createUser } from '../support/tenants.mjs'
 
-const { client, url } = useDatabase()
+const { client, url } = useDatabase(async (client) => {
+  await createTables(client)
+  await client.query(read('examples/nextjs/database/example.sql'))
+})
 
 const HOUR = 60 * 60 * 1000
 /** As the router of Next.js sends it. */
@@ -37,6 +41,7 @@ test.each([
   onTestFinished(() => server.stop())
 
   const user = await createUser(client)
+  await client.query(`INSERT INTO tenants VALUES ($1, $2, 'pro')`, [user.tenant, user.tenant])
   /** Whether a page rolls a session that ends in an hour, whose lifetime is that of the example: 30 days. */
   async function rolls(headers: Record<string, string> = {}) {
     const session = await createSession(client, user, { expires_at: new Date(Date.now() + HOUR) })
