@@ -48,6 +48,7 @@ export default defineConfig({
         ...js,
         include: ['__test__/*.spec.ts', '__test__/smoke/*.spec.ts'],
         expect: { poll: { timeout: MINUTE } },
+        env: { IS_EMULATED: '1' },
         hookTimeout: 4 * MINUTE,
         testTimeout: 2 * MINUTE,
         retry: 2,
